@@ -1,0 +1,27 @@
+"""A table's session with the models, opened for the asset that runs."""
+
+from contextlib import AbstractContextManager
+
+import dagster as dg
+
+from persona_assets.outcome import Outcome
+from persona_assets.resources.models import Models, Session, TunedModel
+
+POOL = "llm"
+"""Pool of every asset that calls a model: its limit is set in dagster.yaml."""
+
+
+def session(
+    context: dg.AssetExecutionContext, models: Models, tuned: TunedModel | None = None
+) -> AbstractContextManager[Session]:
+    """The models with the journal of the table that `context` materializes."""
+    key = context.partition_key if context.has_partition_key else None
+    asset = context.asset_key.to_user_string()
+    return models.session(asset, key, context.run_id, context.log.info, tuned)
+
+
+def result(outcome: Outcome, session: Session, **metadata: dg.MetadataValue | str | float) -> (
+    "dg.MaterializeResult[Outcome]"
+):
+    """The outcome with what it cost."""
+    return dg.MaterializeResult(value=outcome, metadata={**session.metadata(), **metadata})

@@ -1,0 +1,31 @@
+"""Group `corpus`: web text, one shard per file."""
+
+from dataclasses import replace
+
+import dagster as dg
+
+from persona_assets.assets.reads import reads
+from persona_assets.outcome import Outcome
+from persona_assets.partitions import shards
+from persona_assets.project import Project
+from persona_assets.resources.corpus import Corpus
+from persona_assets.steps import corpus as steps
+
+
+@dg.asset(
+    partitions_def=shards,
+    group_name="corpus",
+    kinds={"parquet"},
+    metadata=reads(steps.VERSION, settings=["texts_per_shard", "corpus_fields"]),
+)
+def raw_corpus(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    corpus: dg.ResourceParam[Corpus],
+) -> Outcome:
+    """Texts of one corpus file, with source, licence and language; damaged records are quarantined."""
+    shard = context.partition_key
+    source = corpus.fingerprint(shard)
+    records = corpus.read(shard) if source else []
+    outcome = steps.raw_corpus(shard, records, limit=project.settings.texts_per_shard)
+    return replace(outcome, source=source)

@@ -1,0 +1,78 @@
+"""Group `analysis`: does diversity of personas make diversity of problems (figure 10)?"""
+
+import dagster as dg
+import polars as pl
+
+from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.pictures import picture
+from persona_assets.assets.reads import reads
+from persona_assets.outcome import Outcome
+from persona_assets.project import Project
+from persona_assets.resources.models import Models
+from persona_assets.steps import charts
+from persona_assets.steps import diversity as steps
+
+PANELS = {"a: no focus": "", "b: finance and probability": "finance and probability"}
+
+
+@dg.asset(
+    group_name="analysis",
+    kinds={"parquet"},
+    metadata=reads(
+        steps.VERSION, settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket"]
+    ),
+)
+def persona_pairs(
+    persona_hub: pl.LazyFrame,
+    persona_embeddings: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+) -> dg.MaterializeResult[Outcome]:
+    """Pairs of personas of given similarity, the same number of each."""
+    settings = project.settings
+    outcome = steps.persona_pairs(
+        persona_hub.collect(),
+        persona_embeddings.collect(),
+        similarities=settings.pair_similarities,
+        tolerance=settings.pair_tolerance,
+        per_bucket=settings.pairs_per_bucket,
+    )
+    short = steps.short_buckets(
+        outcome.rows, settings.pair_similarities, settings.pairs_per_bucket
+    )
+    return dg.MaterializeResult(value=outcome, metadata={"short_buckets": short or "none"})
+
+
+@dg.asset(
+    group_name="analysis",
+    kinds={"llm", "parquet"},
+    pool=POOL,
+    metadata=reads(
+        f"{steps.VERSION}.1",
+        prompts=["diversity_problem"],
+        settings=["embedder", "embedding_dimensions"],
+    ),
+)
+def diversity_report(
+    context: dg.AssetExecutionContext,
+    persona_pairs: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+    models: dg.ResourceParam[Models],
+) -> dg.MaterializeResult[Outcome]:
+    """How alike the problems of alike personas are, without a focus and with one (figure 10, a, b)."""
+    prompt = project.prompt("diversity_problem")
+    pairs = persona_pairs.collect()
+    with session(context, models) as asked:
+        panels = {panel: prompt.given(focus=focus) for panel, focus in PANELS.items()}
+        outcome = steps.diversity_report(pairs, panels, asked.complete, asked.embed)
+    settings = project.settings
+    drawn = charts.box_plot(
+        outcome.rows, settings.pairs_per_bucket, settings.pair_similarities
+    )
+    short = steps.short_buckets(pairs, settings.pair_similarities, settings.pairs_per_bucket)
+    return result(
+        outcome,
+        asked,
+        **picture("figure", drawn),
+        quartiles=dg.MetadataValue.md(steps.as_markdown(steps.quartiles(outcome.rows))),
+        short_buckets=short or "none",
+    )

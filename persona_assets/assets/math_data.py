@@ -1,0 +1,89 @@
+"""Group `math`: problems become a training set and a synthetic test set (section 4.1.2)."""
+
+import dagster as dg
+import polars as pl
+
+from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.reads import reads
+from persona_assets.outcome import Outcome
+from persona_assets.partitions import shards
+from persona_assets.project import Project
+from persona_assets.resources.grader import Grader
+from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import Sandbox
+from persona_assets.steps import evaluation
+from persona_assets.steps import math_data as steps
+
+SOLVER_PROMPTS = {
+    "assistant": "math_solution",
+    "program": "math_program",
+    "second": "math_solution@second_solver",
+}
+
+
+@dg.asset(
+    partitions_def=shards,
+    group_name="math",
+    kinds={"llm", "parquet"},
+    pool=POOL,
+    metadata=reads(
+        steps.VERSION, prompts=SOLVER_PROMPTS.values(), settings=["held_out_share"]
+    ),
+)
+def math_solutions(
+    context: dg.AssetExecutionContext,
+    math_problems: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+    models: dg.ResourceParam[Models],
+    sandbox: dg.ResourceParam[Sandbox],
+) -> dg.MaterializeResult[Outcome]:
+    """Solutions: one for each problem, three for each that is held out for testing."""
+    prompts = {
+        solver: project.prompt(name, context.partition_key)
+        for solver, name in SOLVER_PROMPTS.items()
+    }
+    with session(context, models) as asked:
+        outcome = steps.math_solutions(
+            math_problems.collect(),
+            prompts,
+            asked.complete,
+            sandbox.run,
+            held_out_share=project.settings.held_out_share,
+        )
+    return result(outcome, asked)
+
+
+@dg.asset(
+    group_name="math", kinds={"parquet"}, metadata=reads(steps.VERSION, settings=["benchmark"])
+)
+def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project]) -> Outcome:
+    """Problems with a solution to train on: not held out, and nothing like a benchmark problem."""
+    return steps.math_train(
+        math_solutions.collect(), project.benchmark.problems()["problem"].to_list()
+    )
+
+
+@dg.asset(
+    group_name="math",
+    kinds={"llm", "parquet"},
+    pool=POOL,
+    metadata=reads(
+        steps.VERSION, prompts=["answer_equality"], settings=["benchmark", "equality"]
+    ),
+)
+def math_test(
+    context: dg.AssetExecutionContext,
+    math_solutions: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+    models: dg.ResourceParam[Models],
+    grader: dg.ResourceParam[Grader],
+) -> dg.MaterializeResult[Outcome]:
+    """Held-out problems on whose answer at least two of three solvers agree."""
+    with session(context, models) as asked:
+        judge = evaluation.judged(project.prompt("answer_equality"), asked.complete)
+        outcome = steps.math_test(
+            math_solutions.collect(),
+            project.benchmark.problems()["problem"].to_list(),
+            judge if project.settings.equality == "judge" else grader.equal,
+        )
+    return result(outcome, asked)

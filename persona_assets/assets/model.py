@@ -1,0 +1,134 @@
+"""Group `model`: fine-tune on synthetic problems and measure what it brought (section 4.1.2)."""
+
+from dataclasses import asdict
+
+import dagster as dg
+import polars as pl
+
+from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.pictures import picture
+from persona_assets.assets.reads import reads
+from persona_assets.outcome import Outcome
+from persona_assets.partitions import training_sizes
+from persona_assets.project import Project
+from persona_assets.resources.benchmark import PROBLEMS
+from persona_assets.resources.grader import Grader
+from persona_assets.resources.models import Models, TunedModel
+from persona_assets.resources.trainer import Trainer
+from persona_assets.steps import charts
+from persona_assets.steps import evaluation as steps
+
+PROMPTS = ["evaluation@evaluation", "answer_equality"]
+
+
+@dg.asset(
+    partitions_def=training_sizes,
+    group_name="model",
+    kinds={"pytorch", "parquet"},
+    pool=POOL,
+    metadata=reads(steps.VERSION, settings=["training"]),
+)
+def fine_tuned_model(
+    context: dg.AssetExecutionContext,
+    math_train: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+    models: dg.ResourceParam[Models],
+    trainer: dg.ResourceParam[Trainer],
+) -> dg.MaterializeResult[Outcome]:
+    """The base model fine-tuned on this many problems; a smaller set is part of every larger one."""
+    size = int(context.partition_key)
+    rows = steps.training_rows(math_train.collect(), size)
+    models.close()
+    folder = project.storage.path("fine_tuned_model", context.partition_key, "models")
+
+    def report(step: int, total: int, loss: float) -> None:
+        context.log.info(f"step {step} of {total}, loss {loss:.3f}")
+
+    trained = trainer.train(rows, folder.with_suffix(""), report) if rows else None
+    outcome = steps.fine_tuned_model(
+        asdict(trained) if trained else None, size, trainer.base_model
+    )
+    seconds = trained.seconds if trained else 0.0
+    return dg.MaterializeResult(value=outcome, metadata={"training_seconds": round(seconds, 1)})
+
+
+@dg.asset(
+    partitions_def=training_sizes,
+    group_name="model",
+    kinds={"llm", "parquet"},
+    pool=POOL,
+    metadata=reads(steps.VERSION, prompts=PROMPTS, settings=["equality"]),
+)
+def synthetic_accuracy(
+    context: dg.AssetExecutionContext,
+    math_test: pl.LazyFrame,
+    fine_tuned_model: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+    models: dg.ResourceParam[Models],
+    grader: dg.ResourceParam[Grader],
+) -> dg.MaterializeResult[Outcome]:
+    """Accuracy on the synthetic test set (table 1)."""
+    problems = math_test.rename({"sample_id": "problem_id"}).collect()
+    model = fine_tuned_model.collect()
+    return _accuracy(context, "synthetic", problems, model, project, models, grader)
+
+
+@dg.asset(
+    partitions_def=training_sizes,
+    group_name="model",
+    kinds={"llm", "parquet"},
+    pool=POOL,
+    metadata=reads(
+        steps.VERSION,
+        prompts=PROMPTS,
+        settings=["equality", "benchmark", "benchmark_limit"],
+    ),
+)
+def math_accuracy(
+    context: dg.AssetExecutionContext,
+    fine_tuned_model: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
+    models: dg.ResourceParam[Models],
+    grader: dg.ResourceParam[Grader],
+) -> dg.MaterializeResult[Outcome]:
+    """Accuracy on the benchmark (table 2): MATH, or the committed sample."""
+    problems = project.benchmark.problems(project.settings.benchmark_limit)
+    model = fine_tuned_model.collect()
+    return _accuracy(context, project.benchmark.name, problems, model, project, models, grader)
+
+
+@dg.asset(group_name="model", kinds={"parquet"}, metadata=reads(f"{steps.VERSION}.1"))
+def scaling_curve(
+    synthetic_accuracy: pl.LazyFrame, math_accuracy: pl.LazyFrame
+) -> dg.MaterializeResult[Outcome]:
+    """Accuracy by number of training problems, with 95 % intervals (figure 9)."""
+    outcome = steps.scaling_curve(pl.concat([synthetic_accuracy, math_accuracy]).collect())
+    metadata = {
+        **picture("curve", charts.scaling_curve(outcome.rows)),
+        "verdict": "\n".join(steps.verdicts(outcome.rows)),
+    }
+    return dg.MaterializeResult(value=outcome, metadata=metadata)
+
+
+def _accuracy(
+    context: dg.AssetExecutionContext,
+    benchmark: str,
+    problems: pl.DataFrame,
+    model: pl.DataFrame,
+    project: Project,
+    models: Models,
+    grader: Grader,
+) -> dg.MaterializeResult[Outcome]:
+    tuned = TunedModel.of(model)
+    with session(context, models, tuned) as asked:
+        judge = steps.judged(project.prompt("answer_equality"), asked.complete)
+        outcome = steps.evaluate(
+            problems if tuned else pl.DataFrame(schema=PROBLEMS),
+            project.prompt("evaluation@evaluation"),
+            asked.complete,
+            judge if project.settings.equality == "judge" else grader.equal,
+            benchmark=benchmark,
+            training_size=int(context.partition_key),
+            model=tuned.sha256 if tuned else "",
+        )
+    return result(outcome, asked, accuracy=steps.stated(outcome.rows))

@@ -1,0 +1,13 @@
+"""Pictures in the UI: a small one shown in place, the full one behind its link."""
+
+import dagster as dg
+
+from persona_assets.steps.charts import Picture, as_markdown
+
+
+def picture(name: str, drawn: Picture) -> dict[str, dg.MetadataValue]:
+    """Both sizes of a picture as metadata: `name` and `name_in_full`."""
+    return {
+        name: dg.MetadataValue.md(as_markdown(drawn.tiny, name)),
+        f"{name}_in_full": dg.MetadataValue.md(as_markdown(drawn.full, name)),
+    }

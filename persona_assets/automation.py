@@ -1,0 +1,89 @@
+"""What runs by itself: new corpus files become shards, and at night what is stale is made again.
+
+Both are stopped until they are switched on in the UI. Neither keeps state: each looks at the corpus,
+at the tables' footers and at Dagster's runs, and asks for what is missing.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from persona_assets.ids import content_id
+from persona_assets.instance import partition_keys, register_partitions
+from persona_assets.partitions import shards
+from persona_assets.project import Project
+from persona_assets.resources.corpus import Corpus
+from persona_assets.staleness import Graph, Staleness
+
+REQUEST = "persona_assets/request"
+"""Tag of a run that automation asked for: a hash of what it has to make, and why."""
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+NIGHT = "*/5 1-5 * * *"
+"""Every five minutes from one to six: each tick asks for the next phase that has stale tables."""
+
+_SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas")
+
+
+@dg.sensor(
+    target=_SHARD_GROUPS,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+)
+def new_shards(
+    context: dg.SensorEvaluationContext, corpus: dg.ResourceParam[Corpus]
+) -> dg.SensorResult | dg.SkipReason:
+    """Makes a shard of each new file in the corpus and takes it from its text to its personas."""
+    known = set(context.instance.get_dynamic_partitions(str(shards.name)))
+    new = [shard for shard in corpus.shards() if shard not in known]
+    if not new:
+        return dg.SkipReason(f"no new file in {corpus.root}: {len(known)} shards")
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(run_key=shard, partition_key=shard) for shard in new],
+        dynamic_partitions_requests=[shards.build_add_request(new)],
+    )
+
+
+def nightly_backfill(specs: Sequence[dg.AssetSpec]) -> dg.ScheduleDefinition:
+    """The schedule over a graph."""
+
+    @dg.schedule(
+        name="nightly_backfill",
+        cron_schedule=NIGHT,
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=(
+            "Backfills what is missing or stale by the tables' footers, one phase a tick. What "
+            "failed is asked for again only when something about it has changed."
+        ),
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext,
+        project: dg.ResourceParam[Project],
+        corpus: dg.ResourceParam[Corpus],
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        instance = context.instance
+        register_partitions(instance, project.settings, corpus, project.storage)
+        if instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
+            yield dg.SkipReason("runs are under way: the next tick looks again")
+            return
+        graph = Graph(specs, partition_keys(instance))
+        for work in Staleness(graph, project.storage, corpus).first():
+            request = content_id(work.partition or "", *work.reasons, *work.reasons.values())
+            tags = {REQUEST: request}
+            if not instance.get_runs_count(dg.RunsFilter(tags=tags)):
+                yield dg.RunRequest(
+                    run_key=request,
+                    partition_key=work.partition,
+                    asset_selection=[dg.AssetKey(name) for name in work.reasons],
+                    tags=tags,
+                )
+
+    return schedule

@@ -1,0 +1,152 @@
+"""The command `persona-assets`: the same graph and the same instance as the UI, without it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+
+from persona_assets import console
+from persona_assets.definitions import build_defs
+from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
+from persona_assets.instance import fail_dead_runs, open_instance, register_partitions
+from persona_assets.project import Project
+from persona_assets.resources.catalog import Catalog, CatalogError
+from persona_assets.resources.corpus import Corpus
+from persona_assets.resources.models import Models
+from persona_assets.resources.weights import WeightsError
+from persona_assets.runner import Runner
+from persona_assets.settings import Settings
+from persona_assets.tables import tables
+
+MISTAKES = (
+    CatalogError,
+    EndpointError,
+    WeightsError,
+    JournalBusy,
+    JournalCorrupt,
+    # Settings, prompts, benchmark, shard names: each module's own kind of ValueError.
+    ValueError,
+    OSError,
+)
+"""What a user can put right: told in one sentence, without a traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 1 for a failure, 130 for an interrupt."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except MISTAKES as error:
+        print(f"persona-assets: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("persona-assets: interrupted; what was paid for is in the journals", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="persona-assets", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    run = commands.add_parser("run", help="materialize what is missing or stale, in order")
+    run.add_argument("--select", default="*", help="Dagster asset selection, such as +persona_hub")
+    run.add_argument("--shards", nargs="+", default=[], metavar="SHARD", help="only these shards")
+    run.set_defaults(command=_run)
+
+    status = commands.add_parser("status", help="list what is missing or stale now, and why")
+    status.set_defaults(command=_status, select="*", shards=[])
+
+    trace = commands.add_parser("trace", help="print where a row came from, back to its text")
+    trace.add_argument("id", help="id of a text, persona, sample or solution")
+    trace.set_defaults(command=_trace)
+
+    catalog = commands.add_parser("catalog", help="make catalog.duckdb anew from the tables")
+    catalog.set_defaults(command=_catalog)
+
+    fetch = commands.add_parser("fetch", help="fetch and verify the embedded models in use")
+    fetch.set_defaults(command=_fetch)
+
+    ui = commands.add_parser("ui", help="serve the Dagster UI, daemon included, on 127.0.0.1")
+    ui.add_argument("--port", type=int, default=3000)
+    ui.set_defaults(command=_ui)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    project = Project(settings)
+    models = Models(settings, project.storage)
+    with closing(models), open_instance(settings) as instance:
+        runner = _runner(project, instance, options.select, options.shards, models)
+        if runner.anything_stale():
+            models.check()
+        ledger = console.run(runner, models)
+    catalog = _catalog_of(project)
+    if ledger.errors:
+        # A run that failed has journaled what it paid for and published no table.
+        catalog.rebuild()
+    console.tables(project, ledger, catalog.usage(ledger.run_ids))
+    return 1 if ledger.errors else 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    settings = Settings.load()
+    with open_instance(settings) as instance:
+        console.status(_runner(Project(settings), instance))
+    return 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    chain = _catalog_of(Project(Settings.load())).trace(options.id)
+    console.trace(chain)
+    return 0
+
+
+def _catalog(_: argparse.Namespace) -> int:
+    catalog = _catalog_of(Project(Settings.load()))
+    print(f"{catalog.rebuild()} tables in {catalog.path}")
+    return 0
+
+
+def _fetch(_: argparse.Namespace) -> int:
+    for path in Models.fetch(Settings.load(), print):
+        print(path)
+    return 0
+
+
+def _catalog_of(project: Project) -> Catalog:
+    return Catalog(project.storage, tables(project.prompts))
+
+
+def _runner(
+    project: Project,
+    instance: dg.DagsterInstance,
+    select: str = "*",
+    only: Sequence[str] = (),
+    models: Models | None = None,
+) -> Runner:
+    settings = project.settings
+    corpus = Corpus(settings.corpus, settings.corpus_fields)
+    register_partitions(instance, settings, corpus, project.storage)
+    fail_dead_runs(instance)
+    defs = build_defs(settings, **({"models": models} if models else {}))
+    return Runner(defs, instance, project.storage, corpus, select=select, only=only)
+
+
+def _ui(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    open_instance(settings).dispose()
+    workspace_file = Path(__file__).parents[1] / "workspace.yaml"
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    # Loopback only: the UI has no authentication, and whoever reaches it can start runs.
+    address = ["--host", "127.0.0.1", "--port", str(options.port)]
+    sys.stdout.flush()
+    os.execv(dagster, [dagster, "dev", "--workspace", str(workspace_file), *address])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

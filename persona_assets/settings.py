@@ -1,0 +1,176 @@
+"""Every knob a user turns.
+
+Values come, first wins, from `PERSONA_*` environment variables, from the file `.env`, from the
+profile that `PERSONA_PROFILE` names (`paper` unless set; see profiles.py). Nested values use two
+underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
+"""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from persona_assets.generation.endpoint import Endpoint
+from persona_assets.resources.trainer import Hyperparameters
+from persona_assets.profiles import PAPER, PROFILES
+
+Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
+ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value it cannot have; the message says which and what to do."""
+
+
+class ModelEndpoint(Endpoint):
+    """A role's model: an OpenAI-compatible endpoint, or, if `embedded`, a model on this machine."""
+
+    embedded: bool = False
+
+
+class Prompting(BaseModel):
+    """How one prompt is put to the model (section 3): its mode and its number of demonstrations."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Mode = "zero-shot"
+    shots: int = Field(default=0, ge=0)
+    variables: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _shots_fit_the_mode(self) -> "Prompting":
+        if (self.mode == "zero-shot") != (self.shots == 0):
+            raise ValueError(f"mode {self.mode} does not go with shots={self.shots}")
+        return self
+
+
+class Task(Prompting):
+    """How one dataset is drawn from the hub: prompting, share of personas, samples per persona."""
+
+    share: float = Field(default=1.0, ge=0, le=1)
+    per_shard: int | None = Field(default=None, ge=0)
+    per_persona: int = Field(default=1, ge=1)
+
+
+class Training(BaseModel):
+    """Fine-tuning (section 4.1.2)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_model: str
+    hyper: Hyperparameters
+
+
+class Settings(BaseSettings):
+    """The project's settings. `Settings.load()` reports a mistake as one `SettingsError`."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix="PERSONA_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="forbid",
+        frozen=True,
+    )
+
+    profile: Literal["paper", "demo"] = "paper"
+
+    data_dir: Path
+    corpus: Path = Path("data/corpus")
+    prompts: Path = Path("prompts")
+    benchmark: Path = Path("data/benchmarks/sample.jsonl")
+    model_dir: Path = Path("~/.cache/persona_assets/models")
+
+    corpus_fields: dict[str, str] = Field(default_factory=dict)
+    texts_per_shard: int | None = Field(ge=1)
+    text_chars: int = Field(ge=100)
+
+    perspectives: tuple[str, ...] = Field(min_length=1)
+    perspectives_per_text: int = Field(ge=1)
+    relations_per_persona: int = Field(ge=1)
+    personas_per_hop: int | None = Field(ge=0)
+
+    lexical_method: Literal["exact", "minhash"]
+    lexical_threshold: Fraction = Field(gt=0, le=1)
+    semantic_threshold: float = Field(gt=0, le=1)
+    embedder: ModelEndpoint
+    embedding_dimensions: int | None = Field(ge=1)
+
+    writer: ModelEndpoint
+    solver: ModelEndpoint
+    second_solver: ModelEndpoint
+    judge: ModelEndpoint
+    evaluation: ModelEndpoint
+    max_quarantine_share: float = Field(ge=0, le=1)
+
+    prompting: dict[str, Prompting] = Field(default_factory=dict)
+    tasks: dict[str, Task] = Field(default_factory=dict)
+
+    held_out_share: float = Field(ge=0, le=1)
+    equality: Literal["judge", "math_verify"]
+    training_sizes: tuple[int, ...]
+    training: Training
+    benchmark_limit: int | None = Field(ge=1)
+
+    pair_similarities: tuple[float, ...]
+    pair_tolerance: float = Field(gt=0)
+    pairs_per_bucket: int = Field(ge=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Adds the profile as the source of lowest precedence."""
+        sources = (init_settings, env_settings, dotenv_settings)
+        name = next((v["profile"] for s in sources if "profile" in (v := s())), "paper")
+        return *sources, InitSettingsSource(settings_cls, PROFILES.get(str(name), PAPER))
+
+    @classmethod
+    def load(cls, **values: Any) -> "Settings":
+        """Settings from the environment; `values` win over it.
+
+        Raises SettingsError for an unknown `PERSONA_*` name or an impossible value.
+        """
+        known = {f"PERSONA_{name.upper()}" for name in cls.model_fields}
+        for variable in os.environ:
+            name = variable.upper().split("__")[0]
+            if name.startswith("PERSONA_") and name not in known:
+                raise SettingsError(
+                    f"unknown setting {variable}: see .env.example for the names there are"
+                )
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = "__".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(f"setting PERSONA_{where}: {first['msg']}") from None
+
+    def endpoint(self, role: str) -> ModelEndpoint:
+        """The endpoint of a role."""
+        if role not in ROLES:
+            raise SettingsError(f"unknown role {role!r}: there are {', '.join(ROLES)}")
+        endpoint: ModelEndpoint = getattr(self, role)
+        return endpoint
+
+    def task(self, name: str) -> Task:
+        """A task's settings; all personas, zero-shot, unless set otherwise."""
+        return self.tasks.get(name, Task())
+
+    def prompting_of(self, prompt: str) -> Prompting:
+        """Mode and shots of a prompt; zero-shot, as in the paper, unless set otherwise."""
+        given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
+        return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)

@@ -1,0 +1,190 @@
+"""From math problems to training and test sets (section 4.1.2)."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import polars as pl
+
+from persona_assets.ids import solution_id, uniform
+from persona_assets.outcome import Outcome, drops, frame
+from persona_assets.prompts import Prompt
+from persona_assets.steps.answers import final_answer, program_of
+from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask, made_by
+from persona_assets.steps.grading import Equal, agreement
+
+VERSION = "1"
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+SOLVERS = ("assistant", "program", "second")
+"""Section 4.1.2: one model as an assistant and by program of thought, and a second assistant."""
+
+SOLUTIONS = pl.Schema(
+    {
+        "solution_id": pl.String,
+        "sample_id": pl.String,
+        "solver": pl.String,
+        "held_out": pl.Boolean,
+        "problem": pl.String,
+        "solution": pl.String,
+        "answer": pl.String,
+        "licence": pl.String,
+        **MADE_BY,
+    }
+)
+TRAIN = pl.Schema(
+    {
+        "sample_id": pl.String,
+        "problem": pl.String,
+        "solution": pl.String,
+        "answer": pl.String,
+        "licence": pl.String,
+    }
+)
+TEST = pl.Schema(
+    {
+        "sample_id": pl.String,
+        "problem": pl.String,
+        "answer": pl.String,
+        "agreeing": pl.Int64,
+        "licence": pl.String,
+    }
+)
+
+class ProgramResult(Protocol):
+    """What running a program came to: an answer, or the error in one line."""
+
+    @property
+    def answer(self) -> str | None: ...
+
+    @property
+    def error(self) -> str | None: ...
+
+
+RunProgram = Callable[[str], ProgramResult]
+"""Runs a program that a model wrote, in a sandbox."""
+
+CONTAMINATION_GRAM = 8
+"""Words in a row that must match; problems are short, so fewer than GPT-3's 13 (Brown et al. 2020)."""
+CONTAMINATION_SHARE = 0.5
+"""Share of a problem's words inside matching runs above which it counts as contaminated."""
+
+
+def math_solutions(
+    problems: pl.DataFrame,
+    prompts: dict[str, Prompt],
+    complete: Complete,
+    run_program: RunProgram,
+    *,
+    held_out_share: float,
+) -> Outcome:
+    """Solutions with a final answer: one for each problem, three for each held-out one.
+
+    `prompts` has one prompt per solver in `SOLVERS`. Held out are the `held_out_share` of the
+    shard's problems (rounded) with the smallest hash. A solution without a final answer, or a
+    program that fails, is dropped with the reason.
+    """
+    rows = {row["sample_id"]: row for row in problems.iter_rows(named=True)}
+    order = sorted(rows, key=lambda row_id: uniform("held_out", row_id))
+    held_out = set(order[: round(held_out_share * len(order))])
+    made, dropped, asked = [], [], 0
+    for solver in SOLVERS:
+        chosen = [row_id for row_id in rows if solver == "assistant" or row_id in held_out]
+        asked += len(chosen)
+        asks = [Ask(row_id, {"problem": rows[row_id]["problem"]}) for row_id in chosen]
+        for one, answer, reason in ask(prompts[solver], asks, complete):
+            row_id = solution_id(one.row_id, solver)
+            solution = next(iter(answer.value.values())) if answer.value else ""
+            final = None
+            if not reason:
+                final, reason = _final(solver, solution, run_program)
+            if final is None:
+                dropped.append((row_id, f"{solver}_{reason}"))
+                continue
+            made.append(
+                {
+                    "solution_id": row_id,
+                    "sample_id": one.row_id,
+                    "solver": solver,
+                    "held_out": one.row_id in held_out,
+                    "problem": rows[one.row_id]["problem"],
+                    "solution": solution,
+                    "answer": final,
+                    "licence": rows[one.row_id]["licence"],
+                    **made_by(answer),
+                }
+            )
+    return Outcome(frame(made, SOLUTIONS), drops("math_solutions", dropped), asked)
+
+
+def math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> Outcome:
+    """The assistant's solutions of problems that are not held out and not in the benchmark."""
+    chosen = solutions.filter(~pl.col("held_out"), solver="assistant")
+    return _clean(chosen, TRAIN, "math_train", benchmark)
+
+
+def math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -> Outcome:
+    """Held-out problems on whose answer at least two of three solvers agree, decontaminated."""
+    held_out = solutions.filter("held_out")
+    problems = held_out.unique("sample_id", keep="first", maintain_order=True)
+    given = {(r["sample_id"], r["solver"]): r["answer"] for r in held_out.iter_rows(named=True)}
+    sets = [[given.get((row_id, s)) for s in SOLVERS] for row_id in problems["sample_id"]]
+    agreed = agreement(sets, equal)
+    tested = problems.with_columns(
+        pl.Series("answer", [a.answer if a else None for a in agreed], pl.String),
+        pl.Series("agreeing", [a.votes if a else 0 for a in agreed], pl.Int64),
+    )
+    lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
+    outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", benchmark)
+    disagreed = drops("math_test", ((row_id, "no_agreement") for row_id in lonely))
+    return Outcome(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
+
+
+def contaminated(problem: str, grams: frozenset[tuple[str, ...]]) -> bool:
+    """Whether more than half of a problem's words lie in 8-word runs of a benchmark problem."""
+    tokens = _tokens(problem)
+    size = min(CONTAMINATION_GRAM, len(tokens))
+    covered = set[int]()
+    for start in range(len(tokens) - size + 1):
+        if tuple(tokens[start : start + size]) in grams:
+            covered.update(range(start, start + size))
+    return len(covered) > CONTAMINATION_SHARE * len(tokens)
+
+
+def benchmark_grams(problems: Sequence[str]) -> frozenset[tuple[str, ...]]:
+    """All 8-word runs of the problems, and the whole of those that are shorter."""
+    grams = set[tuple[str, ...]]()
+    for problem in problems:
+        tokens = _tokens(problem)
+        size = min(CONTAMINATION_GRAM, len(tokens))
+        grams.update(tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
+    return frozenset(grams)
+
+
+def _clean(rows: pl.DataFrame, schema: pl.Schema, stage: str, benchmark: Sequence[str]) -> Outcome:
+    grams = benchmark_grams(benchmark)
+    reasons, seen = [], set[str]()
+    for problem in rows["problem"]:
+        key = " ".join(_tokens(problem))
+        repeat = "repeat" if key in seen else None
+        reasons.append("contaminated" if contaminated(problem, grams) else repeat)
+        seen.add(key)
+    named = rows.with_columns(pl.Series("reason", reasons, pl.String))
+    gone = named.filter(pl.col("reason").is_not_null()).select("sample_id", "reason")
+    kept = named.filter(pl.col("reason").is_null()).select(schema.names())
+    return Outcome(kept, drops(stage, gone.iter_rows()), len(rows))
+
+
+def _final(solver: str, solution: str, run_program: RunProgram) -> tuple[str | None, str]:
+    if solver != "program":
+        return final_answer(solution), "no_final_answer"
+    program = program_of(solution)
+    if program is None:
+        return None, "no_program"
+    done = run_program(program)
+    return done.answer, f"failed: {done.error}"
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text.casefold())

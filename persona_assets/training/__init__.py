@@ -1,0 +1,1 @@
+"""Programs that load torch: `resources/trainer.py` runs them as child processes."""

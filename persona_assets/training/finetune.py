@@ -1,0 +1,266 @@
+"""The child program that fine-tunes: `python -m persona_assets.training.finetune JOB.json`.
+
+Supervised fine-tuning of a causal language model with TRL, loss on the solution only. Runs on a
+CPU, on one GPU, and on many under `accelerate launch` (DDP, FSDP or DeepSpeed). `Trainer` in
+`resources/trainer.py` starts it and reads its reports.
+"""
+
+import json
+import math
+import os
+import select
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persona_assets.resources.trainer import Job
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def main() -> None:
+    exit_with_parent()
+    emit = take_standard_output()
+    finetune(Job.model_validate_json(Path(sys.argv[1]).read_text()), emit)
+
+
+def exit_with_parent() -> None:
+    """End this process at once when standard input closes or the parent process changes.
+
+    Both, because a process forked from the parent can hold the pipe open, and because under a
+    launcher the parent is the launcher.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent and not select.select([0], [], [], 1.0)[0]:
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def take_standard_output() -> Emit:
+    """A function that writes JSON lines; all else that is printed from now on goes to the log."""
+    reports = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return lambda message: print(json.dumps(message), file=reports)
+
+
+def finetune(job: Job, emit: Emit) -> None:
+    """Train, report every optimizer step and the dropped examples, and write `job.output`.
+
+    Raises `ValueError` if nothing can be trained on, the tokenizer has no chat template or the
+    processes do not divide the batch, and `FloatingPointError` if the loss is no longer a number.
+    """
+    import torch
+    from accelerate import PartialState
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import is_flash_attn_2_available
+    from trl import SFTTrainer
+
+    hyper = job.hyper
+    process = PartialState()
+    half = hyper.bf16 and torch.cuda.is_available()
+    with process.main_process_first():
+        directory = job.base
+        if job.base.is_file():
+            directory = dequantized(job.base, job.cache_dir / "dequantized" / job.base_sha256)
+        examples = Dataset.from_json(str(job.examples), cache_dir=str(job.scratch))
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    if tokenizer.chat_template is None:
+        raise ValueError(f"{job.base}: the tokenizer has no chat template")
+    faults = find_faults(examples, tokenizer, hyper.max_tokens)
+    kept = examples.select([index for index, fault in enumerate(faults) if fault is None])
+    if len(kept) == 0:
+        raise ValueError(f"no example of {len(faults)} can be trained on; the first: {faults[0]}")
+
+    lora = None
+    if hyper.lora_rank is not None:
+        lora = LoraConfig(
+            r=hyper.lora_rank, lora_alpha=2 * hyper.lora_rank, target_modules="all-linear"
+        )
+    model = AutoModelForCausalLM.from_pretrained(
+        directory,
+        # At this learning rate most updates are below the resolution of a bfloat16 weight: only
+        # frozen weights may be bfloat16, trained ones are float32 under autocast.
+        dtype=torch.bfloat16 if half and lora else torch.float32,
+        attn_implementation="flash_attention_2" if is_flash_attn_2_available() else "sdpa",
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments(job, half, process.num_processes, len(kept), end_of_turn(tokenizer)),
+        train_dataset=kept,
+        processing_class=tokenizer,
+        peft_config=lora,
+        callbacks=[progress(emit)],
+    )
+    trainer.train()
+    save(trainer, job, AutoConfig.from_pretrained(directory).dtype or torch.float32)
+    if process.is_main_process:
+        emit({"dropped": [(index, fault) for index, fault in enumerate(faults) if fault]})
+    process.destroy_process_group()
+
+
+def dequantized(gguf: Path, directory: Path) -> Path:
+    """The GGUF model as a float32 transformers directory, written on first use."""
+    if directory.exists():
+        return directory
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    # The weights are plain float32 by now, but transformers refuses to save a model that still
+    # carries its quantizer.
+    model.__dict__.pop("hf_quantizer", None)
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".", dir=directory.parent))
+    model.save_pretrained(scratch)
+    tokenizer.save_pretrained(scratch)
+    try:
+        scratch.rename(directory)
+    except OSError:
+        shutil.rmtree(scratch)
+        if not directory.exists():
+            raise
+    return directory
+
+
+def find_faults(
+    examples: "Dataset", tokenizer: "PreTrainedTokenizerBase", max_tokens: int
+) -> list[str | None]:
+    """Why an example must not be trained on, or None, for each example.
+
+    A control token in the text would end a turn or open another: text of foreign origin could speak
+    in any role.
+    """
+    control = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    faults: list[str | None] = []
+    for batch in examples.iter(batch_size=1000):
+        turns = [[*p, *c] for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
+        tokens = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+        for conversation, ids in zip(turns, tokens, strict=True):
+            texts = [turn["content"] for turn in conversation]
+            if not all(text.strip() for text in texts):
+                faults.append("empty")
+            elif found := next((t for t in control if any(t in text for text in texts)), None):
+                faults.append(f"control token {found}")
+            elif len(ids) > max_tokens:
+                faults.append(f"{len(ids)} tokens, more than {max_tokens}")
+            else:
+                faults.append(None)
+    return faults
+
+
+def end_of_turn(tokenizer: "PreTrainedTokenizerBase") -> str | None:
+    """The token with which the chat template ends an answer, None if it ends with none.
+
+    In base models it is often not the end-of-text token, and a server that is not told would never
+    stop.
+    """
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    ids = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+    special = set(tokenizer.all_special_ids)
+    last = next((i for i in reversed(ids) if i in special), None)
+    return None if last is None else tokenizer.convert_ids_to_tokens(last)
+
+
+def arguments(
+    job: Job, half: bool, processes: int, examples: int, eos_token: str | None
+) -> "SFTConfig":
+    from trl import SFTConfig
+
+    hyper = job.hyper
+    passes = hyper.gradient_accumulation * processes
+    if hyper.batch_size % passes:
+        raise ValueError(
+            f"batch_size {hyper.batch_size} is not a multiple of gradient_accumulation x processes "
+            f"({hyper.gradient_accumulation} x {processes})"
+        )
+    return SFTConfig(
+        output_dir=str(job.scratch),
+        learning_rate=hyper.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=hyper.warmup_ratio,
+        weight_decay=hyper.weight_decay,
+        num_train_epochs=hyper.epochs,
+        per_device_train_batch_size=hyper.batch_size // passes,
+        gradient_accumulation_steps=hyper.gradient_accumulation,
+        gradient_checkpointing=hyper.gradient_checkpointing,
+        max_length=hyper.max_tokens,
+        packing=hyper.packing,
+        completion_only_loss=True,
+        eos_token=eos_token,
+        bf16=half,
+        seed=hyper.seed,
+        dataset_num_proc=min(examples // 10_000, os.cpu_count() or 1) or None,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        save_strategy="no",
+        report_to="none",
+    )
+
+
+def progress(emit: Emit) -> "TrainerCallback":
+    """Reports each optimizer step, and stops a training whose loss is not a number."""
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if "loss" not in logs:
+                return
+            loss = float(logs["loss"])
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at step {state.global_step}: lower the learning rate"
+                )
+            if state.is_world_process_zero:
+                emit({"step": state.global_step, "steps": state.max_steps, "loss": loss})
+
+    return Progress()
+
+
+def save(trainer: "SFTTrainer", job: Job, dtype: "torch.dtype") -> None:
+    """Write the trained weights: a GGUF file for a GGUF base, else a directory in `dtype`."""
+    from persona_assets.training.gguf_export import write_gguf
+
+    accelerator = trainer.accelerator
+    model: Any = accelerator.unwrap_model(trainer.model)
+    if job.hyper.lora_rank is None:
+        state = accelerator.get_state_dict(trainer.model_wrapped)
+    else:
+        model = model.merge_and_unload()
+        state = model.state_dict()
+    if not accelerator.is_main_process:
+        return
+    if job.base.is_file():
+        write_gguf(state, job.base, job.output)
+        return
+    model.config.dtype = dtype
+    state = {name: tensor.to(dtype) for name, tensor in state.items()}
+    model.save_pretrained(job.output, state_dict=state)
+    trainer.processing_class.save_pretrained(job.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persona_assets.generation import Call, Endpoint
+from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
+
+
+@pytest.fixture(autouse=True)
+def _api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, CANARY)
+
+
+@pytest.fixture
+def endpoint() -> Callable[..., Endpoint]:
+    """Makes an endpoint of the test's server from its URL and whatever differs from the usual."""
+
+    def make(url: str, **settings: Any) -> Endpoint:
+        usual: dict[str, Any] = {"api_key_env": KEY_VARIABLE, "timeout": 5.0}
+        return Endpoint(model="test-model", base_url=url, **(usual | settings))
+
+    return make
+
+
+@pytest.fixture
+def calls() -> Callable[[int], list[Call]]:
+    return lambda number: [call(f"row {row}") for row in range(number)]
+
+
+@pytest.fixture
+def journal_path(tmp_path: Path) -> Path:
+    return tmp_path / "journals" / "asset" / "shard.jsonl"

@@ -1,0 +1,229 @@
+"""A small OpenAI-compatible server on 127.0.0.1: misbehaves on request, counts what it bills.
+
+Each call is known by its last user message (or embedding input). `script[message]` lists what
+successive attempts meet; when the list is spent, the answer is good.
+
+    with FaultServer({"row 3": ["500", "hang"]}) as server:
+        Endpoint(model="m", base_url=server.url, ...)
+        server.billed["row 3"]
+"""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+UNBILLED = re.compile(r"4\d\d|50\d|drop-early")
+"""Steps of which the client is told, or can tell, that nothing was computed."""
+
+
+class FaultServer:
+    """Counters by message: `asked` (requests), `billed` (answers computed, arrived or not).
+
+    latency: seconds for each answer. default: what every attempt beyond its script meets.
+    answer: the content of a good answer. paused_until: end of the latest Retry-After, and
+    `violations` the requests that came before it.
+    """
+
+    def __init__(
+        self,
+        script: Mapping[str, Sequence[str]] | None = None,
+        *,
+        latency: float = 0.0,
+        default: str = "ok",
+        answer: Callable[[str], str] = lambda message: f"answer to {message}",
+    ) -> None:
+        self.script = {message: list(steps) for message, steps in (script or {}).items()}
+        self.latency = latency
+        self.default = default
+        self.answer = answer
+        self.asked: Counter[str] = Counter()
+        self.billed: Counter[str] = Counter()
+        self.authorizations: set[str] = set()
+        self.bodies: list[dict[str, Any]] = []
+        self.in_flight = self.most_in_flight = self.violations = 0
+        self.paused_until = 0.0
+        self.lock = threading.Lock()
+        self.closing = threading.Event()
+        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http.owner = self
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def wait_for(self, calls: int, counter: Counter[str] | None = None) -> None:
+        """Returns once `calls` calls have been billed (or counted by `counter`)."""
+        while (self.billed if counter is None else counter).total() < calls:
+            time.sleep(0.002)
+
+    def begin(self, message: str, authorization: str, body: dict[str, Any]) -> str:
+        """Counts a request and says what it will meet."""
+        with self.lock:
+            self.asked[message] += 1
+            self.authorizations.add(authorization)
+            self.bodies.append(body)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            self.violations += time.monotonic() < self.paused_until
+            steps = self.script.get(message)
+            step = steps.pop(0) if steps else self.default
+            if not UNBILLED.match(step):
+                self.billed[message] += 1
+            return step
+
+    def end(self) -> None:
+        with self.lock:
+            self.in_flight -= 1
+
+    def pause(self, seconds: float) -> None:
+        with self.lock:
+            self.paused_until = max(self.paused_until, time.monotonic() + seconds)
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+    owner: FaultServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Http
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        status = 200 if self.path == "/v1/models" else 404
+        if "expired" in self.headers.get("Authorization", ""):
+            status = 401
+        self._send(status, json.dumps({"object": "list", "data": []}))
+
+    def do_POST(self) -> None:
+        owner = self.server.owner
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        embeds = self.path.endswith("/embeddings")
+        message = str(body["input"]) if embeds else body["messages"][-1]["content"]
+        authorization = self.headers.get("Authorization", "")
+        step = owner.begin(message, authorization, body)
+        try:
+            owner.closing.wait(owner.latency)
+            self._meet(step, message, authorization, embeds)
+        finally:
+            owner.end()
+
+    def _meet(self, step: str, message: str, authorization: str, embeds: bool) -> None:
+        owner = self.server.owner
+        match step:
+            case "ok":
+                good = _embedding() if embeds else _chat(owner.answer(message))
+                self._send(200, good)
+            case "length" | "content_filter":
+                self._send(200, _chat("cut sho", finish=step))
+            case "refusal":
+                self._send(200, _chat(None, refusal="I would rather not."))
+            case "hang":
+                owner.closing.wait(60)
+            case "drop" | "drop-early":
+                self.close_connection = True
+            case "truncated":
+                whole = _chat("never arrives whole").encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(whole)))
+                self.end_headers()
+                self.wfile.write(whole[: len(whole) // 2])
+                self.close_connection = True
+            case "garbage":
+                self._send(200, '{"choices": [')
+            case "html-200":
+                self._send(200, "<html>hello</html>", kind="text/html")
+            case "error-200":
+                self._send(200, json.dumps({"error": {"message": "upstream failed", "code": 502}}))
+            case "502":
+                self._send(502, "<html>Bad gateway</html>", kind="text/html")
+            case "429" | "503":
+                owner.pause(0.3)
+                self._send(int(step), _error("slow_down"), {"Retry-After": "0.3"})
+            case "429-together":
+                # Only once another call is in flight, so that whatever comes later is a violation.
+                while owner.in_flight < 2:
+                    time.sleep(0.002)
+                owner.pause(0.8)
+                self._send(429, _error("slow_down"), {"Retry-After": "0.8"})
+            case "slow":
+                owner.closing.wait(0.5)
+                self._send(200, _chat(owner.answer(message)))
+            case "429-date":
+                self._send(429, _error("slow_down"), {"Retry-After": self.date_time_string()})
+            case "429-long":
+                self._send(429, _error("slow_down"), {"Retry-After": "3600"})
+            case "429-quota":
+                self._send(429, _error("insufficient_quota"))
+            case "400-filter":
+                self._send(400, _error("content_filter"))
+            case _:
+                # As careless as a real one may be: it repeats the key that it was sent.
+                self._send(int(step), _error("other", f"your key was {authorization}"))
+
+    def _send(
+        self,
+        status: int,
+        text: str,
+        headers: Mapping[str, str] | None = None,
+        kind: str = "application/json",
+    ) -> None:
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("x-request-id", "req_1")
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    return json.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "model": "test-model-2026",
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        }
+    )
+
+
+def _embedding() -> str:
+    return json.dumps(
+        {
+            "object": "list",
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}],
+            "usage": {"prompt_tokens": 5, "total_tokens": 5},
+        }
+    )
+
+
+def _error(code: str, message: str = "no") -> str:
+    return json.dumps({"error": {"message": message, "type": "error", "code": code}})

@@ -1,0 +1,45 @@
+"""What a SIGKILL costs: at most the calls in flight, and nothing that was written."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from persona_assets.generation import Journal
+from persona_assets_tests.generation.fault_server import FaultServer
+from persona_assets_tests.generation.sample_calls import call
+
+ROWS, CONCURRENCY, KILLS = 600, 16, 5
+
+
+def start(server: FaultServer, journal: Path, result: Path) -> "subprocess.Popen[bytes]":
+    arguments = [server.url, str(journal), str(ROWS), str(CONCURRENCY), str(result)]
+    module = "persona_assets_tests.generation.child"
+    return subprocess.Popen([sys.executable, "-W", "error", "-m", module, *arguments])
+
+
+def test_every_key_once_and_at_most_the_calls_in_flight_paid_twice(tmp_path: Path) -> None:
+    path, result = tmp_path / "shard.jsonl", tmp_path / "result.json"
+    points = random.Random().sample(range(20, ROWS - 50), KILLS)
+    keys = {call(f"row {n}").key: f"row {n}" for n in range(ROWS)}
+    with FaultServer(latency=0.01) as server:
+        for point in sorted(points):
+            child = start(server, path, result)
+            server.wait_for(point)
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            assert not result.exists()
+        kept = [keys[record.key] for record in Journal(path).records()]
+        asked = {row: server.asked[row] for row in kept}
+        assert len(kept) == len(set(kept))
+        assert start(server, path, result).wait() == 0
+        assert {row: server.asked[row] for row in kept} == asked
+    done = json.loads(result.read_text())
+    assert done["keys"] == list(keys)
+    assert done["calls"] == ROWS - len(kept)
+    assert set(server.billed) == set(keys.values())
+    assert server.billed.total() - ROWS <= KILLS * CONCURRENCY
+    with Journal(path) as journal:
+        assert len(journal) == ROWS

@@ -1,0 +1,213 @@
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_assets.ids import text_id
+from persona_assets.outcome import DROPPED, Outcome
+from persona_assets.steps.corpus import (
+    SCHEMA,
+    BadRecord,
+    Record,
+    clean,
+    cut,
+    field_paths,
+    raw_corpus,
+    to_record,
+)
+
+SHARD = "a.jsonl"
+
+
+def record(row: int, text: str, source: str = "s") -> Record:
+    return Record(row, text, source, "CC0-1.0", "en")
+
+
+def run(*records: Record | BadRecord, limit: int | None = None, max_chars: int = 1000) -> Outcome:
+    return raw_corpus(SHARD, records, limit=limit, max_chars=max_chars)
+
+
+def test_rows_carry_id_source_licence_and_language_in_order() -> None:
+    outcome = run(record(1, "one"), record(2, "two", "t"))
+    assert outcome.rows.schema == SCHEMA
+    assert outcome.rows.rows() == [
+        (text_id(SHARD, "s", "one"), "one", "s", "CC0-1.0", "en"),
+        (text_id(SHARD, "t", "two"), "two", "t", "CC0-1.0", "en"),
+    ]
+
+
+def test_no_records_give_empty_typed_tables() -> None:
+    outcome = run()
+    assert outcome.rows.schema == SCHEMA
+    assert outcome.dropped.schema == DROPPED
+    assert (len(outcome.rows), len(outcome.dropped), outcome.rows_in) == (0, 0, 0)
+
+
+def test_the_same_text_under_another_source_or_spacing_is_a_repeat() -> None:
+    outcome = run(record(1, "one two"), record(2, "one\n\n two ", "other"), record(3, "One two"))
+    assert outcome.rows["text"].to_list() == ["one two", "One two"]
+    assert outcome.dropped.rows() == [
+        (text_id(SHARD, "other", "one\n\n two"), "raw_corpus", "repeat")
+    ]
+    assert outcome.rows_in == 3
+
+
+def test_texts_that_the_cut_makes_equal_are_repeats() -> None:
+    outcome = run(record(1, "ab cd ef"), record(2, "ab cd gh"), max_chars=5)
+    assert outcome.rows["text"].to_list() == ["ab cd"]
+    assert outcome.dropped["reason"].to_list() == ["repeat"]
+
+
+def test_bad_records_are_dropped_under_their_row() -> None:
+    outcome = run(BadRecord(1, "invalid_utf8: x"), record(2, "one"), BadRecord(7, "empty_text"))
+    assert outcome.dropped.rows() == [
+        (f"{SHARD}#1", "raw_corpus", "invalid_utf8: x"),
+        (f"{SHARD}#7", "raw_corpus", "empty_text"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\0\0"])
+def test_a_text_of_which_nothing_is_left_is_dropped(text: str) -> None:
+    outcome = run(record(4, text))
+    assert outcome.dropped.rows() == [(f"{SHARD}#4", "raw_corpus", "empty_text")]
+
+
+def test_the_limit_counts_kept_texts_and_reads_no_further() -> None:
+    texts = [record(row, text) for row, text in enumerate("aabc", 2)]
+    records: Iterator[Record | BadRecord] = iter([BadRecord(1, "x"), *texts])
+    outcome = raw_corpus(SHARD, records, limit=2, max_chars=10)
+    assert outcome.rows["text"].to_list() == ["a", "b"]
+    assert outcome.dropped["reason"].to_list() == ["x", "repeat"]
+    assert next(records) == record(5, "c")
+
+
+def test_a_limit_of_nothing_reads_nothing() -> None:
+    assert len(run(record(1, "a"), limit=0).rows) == 0
+
+
+def test_bad_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="limit"):
+        run(limit=-1)
+    with pytest.raises(ValueError, match="max_chars"):
+        run(max_chars=0)
+
+
+def test_what_a_table_cannot_hold_is_cleaned_from_every_column(tmp_path: Path) -> None:
+    dirty = Record(1, "a\0b \ud800 c😀", "s\0\ud800", "l\udfff", "e\0n")
+    rows = raw_corpus(SHARD, [dirty], limit=None, max_chars=100).rows
+    assert rows.row(0)[1:] == ("ab \ufffd c😀", "s\ufffd", "l\ufffd", "en")
+    rows.write_parquet(tmp_path / "t.parquet")
+    assert pl.read_parquet(tmp_path / "t.parquet").equals(rows)
+
+
+@given(st.lists(st.text(st.characters(), max_size=8), max_size=12))
+def test_every_record_is_a_row_or_a_drop_and_ids_are_unique(texts: list[str]) -> None:
+    outcome = run(*(record(row, text) for row, text in enumerate(texts, 1)), max_chars=5)
+    assert len(outcome.rows) + len(outcome.dropped) == len(texts)
+    assert outcome.rows["text_id"].is_unique().all()
+    distinct = {" ".join(cut(clean(text), 5).split()) for text in texts} - {""}
+    assert {" ".join(text.split()) for text in outcome.rows["text"]} == distinct
+
+
+@pytest.mark.parametrize(
+    ("text", "max_chars", "expected"),
+    [
+        ("Short.", 6, "Short."),
+        ("One two. Three four five", 20, "One two. Three four"),
+        ("One two three. Four five", 20, "One two three."),
+        ("One two three. Four five", 14, "One two three."),
+        ("One two. Six seven. Eight", 19, "One two. Six seven."),
+        ('He said "no more." Then left', 22, 'He said "no more."'),
+        ("It is 3.14159265 exactly", 9, "It is"),
+        ("first line\nsecond", 13, "first line"),
+        ("春は曙。夏は夜。秋は夕暮れ。", 9, "春は曙。夏は夜。"),
+        ("x" * 30, 10, "x" * 10),
+        ("ab", 1, "a"),
+    ],
+)
+def test_a_cut_falls_on_a_boundary(text: str, max_chars: int, expected: str) -> None:
+    assert cut(text, max_chars) == expected
+
+
+@given(st.text("ab .!?\n。\"'", max_size=60), st.integers(1, 70))
+def test_a_cut_is_a_head_within_the_allowance(text: str, max_chars: int) -> None:
+    text = text.strip()
+    head = cut(text, max_chars)
+    assert len(head) <= max_chars
+    assert text.startswith(head)
+    assert bool(head) == bool(text)
+    if not re.search(r"[\s。]", text[: max_chars + 1]):
+        assert head == text[:max_chars]
+
+
+def test_a_run_of_full_stops_is_cut_in_linear_time() -> None:
+    assert len(cut("." * 2_000_000, 1_000_000)) == 1_000_000
+
+
+NO_FIELDS = field_paths({})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"text": "t"}, ("t", f"{SHARD}#3", "unknown", "und")),
+        (
+            {"text": "t", "source": "s", "licence": "MIT", "language": "fr"},
+            ("t", "s", "MIT", "fr"),
+        ),
+        ({"text": "t", "source": " ", "license": "MIT"}, ("t", f"{SHARD}#3", "MIT", "und")),
+        # RedPajama v2, flat and with its meta as a JSON string.
+        (
+            {"raw_content": "t", "url": "https://a.example/x", "source_domain": "a.example"}
+            | {"language": "de"},
+            ("t", "https://a.example/x", "unknown", "de"),
+        ),
+        ({"raw_content": "t", "source_domain": "a.example"}, ("t", "a.example", "unknown", "und")),
+        (
+            {
+                "raw_content": "t",
+                "doc_id": "1",
+                "meta": '{"url": "https://b.example", "language": "it"}',
+            },
+            ("t", "https://b.example", "unknown", "it"),
+        ),
+        ({"raw_content": "t", "meta": "{broken"}, ("t", f"{SHARD}#3", "unknown", "und")),
+        ({"raw_content": "t", "meta": "[" * 9999}, ("t", f"{SHARD}#3", "unknown", "und")),
+        ({"raw_content": "t", "meta": '{"a":' * 9999}, ("t", f"{SHARD}#3", "unknown", "und")),
+        # FineWeb.
+        (
+            {"text": "t", "id": "<urn:1>", "url": "https://c.example", "dump": "CC-MAIN-2013-20"}
+            | {"language": "en", "language_score": 0.9},
+            ("t", "https://c.example", "unknown", "en"),
+        ),
+        ({"text": "t", "id": 17}, ("t", "17", "unknown", "und")),
+        ({"text": "t", "id": True, "language": ["en"]}, ("t", f"{SHARD}#3", "unknown", "und")),
+        # Dolma.
+        (
+            {"text": "t", "id": "1", "source": "wiki"}
+            | {"metadata": {"license": "CC BY-SA", "language": "en"}},
+            ("t", "wiki", "CC BY-SA", "en"),
+        ),
+    ],
+)
+def test_known_layouts_need_no_settings(
+    data: dict[str, object], expected: tuple[str, str, str, str]
+) -> None:
+    assert to_record(data, 3, SHARD, NO_FIELDS) == Record(3, *expected)
+
+
+def test_own_field_names_are_dotted_paths() -> None:
+    paths = field_paths({"text": "body", "source": "page.url", "licence": "rights.name"})
+    data = {"text": "not this", "body": "t", "page": {"url": "u"}, "rights.name": "CC0-1.0"}
+    assert to_record(data, 1, SHARD, paths) == Record(1, "t", "u", "CC0-1.0", "und")
+    missing = to_record({"text": "not this"}, 1, SHARD, paths)
+    assert missing == BadRecord(1, "missing_text: no body")
+
+
+def test_a_field_for_no_column_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"license: choose among .*'licence'"):
+        field_paths({"license": "x"})
