@@ -1,9 +1,10 @@
 """Pydantic models and polars types from the `output:` block of a prompt file.
 
-A field is written as, for example, `persona: {type: string, min_length: 20, max_length: 300}`. Types
-are string, integer, number, boolean, and list with `items:` being one such field or, under `fields:`,
-an object. The limits `min_length, max_length, pattern` (of strings and lists), `minimum, maximum`,
-`enum` and `description` reach the model as JSON schema and are checked again on its answer.
+A field is written as, for example, `persona: {type: string, min_length: 20, max_length: 300}`.
+Types are string, integer, number, boolean, and list with `items:` being one such field or, under
+`fields:`, an object. The limits `min_length, max_length, pattern` (of strings and lists), `minimum,
+maximum`, `enum` and `description` reach the model as JSON schema and are checked again on its
+answer.
 """
 
 from collections.abc import Mapping

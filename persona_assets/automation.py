@@ -1,7 +1,7 @@
 """What runs by itself: new corpus files become shards, and at night what is stale is made again.
 
-Both are stopped until they are switched on in the UI. Neither keeps state: each looks at the corpus,
-at the tables' footers and at Dagster's runs, and asks for what is missing.
+Both are stopped until they are switched on in the UI. Neither keeps state: each looks at the
+corpus, at the tables' footers and at Dagster's runs, and asks for what is missing.
 """
 
 from collections.abc import Iterator, Sequence

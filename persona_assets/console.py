@@ -81,7 +81,9 @@ def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
     used = {(row["asset"], row["shard"]): row for row in usage.iter_rows(named=True)}
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("asset", "shard", "rows", "calls", "tokens", "seconds", "dropped by reason"):
-        table.add_column(name, justify="right" if name in ("rows", "calls", "tokens", "seconds") else "left")
+        table.add_column(
+            name, justify="right" if name in ("rows", "calls", "tokens", "seconds") else "left"
+        )
     footers = [footer for _, footer in project.storage.footers()]
     for footer in footers:
         key = (footer.asset, footer.shard)
@@ -123,10 +125,14 @@ def trace(chain: pl.DataFrame) -> None:
         content: dict[str, Any] = json.loads(row["content"])
         shown = {k: v for k, v in content.items() if k != "shard" and v is not None}
         shown |= {"prompts": row["prompt_versions"], "run": row["run_id"]}
-        _OUT.print(f"[bold]{escape(row['asset'])}[/bold] {escape(row['shard'] or '')} {row['row_id']}")
+        _OUT.print(
+            f"[bold]{escape(row['asset'])}[/bold] {escape(row['shard'] or '')} {row['row_id']}"
+        )
         for name, value in shown.items():
             text = str(value).replace("\n", " ")
-            _OUT.print(escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}"))
+            _OUT.print(
+                escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}")
+            )
 
 
 def _named(work: Stale) -> str:

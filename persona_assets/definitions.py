@@ -31,8 +31,9 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     project = Project(settings)
     contract = tables(project.prompts)
     modules = [corpus, personas, hub, math_data, model, diversity]
-    graph = [*dg.load_assets_from_modules(modules), *datasets(project.prompts)]
-    assets = dg.map_asset_specs(lambda spec: versioned(spec, project), graph)
+    loaded = [*dg.load_assets_from_modules(modules), *datasets(project.prompts)]
+    assets = [versioned(it, project) for it in loaded if isinstance(it, dg.AssetsDefinition)]
+    specs = [spec for asset in assets for spec in asset.specs]
     catalog = Catalog(project.storage, contract)
     defaults = {
         "io_manager": TableIOManager(project.storage, catalog, contract),
@@ -48,7 +49,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks.checks(assets),
-        schedules=[automation.nightly_backfill([spec for asset in assets for spec in asset.specs])],
+        schedules=[automation.nightly_backfill(specs)],
         sensors=[automation.new_shards],
         resources={**defaults, **resources},
         # One process a run: assets share the embedded server, and start-up is paid once.

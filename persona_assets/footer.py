@@ -1,7 +1,7 @@
 """The footer of a table: its lineage, carried by the Parquet file itself.
 
-Footers are the truth about what exists and what it was made from: staleness is decided from them and
-the catalog is rebuilt from them.
+Footers are the truth about what exists and what it was made from: staleness is decided from them
+and the catalog is rebuilt from them.
 """
 
 import hashlib
@@ -70,7 +70,8 @@ class Footer(BaseModel):
 def data_version(rows: pl.DataFrame) -> str:
     """128-bit hash of rows and schema: equal for equal rows, whatever the file's bytes.
 
-    Lists of floats (vectors) are hashed as their little-endian bytes, everything else as JSON lines.
+    Lists of floats (vectors) are hashed as their little-endian bytes, everything else as JSON
+    lines.
     """
     digest = hashlib.blake2b(str(rows.schema).encode(), digest_size=16)
     vectors = [name for name, kind in rows.schema.items() if kind == pl.List(pl.Float32)]

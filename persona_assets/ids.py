@@ -26,7 +26,7 @@ def text_id(shard: str, source: str, text: str) -> str:
 
 
 def persona_id(parent_id: str, relation: str, persona: str) -> str:
-    """Id of a persona: `relation` is the perspective (hop 0) or the named relation (hops 1 to 6)."""
+    """Id of a persona: `relation` is the perspective of a text's, the named relation of a hop's."""
     return content_id("persona", parent_id, relation, persona)
 
 

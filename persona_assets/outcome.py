@@ -8,7 +8,7 @@ import polars as pl
 
 from persona_assets.footer import Source
 
-DROPPED = pl.Schema({"id": pl.String, "stage": pl.String, "reason": pl.String})
+DROPPED = pl.Schema({"id": pl.String(), "stage": pl.String(), "reason": pl.String()})
 """Schema of a quarantine table: the dropped row's id, the step that dropped it, and why."""
 
 
@@ -23,12 +23,27 @@ def frame(rows: Iterable[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
+def once(
+    rows: Iterable[Mapping[str, Any]], key: str
+) -> tuple[list[Mapping[str, Any]], list[tuple[str, str]]]:
+    """The first row of each id, and (id, `repeat`) for every further one."""
+    first: dict[str, Mapping[str, Any]] = {}
+    repeats: list[tuple[str, str]] = []
+    for row in rows:
+        if row[key] in first:
+            repeats.append((row[key], "repeat"))
+        else:
+            first[row[key]] = row
+    return list(first.values()), repeats
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Rows made and rows dropped.
 
-    `rows_in` is the number of inputs of a one-to-one step: `len(rows) + len(dropped)` must equal it.
-    Steps that fan out or reduce leave it None. `source` is the corpus file read, of `raw_corpus` alone.
+    `rows_in` is the number of inputs of a one-to-one step: `len(rows) + len(dropped)` must equal
+    it. Steps that fan out or reduce leave it None. `source` is the corpus file read, of
+    `raw_corpus` alone.
     """
 
     rows: pl.DataFrame
@@ -44,7 +59,7 @@ class Outcome:
             )
 
     def reasons(self) -> dict[str, int]:
-        """Number of dropped rows by reason, most frequent first; detail after a colon is left out."""
+        """Number of dropped rows by reason, most frequent first; detail after a colon left out."""
         reason = pl.col("reason").str.split(": ").list.first()
         counts = self.dropped.group_by(reason).len()
         return dict(counts.sort("len", "reason", descending=[True, False]).iter_rows())

@@ -1,7 +1,7 @@
 """Named sets of values for settings.py: `paper` is the recipe, `demo` fits a laptop.
 
-`paper` holds the constants of arXiv 2406.20094, each with its section; where the paper is silent the
-comment says so and the value is ours. `demo` changes what a small embedded model and two cores
+`paper` holds the constants of arXiv 2406.20094, each with its section; where the paper is silent
+the comment says so and the value is ours. `demo` changes what a small embedded model and two cores
 need: few-shot prompts (zero-shot, the paper's mode, is unusable below about a billion parameters)
 and limits under which the sample corpus takes at most `DEMO_CALLS` model calls.
 """

@@ -3,7 +3,8 @@
 A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`, `output`, and
 optional `variables` with their defaults), a `# System` and a `# User` part in Jinja. Its
 demonstrations, one JSON object per line holding the inputs and the output fields, lie in
-`demonstrations/<name>.jsonl`. A file in `tasks/` is a dataset: the graph gains an asset of its name.
+`demonstrations/<name>.jsonl`. A file in `tasks/` is a dataset: the graph gains an asset of its
+name.
 """
 
 import json
@@ -26,6 +27,8 @@ from persona_assets.ids import content_id, uniform
 from persona_assets.settings import Prompting
 
 _LAYOUT = re.compile(r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*)\Z", re.DOTALL)
+_ZERO_SHOT = Prompting()
+
 COPIED = 0.7
 """Share of a demonstration's words above which an answer counts as copied from it."""
 
@@ -58,7 +61,7 @@ class Prompt:
     answer: type[BaseModel]
     environment: SandboxedEnvironment
     pool: tuple[Mapping[str, Any], ...] = ()
-    prompting: Prompting = Prompting()
+    prompting: Prompting = _ZERO_SHOT
     shots: tuple[Mapping[str, Any], ...] = ()
 
     def bind(self, prompting: Prompting, shard: str) -> "Prompt":
@@ -125,7 +128,8 @@ class Prompt:
         """Whether an answer repeats a demonstration that it was shown."""
         given = self._words(value)
         return any(
-            len(given & shown) > COPIED * len(given | shown) for shown in map(self._words, self.shots)
+            len(given & shown) > COPIED * len(given | shown)
+            for shown in map(self._words, self.shots)
         )
 
     def _words(self, fields: Mapping[str, Any]) -> frozenset[str]:

@@ -1,4 +1,6 @@
-"""`persona-assets run`: materializes what is missing or stale, in dependency order, on this machine."""
+"""`persona-assets run`: materializes what is missing or stale, in dependency order, on this
+machine.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,8 +59,7 @@ class Runner:
         self._only = only
         self._graph = Graph(defs.resolve_all_asset_specs(), keys)
         self._staleness = Staleness(self._graph, storage, corpus)
-        chosen = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
-        self._selected = {key.to_user_string() for key in chosen}
+        self._selected = _selected(select, defs)
 
     def phases(self) -> list[Phase]:
         """The selected part of the graph in the order in which it runs."""
@@ -118,6 +119,16 @@ class Runner:
             if event.is_step_success and event.step_key is not None
         }
         return Finished(work, result.run_id, seconds, _error(result))
+
+
+def _selected(select: str, defs: dg.Definitions) -> set[str]:
+    if select == "*":
+        return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
+    try:
+        chosen = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
+    except dg.DagsterInvalidSubsetError as error:
+        raise ValueError(f"--select {select!r}: {error}") from None
+    return {key.to_user_string() for key in chosen}
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str:

@@ -13,16 +13,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from persona_assets.generation.endpoint import Endpoint
-from persona_assets.resources.trainer import Hyperparameters
 from persona_assets.profiles import PAPER, PROFILES
+from persona_assets.training.job import Hyperparameters
 
 Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")

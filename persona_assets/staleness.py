@@ -1,8 +1,8 @@
 """What must be made again, decided from the tables' footers alone.
 
-A table is stale if it is missing, if its asset's code version changed, or if a table it was made from
-has another data version than the one that was read. Dagster's own status is not asked: from 100
-upstream partitions up it no longer compares data versions.
+A table is stale if it is missing, if its asset's code version changed, or if a table it was made
+from has another data version than the one that was read. Dagster's own status is not asked: from
+100 upstream partitions up it no longer compares data versions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -105,7 +105,11 @@ class Staleness:
             return "missing"
         if footer.code_version != asset.code_version:
             return "code, prompt or settings changed"
-        if asset.name == "raw_corpus" and partition is not None and self._changed(footer, partition):
+        if (
+            asset.name == "raw_corpus"
+            and partition is not None
+            and self._changed(footer, partition)
+        ):
             return "corpus file changed"
         read = {(up.asset, up.shard): up.data_version for up in footer.upstream}
         now = self._inputs(asset, partition)
@@ -129,8 +133,10 @@ class Staleness:
         versions: dict[tuple[str, str | None], str] = {}
         for name in asset.inputs:
             same = self._graph.assets[name].partitions == asset.partitions
-            keys = [partition] if same else self._graph.partitions_of(
-                self._graph.assets[name].partitions
+            keys = (
+                [partition]
+                if same
+                else self._graph.partitions_of(self._graph.assets[name].partitions)
             )
             for key in keys:
                 footer = self._footer(name, key)

@@ -1,7 +1,7 @@
 """The contract of every table: its columns, and which of them link a row to its parent.
 
-A table that `makes` rows gives them their id; one that does not carries rows over from upstream under
-the ids they have. The links of the tables that make rows are the edges that `trace` follows.
+A table that `makes` rows gives them their id; one that does not carries rows over from upstream
+under the ids they have. The links of the tables that make rows are the edges that `trace` follows.
 """
 
 from collections.abc import Mapping

@@ -20,8 +20,8 @@ def session(
     return models.session(asset, key, context.run_id, context.log.info, tuned)
 
 
-def result(outcome: Outcome, session: Session, **metadata: dg.MetadataValue | str | float) -> (
-    "dg.MaterializeResult[Outcome]"
-):
+def result(
+    outcome: Outcome, session: Session, **metadata: dg.MetadataValue | str | float
+) -> "dg.MaterializeResult[Outcome]":
     """The outcome with what it cost."""
     return dg.MaterializeResult(value=outcome, metadata={**session.metadata(), **metadata})

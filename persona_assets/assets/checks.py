@@ -1,4 +1,4 @@
-"""Asset checks: every table keeps its contract, the hub holds no duplicate pair, losses stay small."""
+"""Asset checks: tables keep their contract, the hub holds no duplicate pair, losses stay small."""
 
 import warnings
 from collections.abc import Iterable

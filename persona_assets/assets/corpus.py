@@ -11,6 +11,9 @@ from persona_assets.project import Project
 from persona_assets.resources.corpus import Corpus
 from persona_assets.steps import corpus as steps
 
+MAX_CHARS = 1_000_000
+"""Longest text that is kept whole; how much of one a model sees is the setting `text_chars`."""
+
 
 @dg.asset(
     partitions_def=shards,
@@ -23,9 +26,11 @@ def raw_corpus(
     project: dg.ResourceParam[Project],
     corpus: dg.ResourceParam[Corpus],
 ) -> Outcome:
-    """Texts of one corpus file, with source, licence and language; damaged records are quarantined."""
+    """Texts of one corpus file with source, licence and language; bad records are quarantined."""
     shard = context.partition_key
     source = corpus.fingerprint(shard)
     records = corpus.read(shard) if source else []
-    outcome = steps.raw_corpus(shard, records, limit=project.settings.texts_per_shard)
+    outcome = steps.raw_corpus(
+        shard, records, limit=project.settings.texts_per_shard, max_chars=MAX_CHARS
+    )
     return replace(outcome, source=source)

@@ -36,9 +36,7 @@ def persona_pairs(
         tolerance=settings.pair_tolerance,
         per_bucket=settings.pairs_per_bucket,
     )
-    short = steps.short_buckets(
-        outcome.rows, settings.pair_similarities, settings.pairs_per_bucket
-    )
+    short = steps.short_buckets(outcome.rows, settings.pair_similarities, settings.pairs_per_bucket)
     return dg.MaterializeResult(value=outcome, metadata={"short_buckets": short or "none"})
 
 
@@ -58,16 +56,14 @@ def diversity_report(
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[Outcome]:
-    """How alike the problems of alike personas are, without a focus and with one (figure 10, a, b)."""
+    """How alike the problems of alike personas are, without and with a focus (figure 10, a, b)."""
     prompt = project.prompt("diversity_problem")
     pairs = persona_pairs.collect()
     with session(context, models) as asked:
         panels = {panel: prompt.given(focus=focus) for panel, focus in PANELS.items()}
         outcome = steps.diversity_report(pairs, panels, asked.complete, asked.embed)
     settings = project.settings
-    drawn = charts.box_plot(
-        outcome.rows, settings.pairs_per_bucket, settings.pair_similarities
-    )
+    drawn = charts.box_plot(outcome.rows, settings.pairs_per_bucket, settings.pair_similarities)
     short = steps.short_buckets(pairs, settings.pair_similarities, settings.pairs_per_bucket)
     return result(
         outcome,

@@ -31,10 +31,10 @@ def lexical_duplicates(
     )
 
 
-@dg.asset(
-    partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION)
-)
-def lexical_survivors(persona_candidates: pl.LazyFrame, lexical_duplicates: pl.LazyFrame) -> Outcome:
+@dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
+def lexical_survivors(
+    persona_candidates: pl.LazyFrame, lexical_duplicates: pl.LazyFrame
+) -> Outcome:
     """Candidates that pass the quality filter and repeat no earlier persona's words."""
     return steps.lexical_survivors(persona_candidates.collect(), lexical_duplicates.collect())
 
@@ -71,9 +71,7 @@ def semantic_duplicates(
     )
 
 
-@dg.asset(
-    partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION)
-)
+@dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
 def persona_hub(lexical_survivors: pl.LazyFrame, semantic_duplicates: pl.LazyFrame) -> Outcome:
     """The Persona Hub: every persona that no earlier one makes redundant."""
     return steps.persona_hub(lexical_survivors.collect(), semantic_duplicates.collect())

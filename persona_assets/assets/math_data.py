@@ -26,9 +26,7 @@ SOLVER_PROMPTS = {
     group_name="math",
     kinds={"llm", "parquet"},
     pool=POOL,
-    metadata=reads(
-        steps.VERSION, prompts=SOLVER_PROMPTS.values(), settings=["held_out_share"]
-    ),
+    metadata=reads(steps.VERSION, prompts=SOLVER_PROMPTS.values(), settings=["held_out_share"]),
 )
 def math_solutions(
     context: dg.AssetExecutionContext,
@@ -67,9 +65,7 @@ def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project])
     group_name="math",
     kinds={"llm", "parquet"},
     pool=POOL,
-    metadata=reads(
-        steps.VERSION, prompts=["answer_equality"], settings=["benchmark", "equality"]
-    ),
+    metadata=reads(steps.VERSION, prompts=["answer_equality"], settings=["benchmark", "equality"]),
 )
 def math_test(
     context: dg.AssetExecutionContext,

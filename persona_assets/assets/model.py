@@ -35,7 +35,7 @@ def fine_tuned_model(
     models: dg.ResourceParam[Models],
     trainer: dg.ResourceParam[Trainer],
 ) -> dg.MaterializeResult[Outcome]:
-    """The base model fine-tuned on this many problems; a smaller set is part of every larger one."""
+    """The base model fine-tuned on this many problems; each set is part of every larger one."""
     size = int(context.partition_key)
     rows = steps.training_rows(math_train.collect(), size)
     models.close()
@@ -45,9 +45,7 @@ def fine_tuned_model(
         context.log.info(f"step {step} of {total}, loss {loss:.3f}")
 
     trained = trainer.train(rows, folder.with_suffix(""), report) if rows else None
-    outcome = steps.fine_tuned_model(
-        asdict(trained) if trained else None, size, trainer.base_model
-    )
+    outcome = steps.fine_tuned_model(asdict(trained) if trained else None, size, trainer.base_model)
     seconds = trained.seconds if trained else 0.0
     return dg.MaterializeResult(value=outcome, metadata={"training_seconds": round(seconds, 1)})
 
@@ -103,7 +101,7 @@ def scaling_curve(
 ) -> dg.MaterializeResult[Outcome]:
     """Accuracy by number of training problems, with 95 % intervals (figure 9)."""
     outcome = steps.scaling_curve(pl.concat([synthetic_accuracy, math_accuracy]).collect())
-    metadata = {
+    metadata: dict[str, dg.MetadataValue | str] = {
         **picture("curve", charts.scaling_curve(outcome.rows)),
         "verdict": "\n".join(steps.verdicts(outcome.rows)),
     }

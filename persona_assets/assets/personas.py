@@ -57,8 +57,8 @@ def hop_personas(number: int) -> dg.AssetsDefinition:
         kinds={"llm", "parquet"},
         pool=POOL,
         description=(
-            f"Who is close to the personas of the round before, by a named relation: round {number} "
-            "of six (section 2.2)."
+            f"Who is close to the personas of the round before, each by a named relation: round "
+            f"{number} of six (section 2.2)."
         ),
         metadata=reads(
             f"{steps.VERSION}.{quality.VERSION}",

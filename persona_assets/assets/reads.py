@@ -18,11 +18,15 @@ def reads(
     return {READS: {"step": version, "prompts": list(prompts), "settings": list(settings)}}
 
 
-def versioned(spec: dg.AssetSpec, project: Project) -> dg.AssetSpec:
-    """The spec with its code version and its prompts' versions, in this project."""
-    read = spec.metadata[READS]
-    prompts = {name: project.prompt(name).version for name in read["prompts"]}
-    return spec.replace_attributes(
-        code_version=project.code_version(read["step"], read["prompts"], read["settings"]),
-        metadata={**spec.metadata, PROMPT_VERSIONS: prompts},
-    )
+def versioned(asset: dg.AssetsDefinition, project: Project) -> dg.AssetsDefinition:
+    """The asset with its code version and its prompts' versions, as they are in this project."""
+
+    def version(spec: dg.AssetSpec) -> dg.AssetSpec:
+        read = spec.metadata[READS]
+        prompts = {name: project.prompt(name).version for name in read["prompts"]}
+        return spec.replace_attributes(
+            code_version=project.code_version(read["step"], read["prompts"], read["settings"]),
+            metadata={**spec.metadata, PROMPT_VERSIONS: prompts},
+        )
+
+    return asset.map_asset_specs(version)

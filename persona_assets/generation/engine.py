@@ -73,7 +73,7 @@ class Engine:
         `calls` is read as needed and never held as a whole. What the journal has is not asked; a
         record is on disk before it is handed out; a key that comes twice is asked once. Closing the
         iterator, or any exception in the reading thread, stops sending at once. Whoever stores the
-        iterator should close it (contextlib.closing).
+        iterator should close it (contextlib.closing). Two sends at once have a pool each.
 
         Raises EndpointRefused, EndpointUnreachable, or OSError if the journal cannot be written.
         """

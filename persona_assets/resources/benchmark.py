@@ -17,11 +17,11 @@ from persona_assets.steps.answers import final_answer
 
 PROBLEMS = pl.Schema(
     {
-        "problem_id": pl.String,
-        "problem": pl.String,
-        "answer": pl.String,
-        "subject": pl.String,
-        "level": pl.String,
+        "problem_id": pl.String(),
+        "problem": pl.String(),
+        "answer": pl.String(),
+        "subject": pl.String(),
+        "level": pl.String(),
     }
 )
 
@@ -75,8 +75,8 @@ class Benchmark:
 
     def _wrong(self, number: int) -> str:
         return (
-            f"{self.path} line {number}: expected a JSON object with problem and solution, the answer "
-            "in \\boxed{}, or with question and answer, the answer after ####"
+            f"{self.path} line {number}: expected a JSON object with problem and solution, the "
+            "answer in \\boxed{}, or with question and answer, the answer after ####"
         )
 
     def _bytes(self) -> bytes:

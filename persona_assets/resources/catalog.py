@@ -1,8 +1,8 @@
 """`catalog.duckdb`: what exists, what it was made from, and what it cost, in SQL.
 
 The catalog is a projection of the tables' footers and of the journals: losing it loses nothing, and
-`rebuild` makes it again. The published file is never opened for writing. A writer takes a lock, changes
-a copy and renames it over, so a reader never meets a lock and may keep the file open.
+`rebuild` makes it again. The published file is never opened for writing. A writer takes a lock,
+changes a copy and renames it over, so a reader never meets a lock and may keep the file open.
 """
 
 import fcntl
@@ -47,7 +47,8 @@ WITH RECURSIVE chain AS (
     SELECT chain.step + 1, links.* FROM chain JOIN links ON links.row_id = chain.parent_id
 )
 SELECT chain.*, m.prompt_versions, m.run_id
-FROM chain JOIN materializations m ON m.asset = chain.asset AND m.shard IS NOT DISTINCT FROM chain.shard
+FROM chain JOIN materializations m
+ON m.asset = chain.asset AND m.shard IS NOT DISTINCT FROM chain.shard
 ORDER BY step;
 CREATE OR REPLACE MACRO affected_by(wanted) AS TABLE
 WITH RECURSIVE made AS (
@@ -100,7 +101,8 @@ class Catalog:
             raise CatalogError(f"no catalog at {self.path}: materialize something first")
         try:
             with duckdb.connect(self.path, read_only=True) as connection:
-                return connection.sql(sql, params=parameters).pl()
+                rows: pl.DataFrame = connection.sql(sql, params=parameters).pl()
+                return rows
         except duckdb.Error as error:
             raise CatalogError(str(error)) from error
 
@@ -111,7 +113,9 @@ class Catalog:
         """
         chain = self.query("SELECT * FROM trace(?)", [row_id])
         if chain.is_empty():
-            raise CatalogError(f"no row {row_id} in the tables: copy the id from a table's first column")
+            raise CatalogError(
+                f"no row {row_id} in the tables: copy the id from a table's first column"
+            )
         return chain
 
     def usage(self, run_ids: Sequence[str] = ()) -> "pl.DataFrame":
@@ -125,7 +129,9 @@ class Catalog:
         )
 
     @contextmanager
-    def _writing(self, *, fresh: bool = False) -> Iterator[tuple["duckdb.DuckDBPyConnection", bool]]:
+    def _writing(
+        self, *, fresh: bool = False
+    ) -> Iterator[tuple["duckdb.DuckDBPyConnection", bool]]:
         import duckdb
 
         scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
@@ -187,7 +193,9 @@ class Catalog:
         self, connection: "duckdb.DuckDBPyConnection", asset: str, shard: str | None
     ) -> None:
         key = [asset, shard]
-        connection.execute("DELETE FROM usage WHERE asset = ? AND shard IS NOT DISTINCT FROM ?", key)
+        connection.execute(
+            "DELETE FROM usage WHERE asset = ? AND shard IS NOT DISTINCT FROM ?", key
+        )
         totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for record in Journal(self._storage.journal(asset, shard)).records():
             total = totals[record.model, record.run_id]
@@ -202,9 +210,13 @@ class Catalog:
 
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""
-        present = [row[0] for row in connection.execute(
-            "SELECT DISTINCT asset FROM materializations ORDER BY asset"
-        ).fetchall() if row[0] in self._tables]
+        present = [
+            row[0]
+            for row in connection.execute(
+                "SELECT DISTINCT asset FROM materializations ORDER BY asset"
+            ).fetchall()
+            if row[0] in self._tables
+        ]
         links, held = [], []
         for asset in present:
             table = self._tables[asset]
@@ -215,16 +227,15 @@ class Catalog:
                 f"JOIN materializations m ON m.path = t.filename"
             )
             row = f"{_name(asset)}.{_name(table.row_id)}::VARCHAR"
-            held.append(
-                f"SELECT '{asset}' AS asset, shard, {row} AS row_id FROM {_name(asset)}"
-            )
+            held.append(f"SELECT '{asset}' AS asset, shard, {row} AS row_id FROM {_name(asset)}")
             if table.makes:
                 parent = f"{_name(table.parent)}" if table.parent else "NULL"
                 links.append(
                     f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, '{asset}' AS asset, "
                     f"shard, to_json({_name(asset)}) AS content FROM {_name(asset)}"
                 )
-        connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
+        if held:
+            connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
         if links:
             connection.execute(f"CREATE OR REPLACE VIEW links AS {' UNION ALL '.join(links)}")
             connection.execute(_TRACE)

@@ -62,9 +62,9 @@ class Grader:
         comparison that failed, ran out of time or memory, or took its worker down. Order matters:
         the gold answer `x < 3` accepts the interval, not the other way round.
 
-        Without a worker: two answers that differ only in spaces, dollar signs, `\\left`, `\\right`,
-        `\\dfrac` for `\\frac` or a trailing full stop are equal, and two integers (`1,000` included)
-        are compared as integers.
+        Without a worker: answers that differ only in spaces, dollar signs, `\\left`, `\\right`,
+        `\\dfrac` for `\\frac` or a trailing full stop are equal, and two integers (also written
+        `1,000`) are compared as integers.
 
         Raises RuntimeError if a worker cannot start.
         """
@@ -162,12 +162,14 @@ class _Worker:
             raise RuntimeError(f"a grading worker did not start: {reason}")
 
     def _send(self, line: bytes) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         self._process.stdin.write(line)
 
     def _receive(self, seconds: float) -> bytes:
         """The child's next line: it writes one at a time, each short enough to arrive whole."""
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             return os.read(self._process.stdout.fileno(), 4096) if selector.select(seconds) else b""

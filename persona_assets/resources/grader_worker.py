@@ -34,13 +34,14 @@ def _expire(signum: int, frame: object) -> None:
 def main() -> int:
     seconds = float(sys.argv[1])
     try:
-        from math_verify import parse, verify
+        from math_verify import parse, verify  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
         print(f"math-verify cannot be imported: {error}", flush=True)
         return 1
     logging.disable(logging.CRITICAL)  # math-verify warns that its own time limits are off
     with contextlib.suppress(ValueError, OSError):  # macOS refuses this limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.RLIM_INFINITY))
+    parse(r"\boxed{\frac{1}{2}}", parsing_timeout=None)  # its tables, before the clock runs
     signal.signal(signal.SIGALRM, _expire)
     with open(os.devnull, "w") as nowhere:
         print("ready", flush=True)

@@ -1,8 +1,8 @@
 """The models of a project: completions and embeddings for one table at a time.
 
-A session answers from the table's journal what is there and sends the rest to the role's endpoint, or,
-for an embedded model, to a server that this process starts when the first call needs it. One server
-runs at a time: a second would take the cores that the first needs.
+A session answers from the table's journal what is there and sends the rest to the role's endpoint,
+or, for an embedded model, to a server that this process starts when the first call needs it. One
+server runs at a time: a second would take the cores that the first needs.
 """
 
 import itertools

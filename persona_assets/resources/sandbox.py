@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 if TYPE_CHECKING:
     from pydantic_monty import Monty, MontyError
 
-MODULES = (
-    "base64 collections copy csv dataclasses datetime decimal functools hashlib itertools json math "
-    "random re time typing"
-).split()
-"""Modules that a program can use; others (sympy, fractions, numpy) do not exist in the sandbox."""
+MODULES = ("collections", "datetime", "decimal", "functools", "itertools", "math", "random", "re")
+"""Modules of use in mathematics that the sandbox has. It has no sympy, fractions or numpy."""
 
 MAX_RECURSION = 500
 MAX_OUTPUT = 65_536

@@ -15,7 +15,9 @@ _STATEMENT = re.compile(
 )
 _HEADING = re.compile(r"[#*_\s]{0,8}(?:the )?(?:final )?answer[*_\s]{0,8}", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"\.(?=\s|\**$)")
-_MARKUP = re.compile(r"(\\\\)|\\(?:left|right)(?![A-Za-z])\s*|\\!|\\?\$|\\[()\[\]]|(\\[,;: ]|~|\s+)")
+_MARKUP = re.compile(
+    r"(\\\\)|\\(?:left|right)(?![A-Za-z])\s*|\\!|\\?\$|\\[()\[\]]|(\\[,;: ]|~|\s+)"
+)
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)[^`]*")
 _CODE = re.compile(r"(?:import|from|def|for|while|if|class)\s|print\(|[A-Za-z_]\w*\s*=(?!=)")
 _PYTHON = frozenset({"python", "python3", "py"})
@@ -41,8 +43,9 @@ def final_answer(solution: str) -> str | None:
 def program_of(answer: str) -> str | None:
     """The Python source in a model's reply, or None if there is none.
 
-    The last fenced block marked as Python, else the last fenced block without a mark, else the whole
-    reply if its first line (comments apart) reads as code. A fence that never closes runs to the end of the reply.
+    The last fenced block marked as Python, else the last fenced block without a mark, else the
+    whole reply if its first line (comments apart) reads as code. A fence that never closes runs to
+    the end of the reply.
     """
     blocks = _fenced(answer)
     if blocks:

@@ -12,37 +12,54 @@ from persona_assets.prompts import Prompt
 Complete = Callable[[Iterable[Request]], Iterator[Answer]]
 """Requests in, answers out, in the same order; what a chat model is to a step."""
 
-MADE_BY = pl.Schema({"model": pl.String, "completion_id": pl.String})
+MADE_BY = pl.Schema({"model": pl.String(), "completion_id": pl.String()})
 """Columns of every row that a model made."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One question: the id its failure is filed under, the prompt's inputs, and the sample index."""
+    """One question: the id a failure is filed under, the row it is about, the prompt's inputs."""
 
     row_id: str
+    about: Mapping[str, Any]
     inputs: Mapping[str, str]
     index: int = 0
 
 
-def ask(prompt: Prompt, asks: Iterable[Ask], complete: Complete) -> Iterator[tuple[Ask, Answer, str]]:
-    """Each ask with its answer and the reason to drop it, empty for an answer to keep.
+@dataclass(frozen=True)
+class Kept:
+    """An answer worth keeping: its validated fields, and the `MADE_BY` columns."""
+
+    ask: Ask
+    value: Mapping[str, Any]
+    made_by: Mapping[str, str]
+
+
+def ask(
+    prompt: Prompt, asks: Iterable[Ask], complete: Complete
+) -> tuple[list[Kept], list[tuple[str, str]]]:
+    """The answers to keep, and (id, reason) of the others: every ask is in one of the two.
 
     The reason is the answer's status, with detail where there is some, or `copied_demonstration`
     for an answer that repeats what it was shown.
     """
     asked = list(asks)
-    answers = complete(prompt.request(a.inputs, a.index) for a in asked)
+    kept: list[Kept] = []
+    dropped: list[tuple[str, str]] = []
+    answers = complete(prompt.request(one.inputs, one.index) for one in asked)
     for one, answer in zip(asked, answers, strict=True):
-        yield one, answer, _reason(prompt, answer)
+        if answer.value is None:
+            dropped.append((one.row_id, failure(answer)))
+        elif prompt.copied(answer.value):
+            dropped.append((one.row_id, "copied_demonstration"))
+        else:
+            made_by = {"model": answer.model, "completion_id": answer.completion_id}
+            kept.append(Kept(one, answer.value, made_by))
+    return kept, dropped
 
 
-def made_by(answer: Answer) -> dict[str, Any]:
-    """The `MADE_BY` columns of a row made from this answer."""
-    return {"model": answer.model, "completion_id": answer.completion_id}
-
-
-def _reason(prompt: Prompt, answer: Answer) -> str:
-    if answer.value is None:
-        return answer.reason if answer.status == "error" else answer.status
-    return "copied_demonstration" if prompt.copied(answer.value) else ""
+def failure(answer: Answer) -> str:
+    """Why an answer has no value: `error:<class>`, or its status with the detail after a colon."""
+    if answer.status == "error" or not answer.reason:
+        return answer.reason or answer.status
+    return f"{answer.status}: {answer.reason}"

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, log2, nan
 from statistics import quantiles
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import polars as pl
 
 from persona_assets.steps.pictures import (
+    BOTTOM,
     COLOURS,
     LEFT,
-    RIGHT,
-    BOTTOM,
+    Legend,
     Picture,
     Tiny,
     apart,
@@ -22,10 +22,6 @@ from persona_assets.steps.pictures import (
     nothing,
     short,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
 __all__ = ["Picture", "as_markdown", "bars", "box_plot", "histogram", "scaling_curve"]
 
@@ -44,9 +40,9 @@ def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[floa
     """Figure 10: how alike problems are (cosine), by how alike their personas are.
 
     `report` has a row for each pair: `panel` (what the prompt asked for), `bucket` (similarity of
-    the personas) and `problem_similarity`. Boxes are quartiles, whiskers reach the last point within
-    1.5 box lengths, and a level line marks the similarity of the personas. A box of fewer than
-    `expected` pairs is dotted and says how many; `buckets` are shown even if they have none.
+    the personas) and `problem_similarity`. Boxes are quartiles, whiskers reach the last point
+    within 1.5 box lengths, and a level line marks the similarity of the personas. A box of fewer
+    than `expected` pairs is dotted and says how many; `buckets` are shown even if they have none.
     """
     values: dict[tuple[str, float], list[float]] = {}
     for panel, bucket, value in report.select("panel", "bucket", "problem_similarity").iter_rows():
@@ -64,10 +60,13 @@ def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[floa
     def across(panel: int, place: int) -> float:
         return place + (panel - (len(panels) - 1) / 2) * width
 
+    items = len(panels) + len(places) - 1
+
     def tiny(shown: int) -> str:
         frame = Tiny(low, high, -0.5, len(places) - 0.5)
         box = max(2, round(0.6 * (frame.x(width) - frame.x(0))))
-        for index, panel in enumerate(panels):
+        drawn = max(1, shown - len(places) + 1)  # panels go first, then buckets
+        for index, panel in enumerate(panels[:drawn]):
             thin = thick = ""
             for place, bucket in enumerate(places[:shown]):
                 if found := values.get((panel, bucket)):
@@ -80,10 +79,10 @@ def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[floa
             frame.grey(f"M{frame.x(place - 0.4)} {frame.y(bucket)}h{reach}")
             least = min(len(values.get((panel, bucket), ())) for panel in panels)
             frame.text(frame.x(place), f"{bucket:g}" + (f" n={least}" if least < expected else ""))
-        return frame.svg("" if low == 0 else f"{low:.2g}", f"{high:.2g}", len(places) - shown)
+        return frame.svg("" if low == 0 else f"{low:.2g}", f"{high:.2g}", items - shown)
 
-    def draw(axes: "Axes") -> "list[tuple[Artist, str]]":
-        legend: list[tuple[Artist, str]] = []
+    def draw(axes: Any) -> Legend:
+        legend: Legend = []
         for index, panel in enumerate(panels):
             for place, bucket in enumerate(places):
                 found = sorted(values.get((panel, bucket), []))
@@ -91,15 +90,16 @@ def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[floa
                 few = _spread(found, max(2, MAX_POINTS // (len(panels) * len(places))))
                 _draw_points(axes, across(index, place), width, index, few)
             legend += [(axes.plot([], [], "s", color=_colour(index))[0], label(panel))]
-        for place, bucket in enumerate(places):
-            personas = axes.hlines(bucket, place - 0.44, place + 0.44, "#333", "--", lw=1, zorder=4)
+        starts = [place - 0.44 for place in range(len(places))]
+        ends = [place + 0.44 for place in range(len(places))]
+        personas = axes.hlines(places, starts, ends, "#333", "--", lw=1, zorder=4)
         axes.set_xticks(range(len(places)), [f"{bucket:g}" for bucket in places])
         axes.set_ylim(low - 0.12 * (high - low), high + 0.01)
-        axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])
+        axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high + 1e-9])
         return [*legend, (personas, "the personas themselves")]
 
     words = "similarity of the personas (cosine)", "similarity of the problems (cosine)"
-    return Picture(fitting(tiny, len(places)), full(title, *words, draw))
+    return Picture(fitting(tiny, items), full(title, *words, draw))
 
 
 def scaling_curve(curve: pl.DataFrame) -> Picture:
@@ -133,13 +133,11 @@ def scaling_curve(curve: pl.DataFrame) -> Picture:
             for p in few:
                 path += f"M{frame.x(p.x)} {frame.y(p.low)}V{frame.y(p.high)}"
             frame.lines(_colour(index), path, ' fill="none"')
-        ends = [(LEFT + 14, first), (RIGHT - 14, last)] if last > first else [(frame.x(first), first)]
-        for x, end in ends:
-            frame.text(x, _size(end)[-1])
+        frame.ends(*(f"{round(2**end):,}" for end in (first, last)))
         return frame.svg(f"{low:.0f}%", f"{high:.0f}%", len(series) - shown)
 
-    def draw(axes: "Axes") -> "list[tuple[Artist, str]]":
-        legend: list[tuple[Artist, str]] = []
+    def draw(axes: Any) -> Legend:
+        legend: Legend = []
         span = max(last - first, 1.0)
         for index, (name, points) in enumerate(series.items()):
             aside = 0.008 * span * (index - (len(series) - 1) / 2)  # so that no interval hides one
@@ -153,7 +151,9 @@ def scaling_curve(curve: pl.DataFrame) -> Picture:
                 ms=5,
             )
             counts = {point.n for point in points}
-            legend += [(drawn, label(name) + (f" (n = {counts.pop():,})" if len(counts) == 1 else ""))]
+            legend += [
+                (drawn, label(name) + (f" (n = {counts.pop():,})" if len(counts) == 1 else ""))
+            ]
         ticks = apart(sorted({point.x for point in every}), span / 9)
         axes.set_xticks(ticks, ["\n".join(_size(tick)) for tick in ticks])
         axes.set_xlim(first - 0.06 * span, last + 0.06 * span)
@@ -164,9 +164,14 @@ def scaling_curve(curve: pl.DataFrame) -> Picture:
 
 
 def bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) -> Picture:
-    """One bar from zero for each entry, such as the personas that each hop yields."""
+    """One bar from zero for each entry, such as the personas that each hop yields.
+
+    Raises ValueError if a height is not a finite number.
+    """
     if not values:
         return nothing(title)
+    if odd := [name for name, value in values.items() if not isfinite(value)]:
+        raise ValueError(f"not a finite number to draw: {', '.join(map(label, odd))}")
     names, heights = [label(name) for name in values], list(values.values())
     low, high = min(0.0, *heights), max(0.0, *heights)
 
@@ -180,12 +185,12 @@ def bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) ->
         frame.lines(COLOURS[0], path, f' stroke-width="{bar}"')
         return frame.svg(short(low) if low else "", short(high), len(heights) - shown)
 
-    def draw(axes: "Axes") -> "list[tuple[Artist, str]]":
+    def draw(axes: Any) -> Legend:
         drawn = axes.bar(range(len(heights)), heights, 0.7, color=COLOURS[0])
         axes.bar_label(drawn, [f"{height:,.6g}" for height in heights], padding=2, fontsize=9)
         crowded = max(map(len, names)) * len(names) > 70
-        turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-        axes.set_xticks(range(len(names)), names, **turned)
+        turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+        axes.set_xticks(range(len(names)), [label(name, 20) for name in names], **turned)
         return []
 
     return Picture(fitting(tiny, len(heights)), full(title, x_label, y_label, draw))
@@ -211,11 +216,10 @@ def histogram(
         for index, count in enumerate(counts[:shown]):
             path += f"V{frame.y(count)}H{frame.x(index + 1)}"
         frame.lines("none", f"{path}V{BOTTOM}", f' fill="{COLOURS[0]}"')
-        frame.text(LEFT + 12, f"{low:.3g}")
-        frame.text(RIGHT - 12, f"{high:.3g}")
+        frame.ends(f"{low:.3g}", f"{high:.3g}")
         return frame.svg("", short(max(counts)), bins - shown)
 
-    def draw(axes: "Axes") -> "list[tuple[Artist, str]]":
+    def draw(axes: Any) -> Legend:
         edges = [low + (high - low) * index / bins for index in range(bins + 1)]
         axes.stairs(counts, edges, fill=True, color=COLOURS[0])
         axes.set_ylim(bottom=0)
@@ -247,7 +251,7 @@ class _Box(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
         if len(values) == 1:
-            return cls(*values * 5)
+            return cls(*[values[0]] * 5)
         q1, median, q3 = quantiles(values, n=4, method="inclusive")
         reach = 1.5 * (q3 - q1)
         inside = [value for value in values if q1 - reach <= value <= q3 + reach]
@@ -260,7 +264,7 @@ class _Box(NamedTuple):
 
 
 def _draw_box(
-    axes: "Axes", x: float, width: float, index: int, values: Sequence[float], expected: int
+    axes: Any, x: float, width: float, index: int, values: Sequence[float], expected: int
 ) -> None:
     enough = len(values) >= expected
     note = f"n = {len(values)}" + ("" if enough else f"\nof {expected}")
@@ -282,7 +286,7 @@ def _draw_box(
         )
 
 
-def _draw_points(axes: "Axes", x: float, width: float, index: int, ys: Sequence[float]) -> None:
+def _draw_points(axes: Any, x: float, width: float, index: int, ys: Sequence[float]) -> None:
     """Dots as one path of very short round strokes: a third of the bytes that markers take."""
     spots: list[float] = []
     for place in range(len(ys)):

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import polars as pl
 
@@ -20,11 +21,11 @@ STAGE = "raw_corpus"
 
 SCHEMA = pl.Schema(
     {
-        "text_id": pl.String,
-        "text": pl.String,
-        "source": pl.String,
-        "licence": pl.String,
-        "language": pl.String,
+        "text_id": pl.String(),
+        "text": pl.String(),
+        "source": pl.String(),
+        "licence": pl.String(),
+        "language": pl.String(),
     }
 )
 
@@ -138,7 +139,7 @@ def to_record(
 
     What is missing is filled: licence `unknown`, language `und`, source `shard#row`.
     """
-    if not isinstance(data, dict):
+    if not _is_object(data):
         return BadRecord(row, f"not_an_object: {type(data).__name__}")
     text = next(_values(data, paths["text"]), None)
     if text is None:
@@ -154,6 +155,10 @@ def to_record(
         _label(data, paths["licence"], "unknown"),
         _label(data, paths["language"], "und"),
     )
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)
 
 
 def _values(data: Mapping[str, object], paths: Iterable[str]) -> Iterator[object]:
@@ -181,7 +186,7 @@ def _lookup(data: Mapping[str, object], path: str) -> object:
                 value = json.loads(value)
             except (ValueError, RecursionError):
                 return None
-        if not isinstance(value, Mapping):
+        if not _is_object(value):
             return None
         value = value.get(part)
     return value

@@ -1,6 +1,9 @@
-"""How alike are problems made from personas that are more and less alike (section 4.1.2, figure 10)."""
+"""How alike are problems made from personas that are more and less alike (section 4.1.2, figure
+10).
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,22 +18,22 @@ VERSION = "1"
 
 PAIRS = pl.Schema(
     {
-        "pair_id": pl.String,
-        "bucket": pl.Float64,
-        "similarity": pl.Float64,
-        "left_id": pl.String,
-        "right_id": pl.String,
-        "left": pl.String,
-        "right": pl.String,
+        "pair_id": pl.String(),
+        "bucket": pl.Float64(),
+        "similarity": pl.Float64(),
+        "left_id": pl.String(),
+        "right_id": pl.String(),
+        "left": pl.String(),
+        "right": pl.String(),
     }
 )
 REPORT = pl.Schema(
     {
-        "panel": pl.String,
+        "panel": pl.String(),
         **PAIRS,
-        "left_problem": pl.String,
-        "right_problem": pl.String,
-        "problem_similarity": pl.Float64,
+        "left_problem": pl.String(),
+        "right_problem": pl.String(),
+        "problem_similarity": pl.Float64(),
     }
 )
 MAX_PERSONAS = 5_000
@@ -55,7 +58,7 @@ def persona_pairs(
     ids, personas = chosen["persona_id"].to_list(), chosen["persona"].to_list()
     vectors = matrix(chosen["vector"])
     cosines = vectors @ vectors.T if len(ids) else np.empty((0, 0))
-    made = []
+    made: list[dict[str, Any]] = []
     for bucket in similarities:
         left, right = np.nonzero(np.triu(np.abs(cosines - bucket) <= tolerance, k=1))
         near = [(int(i), int(j)) for i, j in zip(left, right, strict=True)]
@@ -80,28 +83,27 @@ def diversity_report(
 ) -> Outcome:
     """For each panel and pair the two problems that its personas give, and how alike they are.
 
-    `panels` names a prompt each (no focus; finance and probability). A persona is asked once a panel
-    however many pairs it is in. A pair of which a problem is missing is dropped with the reason.
+    `panels` names a prompt each (no focus; finance and probability). A persona is asked once a
+    panel however many pairs it is in. A pair of which a problem is missing is dropped with the
+    reason.
     """
     personas = {
         **dict(pairs.select("left_id", "left").iter_rows()),
         **dict(pairs.select("right_id", "right").iter_rows()),
     }
-    made, dropped = [], []
+    made: list[dict[str, Any]] = []
+    dropped: list[tuple[str, str]] = []
     for panel, prompt in panels.items():
-        problems, reasons = dict[str, str](), dict[str, str]()
-        asks = [Ask(row_id, {"persona": text}) for row_id, text in personas.items()]
-        for one, answer, reason in ask(prompt, asks, complete):
-            if reason or answer.value is None:
-                reasons[one.row_id] = reason
-            else:
-                problems[one.row_id] = answer.value["problem"]
+        asks = [Ask(row_id, {}, {"persona": text}) for row_id, text in personas.items()]
+        kept, failed = ask(prompt, asks, complete)
+        reasons = dict(failed)
+        problems = {k.ask.row_id: str(k.value["problem"]) for k in kept}
         vectors = dict(zip(problems, embed(list(problems.values())), strict=True))
         for pair in pairs.iter_rows(named=True):
             left, right = pair["left_id"], pair["right_id"]
             missing = reasons.get(left) or reasons.get(right)
             if missing:
-                dropped.append((pair["pair_id"], f"{panel}:{missing}"))
+                dropped.append((pair["pair_id"], f"panel {panel[0]}, {missing}"))
                 continue
             made.append(
                 {

@@ -16,36 +16,36 @@ VERSION = "1"
 
 MODEL = pl.Schema(
     {
-        "training_size": pl.Int64,
-        "examples": pl.Int64,
-        "base_model": pl.String,
-        "format": pl.String,
-        "path": pl.String,
-        "sha256": pl.String,
-        "steps": pl.Int64,
-        "first_loss": pl.Float64,
-        "last_loss": pl.Float64,
+        "training_size": pl.Int64(),
+        "examples": pl.Int64(),
+        "base_model": pl.String(),
+        "format": pl.String(),
+        "path": pl.String(),
+        "sha256": pl.String(),
+        "steps": pl.Int64(),
+        "first_loss": pl.Float64(),
+        "last_loss": pl.Float64(),
     }
 )
 _RESULT = pl.Struct(
     {
-        "problem_id": pl.String,
-        "expected": pl.String,
-        "given": pl.String,
-        "correct": pl.Boolean,
-        "completion_id": pl.String,
+        "problem_id": pl.String(),
+        "expected": pl.String(),
+        "given": pl.String(),
+        "correct": pl.Boolean(),
+        "completion_id": pl.String(),
     }
 )
 ACCURACY = pl.Schema(
     {
-        "training_size": pl.Int64,
-        "benchmark": pl.String,
-        "model": pl.String,
-        "n": pl.Int64,
-        "correct": pl.Int64,
-        "accuracy": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
+        "training_size": pl.Int64(),
+        "benchmark": pl.String(),
+        "model": pl.String(),
+        "n": pl.Int64(),
+        "correct": pl.Int64(),
+        "accuracy": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
         "results": pl.List(_RESULT),
     }
 )
@@ -53,7 +53,7 @@ CURVE = pl.Schema({name: kind for name, kind in ACCURACY.items() if name != "res
 
 
 def training_rows(train: pl.DataFrame, size: int) -> list[dict[str, str]]:
-    """The `size` training rows with the smallest hash: a smaller set is part of every larger one."""
+    """The `size` training rows with the smallest hash: each set is part of every larger one."""
     rows = sorted(train.iter_rows(named=True), key=lambda row: uniform("train", row["sample_id"]))
     return [{"problem": row["problem"], "solution": row["solution"]} for row in rows[:size]]
 
@@ -61,24 +61,28 @@ def training_rows(train: pl.DataFrame, size: int) -> list[dict[str, str]]:
 def fine_tuned_model(
     trained: Mapping[str, Any] | None, training_size: int, base_model: str
 ) -> Outcome:
-    """One row about a trained model (see TrainedModel); none where there was nothing to train on."""
+    """One row about a trained model (see TrainedModel); none where nothing was trained."""
     if trained is None:
         return Outcome(frame([], MODEL))
     known = {name: trained[name] for name in MODEL.names() if name in trained}
     row = {**known, "training_size": training_size, "base_model": base_model}
     dropped = [(str(index), reason) for index, reason in trained["dropped"]]
-    return Outcome(frame([{**row, "path": str(trained["path"])}], MODEL), drops("training", dropped))
+    return Outcome(
+        frame([{**row, "path": str(trained["path"])}], MODEL), drops("training", dropped)
+    )
 
 
 def judged(prompt: Prompt, complete: Complete) -> Equal:
     """Equality of answers as a model judges it (section 4.1.2); None where it gives no verdict."""
 
     def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
-        asks = [Ask("", {"expected": expected, "given": given}) for expected, given in pairs]
-        return [
-            answer.value["verdict"] == "yes" if answer.value else None
-            for _, answer, _ in ask(prompt, asks, complete)
+        asks = [
+            Ask(str(number), {}, {"expected": expected, "given": given})
+            for number, (expected, given) in enumerate(pairs)
         ]
+        kept, _ = ask(prompt, asks, complete)
+        verdicts = {k.ask.row_id: k.value["verdict"] == "yes" for k in kept}
+        return [verdicts.get(one.row_id) for one in asks]
 
     return equal
 
@@ -95,27 +99,34 @@ def evaluate(
 ) -> Outcome:
     """One row: the share of problems that the model answers rightly, greedily decoded.
 
-    `problems` has problem_id, problem and answer. An answer that is cut off, or has no final answer,
-    counts as wrong; a call that failed counts as nothing and is dropped with its reason. No problems
-    give a null accuracy.
+    `problems` has problem_id, problem and answer. An answer that is cut off, or has no final
+    answer, counts as wrong; a call that failed counts as nothing and is dropped with its reason. No
+    problems give a null accuracy.
     """
-    expected = {row["problem_id"]: row["answer"] for row in problems.iter_rows(named=True)}
     asks = [
-        Ask(row["problem_id"], {"problem": row["problem"]})
+        Ask(row["problem_id"], row, {"problem": row["problem"]})
         for row in problems.iter_rows(named=True)
     ]
-    given: dict[str, tuple[str, str]] = {}
-    dropped = []
-    for one, answer, _ in ask(prompt, asks, complete):
-        if answer.status == "error":
-            dropped.append((one.row_id, answer.reason))
-            continue
-        solution = answer.value["solution"] if answer.value else ""
-        given[one.row_id] = (final_answer(solution) or "", answer.completion_id)
-    answered = [row_id for row_id, (final, _) in given.items() if final]
-    verdicts = equal([(expected[row_id], given[row_id][0]) for row_id in answered])
-    right = {row_id for row_id, verdict in zip(answered, verdicts, strict=True) if verdict}
-    figure = accuracy(len(right), len(given))
+    kept, rest = ask(prompt, asks, complete)
+    failed = [(row_id, reason) for row_id, reason in rest if reason.startswith("error:")]
+    unasked = {row_id for row_id, _ in failed}
+    given = {k.ask.row_id: final_answer(k.value["solution"]) for k in kept}
+    answered = [(one, final) for one in asks if (final := given.get(one.row_id))]
+    verdicts = equal([(one.about["answer"], final) for one, final in answered])
+    right = {one.row_id for (one, _), verdict in zip(answered, verdicts, strict=True) if verdict}
+    made_by = {k.ask.row_id: k.made_by["completion_id"] for k in kept}
+    results = [
+        {
+            "problem_id": one.row_id,
+            "expected": one.about["answer"],
+            "given": given.get(one.row_id),
+            "correct": one.row_id in right,
+            "completion_id": made_by.get(one.row_id),
+        }
+        for one in asks
+        if one.row_id not in unasked
+    ]
+    figure = accuracy(len(right), len(results))
     row = {
         "training_size": training_size,
         "benchmark": benchmark,
@@ -125,18 +136,9 @@ def evaluate(
         "accuracy": figure.accuracy,
         "low": figure.low,
         "high": figure.high,
-        "results": [
-            {
-                "problem_id": row_id,
-                "expected": expected[row_id],
-                "given": final or None,
-                "correct": row_id in right,
-                "completion_id": completion_id,
-            }
-            for row_id, (final, completion_id) in given.items()
-        ],
+        "results": results,
     }
-    return Outcome(frame([row], ACCURACY), drops("evaluation", dropped))
+    return Outcome(frame([row], ACCURACY), drops("evaluation", failed))
 
 
 def stated(row: pl.DataFrame) -> str:
@@ -146,7 +148,7 @@ def stated(row: pl.DataFrame) -> str:
 
 def verdicts(curve: pl.DataFrame) -> list[str]:
     """For each benchmark a sentence on the largest against the smallest training size."""
-    sentences = []
+    sentences: list[str] = []
     for (benchmark,), rows in curve.group_by("benchmark", maintain_order=True):
         ordered = rows.sort("training_size")
         sizes, figures = ordered["training_size"], _accuracies(ordered)

@@ -98,9 +98,7 @@ class Agreement(NamedTuple):
     votes: int
 
 
-def agreement(
-    answers: Sequence[Sequence[str | None]], equal: Equal
-) -> list[Agreement | None]:
+def agreement(answers: Sequence[Sequence[str | None]], equal: Equal) -> list[Agreement | None]:
     """What at least two of three solvers agree on (section 4.1.2), for each problem, or None.
 
     `answers` has one row for each problem: up to three answers in the order of the solvers, None

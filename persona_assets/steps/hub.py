@@ -1,4 +1,4 @@
-"""From candidates to the hub (section 2.3): two rounds of near-duplicate removal over all shards."""
+"""From candidates to the hub (section 2.3): two rounds of near-duplicate removal."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -18,13 +18,13 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 
 DUPLICATES = pl.Schema(
     {
-        "persona_id": pl.String,
-        "survivor_id": pl.String,
-        "similarity": pl.Float64,
-        "stage": pl.String,
+        "persona_id": pl.String(),
+        "survivor_id": pl.String(),
+        "similarity": pl.Float64(),
+        "stage": pl.String(),
     }
 )
-EMBEDDINGS = pl.Schema({"persona_id": pl.String, "vector": pl.List(pl.Float32)})
+EMBEDDINGS = pl.Schema({"persona_id": pl.String(), "vector": pl.List(pl.Float32())})
 HUB = HOP
 
 

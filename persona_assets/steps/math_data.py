@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from persona_assets.ids import solution_id, uniform
 from persona_assets.outcome import Outcome, drops, frame
 from persona_assets.prompts import Prompt
 from persona_assets.steps.answers import final_answer, program_of
-from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask, made_by
+from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask
 from persona_assets.steps.grading import Equal, agreement
 
 VERSION = "1"
@@ -22,35 +22,36 @@ SOLVERS = ("assistant", "program", "second")
 
 SOLUTIONS = pl.Schema(
     {
-        "solution_id": pl.String,
-        "sample_id": pl.String,
-        "solver": pl.String,
-        "held_out": pl.Boolean,
-        "problem": pl.String,
-        "solution": pl.String,
-        "answer": pl.String,
-        "licence": pl.String,
+        "solution_id": pl.String(),
+        "sample_id": pl.String(),
+        "solver": pl.String(),
+        "held_out": pl.Boolean(),
+        "problem": pl.String(),
+        "solution": pl.String(),
+        "answer": pl.String(),
+        "licence": pl.String(),
         **MADE_BY,
     }
 )
 TRAIN = pl.Schema(
     {
-        "sample_id": pl.String,
-        "problem": pl.String,
-        "solution": pl.String,
-        "answer": pl.String,
-        "licence": pl.String,
+        "sample_id": pl.String(),
+        "problem": pl.String(),
+        "solution": pl.String(),
+        "answer": pl.String(),
+        "licence": pl.String(),
     }
 )
 TEST = pl.Schema(
     {
-        "sample_id": pl.String,
-        "problem": pl.String,
-        "answer": pl.String,
-        "agreeing": pl.Int64,
-        "licence": pl.String,
+        "sample_id": pl.String(),
+        "problem": pl.String(),
+        "answer": pl.String(),
+        "agreeing": pl.Int64(),
+        "licence": pl.String(),
     }
 )
+
 
 class ProgramResult(Protocol):
     """What running a program came to: an answer, or the error in one line."""
@@ -66,7 +67,8 @@ RunProgram = Callable[[str], ProgramResult]
 """Runs a program that a model wrote, in a sandbox."""
 
 CONTAMINATION_GRAM = 8
-"""Words in a row that must match; problems are short, so fewer than GPT-3's 13 (Brown et al. 2020)."""
+"""Words in a row that must match; problems are short, so fewer than GPT-3's 13 (Brown et al. 2020).
+"""
 CONTAMINATION_SHARE = 0.5
 """Share of a problem's words inside matching runs above which it counts as contaminated."""
 
@@ -85,34 +87,38 @@ def math_solutions(
     shard's problems (rounded) with the smallest hash. A solution without a final answer, or a
     program that fails, is dropped with the reason.
     """
-    rows = {row["sample_id"]: row for row in problems.iter_rows(named=True)}
-    order = sorted(rows, key=lambda row_id: uniform("held_out", row_id))
+    rows = list(problems.iter_rows(named=True))
+    order = sorted((row["sample_id"] for row in rows), key=lambda i: uniform("held_out", i))
     held_out = set(order[: round(held_out_share * len(order))])
-    made, dropped, asked = [], [], 0
+    made: list[dict[str, Any]] = []
+    dropped: list[tuple[str, str]] = []
+    asked = 0
     for solver in SOLVERS:
-        chosen = [row_id for row_id in rows if solver == "assistant" or row_id in held_out]
-        asked += len(chosen)
-        asks = [Ask(row_id, {"problem": rows[row_id]["problem"]}) for row_id in chosen]
-        for one, answer, reason in ask(prompts[solver], asks, complete):
-            row_id = solution_id(one.row_id, solver)
-            solution = next(iter(answer.value.values())) if answer.value else ""
-            final = None
-            if not reason:
-                final, reason = _final(solver, solution, run_program)
-            if final is None:
-                dropped.append((row_id, f"{solver}_{reason}"))
+        asks = [
+            Ask(solution_id(row["sample_id"], solver), row, {"problem": row["problem"]})
+            for row in rows
+            if solver == "assistant" or row["sample_id"] in held_out
+        ]
+        asked += len(asks)
+        kept, failed = ask(prompts[solver], asks, complete)
+        dropped += [(row_id, f"{solver}_{reason}") for row_id, reason in failed]
+        for k in kept:
+            solution = str(next(iter(k.value.values())))
+            answer, reason = _final(solver, solution, run_program)
+            if answer is None:
+                dropped.append((k.ask.row_id, f"{solver}_{reason}"))
                 continue
             made.append(
                 {
-                    "solution_id": row_id,
-                    "sample_id": one.row_id,
+                    "solution_id": k.ask.row_id,
+                    "sample_id": k.ask.about["sample_id"],
                     "solver": solver,
-                    "held_out": one.row_id in held_out,
-                    "problem": rows[one.row_id]["problem"],
+                    "held_out": k.ask.about["sample_id"] in held_out,
+                    "problem": k.ask.about["problem"],
                     "solution": solution,
-                    "answer": final,
-                    "licence": rows[one.row_id]["licence"],
-                    **made_by(answer),
+                    "answer": answer,
+                    "licence": k.ask.about["licence"],
+                    **k.made_by,
                 }
             )
     return Outcome(frame(made, SOLUTIONS), drops("math_solutions", dropped), asked)
@@ -132,8 +138,8 @@ def math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -
     sets = [[given.get((row_id, s)) for s in SOLVERS] for row_id in problems["sample_id"]]
     agreed = agreement(sets, equal)
     tested = problems.with_columns(
-        pl.Series("answer", [a.answer if a else None for a in agreed], pl.String),
-        pl.Series("agreeing", [a.votes if a else 0 for a in agreed], pl.Int64),
+        pl.Series("answer", [a.answer if a else None for a in agreed], pl.String()),
+        pl.Series("agreeing", [a.votes if a else 0 for a in agreed], pl.Int64()),
     )
     lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
     outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", benchmark)
@@ -164,13 +170,14 @@ def benchmark_grams(problems: Sequence[str]) -> frozenset[tuple[str, ...]]:
 
 def _clean(rows: pl.DataFrame, schema: pl.Schema, stage: str, benchmark: Sequence[str]) -> Outcome:
     grams = benchmark_grams(benchmark)
-    reasons, seen = [], set[str]()
+    reasons: list[str | None] = []
+    seen = set[str]()
     for problem in rows["problem"]:
         key = " ".join(_tokens(problem))
         repeat = "repeat" if key in seen else None
         reasons.append("contaminated" if contaminated(problem, grams) else repeat)
         seen.add(key)
-    named = rows.with_columns(pl.Series("reason", reasons, pl.String))
+    named = rows.with_columns(pl.Series("reason", reasons, pl.String()))
     gone = named.filter(pl.col("reason").is_not_null()).select("sample_id", "reason")
     kept = named.filter(pl.col("reason").is_null()).select(schema.names())
     return Outcome(kept, drops(stage, gone.iter_rows()), len(rows))

@@ -1,29 +1,30 @@
-"""Text-to-Persona and Persona-to-Persona (sections 2.1 and 2.2), and the quality filter's verdict."""
+"""Text-to-Persona and Persona-to-Persona (sections 2.1, 2.2), and the filter's verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
 from persona_assets.dedup.words import words
 from persona_assets.ids import persona_id, uniform
-from persona_assets.outcome import Outcome, drops, frame
+from persona_assets.outcome import Outcome, drops, frame, once
 from persona_assets.prompts import Prompt
 from persona_assets.steps import quality
-from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask, made_by
+from persona_assets.steps.asking import MADE_BY, Ask, Complete, Kept, ask
 
 VERSION = "1"
 
 HOPS = 6
 """Rounds of expansion: section 2.2, after the six degrees of separation."""
 
-_PERSONA = {"persona_id": pl.String, "parent_id": pl.String, "persona": pl.String}
+_PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 TEXT_PERSONAS = pl.Schema(
-    {**_PERSONA, "perspective": pl.String, "licence": pl.String, **MADE_BY}
+    {**_PERSONA, "perspective": pl.String(), "licence": pl.String(), **MADE_BY}
 )
 HOP = pl.Schema(
-    {**_PERSONA, "relation": pl.String, "hop": pl.Int64, "licence": pl.String, **MADE_BY}
+    {**_PERSONA, "relation": pl.String(), "hop": pl.Int64(), "licence": pl.String(), **MADE_BY}
 )
-CANDIDATES = pl.Schema({**HOP, "kept": pl.Boolean, "reason": pl.String})
+CANDIDATES = pl.Schema({**HOP, "kept": pl.Boolean(), "reason": pl.String()})
 
 
 def text_personas(
@@ -40,34 +41,20 @@ def text_personas(
     Each text is asked about from `per_text` perspectives, drawn by the text's id, and shows the
     model at most its first `max_chars` characters. One row or one drop for each ask.
     """
-    rows = {row["text_id"]: row for row in texts.iter_rows(named=True)}
     asks = [
-        Ask(text_id, {"text": row["text"][:max_chars], "perspective": perspective})
-        for text_id, row in rows.items()
-        for perspective in _drawn(text_id, perspectives, per_text)
+        Ask(row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective})
+        for row in texts.iter_rows(named=True)
+        for perspective in _drawn(row["text_id"], perspectives, per_text)
     ]
-    made, dropped, seen = [], [], set[str]()
-    for one, answer, reason in ask(prompt, asks, complete):
-        if reason or answer.value is None:
-            dropped.append((one.row_id, reason))
-            continue
-        persona, perspective = answer.value["persona"], one.inputs["perspective"]
-        row_id = persona_id(one.row_id, perspective, persona)
-        if row_id in seen:
-            dropped.append((row_id, "repeat"))
-            continue
-        seen.add(row_id)
-        made.append(
-            {
-                "persona_id": row_id,
-                "parent_id": one.row_id,
-                "persona": persona,
-                "perspective": perspective,
-                "licence": rows[one.row_id]["licence"],
-                **made_by(answer),
-            }
-        )
-    return Outcome(frame(made, TEXT_PERSONAS), drops("text_personas", dropped), len(asks))
+    kept, dropped = ask(prompt, asks, complete)
+    made = [
+        _row(k, k.value["persona"], k.ask.inputs["perspective"])
+        | {"perspective": k.ask.inputs["perspective"]}
+        for k in kept
+    ]
+    rows, repeats = once(made, "persona_id")
+    dropped += repeats
+    return Outcome(frame(rows, TEXT_PERSONAS), drops("text_personas", dropped), len(asks))
 
 
 def hop(
@@ -86,40 +73,29 @@ def hop(
     words; of those at most `limit`, drawn by id. From one answer at most `relations` personas are
     kept. What is not kept is dropped with its reason.
     """
-    parents = {row["persona_id"]: row for row in _frontier(earlier, limit)}
     asks = [
-        Ask(row_id, {"persona": row["persona"], "relations": str(relations)})
-        for row_id, row in parents.items()
+        Ask(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
+        for row in _frontier(earlier, limit)
     ]
-    made, dropped, seen = [], [], set[str]()
-    for one, answer, reason in ask(prompt, asks, complete):
-        if reason or answer.value is None:
-            dropped.append((one.row_id, reason))
-            continue
-        for place, related in enumerate(answer.value["related"]):
-            relation, persona = related["relation"], related["persona"]
-            row_id = persona_id(one.row_id, relation, persona)
-            if place >= relations or row_id in seen:
-                dropped.append((row_id, "repeat" if row_id in seen else "over_limit"))
-                continue
-            seen.add(row_id)
-            made.append(
-                {
-                    "persona_id": row_id,
-                    "parent_id": one.row_id,
-                    "persona": persona,
-                    "relation": relation,
-                    "hop": number,
-                    "licence": parents[one.row_id]["licence"],
-                    **made_by(answer),
-                }
-            )
-    return Outcome(frame(made, HOP), drops(f"hop_{number}_personas", dropped))
+    kept, dropped = ask(prompt, asks, complete)
+    made = [
+        _row(k, related["persona"], related["relation"])
+        | {"relation": related["relation"], "hop": number}
+        for k in kept
+        for related in k.value["related"][:relations]
+    ]
+    rows, repeats = once(made, "persona_id")
+    over = [
+        (persona_id(k.ask.row_id, related["relation"], related["persona"]), "over_limit")
+        for k in kept
+        for related in k.value["related"][relations:]
+    ]
+    return Outcome(frame(rows, HOP), drops(f"hop_{number}_personas", dropped + repeats + over))
 
 
 def candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> Outcome:
     """All personas of a shard, each with the quality filter's verdict: kept, or the reason not."""
-    roots = text_rows.rename({"perspective": "relation"}).with_columns(hop=pl.lit(0, pl.Int64))
+    roots = text_rows.rename({"perspective": "relation"}).with_columns(hop=pl.lit(0, pl.Int64()))
     rows = pl.concat([roots.select(HOP.names()), *hops]).with_columns(
         reason=pl.col("persona").map_elements(quality.reason, pl.String, skip_nulls=False)
     )
@@ -127,9 +103,15 @@ def candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> Outcome
     return Outcome(rows, rows_in=len(text_rows) + sum(map(len, hops)))
 
 
-def expansion(table: pl.DataFrame, parents: int) -> Mapping[str, float]:
-    """Yield of a hop: personas made, and per persona of the round before (null-free)."""
-    return {"personas": len(table), "per_parent": len(table) / parents if parents else 0.0}
+def _row(kept: Kept, persona: str, relation: str) -> dict[str, Any]:
+    parent = kept.ask.row_id
+    return {
+        "persona_id": persona_id(parent, relation, persona),
+        "parent_id": parent,
+        "persona": persona,
+        "licence": kept.ask.about["licence"],
+        **kept.made_by,
+    }
 
 
 def _drawn(text_id: str, perspectives: Sequence[str], count: int) -> list[str]:
@@ -138,7 +120,7 @@ def _drawn(text_id: str, perspectives: Sequence[str], count: int) -> list[str]:
 
 def _frontier(earlier: Sequence[pl.DataFrame], limit: int | None) -> list[dict[str, str]]:
     known = {words(persona) for table in earlier[:-1] for persona in table["persona"]}
-    fresh = []
+    fresh: list[dict[str, str]] = []
     for row in earlier[-1].iter_rows(named=True):
         bag = words(row["persona"])
         if bag not in known and quality.reason(row["persona"]) is None:

@@ -9,12 +9,9 @@ import re
 import warnings
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
 MAX_MARKDOWN = 999
 MAX_ALT = 50
@@ -23,7 +20,7 @@ MAX_LABEL = 40
 LEFT, RIGHT, TOP, BOTTOM = 30, 236, 5, 58
 """The plotting area of a tiny picture, in pixels."""
 
-# Okabe and Ito's palette: told apart by colour-blind readers.
+# Okabe and Ito's palette, which colour-blind readers can tell apart, in three hex digits.
 COLOURS = ("#07b", "#d50", "#096", "#c7a", "#5be", "#e90")
 
 _GREY = "#888"  # reads on white and on black: a tiny picture has no background of its own
@@ -43,10 +40,15 @@ _STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "legend.frameon": False,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.08,
 }
 
-Draw = Callable[["Axes"], "list[tuple[Artist, str]]"]
-"""Draws on the axes and returns the entries of the legend."""
+Legend = list[tuple[Any, str]]
+"""Artists of matplotlib, and what each stands for."""
+
+Draw = Callable[[Any], Legend]
+"""Draws on a matplotlib `Axes` (whose type hints are partly unknown) and returns the legend."""
 
 
 class Picture(NamedTuple):
@@ -72,7 +74,9 @@ class Tiny:
         self._parts: list[str] = []
 
     def x(self, value: float) -> int:
-        share = (value - self._first) / (self._last - self._first) if self._last > self._first else 0.5
+        share = (
+            (value - self._first) / (self._last - self._first) if self._last > self._first else 0.5
+        )
         return round(LEFT + (RIGHT - LEFT) * share)
 
     def y(self, value: float) -> int:
@@ -90,6 +94,12 @@ class Tiny:
         if words:
             self._parts.append(f'<text x="{x}" y="{y}">{escape(words)}</text>')
 
+    def ends(self, first: str, last: str) -> None:
+        """Labels of the two ends of the horizontal axis, or one where they are the same."""
+        self.text(self.x(self._first) if first == last else LEFT + 5 * len(first) // 2, first)
+        if last != first:
+            self.text(RIGHT - 5 * len(last) // 2, last)
+
     def svg(self, low: str, high: str, missing: int = 0) -> str:
         """The document, with the ends of its vertical axis and how many items did not fit."""
         self.text(15, high, 12)
@@ -103,20 +113,20 @@ class Tiny:
 
 
 def fitting(draw: Callable[[int], str], items: int) -> str:
-    """The tiny picture with as many of its items as its size allows: `draw(n)` draws the first n."""
+    """The tiny picture with as many of its items as fit: `draw(n)` draws the first n."""
     sizes = (draw(shown) for shown in range(min(items, 40), -1, -1))
     return next(svg for svg in sizes if len(svg.encode()) <= _TINY_BYTES)
 
 
 def full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
     """An SVG by matplotlib on white ground, with its text as text and no date."""
-    import matplotlib
     from matplotlib.figure import Figure
 
+    matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # Whoever looks at the picture has the fonts for other scripts.
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
-        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+        figure: Any = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.subplots()
         axes.set(title=label(title, 2 * MAX_LABEL), xlabel=x_label, ylabel=y_label)
         axes.grid(axis="y")
@@ -135,7 +145,7 @@ def nothing(title: str) -> Picture:
     tiny = Tiny(0, 1, 0, 1)
     tiny.text((LEFT + RIGHT) // 2, "no data", 36)
 
-    def draw(axes: "Axes") -> list[tuple["Artist", str]]:
+    def draw(axes: Any) -> Legend:
         axes.text(0.5, 0.5, "no data", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return []

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """Which persona descriptions are too poor to enter the hub.
 
 The paper removes low-quality descriptions by "simple heuristics" (section 2.3) and does not say

@@ -1,4 +1,4 @@
-"""Persona-driven synthesis (sections 3 and 4): one step for every task, whatever its prompt asks."""
+"""Persona-driven synthesis (sections 3 and 4): one step for every task."""
 
 import polars as pl
 
@@ -6,15 +6,15 @@ from persona_assets.ids import sample_id, uniform
 from persona_assets.outcome import Outcome, drops, frame
 from persona_assets.prompts import Prompt
 from persona_assets.settings import Task
-from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask, made_by
+from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask
 
 VERSION = "1"
 
 
 def schema(prompt: Prompt) -> pl.Schema:
     """Columns of a task's dataset: ids, the fields that its prompt asks for, and who made them."""
-    ids = {"sample_id": pl.String, "persona_id": pl.String, "persona": pl.String}
-    return pl.Schema({**ids, **prompt.columns, "licence": pl.String, **MADE_BY})
+    ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
+    return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **MADE_BY})
 
 
 def drawn(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
@@ -24,34 +24,34 @@ def drawn(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
     whichever shard runs first, and a larger share keeps all that a smaller one drew.
     """
     ranked = hub.with_columns(
-        rank=pl.col("persona_id").map_elements(lambda i: uniform(name, i), pl.Float64)
+        rank=pl.col("persona_id").map_elements(lambda i: uniform(name, i), pl.Float64())
     )
-    return ranked.filter(pl.col("rank") < task.share).sort("rank").head(task.per_shard).drop("rank")
+    in_share = ranked.filter(pl.col("rank") < task.share).sort("rank").drop("rank")
+    return in_share if task.per_shard is None else in_share.head(task.per_shard)
 
 
 def samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete) -> Outcome:
     """One row for each persona drawn and each of its samples, or a drop with its reason."""
-    rows = {row["persona_id"]: row for row in drawn(hub, prompt.name, task).iter_rows(named=True)}
     asks = [
-        Ask(persona_id, {"persona": row["persona"]}, index)
-        for persona_id, row in rows.items()
+        Ask(
+            sample_id(prompt.name, row["persona_id"], index),
+            row,
+            {"persona": row["persona"]},
+            index,
+        )
+        for row in drawn(hub, prompt.name, task).iter_rows(named=True)
         for index in range(task.per_persona)
     ]
-    made, dropped = [], []
-    for one, answer, reason in ask(prompt, asks, complete):
-        row_id = sample_id(prompt.name, one.row_id, one.index)
-        if reason or answer.value is None:
-            dropped.append((row_id, reason))
-            continue
-        parent = rows[one.row_id]
-        made.append(
-            {
-                "sample_id": row_id,
-                "persona_id": one.row_id,
-                "persona": parent["persona"],
-                **answer.value,
-                "licence": parent["licence"],
-                **made_by(answer),
-            }
-        )
-    return Outcome(frame(made, schema(prompt)), drops(prompt.name, dropped), len(asks))
+    kept, dropped = ask(prompt, asks, complete)
+    rows = [
+        {
+            "sample_id": k.ask.row_id,
+            "persona_id": k.ask.about["persona_id"],
+            "persona": k.ask.about["persona"],
+            **k.value,
+            "licence": k.ask.about["licence"],
+            **k.made_by,
+        }
+        for k in kept
+    ]
+    return Outcome(frame(rows, schema(prompt)), drops(prompt.name, dropped), len(asks))

@@ -5,6 +5,11 @@ CPU, on one GPU, and on many under `accelerate launch` (DDP, FSDP or DeepSpeed).
 `resources/trainer.py` starts it and reads its reports.
 """
 
+# The training libraries are only partly annotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+# pyright: reportPrivateImportUsage=false
+
 import json
 import math
 import os
@@ -17,13 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona_assets.resources.trainer import Job
+from persona_assets.training.job import Hyperparameters, Job
 
 if TYPE_CHECKING:
     import torch
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from transformers import TrainerCallback
+    from trl import SFTConfig
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -78,8 +82,8 @@ def finetune(job: Job, emit: Emit) -> None:
         directory = job.base
         if job.base.is_file():
             directory = dequantized(job.base, job.cache_dir / "dequantized" / job.base_sha256)
-        examples = Dataset.from_json(str(job.examples), cache_dir=str(job.scratch))
-    tokenizer = AutoTokenizer.from_pretrained(directory)
+        examples: Any = Dataset.from_json(str(job.examples), cache_dir=str(job.scratch))
+    tokenizer: Any = AutoTokenizer.from_pretrained(directory)
     if tokenizer.chat_template is None:
         raise ValueError(f"{job.base}: the tokenizer has no chat template")
     faults = find_faults(examples, tokenizer, hyper.max_tokens)
@@ -99,7 +103,7 @@ def finetune(job: Job, emit: Emit) -> None:
         dtype=torch.bfloat16 if half and lora else torch.float32,
         attn_implementation="flash_attention_2" if is_flash_attn_2_available() else "sdpa",
     )
-    trainer = SFTTrainer(
+    trainer: Any = SFTTrainer(
         model=model,
         args=arguments(job, half, process.num_processes, len(kept), end_of_turn(tokenizer)),
         train_dataset=kept,
@@ -107,8 +111,13 @@ def finetune(job: Job, emit: Emit) -> None:
         peft_config=lora,
         callbacks=[progress(emit)],
     )
+    if lora and trainer.accelerator.distributed_type.value in ("FSDP", "DEEPSPEED"):
+        raise ValueError(
+            "adapters cannot be merged from shards: no lora_rank under FSDP, DeepSpeed"
+        )
     trainer.train()
-    save(trainer, job, AutoConfig.from_pretrained(directory).dtype or torch.float32)
+    config: Any = AutoConfig.from_pretrained(directory)
+    save(trainer, job, config.dtype or torch.float32)
     if process.is_main_process:
         emit({"dropped": [(index, fault) for index, fault in enumerate(faults) if fault]})
     process.destroy_process_group()
@@ -121,8 +130,8 @@ def dequantized(gguf: Path, directory: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(
+    tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model: Any = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
     # The weights are plain float32 by now, but transformers refuses to save a model that still
@@ -145,15 +154,13 @@ def dequantized(gguf: Path, directory: Path) -> Path:
     return directory
 
 
-def find_faults(
-    examples: "Dataset", tokenizer: "PreTrainedTokenizerBase", max_tokens: int
-) -> list[str | None]:
+def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | None]:
     """Why an example must not be trained on, or None, for each example.
 
     A control token in the text would end a turn or open another: text of foreign origin could speak
     in any role.
     """
-    control = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    control = control_tokens(tokenizer).values()
     faults: list[str | None] = []
     for batch in examples.iter(batch_size=1000):
         turns = [[*p, *c] for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
@@ -171,17 +178,36 @@ def find_faults(
     return faults
 
 
-def end_of_turn(tokenizer: "PreTrainedTokenizerBase") -> str | None:
+def end_of_turn(tokenizer: Any) -> str | None:
     """The token with which the chat template ends an answer, None if it ends with none.
 
     In base models it is often not the end-of-text token, and a server that is not told would never
     stop.
     """
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    ids = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
-    special = set(tokenizer.all_special_ids)
-    last = next((i for i in reversed(ids) if i in special), None)
-    return None if last is None else tokenizer.convert_ids_to_tokens(last)
+    question = [{"role": "user", "content": "a"}]
+    answered = [*question, {"role": "assistant", "content": "b"}]
+    prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=True)
+    whole = tokenizer.apply_chat_template(answered, return_dict=True)
+    control = control_tokens(tokenizer)
+    answer = whole["input_ids"][len(prompt["input_ids"]) :]
+    return next((control[token] for token in answer if token in control), None)
+
+
+def control_tokens(tokenizer: Any) -> dict[int, str]:
+    """Tokens that text must not contain, by id: also those that have no role (bos, eos ...)."""
+    added = tokenizer.added_tokens_decoder
+    return {number: token.content for number, token in added.items() if token.special}
+
+
+def batch_on_each_process(hyper: Hyperparameters, processes: int) -> int:
+    """Sequences in one forward pass of one process, so that all make up one `batch_size`."""
+    passes = hyper.gradient_accumulation * processes
+    if hyper.batch_size % passes:
+        raise ValueError(
+            f"batch_size {hyper.batch_size} is not a multiple of gradient_accumulation x processes "
+            f"({hyper.gradient_accumulation} x {processes})"
+        )
+    return hyper.batch_size // passes
 
 
 def arguments(
@@ -190,12 +216,6 @@ def arguments(
     from trl import SFTConfig
 
     hyper = job.hyper
-    passes = hyper.gradient_accumulation * processes
-    if hyper.batch_size % passes:
-        raise ValueError(
-            f"batch_size {hyper.batch_size} is not a multiple of gradient_accumulation x processes "
-            f"({hyper.gradient_accumulation} x {processes})"
-        )
     return SFTConfig(
         output_dir=str(job.scratch),
         learning_rate=hyper.learning_rate,
@@ -203,7 +223,7 @@ def arguments(
         warmup_steps=hyper.warmup_ratio,
         weight_decay=hyper.weight_decay,
         num_train_epochs=hyper.epochs,
-        per_device_train_batch_size=hyper.batch_size // passes,
+        per_device_train_batch_size=batch_on_each_process(hyper, processes),
         gradient_accumulation_steps=hyper.gradient_accumulation,
         gradient_checkpointing=hyper.gradient_checkpointing,
         max_length=hyper.max_tokens,
@@ -240,12 +260,12 @@ def progress(emit: Emit) -> "TrainerCallback":
     return Progress()
 
 
-def save(trainer: "SFTTrainer", job: Job, dtype: "torch.dtype") -> None:
+def save(trainer: Any, job: Job, dtype: "torch.dtype") -> None:
     """Write the trained weights: a GGUF file for a GGUF base, else a directory in `dtype`."""
     from persona_assets.training.gguf_export import write_gguf
 
     accelerator = trainer.accelerator
-    model: Any = accelerator.unwrap_model(trainer.model)
+    model = accelerator.unwrap_model(trainer.model)
     if job.hyper.lora_rank is None:
         state = accelerator.get_state_dict(trainer.model_wrapped)
     else:

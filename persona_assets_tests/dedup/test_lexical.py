@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 import itertools
 import random
 from fractions import Fraction

@@ -60,13 +60,20 @@ class FaultServer:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.refuse_connections()
+
+    def refuse_connections(self) -> None:
+        """Takes no new connection; those that stand go on."""
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
 
-    def wait_for(self, calls: int, counter: Counter[str] | None = None) -> None:
-        """Returns once `calls` calls have been billed (or counted by `counter`)."""
-        while (self.billed if counter is None else counter).total() < calls:
+    def wait_for(self, calls: int) -> None:
+        """Returns once `calls` calls have been billed."""
+        give_up = time.monotonic() + 60
+        while self.billed.total() < calls:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{self.billed.total()} of {calls} calls came within 60 s")
             time.sleep(0.002)
 
     def begin(self, message: str, authorization: str, body: dict[str, Any]) -> str:

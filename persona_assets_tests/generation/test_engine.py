@@ -198,6 +198,33 @@ def test_a_fault_that_lasts_ends_in_an_error_that_the_next_run_asks_again(
         assert (engine.usage.replayed, engine.usage.calls) == (1, len(CODES))
 
 
+def test_being_rate_limited_costs_no_attempt(endpoint: Make, journal_path: Path) -> None:
+    script = {"row": ["429-date", "429-date"]}
+    with FaultServer(script) as server, Journal(journal_path) as journal:
+        engine = Engine(endpoint(server.url, max_attempts=1), journal)
+        [record] = engine.send([call("row")])
+    assert (record.failure, record.attempt) == (None, 3)
+
+
+def test_one_connection_that_fails_among_others_that_work_is_not_the_end(
+    endpoint: Make, journal_path: Path
+) -> None:
+    with FaultServer(latency=0.03) as server, Journal(journal_path) as journal:
+
+        def stream() -> Iterator[Call]:
+            yield call("first")
+            server.wait_for(1)
+            server.refuse_connections()
+            for row in range(80):
+                yield call(f"row {row}")
+
+        engine = Engine(endpoint(server.url, concurrency=2, max_attempts=3), journal)
+        records = list(engine.send(stream()))
+    assert len(records) == 81
+    assert {record.failure for record in records} <= {None, "connection"}
+    assert engine.usage.attempts > 81
+
+
 def test_a_lasting_error_is_an_answer(endpoint: Make, journal_path: Path) -> None:
     script = {"bad": ["400"], "filtered": ["400-filter"]}
     with FaultServer(script) as server, Journal(journal_path) as journal:

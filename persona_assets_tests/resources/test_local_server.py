@@ -17,6 +17,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
+from persona_assets.resources import local_server_child
 from persona_assets.resources.local_server import LocalServer, LocalServerError, default_threads
 from persona_assets.resources.weights import fetch
 
@@ -245,6 +246,25 @@ def test_threads_are_all_cores_or_one_fewer() -> None:
     assert default_threads(cores=8, load=1.2) == 7
     assert default_threads(cores=1, load=5.0) == 1
     assert 1 <= default_threads() <= (os.cpu_count() or 1)
+
+
+def test_the_child_ends_when_its_input_closes(model_path: Path) -> None:
+    program = [sys.executable, local_server_child.__file__]
+    with subprocess.Popen(
+        [*program, str(model_path), "small", "1", "256", "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, local_server_child.KEY_VARIABLE: "key"},
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert answers(child.stdout.readline().strip())
+        child.stdin.close()
+        try:
+            assert child.wait(PATIENCE_SECONDS) == 0
+        finally:
+            child.kill()
 
 
 PARENT = """

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 import json
 import os
 from pathlib import Path

@@ -1,0 +1,260 @@
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from persona_assets.resources.sandbox import (
+    MAX_ANSWER,
+    MAX_ERROR,
+    MAX_OUTPUT,
+    MAX_SOURCE,
+    MODULES,
+    ProgramResult,
+    Sandbox,
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(seconds=0.5, memory_mb=64) as sandbox:
+        yield sandbox
+
+
+def workers() -> list[int]:
+    """Process ids of the interpreters that this process started, zombies included."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(rest.split()[1]) == os.getpid() and name.endswith("(monty"):
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("answer = 2 + 3 * 4", "14"),
+        ("total = 0\nfor i in range(1, 101):\n    total += i\nanswer = total", "5050"),
+        ("import math\nanswer = math.comb(10, 3) + math.isqrt(17)", "124"),
+        ("from decimal import Decimal\nanswer = Decimal('1.10') + 1", "2.10"),
+        ("def solution():\n    return 42\nanswer = solution()", "42"),
+        ("answer = 7 / 2", "3.5"),
+        ("answer = 1e-7", "0.0000001"),
+        ("answer = 1e20", "100000000000000000000"),
+        ("answer = 1 + 2j", "1+2i"),
+        ("answer = (1, 2.5)", "(1, 2.5)"),
+        ("answer = ' x = 5 '", "x = 5"),
+        ("answer = 3 > 2", "True"),
+        ("answer = 0", "0"),
+        ("answer = 1\nanswer = 2\nprint(3)", "2"),
+        ("answer = 5\n10 ** 5000", "5"),
+        ("answer = 5 # a comment", "5"),
+    ],
+)
+def test_the_answer_is_the_variable(sandbox: Sandbox, source: str, answer: str) -> None:
+    result = sandbox.run(source)
+    assert (result.answer, result.error) == (answer, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("print('sum')\nprint(42)\nprint()", "42"),
+        ("answer = None\nprint(42)", "42"),
+        ("def main():\n    print(1 / 4)\nif __name__ == '__main__':\n    main()", "0.25"),
+    ],
+)
+def test_without_it_the_last_printed_line(sandbox: Sandbox, source: str, answer: str) -> None:
+    assert sandbox.run(source).answer == answer
+
+
+def test_what_was_printed_is_kept(sandbox: Sandbox) -> None:
+    expected = ProgramResult("3", "one\ntwo\n", None)
+    assert sandbox.run("print('one')\nprint('two')\nanswer = 3") == expected
+    assert sandbox.run("print('one')\n1 / 0").output == "one\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("", "no answer: the program neither sets `answer` nor prints"),
+        ("1 + 1", "no answer: the program neither sets `answer` nor prints"),
+        ("answer = ''", "no answer: the program neither sets `answer` nor prints"),
+        ("def answer():\n    return 5", "`answer` is a function or an object, not a value"),
+        ("answer = float('nan')", "the answer is not a finite number: nan"),
+        ("answer = -float('inf')", "the answer is not a finite number: -inf"),
+        (f"answer = 'x' * {MAX_ANSWER + 1}", "the answer is longer than 1,000 characters"),
+        ("x" * (MAX_SOURCE + 1), "the program is longer than 100,000 characters"),
+        ("x = 1\ny = x / 0", "line 2: ZeroDivisionError: division by zero"),
+        ("raise ValueError('two\\nlines')", "line 1: ValueError: two lines"),
+        ("import sympy", "line 1: the sandbox has no module 'sympy'"),
+        ("from fractions import Fraction", "line 1: the sandbox has no module 'fractions'"),
+        ("while True: pass", "TimeoutError: out of time"),
+        ("answer = sum(range(10**9))", "TimeoutError: out of time"),
+        (
+            "try:\n  while True: pass\nexcept BaseException:\n  answer = 1",
+            "TimeoutError: out of time",
+        ),
+        ("a = [0] * 10**9", "line 1: MemoryError: out of memory"),
+        (
+            "a = []\nwhile True: a.append('x' * 10**5 + str(len(a)))",
+            "line 2: MemoryError: out of memory",
+        ),
+        ("answer = 9**9**9", "line 1: MemoryError: out of memory"),
+        (
+            "def f(n): return f(n + 1)\nf(0)",
+            "line 1: RecursionError: maximum recursion depth exceeded",
+        ),
+        ("while True: print('x' * 1000)", "MemoryError: printed more than 65,536 characters"),
+        ("import time\nwhile time.time() < 1e12: time.sleep(1)", None),
+        (
+            "class A:\n  def __str__(self):\n    while True: pass\nanswer = A()",
+            "TimeoutError: out of time",
+        ),
+        ("answer = 10 ** 5000", None),
+        ("str = 5\nanswer = 1", None),
+        ("def f(:", None),
+        ("answer = " + "(" * 5000 + "1" + ")" * 5000, None),
+        ("answer = 1\x00", None),
+        ("raise ValueError('x' * 10000)", None),
+        ("raise ValueError('\x1b[31m')", None),
+    ],
+)
+def test_a_failure_is_one_short_line(sandbox: Sandbox, source: str, error: str | None) -> None:
+    result = sandbox.run(source)
+    assert result.answer is None
+    assert result.error is not None
+    if error is not None:
+        assert result.error == error
+    assert len(result.error) <= MAX_ERROR
+    assert result.error.isprintable()
+    assert sandbox.run("answer = 1").answer == "1"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "answer = open('{path}').read()",
+        "open('{path}', 'w').write('overwritten')",
+        "import pathlib\nanswer = pathlib.Path('{path}').read_text()",
+        "import os\nos.remove('{path}')",
+        "import os\nanswer = os.listdir('/')",
+        "import os\nos.system('echo overwritten > {path}')",
+        "import os\nos.fork()",
+        "import os\nanswer = os.environ['PATH']",
+        "import os\nanswer = os.getenv('PATH')",
+        "import socket",
+        "import subprocess",
+        "import urllib.request",
+        "import ctypes",
+        "import pydantic_monty",
+        "answer = __import__('os')",
+        "answer = eval(\"open('{path}').read()\")",
+        "exec(\"answer = open('{path}').read()\")",
+        "answer = ().__class__.__bases__[0].__subclasses__()",
+        "answer = (lambda: 0).__globals__",
+        "answer = input()",
+    ],
+)
+def test_the_world_outside_is_out_of_reach(sandbox: Sandbox, tmp_path: Path, source: str) -> None:
+    file = tmp_path / "secret.txt"
+    file.write_text("the secret")
+    result = sandbox.run(source.replace("{path}", str(file)))
+    assert result.answer is None
+    assert result.error is not None
+    assert file.read_text() == "the secret"
+
+
+def test_what_is_evaluated_stays_inside(sandbox: Sandbox) -> None:
+    """eval exists, but it is the sandbox's own."""
+    assert sandbox.run("answer = eval('1 + 1')").answer == "2"
+
+
+def test_programs_share_nothing(sandbox: Sandbox) -> None:
+    assert sandbox.run("import math\nmath.pi\nx = 5\nanswer = x").answer == "5"
+    assert sandbox.run("answer = x").error == "line 1: NameError: name 'x' is not defined"
+    assert sandbox.run("print('none')").answer == "none"
+
+
+def test_the_same_program_gives_the_same_answer(sandbox: Sandbox) -> None:
+    source = "import random, time\nanswer = (random.random(), time.time())"
+    first = sandbox.run(source).answer
+    assert first is not None
+    with Sandbox() as other:
+        assert other.run(source).answer == first
+    assert sandbox.run(source).answer == first
+
+
+def test_sleeping_takes_no_time(sandbox: Sandbox) -> None:
+    assert sandbox.run("import time\ntime.sleep(3600)\nanswer = 1").answer == "1"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_modules_that_prompts_may_name_exist(sandbox: Sandbox, name: str) -> None:
+    assert sandbox.run(f"import {name}\nanswer = 1").answer == "1"
+
+
+def test_lone_surrogates_do_no_harm(sandbox: Sandbox) -> None:
+    assert sandbox.run("answer = len('\ud800')").answer == "1"
+
+
+def test_output_is_cut_at_its_limit(sandbox: Sandbox) -> None:
+    result = sandbox.run("print('x' * 100_000)\nanswer = 1")
+    assert result.answer is None
+    assert result.output == "x" * MAX_OUTPUT
+
+
+def test_threads_can_share_a_sandbox(sandbox: Sandbox) -> None:
+    found: dict[int, str | None] = {}
+
+    def run(n: int) -> None:
+        found[n] = sandbox.run(f"answer = sum(range({n}))").answer
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {n: str(sum(range(n))) for n in range(20)}
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_an_interpreter_that_dies_costs_its_program_alone() -> None:
+    before = set(workers())
+    with Sandbox(seconds=30) as sandbox:
+        assert sandbox.run("answer = 1").answer == "1"
+        (worker,) = set(workers()) - before
+        killer = threading.Timer(0.3, os.kill, (worker, signal.SIGKILL))
+        killer.start()
+        result = sandbox.run("while True: pass")
+        killer.join()
+        assert result.answer is None
+        assert result.error is not None
+        assert result.error.startswith("the sandbox gave up: ")
+        assert sandbox.run("answer = 2").answer == "2"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+def test_no_process_is_left_and_a_closed_sandbox_starts_again() -> None:
+    before = set(workers())
+    sandbox = Sandbox()
+    sandbox.close()
+    assert sandbox.run("answer = 1").answer == "1"
+    assert set(workers()) > before
+    sandbox.close()
+    assert set(workers()) == before
+    assert sandbox.run("answer = 2").answer == "2"
+    del sandbox
+    assert set(workers()) == before
+
+
+@pytest.mark.parametrize(("seconds", "memory_mb"), [(0.0, 256), (-1.0, 256), (5.0, 0)])
+def test_senseless_limits_are_refused(seconds: float, memory_mb: int) -> None:
+    with pytest.raises(ValueError, match="time limit"):
+        Sandbox(seconds, memory_mb)

@@ -1,0 +1,168 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_assets.steps.answers import final_answer, program_of
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        (r"So the sum is $\boxed{42}$.", "42"),
+        (r"$\fbox{7}$", "7"),
+        (r"First $\boxed{3}$, then $\boxed{4}$.", "4"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{\left\{ x : x > 0 \right\}}", r"\{ x : x > 0 \}"),
+        (r"\boxed{\left(1,\, 2\right)}", "(1, 2)"),
+        (r"\boxed{x \rightarrow \leftarrow}", r"x \rightarrow \leftarrow"),
+        (
+            r"\boxed{\begin{pmatrix} 1 \\, 2 \end{pmatrix}}",
+            r"\begin{pmatrix} 1 \\, 2 \end{pmatrix}",
+        ),
+        (r"\boxed{\$18.90}", "18.90"),
+        (r"\boxed{10\%}", r"10\%"),
+        (r"\boxed{1{,}000}", "1{,}000"),
+        (r"\boxed{\boxed{5}}", "{5}"),
+        (r"$\boxed 5$ in all", "5"),
+        (r"$\boxed 5 + x$ in all", "5 + x"),
+        (r"so \boxed 5 apples", "5"),
+        (r"\\boxed{7}", "7"),
+        (r"{ an open brace, \boxed{9}", "9"),
+        (r"} a closed one, \boxed{9}", "9"),
+        (r"\boxed{}, so the answer is 6.", "6"),
+        (r"The answer is 3. No: \boxed{4}. The answer is 5.", "4"),
+    ],
+)
+def test_the_last_box_is_the_answer(solution: str, answer: str) -> None:
+    assert final_answer(solution) == answer
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        ("We add.\nAnswer: 42", "42"),
+        ("The answer is $42$.", "42"),
+        ("The answer is $42$ because $40 + 2 = 42$.", "42"),
+        ("The answer is 3.5. This follows from the sum.", "3.5"),
+        ("**Answer:** 42", "42"),
+        ("**The answer is 42.**", "42"),
+        ("The answer is **42**", "42"),
+        ("**Final Answer**\n\n$42$", "42"),
+        ("Answer:\n42", "42"),
+        ("### Final answer\n42", "42"),
+        ("Final Answer: The final answer is $x^2$. I hope it is correct.", "x^2"),
+        ("The answer is: \\(42\\)", "42"),
+        ("The answer to the second part is 42.", "42"),
+        ("answer = 42", "42"),
+        ("The answer is $5 a day", "5 a day"),
+        ("16 - 3 - 4 = <<16-3-4=9>>9\n#### 18", "18"),
+        ("#### 1,234", "1,234"),
+        ("The answer is 1.\nNo.\nThe answer is 2.\nChecked.", "2"),
+    ],
+)
+def test_a_stated_answer_counts_where_no_box_is(solution: str, answer: str) -> None:
+    assert final_answer(solution) == answer
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "",
+        "We cannot say.",
+        "So x = 5.",
+        r"\boxed{5",
+        r"The answer is \boxed{\frac{1}{2}",
+        r"\boxed{}",
+        r"\boxed{ $ $ }",
+        "Answer:",
+        "#### ",
+        "An unanswerable question: 5",
+    ],
+)
+def test_no_answer_is_none(solution: str) -> None:
+    assert final_answer(solution) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "source"),
+    [
+        ("```python\nx = 1\nanswer = x\n```", "x = 1\nanswer = x"),
+        ("Here:\n\n```py\nanswer = 1\n```\nIt prints:\n```\n1\n```", "answer = 1"),
+        ("```python\na = 1\n```\nor better\n```python\nanswer = 2\n```\nDone.", "answer = 2"),
+        ("```\nanswer = 1\n```", "answer = 1"),
+        ("```Python\nanswer = 1", "answer = 1"),
+        ("1. So:\n   ~~~python\n   if x:\n       answer = 1\n   ~~~", "if x:\n    answer = 1"),
+        ("````python\ns = '''\n```\n'''\n````", "s = '''\n```\n'''"),
+        ("answer = 3 * 4", "answer = 3 * 4"),
+        ("# count\nimport math\nanswer = math.comb(4, 2)\n", None),
+        ("def f():\n    return 1\nanswer = f()", "def f():\n    return 1\nanswer = f()"),
+    ],
+)
+def test_the_program_is_the_last_python_block_or_the_bare_code(
+    reply: str, source: str | None
+) -> None:
+    assert program_of(reply) == (reply.strip() if source is None else source)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["", "The answer is 5.", "# Solution\nWe add 2 and 3.", "```json\n{}\n```", "```python\n```"],
+)
+def test_a_reply_without_code_has_no_program(reply: str) -> None:
+    assert program_of(reply) is None
+
+
+@given(st.text(alphabet="\\boxed{}fa#$ answeri:=.`~\n5*", max_size=200))
+def test_any_text_gives_a_tidy_answer_or_none(text: str) -> None:
+    answer = final_answer(text)
+    assert answer is None or (answer == answer.strip() and answer and "$" not in answer)
+    assert program_of(text) != ""
+
+
+@given(
+    st.recursive(st.text(alphabet="x1+ ", max_size=5), lambda s: st.builds("{{{}{}}}".format, s, s))
+)
+def test_a_box_gives_back_balanced_content(content: str) -> None:
+    expected = " ".join(content.split()) or None
+    assert final_answer(rf"text \boxed{{{content}}} text") == expected
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("\\", "\\boxed{", "\\boxed ", "\\boxed{}", "{", "}", "#", "$", " ", "\n", "answer "),
+        *(
+            "answer is ",
+            "answer:",
+            "answer:*",
+            ".*",
+            "```\n",
+            "~~~ x\n",
+            "~",
+            "`",
+            "\\left ",
+            "x =",
+        ),
+    ],
+)
+def test_hostile_text_takes_linear_time(piece: str) -> None:
+    """Half a million characters: with quadratic time this would not end."""
+    text = piece * (500_000 // len(piece))
+    for reply in (text, f"answer: {text}!", f"\\boxed{{{text}"):
+        assert final_answer(reply) != ""
+        assert program_of(reply) != ""
+
+
+def test_every_answer_of_the_math_benchmark_is_found() -> None:
+    folder = os.environ.get("PERSONA_SHARED_DATA")
+    if folder is None:
+        pytest.skip("PERSONA_SHARED_DATA names no folder with math_test.jsonl")
+    lines = (Path(folder) / "math_test.jsonl").read_text().splitlines()
+    answers = [final_answer(json.loads(line)["solution"]) for line in lines]
+    assert len(answers) == 5_000
+    assert None not in answers

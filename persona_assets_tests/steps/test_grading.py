@@ -1,0 +1,169 @@
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_assets.steps.grading import (
+    Agreement,
+    accuracy,
+    agreement,
+    difference,
+    supported_improvement,
+)
+
+counts = st.integers(0, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@pytest.mark.parametrize(
+    ("correct", "n", "low", "high"),
+    [
+        # Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I: 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_wilson_s(correct: int, n: int, low: float, high: float) -> None:
+    measured = accuracy(correct, n)
+    assert measured.accuracy == correct / n
+    assert measured.low == pytest.approx(low, abs=5e-5)
+    assert measured.high == pytest.approx(high, abs=5e-5)
+
+
+@given(counts)
+def test_the_interval_solves_the_score_equation(count: tuple[int, int]) -> None:
+    """Both ends p satisfy (share - p)^2 = z^2 p (1 - p) / n, where they are not 0 or 1."""
+    measured = accuracy(*count)
+    if measured.accuracy is None or measured.low is None or measured.high is None:
+        assert measured.n == 0
+        return
+    assert 0 <= measured.low <= measured.accuracy <= measured.high <= 1
+    for end in {measured.low, measured.high} - {0.0, 1.0}:
+        score = (measured.accuracy - end) ** 2 * measured.n
+        assert score == pytest.approx(3.841458820694124 * end * (1 - end), abs=1e-9)
+
+
+def test_no_answers_are_not_a_score_of_zero() -> None:
+    nothing = accuracy(0, 0)
+    assert (nothing.accuracy, nothing.low, nothing.high) == (None, None, None)
+    assert str(nothing) == "not measured (n = 0)"
+    assert difference(nothing, accuracy(1, 2)) is None
+    assert "do not support a difference" in supported_improvement(nothing, accuracy(9, 9))
+
+
+@pytest.mark.parametrize(("correct", "n"), [(2, 1), (-1, 3), (0, -1)])
+def test_impossible_counts_are_refused(correct: int, n: int) -> None:
+    with pytest.raises(ValueError, match="cannot be correct"):
+        accuracy(correct, n)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [
+        # Newcombe, "Interval estimation for the difference ..." (1998), table II, method 10
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((6, 7), (2, 7), 0.0582, 0.8062),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((0, 10), (0, 10), -0.2775, 0.2775),
+        ((10, 10), (0, 20), 0.6791, 1.0000),
+        ((10, 10), (0, 10), 0.6075, 1.0000),
+    ],
+)
+def test_the_difference_is_newcombe_s(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    interval = difference(accuracy(*second), accuracy(*first))
+    assert interval is not None
+    assert interval[0] == pytest.approx(first[0] / first[1] - second[0] / second[1])
+    assert interval[1:] == pytest.approx((low, high), abs=5e-5)
+
+
+@given(counts, counts)
+def test_a_claim_is_made_only_where_the_interval_excludes_zero(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    a, b = accuracy(*before), accuracy(*after)
+    interval, sentence = difference(a, b), supported_improvement(a, b)
+    assert ("higher" in sentence) == (interval is not None and interval[1] > 0)
+    assert ("lower" in sentence) == (interval is not None and interval[2] < 0)
+    if interval is not None:
+        assert -1 <= interval[1] <= interval[0] <= interval[2] <= 1
+
+
+def test_the_sentence_shows_its_figures() -> None:
+    assert supported_improvement(accuracy(2875, 5000), accuracy(3245, 5000)) == (
+        "Accuracy is higher: 64.9 % (63.6 to 66.2, n = 5,000) against "
+        "57.5 % (56.1 to 58.9, n = 5,000); +7.4 points, 95 % interval +5.5 to +9.3."
+    )
+    assert "lower" in supported_improvement(accuracy(3245, 5000), accuracy(2875, 5000))
+    # One more than 3 of 30 is what chance gives.
+    unclear = supported_improvement(accuracy(1, 30), accuracy(3, 30))
+    assert unclear.startswith("The data do not support a difference: 10.0 %")
+
+
+def same(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+    """Equal without case; a question mark cannot be decided."""
+    return [None if "?" in a + b else a.lower() == b.lower() for a, b in pairs]
+
+
+@pytest.mark.parametrize(
+    ("answers", "agreed"),
+    [
+        (["a", "A", "a"], Agreement("a", 3)),
+        (["A", "a", "b"], Agreement("A", 2)),
+        (["b", "a", "A"], Agreement("a", 2)),
+        (["A", "b", "a"], Agreement("A", 2)),
+        ([None, "a", "A"], Agreement("a", 2)),
+        (["A", None, "a"], Agreement("A", 2)),
+        (["a", "a"], Agreement("a", 2)),
+        (["a", "b", "c"], None),
+        (["a", None, None], None),
+        ([None, None, None], None),
+        (["?", "?", "a"], None),
+        (["?", "a", "A"], Agreement("a", 2)),
+        ([], None),
+    ],
+)
+def test_two_of_three_must_agree(answers: list[str | None], agreed: Agreement | None) -> None:
+    assert agreement([answers], same) == [agreed]
+
+
+def test_all_pairs_are_compared_in_one_call_with_the_earlier_solver_first() -> None:
+    calls: list[list[tuple[str, str]]] = []
+
+    def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+        calls.append(list(pairs))
+        return same(pairs)
+
+    found = agreement([["a", "b", "A"], [None, "x", "y"], ["z"]], equal)
+    assert found == [Agreement("a", 2), None, None]
+    assert calls == [[("a", "b"), ("a", "A"), ("b", "A"), ("x", "y")]]
+
+
+def test_votes_are_for_the_stated_answer_even_where_equality_is_not_transitive() -> None:
+    def near(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+        return [abs(int(a) - int(b)) <= 1 for a, b in pairs]
+
+    assert agreement([["1", "2", "3"]], near) == [Agreement("1", 2)]
+
+
+def test_nothing_to_compare_asks_nothing() -> None:
+    def never(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+        raise AssertionError(f"asked about {pairs}")
+
+    assert agreement([], never) == []
+    assert agreement([["a"], [None, "b"]], never) == [None, None]
+
+
+def test_a_fourth_solver_is_refused() -> None:
+    with pytest.raises(ValueError, match="up to 3 solvers"):
+        agreement([["a", "b", "c", "d"]], same)
+
+
+def test_a_comparison_that_loses_a_verdict_is_an_error() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        agreement([["a", "a", "a"]], lambda pairs: [True])
