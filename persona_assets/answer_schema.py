@@ -2,20 +2,28 @@
 
 A field is written as, for example, `persona: {type: string, min_length: 20, max_length: 300}`.
 Types are string, integer, number, boolean, and list with `items:` being one such field or, under
-`fields:`, an object. The limits `min_length, max_length, pattern` (of strings and lists), `minimum,
-maximum`, `enum` and `description` reach the model as JSON schema and are checked again on its
-answer.
+`fields:`, an object. The limits reach the model as JSON schema and are checked again on its answer:
+`min_length, max_length` of a string or list, `pattern` and `enum` of a string, `minimum, maximum`
+of a number. Any field may have a `description`.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic_core import SchemaError
 
-_SCALARS: dict[str, tuple[type, pl.DataType]] = {
+
+def _int64(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("an integer has at most 64 bits")
+    return value
+
+
+_SCALARS: dict[str, tuple[Any, pl.DataType]] = {
     "string": (str, pl.String()),
-    "integer": (int, pl.Int64()),
+    "integer": (Annotated[int, AfterValidator(_int64)], pl.Int64()),
     "number": (float, pl.Float64()),
     "boolean": (bool, pl.Boolean()),
 }
@@ -27,15 +35,27 @@ _LIMITS = {
     "maximum": "le",
     "description": "description",
 }
+_ALLOWED = {
+    "string": {"min_length", "max_length", "pattern", "enum"},
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
+    "boolean": set[str](),
+    "list": {"min_length", "max_length", "items", "fields"},
+}
 
 
 def answer_model(name: str, fields: Mapping[str, Mapping[str, Any]]) -> type[BaseModel]:
     """The pydantic model of an answer. Raises ValueError for a block that is not as above."""
-    if not fields:
+    if not isinstance(fields, Mapping) or not fields:
         raise ValueError("output: names no field")
+    for field in fields:
+        _check_name(field)
     members: dict[str, Any] = {field: _annotation(field, spec) for field, spec in fields.items()}
-    config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-    return create_model(name, __config__=config, **members)
+    config = ConfigDict(extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
+    try:
+        return create_model(name, __config__=config, **members)
+    except SchemaError as error:
+        raise ValueError(f"output: a limit is not as it must be: {error}") from None
 
 
 def answer_columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, pl.DataType]:
@@ -43,20 +63,27 @@ def answer_columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, pl.Data
     return {field: _column(spec) for field, spec in fields.items()}
 
 
+def _check_name(field: object) -> None:
+    if not isinstance(field, str) or not field.isidentifier() or field.startswith("_"):
+        raise ValueError(f"output: {field!r}: a field's name has letters, digits and _ alone")
+    if hasattr(BaseModel, field):
+        raise ValueError(f"output: {field}: this name is taken by pydantic; choose another")
+
+
 def _annotation(name: str, spec: Mapping[str, Any]) -> Any:
     if not isinstance(spec, Mapping):
         raise ValueError(f"output: {name}: expected a mapping such as {{type: string}}")
     kind = spec.get("type")
-    unknown = set(spec) - set(_LIMITS) - {"type", "items", "fields", "enum"}
+    if not isinstance(kind, str) or kind not in _ALLOWED:
+        raise ValueError(f"output: {name}: type is one of {', '.join(_ALLOWED)}")
+    unknown = set(spec) - _ALLOWED[kind] - {"type", "description"}
     if unknown:
-        raise ValueError(f"output: {name}: unknown {', '.join(sorted(unknown))}")
+        raise ValueError(f"output: {name}: a {kind} has no {', '.join(sorted(map(str, unknown)))}")
     limits = {_LIMITS[key]: value for key, value in spec.items() if key in _LIMITS}
     if kind == "list":
         return Annotated[list[_item(name, spec)], Field(**limits)]  # type: ignore[misc]
-    if kind not in _SCALARS:
-        raise ValueError(f"output: {name}: type is one of {', '.join([*_SCALARS, 'list'])}")
     if "enum" in spec:
-        return Annotated[Literal[tuple(spec["enum"])], Field(**limits)]
+        return Annotated[Literal[_values(name, spec["enum"])], Field(**limits)]
     return Annotated[_SCALARS[kind][0], Field(**limits)]
 
 
@@ -66,6 +93,12 @@ def _item(name: str, spec: Mapping[str, Any]) -> Any:
     if "items" in spec:
         return _annotation(name, spec["items"])
     raise ValueError(f"output: {name}: a list needs items: or fields:")
+
+
+def _values(name: str, enum: object) -> tuple[str, ...]:
+    if not isinstance(enum, list) or not enum or not all(isinstance(it, str) for it in enum):
+        raise ValueError(f"output: {name}: enum is a list of strings (quote words such as yes)")
+    return tuple(enum)
 
 
 def _column(spec: Mapping[str, Any]) -> pl.DataType:

@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from persona_assets.ids import content_id
 from persona_assets.instance import partition_keys, register_partitions
-from persona_assets.partitions import shards
+from persona_assets.partitions import shards, training_sizes
 from persona_assets.project import Project
 from persona_assets.resources.corpus import Corpus
 from persona_assets.staleness import Graph, Staleness
 
 REQUEST = "persona_assets/request"
-"""Tag of a run that automation asked for: a hash of what it has to make, and why."""
+"""Tag of a run that automation asked for: the fingerprint of what it has to make."""
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -25,6 +24,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 NIGHT = "*/5 1-5 * * *"
 """Every five minutes from one to six: each tick asks for the next phase that has stale tables."""
@@ -51,16 +51,29 @@ def new_shards(
     )
 
 
-def nightly_backfill(specs: Sequence[dg.AssetSpec]) -> dg.ScheduleDefinition:
-    """The schedule over a graph."""
+def nightly_schedules(assets: Sequence[dg.AssetsDefinition]) -> list[dg.ScheduleDefinition]:
+    """`nightly_backfill` and `nightly_training`: a schedule has one partition set besides none."""
+    specs = [spec for asset in assets for spec in asset.specs]
+    trained = [asset for asset in assets if asset.partitions_def == training_sizes]
+    others = [asset for asset in assets if asset.partitions_def != training_sizes]
+    return [
+        _nightly("nightly_backfill", "shards and what is made of all of them", others, specs),
+        _nightly("nightly_training", "models and their accuracies", trained, specs),
+    ]
+
+
+def _nightly(
+    name: str, what: str, assets: Sequence[dg.AssetsDefinition], specs: Sequence[dg.AssetSpec]
+) -> dg.ScheduleDefinition:
+    targets = {asset.key.to_user_string() for asset in assets}
 
     @dg.schedule(
-        name="nightly_backfill",
+        name=name,
         cron_schedule=NIGHT,
-        target=dg.AssetSelection.all(),
+        target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=(
-            "Backfills what is missing or stale by the tables' footers, one phase a tick. What "
+            f"Makes what is missing or stale by the tables' footers, {what}: one phase a tick. What "
             "failed is asked for again only when something about it has changed."
         ),
     )
@@ -76,11 +89,11 @@ def nightly_backfill(specs: Sequence[dg.AssetSpec]) -> dg.ScheduleDefinition:
             return
         graph = Graph(specs, partition_keys(instance))
         for work in Staleness(graph, project.storage, corpus).first():
-            request = content_id(work.partition or "", *work.reasons, *work.reasons.values())
-            tags = {REQUEST: request}
-            if not instance.get_runs_count(dg.RunsFilter(tags=tags)):
+            tags = {REQUEST: work.fingerprint}
+            failed = instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=FAILED))
+            if targets.issuperset(work.reasons) and not failed:
                 yield dg.RunRequest(
-                    run_key=request,
+                    run_key=work.fingerprint,
                     partition_key=work.partition,
                     asset_selection=[dg.AssetKey(name) for name in work.reasons],
                     tags=tags,

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
+from dotenv import load_dotenv
 
 from persona_assets import console
 from persona_assets.definitions import build_defs
@@ -38,6 +39,7 @@ MISTAKES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1 for a failure, 130 for an interrupt."""
     options = _parser().parse_args(arguments)
+    load_dotenv(Path(".env"))
     try:
         return int(options.command(options))
     except MISTAKES as error:

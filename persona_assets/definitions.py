@@ -33,7 +33,6 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     modules = [corpus, personas, hub, math_data, model, diversity]
     loaded = [*dg.load_assets_from_modules(modules), *datasets(project.prompts)]
     assets = [versioned(it, project) for it in loaded if isinstance(it, dg.AssetsDefinition)]
-    specs = [spec for asset in assets for spec in asset.specs]
     catalog = Catalog(project.storage, contract)
     defaults = {
         "io_manager": TableIOManager(project.storage, catalog, contract),
@@ -49,7 +48,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks.checks(assets),
-        schedules=[automation.nightly_backfill(specs)],
+        schedules=automation.nightly_schedules(assets),
         sensors=[automation.new_shards],
         resources={**defaults, **resources},
         # One process a run: assets share the embedded server, and start-up is paid once.

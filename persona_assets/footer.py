@@ -76,7 +76,8 @@ def data_version(rows: pl.DataFrame) -> str:
     digest = hashlib.blake2b(str(rows.schema).encode(), digest_size=16)
     vectors = [name for name, kind in rows.schema.items() if kind == pl.List(pl.Float32)]
     for name in vectors:
-        digest.update(rows[name].list.len().to_numpy().astype("<u4").tobytes())
+        lengths = rows[name].list.len().fill_null(2**32 - 1)
+        digest.update(lengths.to_numpy().astype("<u4").tobytes())
         digest.update(rows[name].explode().to_numpy().astype("<f4").tobytes())
     digest.update(rows.drop(vectors).write_ndjson().encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

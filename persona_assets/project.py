@@ -58,5 +58,5 @@ class Project:
 
     def _asked(self, role: str) -> str:
         # Where a model runs and how hard it is pushed change no answer.
-        answering = {"model", "sampling", "structured_output"}
+        answering = {"model", "weights_sha256", "sampling", "structured_output"}
         return self.settings.endpoint(role).model_dump_json(include=answering)

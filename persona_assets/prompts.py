@@ -64,6 +64,14 @@ class Prompt:
     prompting: Prompting = _ZERO_SHOT
     shots: tuple[Mapping[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.prompting.variables) - set(self.head.variables))
+        if unknown:
+            raise PromptError(
+                f"prompt {self.name} has no variable {', '.join(unknown)}; its variables are: "
+                f"{', '.join(self.head.variables) or 'none'}"
+            )
+
     def bind(self, prompting: Prompting, shard: str) -> "Prompt":
         """This prompt in the given mode, with the demonstrations of a shard.
 
@@ -125,7 +133,9 @@ class Prompt:
         )
 
     def copied(self, value: Mapping[str, Any]) -> bool:
-        """Whether an answer repeats a demonstration that it was shown."""
+        """Whether an answer repeats a demonstration that it was shown; a choice from a list of
+        values cannot.
+        """
         given = self._words(value)
         return any(
             len(given & shown) > COPIED * len(given | shown)
@@ -133,7 +143,8 @@ class Prompt:
         )
 
     def _words(self, fields: Mapping[str, Any]) -> frozenset[str]:
-        return words(" ".join(str(fields[name]) for name in self.head.output))
+        free = [name for name, spec in self.head.output.items() if "enum" not in spec]
+        return words(" ".join(str(fields[name]) for name in free))
 
     def _answer_text(self, shot: Mapping[str, Any]) -> str:
         fields = {name: shot[name] for name in self.head.output}
@@ -182,14 +193,19 @@ def _read_all(files: Iterable[Path], environment: SandboxedEnvironment) -> Itera
 
 
 def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
-    layout = _LAYOUT.match(file.read_text("utf-8"))
+    if not re.fullmatch(r"\w+", file.stem, re.ASCII):
+        raise PromptError(f"{file}: name the file with letters, digits and _ alone")
+    try:
+        layout = _LAYOUT.match(file.read_text("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise PromptError(f"{file} is not UTF-8: save it as UTF-8") from None
     if layout is None:
         raise PromptError(f"{file}: expected front matter between ---, then # System and # User")
     try:
         head = FrontMatter.model_validate(yaml.safe_load(layout[1]))
         answer = answer_model(file.stem, head.output)
         for part in layout.group(2, 3):
-            environment.parse(part)
+            environment.from_string(part)
     except (ValidationError, ValueError, yaml.YAMLError, TemplateError) as error:
         raise PromptError(f"{file}: {error}") from None
     if head.format == "text" and len(head.output) != 1:
@@ -203,7 +219,7 @@ def _read_pool(file: Path, answer: type[BaseModel]) -> tuple[Mapping[str, Any], 
     if not file.exists():
         return ()
     pool: list[Mapping[str, Any]] = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         try:
             shot = json.loads(line)
             answer.model_validate({key: shot[key] for key in answer.model_fields})

@@ -1,22 +1,35 @@
 """Every knob a user turns.
 
-Values come, first wins, from `PERSONA_*` environment variables, from the file `.env`, from the
-profile that `PERSONA_PROFILE` names (`paper` unless set; see profiles.py). Nested values use two
-underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
+Values come, first wins, from `PERSONA_*` environment variables (the commands and Dagster first load
+`.env` into the environment), and from the profile that `PERSONA_PROFILE` names (`paper` unless set;
+see profiles.py). Nested values use two underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
 """
 
+import json
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableValue
 
 from persona_assets.generation.endpoint import Endpoint
 from persona_assets.profiles import PAPER, PROFILES
@@ -34,6 +47,12 @@ class ModelEndpoint(Endpoint):
     """A role's model: an OpenAI-compatible endpoint, or, if `embedded`, a model on this machine."""
 
     embedded: bool = False
+
+    @field_validator("sampling")
+    @classmethod
+    def _numbers(cls, sampling: dict[str, Any]) -> dict[str, Any]:
+        # An environment variable such as PERSONA_WRITER__SAMPLING__TEMPERATURE is text.
+        return {name: _parsed(value) for name, value in sampling.items()}
 
 
 class Prompting(BaseModel):
@@ -75,7 +94,7 @@ class Settings(BaseSettings):
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="PERSONA_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_parse_none_str="null",
         extra="forbid",
         frozen=True,
     )
@@ -98,7 +117,8 @@ class Settings(BaseSettings):
     personas_per_hop: int | None = Field(ge=0)
 
     lexical_method: Literal["exact", "minhash"]
-    lexical_threshold: Fraction = Field(gt=0, le=1)
+    # By way of text: Fraction(0.9) is not nine tenths.
+    lexical_threshold: Annotated[Fraction, BeforeValidator(str), Field(gt=0, le=1)]
     semantic_threshold: float = Field(gt=0, le=1)
     embedder: ModelEndpoint
     embedding_dimensions: int | None = Field(ge=1)
@@ -115,7 +135,7 @@ class Settings(BaseSettings):
 
     held_out_share: float = Field(ge=0, le=1)
     equality: Literal["judge", "math_verify"]
-    training_sizes: tuple[int, ...]
+    training_sizes: tuple[PositiveInt, ...]
     training: Training
     benchmark_limit: int | None = Field(ge=1)
 
@@ -133,7 +153,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Adds the profile as the source of lowest precedence."""
-        sources = (init_settings, env_settings, dotenv_settings)
+        sources = (init_settings, env_settings)
         name = next((v["profile"] for s in sources if "profile" in (v := s())), "paper")
         return *sources, InitSettingsSource(settings_cls, PROFILES.get(str(name), PAPER))
 
@@ -143,15 +163,20 @@ class Settings(BaseSettings):
 
         Raises SettingsError for an unknown `PERSONA_*` name or an impossible value.
         """
-        known = {f"PERSONA_{name.upper()}" for name in cls.model_fields}
+        known = {f"PERSONA_{name.upper()}": _nests(it) for name, it in cls.model_fields.items()}
         for variable in os.environ:
-            name = variable.upper().split("__")[0]
-            if name.startswith("PERSONA_") and name not in known:
+            name, nested, _ = variable.upper().partition("__")
+            if name.startswith("PERSONA_") and (name not in known or (nested and not known[name])):
                 raise SettingsError(
                     f"unknown setting {variable}: see .env.example for the names there are"
                 )
         try:
             return cls(**values)
+        except UnreadableValue as error:
+            _, field, *_ = str(error).split('"')
+            raise SettingsError(
+                f"setting PERSONA_{field.upper()}: lists and mappings are written as JSON"
+            ) from None
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = "__".join(str(part) for part in first["loc"]).upper()
@@ -172,3 +197,16 @@ class Settings(BaseSettings):
         """Mode and shots of a prompt; zero-shot, as in the paper, unless set otherwise."""
         given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
         return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)
+
+
+def _nests(field: FieldInfo) -> bool:
+    """Whether a setting has members of its own, which `__` leads to."""
+    kind = field.annotation
+    return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from persona_assets.footer import Footer
+from persona_assets.ids import content_id
 from persona_assets.resources.corpus import Corpus
 from persona_assets.resources.storage import Storage
 
@@ -35,10 +36,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Stale:
-    """Tables of one phase and partition that one run has to make, each with the reason."""
+    """Tables of one phase and partition that one run has to make, each with the reason.
+
+    `fingerprint` hashes what they would be made from: it changes when a new try may end otherwise.
+    """
 
     partition: str | None
     reasons: Mapping[str, str]
+    fingerprint: str
 
 
 class Graph:
@@ -91,13 +96,16 @@ class Staleness:
         self._footers.clear()
         for partition in partitions:
             reasons: dict[str, str] = {}
+            made_from: list[str] = [partition or ""]
             for asset in phase.assets:
                 reason = self._reason(asset, partition)
                 remade = [name for name in asset.inputs if name in reasons]
                 if reason or remade:
                     reasons[asset.name] = reason or f"{remade[0]} is made again"
+                    inputs = self._inputs(asset, partition)
+                    made_from += [asset.name, asset.code_version, *map(str, inputs.items())]
             if reasons:
-                yield Stale(partition, reasons)
+                yield Stale(partition, reasons, content_id(*made_from))
 
     def _reason(self, asset: Asset, partition: str | None) -> str:
         footer = self._footer(asset.name, partition)

@@ -5,7 +5,7 @@ import polars as pl
 
 from persona_assets.assets.calls import POOL, result, session
 from persona_assets.assets.reads import reads
-from persona_assets.dedup import WORDS_VERSION
+from persona_assets.dedup.words import VERSION as WORDS_VERSION
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.project import Project

@@ -57,17 +57,18 @@ class Benchmark:
                 row = json.loads(line)
                 problem = row.get("problem") or row["question"]
                 answer = final_answer(row.get("solution") or row["answer"])
+                problem_id = content_id("benchmark", problem)
             except (ValueError, KeyError, AttributeError, TypeError):
                 raise BenchmarkError(self._wrong(number)) from None
             if answer is None:
                 raise BenchmarkError(self._wrong(number))
             rows.append(
                 {
-                    "problem_id": content_id("benchmark", problem),
+                    "problem_id": problem_id,
                     "problem": problem,
                     "answer": answer,
-                    "subject": row.get("type"),
-                    "level": row.get("level"),
+                    "subject": _text(row.get("type")),
+                    "level": _text(row.get("level")),
                 }
             )
         rows.sort(key=lambda row: uniform("benchmark", row["problem_id"]))
@@ -86,3 +87,7 @@ class Benchmark:
             raise BenchmarkError(
                 f"no benchmark at {self.path} ({error.strerror}): set PERSONA_BENCHMARK"
             ) from None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -6,11 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from persona_assets.resources.weights import sha256_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from sentence_transformers import SentenceTransformer
 
 MINILM = "all-MiniLM-L6-v2"
@@ -31,8 +30,10 @@ class LocalEmbedder:
                 "PERSONA_EMBEDDER__EMBEDDED=false to use an endpoint"
             )
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of shape (texts, 384), float32."""
+        import numpy as np
+
         if not texts:
             return np.empty((0, 384), np.float32)
         return self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True)
@@ -40,7 +41,9 @@ class LocalEmbedder:
     @cached_property
     def _model(self) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         return SentenceTransformer(str(_folder()), device="cpu", local_files_only=True)
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,8 +35,8 @@ class LocalServerError(RuntimeError):
 def default_threads(cores: int | None = None, load: float | None = None) -> int:
     """All cores while the machine is quiet (one-minute load rounds to 0), else one fewer.
 
-    llama.cpp's threads wait for each other: on two cores beside one busy process, two of them are
-    several times slower than one. `cores` and `load` are this machine's unless given.
+    llama.cpp's threads wait for each other at every layer, so one that shares its core with another
+    process holds up the rest. `cores` and `load` are this machine's unless given.
     """
     if cores is None:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -112,6 +113,8 @@ class LocalServer:
         self.stop()
         if not self.model_path.is_file():
             raise LocalServerError(f"no model file at {self.model_path}")
+        if find_spec("xllamacpp") is None:
+            raise LocalServerError("the local server needs: pip install 'persona_assets[local]'")
         threads = self.threads or default_threads()
         # By file name: the child's search path need not hold this package.
         program = [sys.executable, "-P", local_server_child.__file__]

@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from persona_assets.generation import (
     Answer,
     Call,
@@ -34,6 +32,7 @@ from persona_assets.resources.weights import MODELS, WeightsError, fetch
 from persona_assets.settings import ROLES, ModelEndpoint, Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     from openai import AsyncOpenAI
 
@@ -161,8 +160,10 @@ class Session:
         for role, group in itertools.groupby(requests, key=lambda request: request.role):
             yield from complete(group, self._engine(role))
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of shape (texts, dimensions), float32."""
+        import numpy as np
+
         if self._settings.embedder.embedded:
             return self._models.local_embedder.embed(texts)
         engine = self._engine("embedder")
@@ -237,9 +238,12 @@ class Session:
         return report
 
 
-def _vectors(body: dict[str, Any] | None) -> np.ndarray:
+def _vectors(body: dict[str, Any] | None) -> "np.ndarray":
+    import numpy as np
+
     if body is None or "data" not in body:
         raise ValueError("the embedding endpoint answered without vectors")
     rows = sorted(body["data"], key=lambda row: row["index"])
-    vectors = np.array([row["embedding"] for row in rows], np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors: np.ndarray = np.array([row["embedding"] for row in rows], np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors

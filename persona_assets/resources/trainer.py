@@ -177,7 +177,11 @@ def _child(command: Sequence[str], errors: IO[bytes]) -> Generator[subprocess.Po
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": path},
+        # Threads that wait spin by default, and beside one other busy process a step then takes
+        # several times as long.
+        env={"OMP_WAIT_POLICY": "PASSIVE"}
+        | os.environ
+        | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": path},
         start_new_session=True,
     )
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, log2, nan
 from statistics import quantiles
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import polars as pl
 
@@ -16,11 +16,14 @@ from persona_assets.steps.pictures import (
     Tiny,
     apart,
     as_markdown,
+    colour,
+    exact,
     fitting,
     full,
     label,
     nothing,
     short,
+    spread,
 )
 
 __all__ = ["Picture", "as_markdown", "bars", "box_plot", "histogram", "scaling_curve"]
@@ -28,12 +31,14 @@ __all__ = ["Picture", "as_markdown", "bars", "box_plot", "histogram", "scaling_c
 PAIRS = 100
 """Pairs at each similarity (section 4.1.2)."""
 
-MAX_POINTS = 600
-"""Points drawn over all boxes together: evenly spaced order statistics where there are more."""
+MAX_DOTS = 600
+"""Dots drawn over all boxes together: evenly spaced order statistics where there are more."""
+
+MAX_MEASURED = 72
+"""Accuracies drawn in all curves together, evenly spaced where there are more."""
 
 _SHAPES = "osD^vP"
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_Item = TypeVar("_Item")
 
 
 def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[float] = ()) -> Picture:
@@ -72,14 +77,14 @@ def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[floa
                 if found := values.get((panel, bucket)):
                     parts = _Box.of(found).paths(frame.x(across(index, place)), box, frame.y)
                     thin, thick = thin + parts[0], thick + parts[1]
-            frame.lines(_colour(index), thin)
-            frame.lines(_colour(index), thick, f' opacity=".5" stroke-width="{box}"')
+            frame.lines(colour(index), thin)
+            frame.lines(colour(index), thick, f' opacity=".5" stroke-width="{box}"')
         reach = frame.x(0.8) - frame.x(0)
         for place, bucket in enumerate(places[:shown]):
             frame.grey(f"M{frame.x(place - 0.4)} {frame.y(bucket)}h{reach}")
             least = min(len(values.get((panel, bucket), ())) for panel in panels)
             frame.text(frame.x(place), f"{bucket:g}" + (f" n={least}" if least < expected else ""))
-        return frame.svg("" if low == 0 else f"{low:.2g}", f"{high:.2g}", items - shown)
+        return frame.svg("", f"{high:.2g}", items - shown)
 
     def draw(axes: Any) -> Legend:
         legend: Legend = []
@@ -87,9 +92,9 @@ def box_plot(report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[floa
             for place, bucket in enumerate(places):
                 found = sorted(values.get((panel, bucket), []))
                 _draw_box(axes, across(index, place), width, index, found, expected)
-                few = _spread(found, max(2, MAX_POINTS // (len(panels) * len(places))))
+                few = spread(found, max(2, MAX_DOTS // (len(panels) * len(places))))
                 _draw_points(axes, across(index, place), width, index, few)
-            legend += [(axes.plot([], [], "s", color=_colour(index))[0], label(panel))]
+            legend += [(axes.plot([], [], "s", color=colour(index))[0], label(panel))]
         starts = [place - 0.44 for place in range(len(places))]
         ends = [place + 0.44 for place in range(len(places))]
         personas = axes.hlines(places, starts, ends, "#333", "--", lw=1, zorder=4)
@@ -128,25 +133,26 @@ def scaling_curve(curve: pl.DataFrame) -> Picture:
     def tiny(shown: int) -> str:
         frame = Tiny(low, high, first, last)
         for index, points in enumerate(list(series.values())[:shown]):
-            few = _spread(points, 8)
+            few = spread(points, 8)
             path = "M" + " ".join(f"{frame.x(p.x)} {frame.y(p.y)}" for p in few)
             for p in few:
                 path += f"M{frame.x(p.x)} {frame.y(p.low)}V{frame.y(p.high)}"
-            frame.lines(_colour(index), path, ' fill="none"')
+            frame.lines(colour(index), path, ' fill="none"')
         frame.ends(*(f"{round(2**end):,}" for end in (first, last)))
         return frame.svg(f"{low:.0f}%", f"{high:.0f}%", len(series) - shown)
 
     def draw(axes: Any) -> Legend:
         legend: Legend = []
         span = max(last - first, 1.0)
-        for index, (name, points) in enumerate(series.items()):
+        for index, (name, every_point) in enumerate(series.items()):
+            points = spread(every_point, max(2, MAX_MEASURED // len(series)))
             aside = 0.008 * span * (index - (len(series) - 1) / 2)  # so that no interval hides one
             drawn = axes.errorbar(
                 [point.x + aside for point in points],
                 [point.y for point in points],
                 yerr=list(zip(*((p.y - p.low, p.high - p.y) for p in points), strict=True)),
                 fmt=f"{_SHAPES[index % len(_SHAPES)]}-",
-                color=_colour(index),
+                color=colour(index),
                 capsize=3,
                 ms=5,
             )
@@ -187,7 +193,8 @@ def bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) ->
 
     def draw(axes: Any) -> Legend:
         drawn = axes.bar(range(len(heights)), heights, 0.7, color=COLOURS[0])
-        axes.bar_label(drawn, [f"{height:,.6g}" for height in heights], padding=2, fontsize=9)
+        axes.bar_label(drawn, [exact(height) for height in heights], padding=2, fontsize=9)
+        axes.yaxis.set_major_formatter(lambda value, _: short(value))
         crowded = max(map(len, names)) * len(names) > 70
         turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
         axes.set_xticks(range(len(names)), [label(name, 20) for name in names], **turned)
@@ -223,6 +230,7 @@ def histogram(
         edges = [low + (high - low) * index / bins for index in range(bins + 1)]
         axes.stairs(counts, edges, fill=True, color=COLOURS[0])
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: short(value))
         return []
 
     heading = f"{title} (n = {len(finite):,})"
@@ -272,7 +280,7 @@ def _draw_box(
         x, 0.015, note, fontsize=8, ha="center", va="bottom", transform=axes.get_xaxis_transform()
     )
     if values:
-        line = {"color": _colour(index), "ls": "-" if enough else ":"}
+        line = {"color": colour(index), "ls": "-" if enough else ":"}
         axes.boxplot(
             [values],
             positions=[x],
@@ -282,7 +290,7 @@ def _draw_box(
             boxprops=line,
             whiskerprops=line,
             capprops=line,
-            medianprops={"color": _colour(index), "lw": 2.5},
+            medianprops={"color": colour(index), "lw": 2.5},
         )
 
 
@@ -294,19 +302,8 @@ def _draw_points(axes: Any, x: float, width: float, index: int, ys: Sequence[flo
         spots += [side, side + 1e-3, nan]
     doubled = [spot for y in ys for spot in (y, y, nan)]
     axes.plot(
-        spots, doubled, color=_colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
+        spots, doubled, color=colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
     )
-
-
-def _colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
-
-
-def _spread(items: Sequence[_Item], most: int) -> Sequence[_Item]:
-    """At most `most` of the items, evenly spaced, the first and the last among them."""
-    if len(items) <= most:
-        return items
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def _size(exponent: float) -> list[str]:

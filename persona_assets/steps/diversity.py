@@ -5,7 +5,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from persona_assets.ids import content_id, uniform
@@ -52,6 +51,8 @@ def persona_pairs(
 
     A bucket may come out short or empty where the hub holds no such pairs.
     """
+    import numpy as np
+
     both = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
     order = sorted(range(len(both)), key=lambda i: uniform("pairs", both["persona_id"][i]))
     chosen = both[order[:MAX_PERSONAS]]
@@ -65,7 +66,7 @@ def persona_pairs(
         near.sort(key=lambda pair: uniform("pair", ids[pair[0]], ids[pair[1]]))
         made += [
             {
-                "pair_id": content_id("pair", ids[i], ids[j]),
+                "pair_id": content_id("pair", str(bucket), ids[i], ids[j]),
                 "bucket": bucket,
                 "similarity": float(cosines[i, j]),
                 "left_id": ids[i],

@@ -100,8 +100,8 @@ def evaluate(
     """One row: the share of problems that the model answers rightly, greedily decoded.
 
     `problems` has problem_id, problem and answer. An answer that is cut off, or has no final
-    answer, counts as wrong; a call that failed counts as nothing and is dropped with its reason. No
-    problems give a null accuracy.
+    answer, counts as wrong; a call that failed, or an answer that `equal` cannot decide on, counts
+    as nothing and is dropped with its reason. No problems give a null accuracy.
     """
     asks = [
         Ask(row["problem_id"], row, {"problem": row["problem"]})
@@ -109,24 +109,25 @@ def evaluate(
     ]
     kept, rest = ask(prompt, asks, complete)
     failed = [(row_id, reason) for row_id, reason in rest if reason.startswith("error:")]
-    unasked = {row_id for row_id, _ in failed}
     given = {k.ask.row_id: final_answer(k.value["solution"]) for k in kept}
     answered = [(one, final) for one in asks if (final := given.get(one.row_id))]
     verdicts = equal([(one.about["answer"], final) for one, final in answered])
-    right = {one.row_id for (one, _), verdict in zip(answered, verdicts, strict=True) if verdict}
+    verdict_of = {one.row_id: it for (one, _), it in zip(answered, verdicts, strict=True)}
+    failed += [(row_id, "undecided") for row_id, verdict in verdict_of.items() if verdict is None]
+    left_out = {row_id for row_id, _ in failed}
     made_by = {k.ask.row_id: k.made_by["completion_id"] for k in kept}
     results = [
         {
             "problem_id": one.row_id,
             "expected": one.about["answer"],
             "given": given.get(one.row_id),
-            "correct": one.row_id in right,
+            "correct": verdict_of.get(one.row_id) is True,
             "completion_id": made_by.get(one.row_id),
         }
         for one in asks
-        if one.row_id not in unasked
+        if one.row_id not in left_out
     ]
-    figure = accuracy(len(right), len(results))
+    figure = accuracy(sum(result["correct"] for result in results), len(results))
     row = {
         "training_size": training_size,
         "benchmark": benchmark,

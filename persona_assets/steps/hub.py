@@ -1,19 +1,25 @@
-"""From candidates to the hub (section 2.3): two rounds of near-duplicate removal."""
+"""From candidates to the hub (section 2.3): two rounds of near-duplicate removal.
+
+numpy, and what of `dedup` needs it, is imported late: Dagster loads this module at every start.
+"""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import polars as pl
 
-from persona_assets.dedup import Edges, cosine_edges, duplicates, lexical_edges, survivors
 from persona_assets.outcome import Outcome, drops, frame
 from persona_assets.steps.personas import HOP
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from persona_assets.dedup.survivors import Edges
+
 VERSION = "1"
 
-Embed = Callable[[Sequence[str]], np.ndarray]
+Embed = Callable[[Sequence[str]], "np.ndarray"]
 """Texts in, one unit vector each out: float32 of shape (texts, dimensions)."""
 
 DUPLICATES = pl.Schema(
@@ -35,6 +41,8 @@ def lexical_duplicates(
 
     Rows of `candidates` are in order of arrival; those the quality filter rejected take no part.
     """
+    from persona_assets.dedup.lexical import lexical_edges
+
     kept = candidates.filter("kept")
     edges = lexical_edges(kept["persona"].to_list(), threshold, method)
     return Outcome(_duplicates(kept["persona_id"].to_list(), edges, "lexical"))
@@ -63,6 +71,8 @@ def persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> Outcome:
 
 def semantic_duplicates(embeddings: pl.DataFrame, threshold: float) -> Outcome:
     """Personas whose vector has a cosine above `threshold` with one that came before them."""
+    from persona_assets.dedup.cosine import cosine_edges
+
     edges = cosine_edges(matrix(embeddings["vector"]), threshold)
     return Outcome(_duplicates(embeddings["persona_id"].to_list(), edges, "semantic"))
 
@@ -77,6 +87,9 @@ def duplicate_pairs(
     hub: pl.DataFrame, embeddings: pl.DataFrame, lexical: Fraction, semantic: float
 ) -> list[tuple[str, str]]:
     """Ids of the pairs of a hub that should not both be in it; none in a sound hub."""
+    from persona_assets.dedup.cosine import cosine_edges
+    from persona_assets.dedup.lexical import lexical_edges
+
     ids = hub["persona_id"].to_list()
     near = lexical_edges(hub["persona"].to_list(), lexical, "exact")
     placed = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
@@ -88,15 +101,28 @@ def duplicate_pairs(
     ]
 
 
-def matrix(vectors: pl.Series) -> np.ndarray:
-    """A column of vectors as a float32 array of shape (rows, dimensions)."""
+def matrix(vectors: pl.Series) -> "np.ndarray":
+    """A column of vectors as a float32 array of shape (rows, dimensions).
+
+    Raises ValueError for vectors of different dimensions, which are of different models.
+    """
+    import numpy as np
+
     if vectors.is_empty():
         return np.empty((0, 0), np.float32)
+    dimensions = vectors.list.len().unique().sort().to_list()
+    if len(dimensions) > 1:
+        raise ValueError(
+            f"vectors have {' and '.join(map(str, dimensions))} dimensions: materialize "
+            "persona_embeddings of all shards with one model"
+        )
     flat = vectors.explode().to_numpy().astype(np.float32, copy=False)
     return flat.reshape(len(vectors), -1)
 
 
-def _duplicates(ids: Sequence[str], edges: Edges, stage: str) -> pl.DataFrame:
+def _duplicates(ids: Sequence[str], edges: "Edges", stage: str) -> pl.DataFrame:
+    from persona_assets.dedup.survivors import duplicates, survivors
+
     rows = [(*row, stage) for row in duplicates(ids, edges, survivors(len(ids), edges))]
     return pl.DataFrame(rows, schema=DUPLICATES, orient="row")
 

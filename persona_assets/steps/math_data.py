@@ -67,7 +67,8 @@ RunProgram = Callable[[str], ProgramResult]
 """Runs a program that a model wrote, in a sandbox."""
 
 CONTAMINATION_GRAM = 8
-"""Words in a row that must match; problems are short, so fewer than GPT-3's 13 (Brown et al. 2020).
+"""Words and signs in a row that must match; problems are short, so fewer than the 13 words of GPT-3
+(Brown et al. 2020).
 """
 CONTAMINATION_SHARE = 0.5
 """Share of a problem's words inside matching runs above which it counts as contaminated."""

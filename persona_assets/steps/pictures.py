@@ -10,7 +10,7 @@ import warnings
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from xml.sax.saxutils import escape
 
 MAX_MARKDOWN = 999
@@ -50,6 +50,8 @@ Legend = list[tuple[Any, str]]
 Draw = Callable[[Any], Legend]
 """Draws on a matplotlib `Axes` (whose type hints are partly unknown) and returns the legend."""
 
+_Item = TypeVar("_Item")
+
 
 class Picture(NamedTuple):
     """One picture in two sizes, each a complete SVG document; the same data give the same bytes."""
@@ -65,12 +67,15 @@ def as_markdown(svg: str, alt: str) -> str:
 
 
 class Tiny:
-    """A drawing of 240 x 72 pixels, in whole pixels, for values between the given ends."""
+    """A drawing of 240 x 72 pixels, in whole pixels, for values between the given ends.
+
+    Its base line is zero where that lies between the ends, else the lower end.
+    """
 
     def __init__(self, low: float, high: float, first: float, last: float) -> None:
         self._low, self._high = low, high
         self._first, self._last = first, last
-        self._grey = f"M{LEFT} {BOTTOM}H{RIGHT}"
+        self._grey = f"M{LEFT} {self.y(0) if low < 0 < high else BOTTOM}H{RIGHT}"
         self._parts: list[str] = []
 
     def x(self, value: float) -> int:
@@ -106,8 +111,8 @@ class Tiny:
         self.text(15, low, 60)
         self.text(228, f"+{missing}" if missing else "", 9)
         return (
-            '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="72" text-anchor="middle" '
-            f'fill="{_GREY}" style="font:9px sans-serif"><path stroke="{_GREY}" '
+            '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="72" '
+            f'style="font:9px sans-serif;text-anchor:middle;fill:{_GREY}"><path stroke="{_GREY}" '
             f'd="{self._grey}"/>{"".join(self._parts)}</svg>'
         )
 
@@ -128,7 +133,8 @@ def full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
         figure: Any = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.subplots()
-        axes.set(title=label(title, 2 * MAX_LABEL), xlabel=x_label, ylabel=y_label)
+        title, x_label, y_label = (label(text, 2 * MAX_LABEL) for text in (title, x_label, y_label))
+        axes.set(title=title, xlabel=x_label, ylabel=y_label)
         axes.grid(axis="y")
         legend = draw(axes)
         if legend:
@@ -165,6 +171,23 @@ def short(value: float) -> str:
         if abs(value) >= size:
             return f"{value / (1e3 if unit == 'k' else size):.3g}{unit}"
     return f"{value:,.4g}"
+
+
+def exact(value: float) -> str:
+    """A whole number with all its digits, another with four."""
+    return f"{value:,.0f}" if abs(value) < 1e12 and value == round(value) else f"{value:,.4g}"
+
+
+def colour(index: int) -> str:
+    """The colour of the series with this number; from the seventh on they repeat."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def spread(items: Sequence[_Item], most: int) -> Sequence[_Item]:
+    """At most `most` of the items, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return items
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def apart(ticks: Sequence[float], gap: float) -> list[float]:

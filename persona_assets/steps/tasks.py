@@ -4,7 +4,7 @@ import polars as pl
 
 from persona_assets.ids import sample_id, uniform
 from persona_assets.outcome import Outcome, drops, frame
-from persona_assets.prompts import Prompt
+from persona_assets.prompts import Prompt, PromptError
 from persona_assets.settings import Task
 from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask
 
@@ -12,8 +12,17 @@ VERSION = "1"
 
 
 def schema(prompt: Prompt) -> pl.Schema:
-    """Columns of a task's dataset: ids, the fields that its prompt asks for, and who made them."""
+    """Columns of a task's dataset: ids, the fields that its prompt asks for, and who made them.
+
+    Raises PromptError for a field that has the name of another column.
+    """
     ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
+    ours = {**ids, "licence": pl.String(), **MADE_BY}
+    if taken := sorted(ours.keys() & prompt.columns.keys()):
+        raise PromptError(
+            f"prompt {prompt.name}: the dataset has a column {', '.join(taken)} of its own: give "
+            "the output field another name"
+        )
     return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **MADE_BY})
 
 

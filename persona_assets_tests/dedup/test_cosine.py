@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from persona_assets.dedup import Edges, cosine_edges
+from persona_assets.dedup.cosine import cosine_edges
+from persona_assets.dedup.survivors import Edges
 
 
 def pairs(edges: Edges) -> list[tuple[int, int]]:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup import Edges, lexical_edges, words
+from persona_assets.dedup.lexical import lexical_edges
+from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.words import words
 
 NINE_TENTHS = Fraction(9, 10)
 VOCABULARY = [f"w{i}" for i in range(24)]

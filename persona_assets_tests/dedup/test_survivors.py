@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup import Edges, duplicates, lexical_edges, survivors
+from persona_assets.dedup.lexical import lexical_edges
+from persona_assets.dedup.survivors import Edges, duplicates, survivors
 
 Graph = dict[tuple[int, int], float]
 ROWS = 14

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup import words
+from persona_assets.dedup.words import words
 
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
 

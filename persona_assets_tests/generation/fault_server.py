@@ -85,11 +85,19 @@ class FaultServer:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             self.violations += time.monotonic() < self.paused_until
-            steps = self.script.get(message)
-            step = steps.pop(0) if steps else self.default
+            step = self.step(message, body)
             if not UNBILLED.match(step):
                 self.billed[message] += 1
             return step
+
+    def step(self, message: str, body: dict[str, Any]) -> str:
+        """What one attempt meets; called under the lock."""
+        steps = self.script.get(message)
+        return steps.pop(0) if steps else self.default
+
+    def reply(self, message: str, body: dict[str, Any]) -> str:
+        """A good answer, as JSON."""
+        return embeddings([[0.25, -0.5]]) if "input" in body else chat(self.answer(message))
 
     def end(self) -> None:
         with self.lock:
@@ -127,32 +135,30 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = self.server.owner
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        embeds = self.path.endswith("/embeddings")
-        message = str(body["input"]) if embeds else body["messages"][-1]["content"]
+        message = str(body["input"]) if "input" in body else body["messages"][-1]["content"]
         authorization = self.headers.get("Authorization", "")
         step = owner.begin(message, authorization, body)
         try:
             owner.closing.wait(owner.latency)
-            self._meet(step, message, authorization, embeds)
+            self._meet(step, message, authorization, body)
         finally:
             owner.end()
 
-    def _meet(self, step: str, message: str, authorization: str, embeds: bool) -> None:
+    def _meet(self, step: str, message: str, authorization: str, body: dict[str, Any]) -> None:
         owner = self.server.owner
         match step:
             case "ok":
-                good = _embedding() if embeds else _chat(owner.answer(message))
-                self._send(200, good)
+                self._send(200, owner.reply(message, body))
             case "length" | "content_filter":
-                self._send(200, _chat("cut sho", finish=step))
+                self._send(200, chat("cut sho", finish=step))
             case "refusal":
-                self._send(200, _chat(None, refusal="I would rather not."))
+                self._send(200, chat(None, refusal="I would rather not."))
             case "hang":
                 owner.closing.wait(60)
             case "drop" | "drop-early":
                 self.close_connection = True
             case "truncated":
-                whole = _chat("never arrives whole").encode()
+                whole = chat("never arrives whole").encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(whole)))
@@ -178,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(429, _error("slow_down"), {"Retry-After": "0.8"})
             case "slow":
                 owner.closing.wait(0.5)
-                self._send(200, _chat(owner.answer(message)))
+                self._send(200, owner.reply(message, body))
             case "429-date":
                 self._send(429, _error("slow_down"), {"Retry-After": self.date_time_string()})
             case "429-long":
@@ -209,7 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:
+def chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:
+    """The JSON of a chat completion."""
     message = {"role": "assistant", "content": content, "refusal": refusal}
     return json.dumps(
         {
@@ -222,14 +229,14 @@ def _chat(content: str | None, *, finish: str = "stop", refusal: str | None = No
     )
 
 
-def _embedding() -> str:
-    return json.dumps(
-        {
-            "object": "list",
-            "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}],
-            "usage": {"prompt_tokens": 5, "total_tokens": 5},
-        }
-    )
+def embeddings(vectors: Sequence[Sequence[float]]) -> str:
+    """The JSON of embeddings."""
+    data = [
+        {"object": "embedding", "index": index, "embedding": list(vector)}
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": 5, "total_tokens": 5}
+    return json.dumps({"object": "list", "data": data, "usage": usage})
 
 
 def _error(code: str, message: str = "no") -> str:

@@ -1,5 +1,7 @@
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import openai
@@ -10,6 +12,7 @@ from persona_assets.resources import weights
 from persona_assets.resources.local_server import LocalServer
 from persona_assets.resources.trainer import (
     Hyperparameters,
+    TrainedModel,
     Trainer,
     TrainingError,
     local_base,
@@ -21,83 +24,139 @@ from persona_assets_tests.training.tiny import END, write_tiny_gguf
 ROWS = [{"problem": f"What is {n} + {n}?", "solution": f"It is {n + n}."} for n in range(6)]
 FAST = Hyperparameters(
     learning_rate=1e-3,
-    epochs=1,
-    batch_size=4,
-    gradient_accumulation=2,
+    epochs=2,
+    batch_size=6,
+    gradient_accumulation=1,
     max_tokens=128,
     warmup_ratio=0,
     packing=False,
     gradient_checkpointing=False,
 )
 
-Step = tuple[int, int, float]
+
+class Recorder:
+    """A report function that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.losses: list[float] = []
+
+    def __call__(self, step: int, steps: int, loss: float) -> None:
+        self.steps.append((step, steps))
+        self.losses.append(loss)
 
 
-def snapshot(folder: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
+@dataclass(frozen=True)
+class Plain:
+    base: Path
+    cache: Path
+    out: Path
+    model: TrainedModel
+    report: Recorder
 
 
-def test_a_model_is_trained_once_for_the_same_inputs_and_anew_for_others(tmp_path: Path) -> None:
-    base = write_tiny_gguf(tmp_path / "tiny.gguf")
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """A tiny GGUF model trained in the plainest way, which other ways are compared with."""
+    folder = tmp_path_factory.mktemp("plain")
+    base = write_tiny_gguf(folder / "tiny.gguf")
+    report = Recorder()
+    trainer = Trainer(str(base), folder / "cache", FAST)
+    model = trainer.train(ROWS, folder / "models" / "6", report)
+    return Plain(base, folder / "cache", folder / "models" / "6", model, report)
+
+
+def test_a_trained_model_is_described_and_stands_alone(plain: Plain) -> None:
+    model, out = plain.model, plain.out
+    assert plain.report.steps == [(1, 2), (2, 2)]
+    assert [model.first_loss, model.last_loss] == plain.report.losses
+    assert plain.report.losses[1] < plain.report.losses[0]
+    assert (model.path, model.format) == (out / "model.gguf", "gguf")
+    assert model.sha256 == model_sha256(model.path) != model_sha256(plain.base)
+    assert (model.examples, model.dropped, model.steps) == (6, (), 2)
+    assert {path.name for path in out.iterdir()} == {"manifest.json", "model.gguf", "training.log"}
+    assert [path.name for path in out.parent.iterdir()] == ["6"]
+
+
+def test_the_same_inputs_give_the_same_model_without_training(plain: Plain) -> None:
+    before = {path: path.stat().st_mtime_ns for path in plain.out.iterdir()}
+    again = Trainer(str(plain.base), plain.cache, FAST).train(ROWS, plain.out, pytest.fail)
+    assert again == plain.model
+    assert {path: path.stat().st_mtime_ns for path in plain.out.iterdir()} == before
+
+
+def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
+    plain: Plain, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(plain.out, out)
     rows = [
-        *ROWS,
         {"problem": f"Say {END}", "solution": "no"},
+        *ROWS[:2],
         {"problem": "Long", "solution": "a" * 200},
     ]
-    out, steps = tmp_path / "models" / "8", list[Step]()
-    trainer = Trainer(str(base), tmp_path / "cache", FAST)
+    report = Recorder()
 
-    model = trainer.train(rows, out, lambda *step: steps.append(step))
+    model = Trainer(str(plain.base), plain.cache, FAST).train(rows, out, report)
 
-    assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
-    assert (model.steps, model.first_loss, model.last_loss) == (2, steps[0][2], steps[1][2])
-    assert model.path == out / "model.gguf"
-    assert model.format == "gguf"
-    assert model.sha256 == model_sha256(model.path) != model_sha256(base)
-    assert model.examples == 6
-    assert model.dropped == ((6, f"control token {END}"), (7, "225 tokens, more than 128"))
-    assert sorted(path.name for path in out.iterdir()) == [
-        "manifest.json",
-        "model.gguf",
-        "training.log",
-    ]
-    assert [path.name for path in out.parent.iterdir()] == ["8"]
-
-    before = snapshot(out)
-    assert Trainer(str(base), tmp_path / "cache", FAST).train(rows, out, pytest.fail) == model
-    assert snapshot(out) == before
-
-    packed = FAST.model_copy(update={"packing": True, "gradient_accumulation": 1, "lora_rank": 2})
-    steps.clear()
-    other = Trainer(str(base), tmp_path / "cache", packed).train(
-        rows, out, lambda *step: steps.append(step)
-    )
-    assert len(steps) == 1
-    assert other.sha256 == model_sha256(out / "model.gguf") != model.sha256
+    assert report.steps == [(1, 2), (2, 2)]
+    assert model.examples == 2
+    assert model.dropped == ((0, f"control token {END}"), (3, "225 tokens, more than 128"))
+    assert model.sha256 == model_sha256(out / "model.gguf") != plain.model.sha256
 
 
-def test_a_transformers_directory_gives_a_directory_that_loads(tmp_path: Path) -> None:
+def test_a_directory_gives_a_directory_and_packing_the_same_losses(
+    plain: Plain, tmp_path: Path
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    directory = dequantized(write_tiny_gguf(tmp_path / "tiny.gguf"), tmp_path / "base")
-    steps = list[Step]()
+    directory = dequantized(plain.base, tmp_path / "base")
+    hyper = FAST.model_copy(update={"packing": True, "batch_size": 1, "max_tokens": 1024})
+    report = Recorder()
 
-    model = Trainer(str(directory), tmp_path / "cache", FAST).train(
-        ROWS, tmp_path / "out", lambda *step: steps.append(step)
-    )
+    model = Trainer(str(directory), plain.cache, hyper).train(ROWS, tmp_path / "out", report)
 
+    assert report.losses == pytest.approx(plain.report.losses, rel=1e-5)
     assert model.format == "transformers"
-    assert len(steps) == model.steps == 2
     before = AutoModelForCausalLM.from_pretrained(directory)
     after = AutoModelForCausalLM.from_pretrained(model.path)
     assert after.dtype == before.dtype
     assert before.state_dict().keys() == after.state_dict().keys()
-    assert any((a != b).any() for a, b in zip(before.parameters(), after.parameters(), strict=True))
-    # The tiny tokenizer ends a text with another token than an answer: a server must know both.
+    assert all((a != b).any() for a, b in zip(before.parameters(), after.parameters(), strict=True))
+    # This tokenizer ends a text with another token than an answer: a server must know both.
     tokenizer = AutoTokenizer.from_pretrained(model.path)
-    ends = after.generation_config.eos_token_id
     assert tokenizer.eos_token == END
-    assert set(tokenizer.convert_ids_to_tokens(ends)) == {END, "<|endoftext|>"}
+    ends = tokenizer.convert_ids_to_tokens(after.generation_config.eos_token_id)
+    assert set(ends) == {END, "<|endoftext|>"}
+
+
+def test_two_launched_processes_share_a_batch(plain: Plain, tmp_path: Path) -> None:
+    accelerate = Path(sys.executable).with_name("accelerate")
+    launcher = [str(accelerate), "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    options = ["--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
+    report = Recorder()
+
+    trainer = Trainer(str(plain.base), plain.cache, FAST, [*launcher, *options])
+    model = trainer.train(ROWS, tmp_path / "out", report)
+
+    assert report.steps == plain.report.steps
+    assert report.losses == pytest.approx(plain.report.losses, rel=1e-5)
+    assert model.examples == 6
+
+
+def test_adapters_are_merged_into_the_weights_they_adapt(plain: Plain, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    directory = dequantized(plain.base, tmp_path / "base")
+    hyper = FAST.model_copy(update={"lora_rank": 2})
+
+    model = Trainer(str(directory), plain.cache, hyper).train(ROWS, tmp_path / "out", Recorder())
+
+    before = AutoModelForCausalLM.from_pretrained(directory).state_dict()
+    after = AutoModelForCausalLM.from_pretrained(model.path).state_dict()
+    assert before.keys() == after.keys()
+    for name, values in before.items():
+        assert (after[name] != values).any() == ("_proj" in name), name
 
 
 def test_a_failed_training_tells_why_and_leaves_no_model(tmp_path: Path) -> None:

@@ -151,9 +151,9 @@ def test_hostile_lengths_end() -> None:
 
 
 def test_the_authors_own_personas_pass() -> None:
-    folder = os.environ.get("PERSONA_SHARED_DATA")
+    folder = os.environ.get("SHARED_DATA")
     if not folder or not (path := Path(folder) / "personahub_tool.jsonl").exists():
-        pytest.skip("PERSONA_SHARED_DATA does not name a folder with personahub_tool.jsonl")
+        pytest.skip("SHARED_DATA does not name a folder with personahub_tool.jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
     reasons = [reason(json.loads(line)["input persona"]) for line in lines]
     assert len(reasons) == 5000

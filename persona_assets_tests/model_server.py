@@ -1,0 +1,256 @@
+r"""A model behind an OpenAI-compatible API on 127.0.0.1 whose answers are hashes of the questions.
+
+Equal requests get equal answers; different ones get different ones, fit for what is asked: an
+object of the JSON schema, a problem, a program, a solution with its \boxed{} answer. A few marks in
+what is asked steer it:
+
+    "refuse this"    the model refuses
+    "echo of fern"   personas of such a text have almost the same vector, whatever their words
+
+    with ModelServer() as server:
+        server.calls["text_to_persona"]     # what was billed, by prompt
+"""
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from persona_assets.generation import call_key
+from persona_assets.ids import content_id
+from persona_assets_tests.generation.fault_server import UNBILLED, FaultServer, chat, embeddings
+
+DIMENSIONS = 16
+"""Few, so that pairs of personas are found at any similarity."""
+
+ADJECTIVES = [
+    "weary",
+    "meticulous",
+    "cheerful",
+    "stubborn",
+    "gifted",
+    "retired",
+    "restless",
+    "quiet",
+    "proud",
+    "young",
+]
+TRADES = [
+    "weaver",
+    "beekeeper",
+    "notary",
+    "welder",
+    "midwife",
+    "cartographer",
+    "baker",
+    "locksmith",
+    "surgeon",
+    "farmer",
+    "translator",
+    "conductor",
+    "geologist",
+    "tailor",
+    "diver",
+    "clerk",
+    "brewer",
+    "gardener",
+    "pilot",
+    "archivist",
+]
+HABITS = [
+    "repairs",
+    "collects",
+    "draws",
+    "counts",
+    "sells",
+    "studies",
+    "hides",
+    "paints",
+    "measures",
+    "restores",
+]
+THINGS = [
+    "clocks",
+    "maps",
+    "kettles",
+    "boats",
+    "letters",
+    "lenses",
+    "bells",
+    "seeds",
+    "violins",
+    "bridges",
+]
+SYLLABLES = [
+    "ba",
+    "ko",
+    "ri",
+    "tu",
+    "mel",
+    "sor",
+    "ven",
+    "dal",
+    "ish",
+    "por",
+    "lun",
+    "gra",
+    "fe",
+    "no",
+    "zin",
+]
+RELATIONS = ["patient", "landlord", "pupil", "rival", "neighbour", "supplier", "aunt", "colleague"]
+
+SUM = re.compile(r"(\d+) crates of (\d+) apples each and (\d+) loose")
+ECHO = re.compile(r"echo of (\w+)")
+
+
+class ModelServer(FaultServer):
+    """Counters by prompt: `calls` (billed) and `asked_of`; `keys` holds each billed call's key.
+
+    meets: what an attempt at a prompt meets, from (prompt, last message); None leaves it to chance,
+    which is good. See FaultServer for the words.
+    """
+
+    def __init__(self, *, latency: float = 0.0) -> None:
+        super().__init__(latency=latency)
+        self.meets: Callable[[str, str], str | None] = lambda prompt, message: None
+        self.calls: Counter[str] = Counter()
+        self.asked_of: Counter[str] = Counter()
+        self.keys: list[tuple[str, str]] = []
+
+    def step(self, message: str, body: dict[str, Any]) -> str:
+        prompt = prompt_of(body)
+        refuses = "refusal" if "refuse this" in message else None
+        step = self.meets(prompt, message) or refuses or super().step(message, body)
+        self.asked_of[prompt] += 1
+        if not UNBILLED.match(step):
+            self.calls[prompt] += 1
+            self.keys.append((prompt, key_of(body)))
+        return step
+
+    def reply(self, message: str, body: dict[str, Any]) -> str:
+        if "input" in body:
+            return embeddings([vector(text).tolist() for text in body["input"]])
+        return chat(answer(body))
+
+
+def prompt_of(body: dict[str, Any]) -> str:
+    """The name of the prompt file behind a request."""
+    if "input" in body:
+        return "embeddings"
+    if "response_format" in body:
+        return str(body["response_format"]["json_schema"]["name"])
+    if body["model"] == "tuned":
+        return "evaluation"
+    system = body["messages"][0]["content"]
+    marks = {
+        "math_program": "Python",
+        "math_solution": r"\boxed",
+        "math_problems": "You write mathematics problems",
+        "logic_problems": "logical or spatial",
+        "instructions": "AI assistant",
+        "diversity_problem": "fits the following person",
+    }
+    return next((name for name, mark in marks.items() if mark in system), "other")
+
+
+def key_of(body: dict[str, Any]) -> str:
+    """The key under which a journal keeps the first sample of a request."""
+    url = "/embeddings" if "input" in body else "/chat/completions"
+    return call_key(body["model"], url, body)
+
+
+def answer(body: dict[str, Any]) -> str:
+    """The content of the answer to a chat request."""
+    chance = random.Random(key_of(body))
+    question = body["messages"][-1]["content"]
+    prompt = prompt_of(body)
+    if prompt == "answer_equality":
+        expected, given = re.findall(r": (.*)", question)[-2:]
+        return json.dumps({"verdict": "yes" if expected == given else "no"})
+    if "response_format" in body:
+        schema = body["response_format"]["json_schema"]["schema"]
+        echo = ECHO.search(question) if prompt == "text_to_persona" else None
+        return json.dumps(instance(schema, schema, chance, echo[0] if echo else ""))
+    if prompt == "math_program":
+        crates, apples, loose = numbers(question, chance)
+        return f"crates = {crates}\nanswer = crates * {apples} + {loose}"
+    if prompt in ("math_solution", "evaluation"):
+        crates, apples, loose = numbers(question, chance)
+        # The tuned model and the second solver are sometimes wrong, the first solver never.
+        slip = chance.random() < 0.25 and body["model"] != "solver"
+        return rf"Adding up gives \boxed{{{crates * apples + loose + slip}}}."
+    return (
+        f"At the market of {place(chance)} {persona(chance)[:-1]} stacks {chance.randint(2, 99)} "
+        f"crates of {chance.randint(2, 99)} apples each and {chance.randint(2, 99)} loose ones. "
+        "How many apples are there?"
+    )
+
+
+def numbers(question: str, chance: random.Random) -> tuple[int, int, int]:
+    """The quantities of a problem of this server's own, or of one like it."""
+    found = SUM.search(question)
+    if found:
+        return int(found[1]), int(found[2]), int(found[3])
+    return chance.randint(2, 9), 1, 0
+
+
+def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random, also: str) -> Any:
+    """A value of a JSON schema (those that `answer_schema` makes); `also` ends every persona."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "enum" in schema:
+        return chance.choice(schema["enum"])
+    match schema["type"]:
+        case "object":
+            return {
+                name: persona(chance, also)
+                if name == "persona"
+                else chance.choice(RELATIONS)
+                if name == "relation"
+                else instance(member, root, chance, also)
+                for name, member in schema["properties"].items()
+            }
+        case "array":
+            count = min(schema.get("maxItems", 3), max(schema.get("minItems", 0), 3))
+            return [instance(schema["items"], root, chance, also) for _ in range(count)]
+        case "integer" | "number":
+            return schema.get("minimum", 0)
+        case "boolean":
+            return chance.random() < 0.5
+        case _ if "pattern" in schema:
+            return f"{chance.choice(HABITS)}_{chance.choice(THINGS)}"
+        case _:
+            text = persona(chance)
+            while len(text) < schema.get("minLength", 0):
+                text += f" {persona(chance)}"
+            return text[: schema.get("maxLength", len(text))].strip()
+
+
+def persona(chance: random.Random, also: str = "") -> str:
+    """A sentence about a person, made unique by a place that nobody else is from."""
+    return (
+        f"A {chance.choice(ADJECTIVES)} {chance.choice(TRADES)} from {place(chance)} near "
+        f"{place(chance)} who {chance.choice(HABITS)} {chance.choice(THINGS)} and "
+        f"{chance.choice(HABITS)} {chance.choice(THINGS)}{f', an {also}' if also else ''}."
+    )
+
+
+def place(chance: random.Random) -> str:
+    """One of three million names."""
+    return "".join(chance.choice(SYLLABLES) for _ in range(5)).capitalize()
+
+
+def vector(text: str) -> np.ndarray:
+    """A unit vector; texts with the same echo have a cosine above 0.99."""
+    echo = ECHO.search(text)
+    drawn = _gauss(echo[0] if echo else text) + 0.01 * _gauss(text)
+    return drawn / np.linalg.norm(drawn)
+
+
+def _gauss(text: str) -> np.ndarray:
+    return np.random.default_rng(int(content_id("vector", text), 16)).standard_normal(DIMENSIONS)

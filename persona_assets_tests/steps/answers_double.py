@@ -1,0 +1,80 @@
+"""A model as a step sees it: a function from requests to answers, without a socket.
+
+    model = answering(lambda request: {"persona": "A baker ..."})     # or a status: "refused"
+    outcome = text_personas(texts, prompt("text_to_persona"), model, ...)
+    model.asked                                                       # the requests, in order
+
+A value must be one that the request's own form accepts. The reply "copied" gives back the last
+demonstration that the request shows.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from persona_assets.generation import Answer, Request
+from persona_assets.ids import content_id
+from persona_assets.prompts import Prompt, Prompts
+from persona_assets.settings import Mode, Prompting
+
+ROOT = Path(__file__).parents[2]
+PROMPTS = Prompts(ROOT / "prompts")
+MODEL = "a-model"
+
+FAILURES = {
+    "invalid": "persona: Field required",
+    "truncated": "the answer reached the limit of tokens (max_tokens)",
+    "refused": "the model refused",
+    "filtered": "the provider's content filter stopped the answer",
+    "error": "error:timeout",
+}
+"""The reason that comes with each status that is not ok."""
+
+Reply = Mapping[str, Any] | str
+"""A value, one of `FAILURES`, or "copied"."""
+
+
+class Answering:
+    """What `answering` returns."""
+
+    def __init__(self, reply: Callable[[Request], Reply]) -> None:
+        self._reply = reply
+        self.asked: list[Request] = []
+
+    def __call__(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        for request in requests:
+            self.asked.append(request)
+            yield _answer(request, self._reply(request))
+
+
+def answering(reply: Callable[[Request], Reply]) -> Answering:
+    """A model that gives each request the reply of a function."""
+    return Answering(reply)
+
+
+def prompt(name: str, mode: Mode = "zero-shot", shots: int = 0, shard: str = "s") -> Prompt:
+    """A committed prompt, as a shard uses it."""
+    return PROMPTS[name].bind(Prompting(mode=mode, shots=shots), shard)
+
+
+def user_text(request: Request) -> str:
+    """What the request asks at the end."""
+    return request.messages[-1]["content"]
+
+
+def _answer(request: Request, reply: Reply) -> Answer:
+    key = content_id(json.dumps(request.messages), str(request.index))
+    if isinstance(reply, str) and reply in FAILURES:
+        return Answer(key, MODEL, reply, FAILURES[reply], None, request.prompt_version)  # type: ignore[arg-type]
+    given = _shown(request) if reply == "copied" else reply
+    value = request.output.model_validate(given).model_dump(mode="json")
+    return Answer(key, MODEL, "ok", "", value, request.prompt_version)
+
+
+def _shown(request: Request) -> Mapping[str, Any]:
+    answer = request.messages[-2]["content"]
+    if request.format == "json":
+        shown: Mapping[str, Any] = json.loads(answer)
+        return shown
+    return {next(iter(request.output.model_fields)): answer}
