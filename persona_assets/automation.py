@@ -73,8 +73,8 @@ def _nightly(
         target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=(
-            f"Makes what is missing or stale by the tables' footers, {what}: one phase a tick. What "
-            "failed is asked for again only when something about it has changed."
+            f"Makes what is missing or stale by the tables' footers, {what}: a phase at each tick. "
+            "What failed is asked for again only when something about it has changed."
         ),
     )
     def schedule(

@@ -37,7 +37,7 @@ class Project:
     ) -> str:
         """Hash of what decides an asset's rows besides its inputs: the step's version, the prompts
         with the models that answer them, and the settings that the asset reads. A setting may be a
-        role (its model counts), `benchmark` (its content counts) or the name of a task.
+        role (its model counts), `benchmark` (its name and content count) or the name of a task.
         """
         parts = [step_version]
         for name in prompts:
@@ -51,7 +51,7 @@ class Project:
         if setting in ROLES:
             return self._asked(setting)
         if setting == "benchmark":
-            return self.benchmark.sha256
+            return f"{self.benchmark.name} {self.benchmark.sha256}"
         if setting in self.prompts.tasks:
             return self.settings.task(setting).model_dump_json()
         return self.settings.model_dump_json(include={setting})

@@ -2,6 +2,7 @@
 machine.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -125,9 +126,14 @@ def _selected(select: str, defs: dg.Definitions) -> set[str]:
     if select == "*":
         return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
     try:
-        chosen = dg.AssetSelection.from_string(select).resolve(defs.resolve_asset_graph())
-    except dg.DagsterInvalidSubsetError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            selection = dg.AssetSelection.from_string(select)
+        chosen = selection.resolve(defs.resolve_asset_graph())
+    except dg.DagsterError as error:
         raise ValueError(f"--select {select!r}: {error}") from None
+    if not chosen:
+        raise ValueError(f"--select {select!r} is no asset of this project")
     return {key.to_user_string() for key in chosen}
 
 
@@ -137,7 +143,7 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
             error = event.step_failure_data.error
-            while error.cause is not None:
-                error = error.cause
-            return f"{event.step_key}: {error.message.strip()}"
+            # Below Dagster's own wrapper is what the asset raised.
+            message = (error.cause or error).message
+            return f"{event.step_key}: {' '.join(message.split())}"
     return "the run failed before its first step: see it in the UI"

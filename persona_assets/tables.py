@@ -45,9 +45,9 @@ _FIXED = {
     "fine_tuned_model": Table(evaluation.MODEL, "sha256"),
     "synthetic_accuracy": Table(evaluation.ACCURACY, "training_size"),
     "math_accuracy": Table(evaluation.ACCURACY, "training_size"),
-    "scaling_curve": Table(evaluation.CURVE, "training_size"),
-    "persona_pairs": Table(diversity.PAIRS, "pair_id"),
-    "diversity_report": Table(diversity.REPORT, "pair_id", unique=("panel", "pair_id")),
+    "scaling_curve": Table(evaluation.CURVE, "training_size", unique=("benchmark", "training_size")),
+    "persona_pairs": Table(diversity.PAIRS, "pair_id", unique=("bucket", "pair_id")),
+    "diversity_report": Table(diversity.REPORT, "pair_id", unique=("panel", "bucket", "pair_id")),
 }
 
 

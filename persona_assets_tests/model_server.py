@@ -16,6 +16,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,12 @@ SYLLABLES = [
 ]
 RELATIONS = ["patient", "landlord", "pupil", "rival", "neighbour", "supplier", "aunt", "colleague"]
 
+LINES = {
+    file.stem: {line for line in file.read_text("utf-8").splitlines() if line and "{" not in line}
+    for file in (Path(__file__).parents[1] / "prompts").rglob("*.md")
+}
+"""Lines of each prompt file that a request repeats as they are."""
+
 SUM = re.compile(r"(\d+) crates of (\d+) apples each and (\d+) loose")
 ECHO = re.compile(r"echo of (\w+)")
 
@@ -139,23 +146,15 @@ class ModelServer(FaultServer):
 
 
 def prompt_of(body: dict[str, Any]) -> str:
-    """The name of the prompt file behind a request."""
+    """The name of the prompt file behind a request: the one that shares most lines with it."""
     if "input" in body:
         return "embeddings"
     if "response_format" in body:
         return str(body["response_format"]["json_schema"]["name"])
     if body["model"] == "tuned":
         return "evaluation"
-    system = body["messages"][0]["content"]
-    marks = {
-        "math_program": "Python",
-        "math_solution": r"\boxed",
-        "math_problems": "You write mathematics problems",
-        "logic_problems": "logical or spatial",
-        "instructions": "AI assistant",
-        "diversity_problem": "fits the following person",
-    }
-    return next((name for name, mark in marks.items() if mark in system), "other")
+    asked = {line for message in body["messages"] for line in message["content"].splitlines()}
+    return max(LINES, key=lambda name: len(LINES[name] & asked))
 
 
 def key_of(body: dict[str, Any]) -> str:

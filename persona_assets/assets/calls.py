@@ -17,7 +17,7 @@ def session(
     """The models with the journal of the table that `context` materializes."""
     key = context.partition_key if context.has_partition_key else None
     asset = context.asset_key.to_user_string()
-    return models.session(asset, key, context.run_id, context.log.info, tuned)
+    return models.session(asset, key, context.run.run_id, context.log.info, tuned)
 
 
 def result(

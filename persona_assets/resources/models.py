@@ -6,6 +6,7 @@ server runs at a time: a second would take the cores that the first needs.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from persona_assets.generation import (
     Answer,
     Call,
+    EndpointError,
     Engine,
     Journal,
+    Record,
     Request,
     Usage,
     call_key,
@@ -156,9 +159,24 @@ class Session:
         self._engines: dict[str, Engine] = {}
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        """One answer for each request, in their order, each from its role's endpoint."""
+        """One answer for each request, in their order, each from its role's endpoint.
+
+        Raises EndpointError after the last one if more of them than the setting
+        `max_quarantine_share` are errors: an outage must not empty a table.
+        """
+        asked = 0
+        errors = Counter[str]()
         for role, group in itertools.groupby(requests, key=lambda request: request.role):
-            yield from complete(group, self._engine(role))
+            for answer in complete(group, self._engine(role)):
+                asked += 1
+                errors.update([answer.reason] if answer.status == "error" else ())
+                yield answer
+        if errors.total() > self._settings.max_quarantine_share * asked:
+            raise EndpointError(
+                f"{errors.total()} of {asked} calls ended in an error "
+                f"({', '.join(f'{reason} {count}' for reason, count in errors.most_common())}), "
+                "so no table was written: run again; what was answered is kept"
+            )
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of shape (texts, dimensions), float32."""
@@ -169,7 +187,7 @@ class Session:
         engine = self._engine("embedder")
         batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
         calls = [self._embedding_call(batch) for batch in batches]
-        vectors = [_vectors(record.body) for record in engine.send(calls)]
+        vectors = [_vectors(record) for record in engine.send(calls)]
         return np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
 
     @property
@@ -238,12 +256,15 @@ class Session:
         return report
 
 
-def _vectors(body: dict[str, Any] | None) -> "np.ndarray":
+def _vectors(record: Record) -> "np.ndarray":
     import numpy as np
 
-    if body is None or "data" not in body:
-        raise ValueError("the embedding endpoint answered without vectors")
-    rows = sorted(body["data"], key=lambda row: row["index"])
+    if record.failure is not None or record.body is None:
+        raise EndpointError(
+            f"the embedding endpoint gave no vectors ({record.failure}), so no table was written: "
+            "run again; what was answered is kept"
+        )
+    rows = sorted(record.body["data"], key=lambda row: row["index"])
     vectors: np.ndarray = np.array([row["embedding"] for row in rows], np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return vectors

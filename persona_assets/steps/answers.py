@@ -51,7 +51,7 @@ def program_of(answer: str) -> str | None:
     if blocks:
         marked = [source for language, source in blocks if language in _PYTHON]
         plain = [source for language, source in blocks if not language]
-        return (marked or plain or [None])[-1]
+        return next(reversed(marked or plain), None)
     lines = (line for line in answer.splitlines() if not line.lstrip().startswith("#"))
     first = next((line for line in lines if line.strip()), "")
     return dedent(answer).strip() if _CODE.match(first.lstrip()) else None

@@ -66,7 +66,7 @@ def persona_pairs(
         near.sort(key=lambda pair: uniform("pair", ids[pair[0]], ids[pair[1]]))
         made += [
             {
-                "pair_id": content_id("pair", str(bucket), ids[i], ids[j]),
+                "pair_id": content_id("pair", ids[i], ids[j]),
                 "bucket": bucket,
                 "similarity": float(cosines[i, j]),
                 "left_id": ids[i],

@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,7 @@ def dequantized(gguf: Path, directory: Path) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    mend_pre_tokenizer(gguf, tokenizer)
     model: Any = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
@@ -152,6 +154,29 @@ def dequantized(gguf: Path, directory: Path) -> Path:
         if not directory.exists():
             raise
     return directory
+
+
+def mend_pre_tokenizer(gguf: Path, tokenizer: Any) -> None:
+    """Make the tokenizer cut text into words as llama.cpp does for this file.
+
+    transformers does not read the rule's name, `tokenizer.ggml.pre`, and takes GPT-2's rule for
+    SmolLM's, which sets digits apart first: white space before a number became other tokens.
+    """
+    from gguf import GGUFReader
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+
+    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    rule = None if field is None else field.contents()
+    if rule == "smollm":
+        digits = Digits(individual_digits=True)
+        tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
+            [digits, ByteLevel(add_prefix_space=False)]
+        )
+    elif rule != "qwen2":
+        warnings.warn(
+            f"{gguf}: a server may tokenize other than this training does (rule {rule})",
+            stacklevel=2,
+        )
 
 
 def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | None]:

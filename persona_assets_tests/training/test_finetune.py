@@ -54,6 +54,12 @@ def test_the_limit_of_tokens_is_inclusive(tokenizer: Any) -> None:
     assert faults(tokenizer, ("a", "b"), max_tokens=length - 1) != [None]
 
 
+def test_white_space_before_a_number_is_cut_as_the_server_cuts_it(tokenizer: Any) -> None:
+    # The tiny tokenizer merges two line feeds and a space into one token.
+    assert tokenizer.tokenize("a\n\n 2") == ["a", "ĊĊĠ", "2"]
+    assert tokenizer.tokenize("a\n\n b") == ["a", "Ċ", "Ċ", "Ġ", "b"]
+
+
 def test_the_end_of_an_answer_is_the_templates_token_not_the_end_of_text(tokenizer: Any) -> None:
     assert tokenizer.eos_token == "<|endoftext|>"
     assert end_of_turn(tokenizer) == END

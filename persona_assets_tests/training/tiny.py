@@ -21,7 +21,7 @@ def write_tiny_gguf(
     from tokenizers.pre_tokenizers import ByteLevel
 
     letters = sorted(ByteLevel.alphabet())
-    words = ["th", "the"]
+    words = ["ĊĠ", "ĊĊĠ"]
     tokens = [*letters, *words, "<|endoftext|>", "<|im_start|>", END]
     kinds = [TokenType.NORMAL] * (len(tokens) - 3) + [TokenType.CONTROL] * 3
     writer = GGUFWriter(path, architecture)
@@ -41,7 +41,7 @@ def write_tiny_gguf(
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
-    writer.add_token_merges(["t h", "th e"])
+    writer.add_token_merges(["Ċ Ġ", "Ċ ĊĠ"])
     writer.add_bos_token_id(tokens.index("<|im_start|>"))
     writer.add_eos_token_id(tokens.index("<|endoftext|>"))
     writer.add_pad_token_id(tokens.index("<|endoftext|>"))

@@ -1,0 +1,186 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persona_assets.definitions import build_defs
+from persona_assets.project import Project
+from persona_assets.prompts import PromptError
+from persona_assets.settings import ROLES, Settings
+from persona_assets_tests.steps.answers_double import ROOT
+
+OPERATIONAL = {
+    "profile",  # decides nothing by itself: the values that it sets are there one by one
+    "data_dir",
+    "corpus",  # the file's hash is in the footer of its shard's raw_corpus
+    "prompts",  # the files' contents are in their versions
+    "model_dir",
+    "max_quarantine_share",  # of checks alone
+    "training_sizes",  # partitions
+}
+"""Settings that decide no row."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what a project's versions depend on."""
+    for name in os.environ:
+        if name.upper().startswith("PERSONA_"):
+            monkeypatch.delenv(name)
+    shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
+    shutil.copy(ROOT / "data" / "benchmarks" / "sample.jsonl", tmp_path / "sample.jsonl")
+    return tmp_path
+
+
+def settings(folder: Path, **values: Any) -> Settings:
+    paths = {"prompts": folder / "prompts", "benchmark": folder / "sample.jsonl"}
+    return Settings.load(**paths | {"data_dir": folder} | values)
+
+
+def version(folder: Path, read: str = "", **values: Any) -> str:
+    """The code version of an asset that uses two prompts and one setting more."""
+    prompts = ["math_problems", "math_solution@second_solver"]
+    return Project(settings(folder, **values)).code_version("1", prompts, [read] if read else [])
+
+
+def test_every_setting_is_read_by_an_asset_or_operational(folder: Path) -> None:
+    given = settings(folder)
+    covered = {"prompting"}  # Project.prompt binds every prompt with it
+    project = Project(given)
+    for spec in build_defs(given).resolve_all_asset_specs():
+        read = spec.metadata["persona_assets/reads"]
+        covered |= {"tasks" if name in project.prompts.tasks else name for name in read["settings"]}
+        covered |= {project.prompt(name).head.role for name in read["prompts"]}
+        assert spec.code_version
+    assert set(ROLES) < covered
+    assert set(Settings.model_fields) - covered == OPERATIONAL
+    assert covered < set(Settings.model_fields)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_version_is_repeatable(folder: Path) -> None:
+    assert version(folder) == version(folder)
+    assert len({version(folder, read) for read in ("", "text_chars", "judge", "tools")}) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"writer": {"model": "other"}},
+        {"writer": {"model": "gpt-4", "sampling": {"seed": 2}}},
+        {"writer": {"structured_output": "json_object"}},
+        {"writer": {"weights_sha256": "ab12"}},
+        {"second_solver": {"model": "other"}},
+        {"prompting": {"math_solution": {"mode": "few-shot", "shots": 1}}},
+        {"tasks": {"math_problems": {"mode": "few-shot", "shots": 2}}},
+        {"tasks": {"math_problems": {"variables": {"focus": "geometry"}}}},
+    ],
+)
+def test_models_and_prompting_change_the_version(folder: Path, change: dict[str, Any]) -> None:
+    assert version(folder, **change) != version(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"writer": {"base_url": "http://127.0.0.1:1/v1"}},
+        {"writer": {"concurrency": 3}},
+        {"writer": {"timeout": 3}},
+        {"writer": {"deadline": 3}},
+        {"writer": {"max_attempts": 1}},
+        {"writer": {"api_key_env": "OTHER_KEY"}},
+        {"writer": {"embedded": True}},
+        {"data_dir": "elsewhere"},
+        {"model_dir": "elsewhere"},
+        {"solver": {"model": "not asked here"}},
+        {"tasks": {"tools": {"mode": "few-shot", "shots": 2}}},
+        {"tasks": {"math_problems": {"share": 0.5}}},
+        {"text_chars": 123},
+    ],
+)
+def test_what_decides_no_row_of_the_asset_leaves_the_version(
+    folder: Path, change: dict[str, Any]
+) -> None:
+    assert version(folder, **change) == version(folder)
+
+
+@pytest.mark.parametrize(
+    ("read", "change"),
+    [
+        ("text_chars", {"text_chars": 123}),
+        ("lexical_threshold", {"lexical_threshold": "4/5"}),
+        ("training", {"training": {"hyper": {"epochs": 1}}}),
+        ("corpus_fields", {"corpus_fields": {"text": "body"}}),
+        ("embedder", {"embedder": {"model": "other"}}),
+        ("tools", {"tasks": {"tools": {"share": 0.5}}}),
+        ("tools", {"tasks": {"tools": {"per_shard": 3}}}),
+    ],
+)
+def test_a_setting_that_is_read_changes_the_version(
+    folder: Path, read: str, change: dict[str, Any]
+) -> None:
+    assert version(folder, read, **change) != version(folder, read)
+
+
+FILES: dict[str, Callable[[Path], None]] = {
+    "prompt": lambda at: edit(at / "prompts/tasks/math_problems.md", "no heading", "no title"),
+    "second prompt": lambda at: edit(at / "prompts/math_solution.md", "step by step", "slowly"),
+    "benchmark": lambda at: edit(at / "sample.jsonl", "chess club", "chess team"),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_content_of_files_is_in_the_version(folder: Path, file: str) -> None:
+    before = version(folder, "benchmark"), version(folder)
+    FILES[file](folder)
+    assert version(folder, "benchmark") != before[0]
+    assert (version(folder) == before[1]) == (file == "benchmark")
+
+
+def test_a_benchmark_counts_by_its_name_and_content_wherever_it_lies(folder: Path) -> None:
+    before = version(folder, "benchmark")
+    moved = folder / "data" / "sample.jsonl"
+    moved.parent.mkdir()
+    (folder / "sample.jsonl").rename(moved)
+    assert version(folder, "benchmark", benchmark=moved) == before
+    # Its name is a column of the table of accuracies.
+    renamed = moved.rename(folder / "other.jsonl")
+    assert version(folder, "benchmark", benchmark=renamed) != before
+
+
+def test_an_edit_makes_exactly_the_assets_that_use_it_new(folder: Path) -> None:
+    def versions(**values: Any) -> dict[str, str | None]:
+        specs = build_defs(settings(folder, **values)).resolve_all_asset_specs()
+        return {spec.key.to_user_string(): spec.code_version for spec in specs}
+
+    def changed(**values: Any) -> set[str]:
+        return {name for name, code in versions(**values).items() if code != before[name]}
+
+    before = versions()
+    hops = {f"hop_{number}_personas" for number in range(1, 7)}
+    assert changed(relations_per_persona=5) == hops
+    assert changed(tasks={"tools": {"share": 0.5}}) == {"tools"}
+    assert changed(semantic_threshold=0.5) == {"semantic_duplicates"}
+    edit(folder / "prompts" / "persona_to_persona.md", "Be specific", "Be exact")
+    assert changed() == hops
+    (folder / "prompts/tasks/riddles.md").write_text(
+        (folder / "prompts/tasks/instructions.md").read_text()
+    )
+    assert "riddles" in versions()
+
+
+def test_a_prompt_is_put_to_the_role_after_the_at_sign(folder: Path) -> None:
+    project = Project(settings(folder))
+    assert project.prompt("math_solution").head.role == "solver"
+    second = project.prompt("math_solution@second_solver", "a.jsonl")
+    assert (second.name, second.head.role) == ("math_solution", "second_solver")
+    with pytest.raises(PromptError, match="no prompt nothing"):
+        project.prompt("nothing")
