@@ -15,6 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: $(VENV)/installed
 	PERSONA_PROFILE=demo $(BIN)/persona-assets fetch
 	PERSONA_PROFILE=demo $(BIN)/persona-assets run
+	@echo "make ui opens this project on http://127.0.0.1:3000"
 
 ui: $(VENV)/installed
 	$(if $(filter data/demo,$(DATA_DIR)),PERSONA_PROFILE=demo) PERSONA_DATA_DIR=$(DATA_DIR) $(BIN)/persona-assets ui

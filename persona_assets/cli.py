@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
 
     run = commands.add_parser("run", help="materialize what is missing or stale, in order")
-    run.add_argument("--select", default="*", help="Dagster asset selection, such as +key:persona_hub")
+    run.add_argument(
+        "--select", default="*", help="Dagster asset selection, such as +key:persona_hub"
+    )
     run.add_argument("--shards", nargs="+", default=[], metavar="SHARD", help="only these shards")
     run.set_defaults(command=_run)
 

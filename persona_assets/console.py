@@ -16,6 +16,7 @@ from persona_assets.runner import Finished, Fresh, Runner
 from persona_assets.staleness import Stale
 
 _OUT = Console(highlight=False)
+_MOST_TABLES = 200
 _TEXT = 100
 """Characters of a text that a line shows."""
 
@@ -76,7 +77,8 @@ def run(runner: Runner, models: Models) -> Ledger:
 def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
     """The tables of a project: rows, calls and tokens in all, and the seconds of this run.
 
-    `usage` has asset, shard, calls and tokens, as the journals add them up.
+    `usage` has asset, shard, calls and tokens, as the journals add them up. Of more than
+    `_MOST_TABLES` only those are listed that this run made.
     """
     used = {(row["asset"], row["shard"]): row for row in usage.iter_rows(named=True)}
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -89,6 +91,8 @@ def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
         key = (footer.asset, footer.shard)
         paid: dict[str, Any] = used.get(key, {})
         seconds = ledger.seconds.get(key)
+        if seconds is None and len(footers) > _MOST_TABLES:
+            continue
         table.add_row(
             footer.asset,
             escape(footer.shard or ""),
@@ -104,6 +108,13 @@ def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
         f"{usage['calls'].sum()} calls so far, of which this run made "
         f"{usage['new_calls'].sum()}; {len(ledger.run_ids)} runs in "
         f"{sum(ledger.seconds.values()):.0f} s of asset time."
+    )
+    folder = project.settings.data_dir
+    _OUT.print(
+        f"\nRows: {folder}/tables. What was dropped: {folder}/quarantine. All of it in SQL: "
+        f"{folder}/catalog.duckdb.\nNext: persona-assets ui; persona-assets trace ID, with an id "
+        "from the first column of any table.",
+        soft_wrap=True,
     )
 
 

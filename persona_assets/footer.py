@@ -60,8 +60,11 @@ class Footer(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "Footer":
-        """The footer of a table. Raises ValueError naming a file that has none."""
-        metadata = pl.read_parquet_metadata(path)
+        """The footer of a table. Raises ValueError naming a file that has none or is damaged."""
+        try:
+            metadata = pl.read_parquet_metadata(path)
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"{path} is damaged ({error}): remove it and run again") from None
         if _KEY not in metadata:
             raise ValueError(f"{path} is not a table of this project: it has no footer; remove it")
         return cls.model_validate_json(metadata[_KEY])

@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 import yaml
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, meta
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -97,11 +98,11 @@ class Prompt:
         merged = {**self.prompting.variables, **variables}
         return replace(self, prompting=self.prompting.model_copy(update={"variables": merged}))
 
-    @property
+    @cached_property
     def version(self) -> str:
         """12 hexadecimal digits over everything that shapes an answer, whatever the shard."""
         pool = self.pool if self.prompting.shots else ()
-        skeletons = [self._skeleton(part) for part in (self.system, self.user)]
+        skeletons = [self._skeleton(self.system), self._skeleton(self.user)]
         parts = [self.head.model_dump_json(), self.system, self.user, *skeletons]
         parts += [self.prompting.model_dump_json(include={"mode", "shots", "variables"})]
         return content_id(*parts, json.dumps(pool, sort_keys=True))[:12]
@@ -113,15 +114,10 @@ class Prompt:
 
     def request(self, inputs: Mapping[str, str], index: int = 0, **sampling: Any) -> Request:
         """The call for one row: system text, demonstrations as turns, and the row itself."""
-        system = self._render(self.system, inputs)
+        system = self._render(self._system, inputs)
         messages = [{"role": "system", "content": system}] if system else []
-        for shot in self.shots:
-            given = {key: value for key, value in shot.items() if key not in self.head.output}
-            if self.prompting.mode == "few-shot":
-                given["persona"] = ""
-            messages.append({"role": "user", "content": self._render(self.user, given)})
-            messages.append({"role": "assistant", "content": self._answer_text(shot)})
-        messages.append({"role": "user", "content": self._render(self.user, inputs)})
+        messages += self._demonstrations
+        messages.append({"role": "user", "content": self._render(self._user, inputs)})
         return Request(
             role=self.head.role,
             messages=tuple(messages),
@@ -137,10 +133,31 @@ class Prompt:
         values cannot.
         """
         given = self._words(value)
-        return any(
-            len(given & shown) > COPIED * len(given | shown)
-            for shown in map(self._words, self.shots)
-        )
+        return any(len(given & shown) > COPIED * len(given | shown) for shown in self._shown)
+
+    # A shard has many rows: what they share is made once.
+    @cached_property
+    def _system(self) -> Template:
+        return self.environment.from_string(self.system)
+
+    @cached_property
+    def _user(self) -> Template:
+        return self.environment.from_string(self.user)
+
+    @cached_property
+    def _demonstrations(self) -> list[dict[str, str]]:
+        turns: list[dict[str, str]] = []
+        for shot in self.shots:
+            given = {key: value for key, value in shot.items() if key not in self.head.output}
+            if self.prompting.mode == "few-shot":
+                given["persona"] = ""
+            turns.append({"role": "user", "content": self._render(self._user, given)})
+            turns.append({"role": "assistant", "content": self._answer_text(shot)})
+        return turns
+
+    @cached_property
+    def _shown(self) -> list[frozenset[str]]:
+        return [self._words(shot) for shot in self.shots]
 
     def _words(self, fields: Mapping[str, Any]) -> frozenset[str]:
         free = [name for name, spec in self.head.output.items() if "enum" not in spec]
@@ -155,12 +172,13 @@ class Prompt:
     def _skeleton(self, template: str) -> str:
         names = meta.find_undeclared_variables(self.environment.parse(template))
         fixed = {**self.head.variables, **self.prompting.variables}
-        return self._render(template, {name: f"<{name}>" for name in names - set(fixed)})
+        inputs = {name: f"<{name}>" for name in names - set(fixed)}
+        return self._render(self.environment.from_string(template), inputs)
 
-    def _render(self, template: str, inputs: Mapping[str, str]) -> str:
+    def _render(self, template: Template, inputs: Mapping[str, str]) -> str:
         known = {**self.head.variables, **self.prompting.variables, **inputs}
         try:
-            return self.environment.from_string(template).render(known).strip()
+            return template.render(known).strip()
         except TemplateError as error:
             raise PromptError(f"prompt {self.name}: {error}") from None
 

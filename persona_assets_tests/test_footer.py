@@ -2,7 +2,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.footer import Footer, Source, Upstream, data_version
@@ -29,12 +29,14 @@ def table(data: Rows) -> pl.DataFrame:
     return pl.DataFrame(data, schema=SCHEMA, orient="row")
 
 
+@settings(deadline=None)
 @given(rows, st.integers(0, 8))
 def test_the_version_does_not_depend_on_chunks(data: Rows, cut: int) -> None:
     parts = [table(data[:cut]), table(data[cut:])]
     assert data_version(pl.concat(parts, rechunk=False)) == data_version(table(data))
 
 
+@settings(deadline=None)
 @given(rows, rows)
 def test_equal_versions_mean_equal_rows(one: Rows, other: Rows) -> None:
     same = table(one).equals(table(other), null_equal=True)

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.ids import (
@@ -18,6 +18,7 @@ texts = st.text(alphabet=st.characters(exclude_categories=()), max_size=6)
 parts = st.lists(texts, max_size=4)
 
 
+@settings(deadline=None)
 @given(parts, parts)
 def test_equal_ids_come_from_equal_parts_alone(one: Sequence[str], other: Sequence[str]) -> None:
     assert (content_id(*one) == content_id(*other)) == (one == other)
@@ -35,6 +36,7 @@ def test_ids_stay_what_they_were() -> None:
     assert uniform("held_out", "1") == 0.08011409830449812
 
 
+@settings(deadline=None)
 @given(st.lists(texts, min_size=3, max_size=3), st.integers(0, 2), texts)
 def test_every_part_of_a_row_is_in_its_id(row: list[str], place: int, other: str) -> None:
     changed = [*row[:place], other, *row[place + 1 :]]
@@ -59,6 +61,7 @@ def test_samples_of_one_persona_differ() -> None:
     assert len({sample_id("tools", "p", index) for index in range(50)}) == 50
 
 
+@settings(deadline=None)
 @given(parts)
 def test_a_draw_is_in_the_unit_interval_and_repeatable(row: Sequence[str]) -> None:
     assert 0 <= uniform(*row) < 1

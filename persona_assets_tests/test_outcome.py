@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.outcome import DROPPED, Outcome, drops, frame, once
@@ -30,6 +30,7 @@ def test_drops_name_the_stage_and_the_reason() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdef")))
 def test_once_keeps_the_first_of_each_id_and_names_the_rest(ids: list[str]) -> None:
     rows = [{"id": row_id, "place": place} for place, row_id in enumerate(ids)]

@@ -35,13 +35,7 @@ def contents(project: SampleProject) -> Mapping[str, bytes]:
 
 def test_every_table_of_the_graph_is_made(finished: SampleProject) -> None:
     with finished.runner() as runner:
-        wanted = {
-            (asset.name, key)
-            for phase in runner.phases()
-            for asset in phase.assets
-            for key in runner._graph.partitions_of(phase.partitions)
-        }
-    assert set(finished.versions()) == wanted
+        assert runner.size() == len(finished.versions())
 
 
 def test_what_came_in_is_either_in_the_table_or_in_its_quarantine(finished: SampleProject) -> None:
@@ -189,7 +183,7 @@ def test_a_deleted_file_leaves_no_row_and_comes_back_for_nothing(project: Sample
     path = project.corpus / BIRDS
     text = path.read_bytes()
     path.unlink()
-    assert errors(project.run(f"{HUB} or key:instructions")) == {}
+    assert errors(project.run(HUB)) == {}
     for asset in ("raw_corpus", "text_personas", "persona_hub", "persona_embeddings"):
         assert project.rows(asset, BIRDS).is_empty()
         assert project.rows(asset, BIRDS).schema == project.rows(asset, LETTERS).schema
@@ -198,8 +192,7 @@ def test_a_deleted_file_leaves_no_row_and_comes_back_for_nothing(project: Sample
     assert {name: text for name, text in contents(project).items() if "journals" in name} == {
         name: text for name, text in before.items() if "journals" in name
     }
-    assert project.stale() == project.stale()
-    assert project.run(f"{HUB} or key:instructions") == []
+    assert project.run(HUB) == []
 
     path.write_bytes(text)
     assert errors(project.run()) == {}
@@ -208,21 +201,19 @@ def test_a_deleted_file_leaves_no_row_and_comes_back_for_nothing(project: Sample
 
 
 @pytest.mark.parametrize(
-    ("status", "says"),
-    [("500", "of 3 calls"), ("401", f"does not accept the API key")],
+    ("status", "says", "paid"),
+    [("500", "error:server_error 1", 3), ("401", "does not accept the API key", 2)],
 )
 def test_a_failing_endpoint_fails_its_shard_and_what_was_paid_is_replayed(
-    project: SampleProject, status: str, says: str
+    project: SampleProject, status: str, says: str, paid: int
 ) -> None:
     project.values["max_quarantine_share"] = 0.1
-    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    project.server.meets = lambda prompt, message: (
-        project.server.calls["text_to_persona"] >= 2 and "storks" in message and status or None
-    )
-    # One call at a time, so that the answers before the failure are known.
+    # One call at a time, so that it is known what was asked before the failure.
     project.values["writer"]["concurrency"] = 1
+    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
+    project.server.meets = lambda prompt, message: status if "storks" in message else None
     before = contents(project)
-    runs = project.run("text_personas")
+    runs = project.run("key:text_personas")
     assert list(errors(runs)) == [BIRDS]
     assert says in errors(runs)[BIRDS]
     assert "\n" not in errors(runs)[BIRDS]
@@ -230,9 +221,63 @@ def test_a_failing_endpoint_fails_its_shard_and_what_was_paid_is_replayed(
     untouched = [name for name in before if "birds" in name and "journals" not in name]
     assert {name: now[name] for name in untouched} == {name: before[name] for name in untouched}
     assert project.storage.existing_footer("text_personas", LETTERS).run_id == runs[1].run_id
+    assert project.server.calls.total() == paid
 
-    paid = project.server.calls["text_to_persona"]
     project.server.meets = lambda prompt, message: None
-    assert errors(project.run("text_personas")) == {}
-    assert project.server.calls["text_to_persona"] == 4
-    assert paid in (2, 3)
+    again = project.run("key:text_personas")
+    assert made(again) == {BIRDS: {"text_personas"}}
+    assert errors(again) == {}
+    assert project.server.calls.total() == 4
+    assert len(set(project.server.keys)) == 4
+
+
+def test_a_few_errors_are_quarantined(project: SampleProject) -> None:
+    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
+    project.server.meets = lambda prompt, message: "500" if "storks" in message else None
+    assert errors(project.run("key:text_personas")) == {}
+    reasons = project.storage.quarantine("text_personas", BIRDS)["reason"].to_list()
+    assert sorted(reasons) == ["error:server_error", "refused: the model refused"]
+
+
+def test_an_embedding_endpoint_that_fails_leaves_no_table(project: SampleProject) -> None:
+    project.values["embedder"]["model"] = "other"
+    project.server.meets = lambda prompt, message: "500" if prompt == "embeddings" else None
+    before = project.versions()
+    failed = errors(project.run("key:persona_embeddings", [LETTERS]))
+    assert "server_error" in failed[LETTERS]
+    assert project.versions() == before
+
+
+def test_select_and_shards_say_what_is_made(fresh: SampleProject) -> None:
+    runs = fresh.run("key:raw_corpus", [LETTERS])
+    assert made(runs) == {LETTERS: {"raw_corpus"}}
+    assert list(fresh.versions()) == [("raw_corpus", LETTERS)]
+    # Of the shards, only the chosen ones; a step over all shards still needs all of them.
+    runs = fresh.run("key:raw_corpus or key:lexical_duplicates", [BIRDS])
+    assert made(runs) == {BIRDS: {"raw_corpus"}, None: {"lexical_duplicates"}}
+    assert f"persona_candidates of shard '{BIRDS}' has no table" in errors(runs)[None]
+    assert fresh.storage.shards("raw_corpus") == [BIRDS, LETTERS]
+
+
+@pytest.mark.parametrize(
+    ("select", "shards"),
+    [("*", ["nowhere.jsonl"]), ("key:nothing", []), ("persona hub)", []), ("group:nothing", [])],
+)
+def test_what_does_not_exist_cannot_be_selected(
+    fresh: SampleProject, select: str, shards: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"no shard 'nowhere.jsonl'|--select "):
+        fresh.run(select, shards)
+
+
+def test_without_a_text_every_table_is_empty_and_no_figure_is_zero(fresh: SampleProject) -> None:
+    for shard in TEXTS:
+        (fresh.corpus / shard).unlink()
+    fresh.values["training_sizes"] = [1]
+    assert errors(fresh.run()) == {}
+    assert fresh.server.calls == {}
+    assert {footer.rows for _, footer in fresh.storage.footers()} == {0, 1, 2}
+    curve = fresh.rows("scaling_curve")
+    assert curve["n"].to_list() == [0, 0]
+    assert curve["accuracy"].to_list() == [None, None]
+    assert fresh.stale() == []

@@ -7,7 +7,7 @@ changes a copy and renames it over, so a reader never meets a lock and may keep 
 
 import fcntl
 import json
-import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persona_assets.footer import Footer
-from persona_assets.generation import Journal
+from persona_assets.generation import Journal, Record
 from persona_assets.resources.storage import Storage
+from persona_assets.shard_keys import path_name
 from persona_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ CREATE TABLE usage (
 );
 """
 
-_TRACE = """
+_MACROS = """
 CREATE OR REPLACE MACRO trace(wanted) AS TABLE
 WITH RECURSIVE chain AS (
     SELECT 0 AS step, * FROM links WHERE row_id = wanted
@@ -55,11 +56,32 @@ WITH RECURSIVE made AS (
     SELECT row_id FROM links WHERE row_id = wanted
     UNION
     SELECT links.row_id FROM made JOIN links ON links.parent_id = made.row_id
+), found AS (
+    SELECT held.* FROM held JOIN made ON made.row_id = held.row_id
+), aggregate AS (
+    SELECT l.asset, l.shard FROM lineage l JOIN found f
+    ON l.upstream_asset = f.asset AND l.upstream_shard IS NOT DISTINCT FROM f.shard
+    WHERE l.asset IN ($aggregates)
+    UNION
+    SELECT l.asset, l.shard FROM lineage l JOIN aggregate a
+    ON l.upstream_asset = a.asset AND l.upstream_shard IS NOT DISTINCT FROM a.shard
+    WHERE l.asset IN ($aggregates)
 )
-SELECT held.asset, held.shard, held.row_id
-FROM held JOIN made ON made.row_id = held.row_id
+SELECT asset, shard, row_id FROM found
+UNION
+SELECT held.asset, held.shard, held.row_id FROM held JOIN aggregate a
+ON held.asset = a.asset AND held.shard IS NOT DISTINCT FROM a.shard
 ORDER BY ALL;
 """
+
+_NO_LINKS = (
+    "SELECT NULL::VARCHAR AS row_id, NULL::VARCHAR AS parent_id, NULL::VARCHAR AS asset, "
+    "NULL::VARCHAR AS shard, NULL::JSON AS content WHERE false"
+)
+_NO_ROWS = (
+    "SELECT NULL::VARCHAR AS asset, NULL::VARCHAR AS shard, NULL::VARCHAR AS row_id WHERE false"
+)
+_REMEDY = "`persona-assets catalog` makes it anew"
 
 
 class CatalogError(RuntimeError):
@@ -68,7 +90,8 @@ class CatalogError(RuntimeError):
 
 class Catalog:
     """The catalog of one project. Its tables: materializations, lineage, usage; a view per asset;
-    `links` (row to parent), `held` (row to table); macros `trace(id)` and `affected_by(id)`.
+    `links` (row to parent), `held` (row to table); macros `trace(id)`, back to the text, and
+    `affected_by(id)`, forward to rows, training sets and models.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
@@ -104,7 +127,7 @@ class Catalog:
                 rows: pl.DataFrame = connection.sql(sql, params=parameters).pl()
                 return rows
         except duckdb.Error as error:
-            raise CatalogError(str(error)) from error
+            raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
 
     def trace(self, row_id: str) -> "pl.DataFrame":
         """A row and its ancestors back to the text: step, ids, asset, shard, content as JSON.
@@ -134,11 +157,14 @@ class Catalog:
     ) -> Iterator[tuple["duckdb.DuckDBPyConnection", bool]]:
         import duckdb
 
-        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        scratch = self.path.with_name(f".{self.path.name}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                for left in (scratch, scratch.with_name(f"{scratch.name}.wal")):
+                    # A writer that was killed left it; DuckDB would take it up.
+                    left.unlink(missing_ok=True)
                 is_new = fresh or not self.path.exists()
                 if not is_new:
                     shutil.copyfile(self.path, scratch)
@@ -147,21 +173,21 @@ class Catalog:
                         connection.execute(_SCHEMA)
                     yield connection, is_new
                 scratch.replace(self.path)
-        except (duckdb.Error, OSError) as error:
-            raise CatalogError(f"{self.path}: {error}") from error
-        finally:
-            scratch.unlink(missing_ok=True)
+        except (duckdb.Error, OSError, ValueError) as error:
+            raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
 
     def _add_all(self, connection: "duckdb.DuckDBPyConnection") -> int:
         footers = [(path, footer) for path, footer in self._storage.footers()]
         for path, footer in footers:
             self._add(connection, path, footer)
-        owners = {
-            self._storage.journal(footer.asset, footer.shard): (footer.asset, footer.shard)
-            for _, footer in footers
-        }
-        for journal in sorted((self._storage.data_dir / "journals").rglob("*.jsonl")):
-            self._add_usage(connection, *owners.get(journal, _owner(journal)))
+        shards = {path_name(footer.shard): footer.shard for _, footer in footers if footer.shard}
+        folder = self._storage.data_dir / "journals"
+        for journal in sorted(folder.rglob("*.jsonl")):
+            # Of a table that failed there is a journal all the same.
+            if journal.parent == folder:
+                self._add_usage(connection, journal.stem, None)
+            elif journal.stem in shards:
+                self._add_usage(connection, journal.parent.name, shards[journal.stem])
         return len(footers)
 
     def _add(self, connection: "duckdb.DuckDBPyConnection", path: Path, footer: Footer) -> None:
@@ -201,8 +227,8 @@ class Catalog:
             total = totals[record.model, record.run_id]
             total[0] += 1
             total[1] += record.failure is not None
-            total[2] += record.usage.get("prompt_tokens") or 0
-            total[3] += record.usage.get("completion_tokens") or 0
+            total[2] += _tokens(record, "prompt_tokens")
+            total[3] += _tokens(record, "completion_tokens")
         for (model, run_id), total in totals.items():
             connection.execute(
                 "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*key, model, run_id, *total]
@@ -210,20 +236,16 @@ class Catalog:
 
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""
-        present = [
-            row[0]
-            for row in connection.execute(
-                "SELECT DISTINCT asset FROM materializations ORDER BY asset"
-            ).fetchall()
-            if row[0] in self._tables
-        ]
-        links, held = [], []
-        for asset in present:
+        links, held = [_NO_LINKS], [_NO_ROWS]
+        found = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
+        for [asset] in found.fetchall():
+            files = self._files(asset)
+            if files is None:
+                continue
             table = self._tables[asset]
             connection.execute(
                 f"CREATE OR REPLACE VIEW {_name(asset)} AS SELECT m.shard, t.* EXCLUDE (filename) "
-                f"FROM read_parquet({_glob(self._storage, asset)}, filename = true, "
-                "union_by_name = true) t "
+                f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
                 f"JOIN materializations m ON m.path = t.filename"
             )
             row = f"{_name(asset)}.{_name(table.row_id)}::VARCHAR"
@@ -234,24 +256,32 @@ class Catalog:
                     f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, '{asset}' AS asset, "
                     f"shard, to_json({_name(asset)}) AS content FROM {_name(asset)}"
                 )
-        if held:
-            connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
-        if links:
-            connection.execute(f"CREATE OR REPLACE VIEW links AS {' UNION ALL '.join(links)}")
-            connection.execute(_TRACE)
+        connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
+        connection.execute(f"CREATE OR REPLACE VIEW links AS {' UNION ALL '.join(links)}")
+        connection.execute(_MACROS.replace("$aggregates", self._aggregates()))
+
+    def _files(self, asset: str) -> str | None:
+        """The files of an asset as an SQL literal; None for one that has none, or is unknown."""
+        sharded = self._storage.data_dir / "tables" / asset
+        path = sharded / "*.parquet" if sharded.is_dir() else self._storage.path(asset, None)
+        if asset not in self._tables or not any(path.parent.glob(path.name)):
+            return None
+        folder = re.sub(r"([*?\[])", r"[\1]", str(path.parent.resolve()))
+        return _text(f"{folder}/{path.name}")
+
+    def _aggregates(self) -> str:
+        names = [_text(name) for name, table in self._tables.items() if table.aggregates]
+        return ", ".join(names)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _name(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def _glob(storage: Storage, asset: str) -> str:
-    sharded = storage.data_dir / "tables" / asset
-    path = sharded / "*.parquet" if sharded.is_dir() else storage.path(asset, None)
-    return "'" + str(path.resolve()).replace("'", "''") + "'"
-
-
-def _owner(journal: Path) -> tuple[str, str | None]:
-    """Asset and shard of a journal without a table: the shard goes by its file's name."""
-    flat = journal.parent.name == "journals"
-    return (journal.stem, None) if flat else (journal.parent.name, journal.stem)
+def _tokens(record: Record, kind: str) -> int:
+    count = record.usage.get(kind)
+    return count if isinstance(count, int) else 0

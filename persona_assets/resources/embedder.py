@@ -31,12 +31,24 @@ class LocalEmbedder:
             )
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
-        """Unit vectors of shape (texts, 384), float32."""
+        """Unit vectors of shape (texts, 384), float32; zeros for a text the model cannot read.
+
+        In a script that its vocabulary lacks, such as Thai, all texts are the same to it: as unit
+        vectors they would be duplicates of each other. A zero vector is like no other.
+        """
         import numpy as np
 
         if not texts:
             return np.empty((0, 384), np.float32)
-        return self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True)
+        vectors = self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True)
+        vectors[[self._unreadable(text) for text in texts]] = 0
+        return vectors
+
+    def _unreadable(self, text: str) -> bool:
+        """Whether half of the text's tokens or more are unknown."""
+        tokenizer = self._model.tokenizer
+        tokens: list[str] = tokenizer.tokenize(text)
+        return 2 * tokens.count(tokenizer.unk_token) >= len(tokens)
 
     @cached_property
     def _model(self) -> "SentenceTransformer":

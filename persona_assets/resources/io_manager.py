@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -52,8 +53,9 @@ class TableIOManager(dg.IOManager):
         asset = context.asset_key.to_user_string()
         shard = context.partition_key if context.has_asset_partitions else None
         rows = obj.rows.match_to_schema(self._tables[asset].schema)
-        footer = self._footer(context, asset, shard, obj)
-        path = self._storage.write(obj, footer)
+        outcome = replace(obj, rows=rows)
+        footer = self._footer(context, asset, shard, outcome)
+        path = self._storage.write(outcome, footer)
         context.step_context.set_data_version(
             context.asset_key, dg.DataVersion(footer.data_version)
         )

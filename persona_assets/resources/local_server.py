@@ -26,23 +26,41 @@ from persona_assets.resources import local_server_child
 
 STOP_SECONDS = 5.0
 LOG_TAIL_BYTES = 2000
+BUSY_SAMPLE_SECONDS = 0.3
 
 
 class LocalServerError(RuntimeError):
     """The server did not start, or is not running; the message says why."""
 
 
-def default_threads(cores: int | None = None, load: float | None = None) -> int:
-    """All cores while the machine is quiet (one-minute load rounds to 0), else one fewer.
+def default_threads(cores: int | None = None, busy: float | None = None) -> int:
+    """All cores while the machine is quiet (less than half a core is busy), else one fewer.
 
     llama.cpp's threads wait for each other at every layer, so one that shares its core with another
-    process holds up the rest. `cores` and `load` are this machine's unless given.
+    process holds up the rest. `cores` and `busy` are this machine's unless given.
     """
     if cores is None:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    if load is None:
-        load = os.getloadavg()[0]
-    return cores if round(load) == 0 else max(1, cores - 1)
+    if busy is None:
+        busy = _busy_cores()
+    return cores if round(busy) == 0 else max(1, cores - 1)
+
+
+def _busy_cores() -> float:
+    """Cores that are at work now; the load average would still count what ended a minute ago."""
+    if sys.platform != "linux":
+        return os.getloadavg()[0]
+    before = _core_times()
+    time.sleep(BUSY_SAMPLE_SECONDS)
+    after = _core_times()
+    total, idle = (b - a for a, b in zip(before, after, strict=True))
+    return (os.cpu_count() or 1) * (1 - idle / total) if total else 0.0
+
+
+def _core_times() -> tuple[int, int]:
+    """Ticks of all cores since the start, and those of them that were idle or waited for a disk."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    return sum(ticks), ticks[3] + ticks[4]
 
 
 class LocalServer:

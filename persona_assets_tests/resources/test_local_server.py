@@ -242,9 +242,9 @@ def test_impossible_numbers_are_refused(numbers: tuple[int, int, int]) -> None:
 
 
 def test_threads_are_all_cores_or_one_fewer() -> None:
-    assert default_threads(cores=8, load=0.4) == 8
-    assert default_threads(cores=8, load=1.2) == 7
-    assert default_threads(cores=1, load=5.0) == 1
+    assert default_threads(cores=8, busy=0.4) == 8
+    assert default_threads(cores=8, busy=1.2) == 7
+    assert default_threads(cores=1, busy=5.0) == 1
     assert 1 <= default_threads() <= (os.cpu_count() or 1)
 
 

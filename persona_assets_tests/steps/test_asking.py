@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.generation import Answer, Request
@@ -15,6 +15,7 @@ def asks(number: int) -> list[Ask]:
     return [Ask(f"id {n}", {"n": n}, {"persona": f"<{n}>"}, index=n) for n in range(number)]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from(["ok", "copied", *FAILURES]), max_size=8))
 def test_every_ask_is_kept_or_dropped_with_its_reason(replies: list[str]) -> None:
     def reply(request: Request) -> dict[str, str] | str:
@@ -46,7 +47,7 @@ def test_what_is_kept_says_which_model_and_which_completion_it_is_from() -> None
     assert all(f"<{k.ask.about['n']}>" in k.value["problem"] for k in kept)
 
 
-def test_requests_are_made_one_by_one_as_the_model_takes_them() -> None:
+def test_asks_may_be_a_stream() -> None:
     seen: list[str] = []
 
     def lazy(requests: Iterable[Request]) -> Iterator[Answer]:

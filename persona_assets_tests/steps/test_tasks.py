@@ -1,6 +1,8 @@
+from random import Random
+
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.generation import Request
@@ -42,6 +44,7 @@ shares = st.floats(0, 1)
 limits = st.none() | st.integers(0, 40)
 
 
+@settings(deadline=None, max_examples=50)
 @given(shares, shares)
 def test_a_larger_share_keeps_what_a_smaller_one_drew(one: float, other: float) -> None:
     small, large = sorted([one, other])
@@ -50,6 +53,7 @@ def test_a_larger_share_keeps_what_a_smaller_one_drew(one: float, other: float) 
     assert many[: len(few)] == few
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_a_larger_limit_keeps_what_a_smaller_one_drew(one: int, other: int) -> None:
     small, large = sorted([one, other])
@@ -58,12 +62,13 @@ def test_a_larger_limit_keeps_what_a_smaller_one_drew(one: int, other: int) -> N
     assert drawn(PERSONAS, "tools", Task(per_shard=large))["persona_id"].to_list()[:small] == few
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.randoms(use_true_random=False), shares, limits)
 def test_the_order_of_rows_does_not_matter(
-    random: "object", share: float, per_shard: int | None
+    random: Random, share: float, per_shard: int | None
 ) -> None:
     order = list(range(len(PERSONAS)))
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     task = Task(share=share, per_shard=per_shard)
     assert drawn(PERSONAS[order], "tools", task).equals(drawn(PERSONAS, "tools", task))
 
@@ -77,6 +82,7 @@ def test_the_share_is_a_share_and_each_task_draws_its_own() -> None:
     assert third.schema == HUB
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.sampled_from(["ok", "copied", *FAILURES]), max_size=6),
     st.integers(1, 3),
@@ -129,5 +135,5 @@ def test_an_empty_hub_gives_an_empty_dataset_of_the_task_s_fields(name: str) -> 
 
 
 def test_a_field_may_not_hide_a_column() -> None:
-    with pytest.raises(PromptError, match="prompt text_to_persona: .* column persona of its own"):
+    with pytest.raises(PromptError, match=r"prompt text_to_persona: .* column persona of its own"):
         schema(PROMPTS["text_to_persona"])

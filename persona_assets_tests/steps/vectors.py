@@ -1,0 +1,20 @@
+"""Vectors made by hand: their cosines are known before anything is computed."""
+
+from collections.abc import Mapping, Sequence
+from math import acos, cos, sin
+
+import numpy as np
+import polars as pl
+
+from persona_assets.steps.hub import EMBEDDINGS
+
+
+def at_cosines(*cosines: float) -> np.ndarray:
+    """Unit vectors in the plane, each at the given cosine to the vector (1, 0)."""
+    return np.array([(cos(acos(c)), sin(acos(c))) for c in cosines], np.float32)
+
+
+def embeddings(vectors: Mapping[str, Sequence[float] | np.ndarray]) -> pl.DataFrame:
+    """A table of embeddings from vectors by persona id."""
+    rows = [(name, [float(x) for x in vector]) for name, vector in vectors.items()]
+    return pl.DataFrame(rows, schema=EMBEDDINGS, orient="row")
