@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from persona_assets.instance import partition_keys, register_partitions
+from persona_assets.instance import UNFINISHED, partition_keys, register_partitions
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.project import Project
 from persona_assets.resources.corpus import Corpus
@@ -17,13 +17,6 @@ from persona_assets.staleness import Graph, Staleness
 REQUEST = "persona_assets/request"
 """Tag of a run that automation asked for: the fingerprint of what it has to make."""
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 NIGHT = "*/5 1-5 * * *"

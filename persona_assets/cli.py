@@ -12,11 +12,13 @@ from dotenv import load_dotenv
 
 from persona_assets import console
 from persona_assets.definitions import build_defs
+from persona_assets.forecast import most_calls
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
 from persona_assets.instance import fail_dead_runs, open_instance, register_partitions
 from persona_assets.project import Project
 from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.corpus import Corpus
+from persona_assets.resources.embedder import EmbedderError
 from persona_assets.resources.models import Models
 from persona_assets.resources.weights import WeightsError
 from persona_assets.runner import Runner
@@ -25,6 +27,7 @@ from persona_assets.tables import tables
 
 MISTAKES = (
     CatalogError,
+    EmbedderError,
     EndpointError,
     WeightsError,
     JournalBusy,
@@ -88,6 +91,8 @@ def _run(options: argparse.Namespace) -> int:
         runner = _runner(project, instance, options.select, options.shards, models)
         if runner.anything_stale():
             models.check()
+            tasks, shards = list(project.prompts.tasks), runner.shards
+            console.forecast(most_calls(settings, tasks, shards), shards)
         ledger = console.run(runner, models)
     catalog = _catalog_of(project)
     if ledger.errors:

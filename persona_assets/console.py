@@ -1,6 +1,7 @@
 """What the commands print: a progress bar while they run, tables when they are done."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,16 @@ def run(runner: Runner, models: Models) -> Ledger:
         doing = ""
         tell()
     return ledger
+
+
+def forecast(calls: Mapping[str, int | None], shards: int) -> None:
+    """The most model calls that a project of so many shards makes, answered ones included."""
+    if None in calls.values():
+        unbounded = ", ".join(asset for asset, most in calls.items() if most is None)
+        _OUT.print(f"{shards} shards; the settings set no limit on the model calls of {unbounded}")
+    else:
+        most = sum(count or 0 for count in calls.values())
+        _OUT.print(f"{shards} shards: at most {most} model calls, less those answered before")
 
 
 def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:

@@ -13,6 +13,13 @@ from persona_assets.resources.storage import Storage
 from persona_assets.settings import Settings
 
 TEMPLATE = Path(__file__).parents[1] / "data" / "dagster.yaml"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 RUNNER = "persona_assets/runner"
 """Tag of a run that a command of this package executes itself: `host:pid`."""
 
@@ -53,9 +60,9 @@ def runner_tag() -> dict[str, str]:
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Marks as failed the runs that a killed command of this machine left as started."""
-    started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    dead = [run for run in started if _is_dead(run.tags.get(RUNNER, ""))]
+    """Marks as failed the runs that a killed command of this machine left unfinished."""
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    dead = [run for run in unfinished if _is_dead(run.tags.get(RUNNER, ""))]
     for run in dead:
         instance.report_run_failed(run, "The command that executed this run was killed.")
     return len(dead)

@@ -62,6 +62,11 @@ class Runner:
         self._staleness = Staleness(self._graph, storage, corpus)
         self._selected = _selected(select, defs)
 
+    @property
+    def shards(self) -> int:
+        """Number of shards that are run."""
+        return len(self._only or self._graph.keys[str(shards.name)])
+
     def phases(self) -> list[Phase]:
         """The selected part of the graph in the order in which it runs."""
         chosen = [
@@ -85,7 +90,8 @@ class Runner:
     def run(self) -> Iterator[Fresh | Stale | Finished]:
         """Yields, phase by phase, what needs nothing, and each run before it starts and after.
 
-        A failed run does not stop the others of its phase, but the phases after it.
+        A failed run does not stop the others of its phase, but the phases after it. Raises
+        KeyboardInterrupt, which Dagster turns into a failure of the run under way.
         """
         for phase in self.phases():
             failed = False
@@ -119,7 +125,10 @@ class Runner:
             for event in result.all_events
             if event.is_step_success and event.step_key is not None
         }
-        return Finished(work, result.run_id, seconds, _error(result))
+        error = _error(result)
+        if dg.DagsterExecutionInterruptedError.__name__ in error:
+            raise KeyboardInterrupt
+        return Finished(work, result.run_id, seconds, error)
 
 
 def _selected(select: str, defs: dg.Definitions) -> set[str]:

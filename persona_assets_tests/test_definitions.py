@@ -19,10 +19,23 @@ from persona_assets.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 GRAPH = Path(__file__).with_name("graph.txt")
-HEAVY = """
-    openai torch transformers numba sentence_transformers matplotlib datasketch duckdb xllamacpp
-    math_verify trl datasets sklearn scipy sympy
-""".split()
+HEAVY = [
+    "openai",
+    "torch",
+    "transformers",
+    "numba",
+    "sentence_transformers",
+    "matplotlib",
+    "datasketch",
+    "duckdb",
+    "xllamacpp",
+    "math_verify",
+    "trl",
+    "datasets",
+    "sklearn",
+    "scipy",
+    "sympy",
+]
 
 
 def definitions(prompts: Path = ROOT / "prompts") -> dg.Definitions:

@@ -71,13 +71,20 @@ class Models:
     def check(self) -> None:
         """Asks every endpoint in use, at no cost, whether it answers to its key.
 
-        Raises EndpointRefused or EndpointUnreachable with a sentence that says what to do.
+        Raises EndpointRefused, EndpointUnreachable or, for a model that is not among the embedded
+        ones, WeightsError or EmbedderError: each with a sentence that says what to do.
         """
         asked = set[tuple[str | None, str | None]]()
         for role in ROLES:
             endpoint = self._settings.endpoint(role)
             place = (endpoint.base_url, endpoint.api_key_env)
-            if not endpoint.embedded and role != "evaluation" and place not in asked:
+            if role == "evaluation":
+                continue
+            if endpoint.embedded and role == "embedder":
+                LocalEmbedder(endpoint.model)
+            elif endpoint.embedded:
+                _sha256(role, endpoint)
+            elif place not in asked:
                 asked.add(place)
                 check(endpoint)
 
@@ -227,12 +234,7 @@ class Session:
             return endpoint.model_copy(update={"weights_sha256": self._tuned.sha256})
         if not endpoint.embedded:
             return endpoint
-        if endpoint.model not in MODELS:
-            raise WeightsError(
-                f"no embedded model {endpoint.model!r} for the role {role}: there are "
-                f"{', '.join(MODELS)}; set PERSONA_{role.upper()}__MODEL"
-            )
-        return endpoint.model_copy(update={"weights_sha256": MODELS[endpoint.model].sha256})
+        return endpoint.model_copy(update={"weights_sha256": _sha256(role, endpoint)})
 
     def _embedding_call(self, batch: Sequence[str]) -> Call:
         body: dict[str, Any] = {"input": list(batch), "encoding_format": "float"}
@@ -254,6 +256,15 @@ class Session:
             self._models.report(message)
 
         return report
+
+
+def _sha256(role: str, endpoint: ModelEndpoint) -> str:
+    if endpoint.model not in MODELS:
+        raise WeightsError(
+            f"no embedded model {endpoint.model!r} for the role {role}: there are "
+            f"{', '.join(MODELS)}; set PERSONA_{role.upper()}__MODEL"
+        )
+    return MODELS[endpoint.model].sha256
 
 
 def _vectors(record: Record) -> "np.ndarray":

@@ -49,7 +49,9 @@ class Storage:
 
     def scan(self, asset: str, shard: str | None) -> pl.LazyFrame:
         """The rows of one table. Raises MissingTableError if it does not exist."""
-        return pl.scan_parquet(self._existing(asset, shard))
+        # Opened once: by its name polars opens it twice, and another file may be there by then.
+        with self._existing(asset, shard).open("rb") as file:
+            return pl.scan_parquet(file)
 
     def existing_footer(self, asset: str, shard: str | None) -> Footer:
         """The footer of one table. Raises MissingTableError if it does not exist."""
@@ -58,12 +60,13 @@ class Storage:
     def scan_shards(self, asset: str, shards: list[str]) -> pl.LazyFrame:
         """The rows of many shards as one frame, in order of arrival, with a column `shard`.
 
-        Raises MissingTableError naming the first shard that has no table.
+        They are read here and now: there may be more shards than files that a process may hold
+        open. Raises MissingTableError naming the first shard that has no table.
         """
         return pl.concat(
-            self.scan(asset, shard).with_columns(pl.lit(shard).alias(SHARD_COLUMN))
+            self.scan(asset, shard).with_columns(pl.lit(shard).alias(SHARD_COLUMN)).collect()
             for shard in self.by_arrival(shards)
-        )
+        ).lazy()
 
     def shards(self, asset: str) -> list[str]:
         """The shards that have a table of this asset, in order of arrival."""
@@ -84,7 +87,10 @@ class Storage:
     def quarantine(self, asset: str, shard: str | None) -> pl.DataFrame:
         """The dropped rows of one table, empty where nothing was dropped."""
         path = self.path(asset, shard, "quarantine")
-        return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=DROPPED)
+        if not path.exists():
+            return pl.DataFrame(schema=DROPPED)
+        with path.open("rb") as file:
+            return pl.read_parquet(file)
 
     def footer(self, asset: str, shard: str | None) -> Footer | None:
         """The footer of a table, or None where there is no table."""

@@ -123,7 +123,7 @@ class Trainer:
 
         losses: list[float] = []
         dropped: list[tuple[int, str]] = []
-        with closing(self._run(config, partial / LOG)) as messages:
+        with closing(self._run(config, job.output, partial / LOG)) as messages:
             for message in messages:
                 if "loss" in message:
                     losses.append(message["loss"])
@@ -153,16 +153,16 @@ class Trainer:
         _replace(partial, out_dir.absolute())
         return model
 
-    def _run(self, config: Path, log: Path) -> Generator[dict[str, Any]]:
+    def _run(self, config: Path, output: Path, log: Path) -> Generator[dict[str, Any]]:
         """The child's reports, one by one."""
         command = [*self.launcher, "persona_assets.training.finetune", str(config)]
         with log.open("wb") as errors, _child(command, errors) as child:
             assert child.stdout is not None
             for line in child.stdout:
-                if line.startswith(b"{"):
+                if line.startswith(b'{"'):
                     yield json.loads(line)
             status = child.wait()
-        if status != 0:
+        if status != 0 or not output.exists():
             tail = log.read_text(errors="replace")[-LOG_TAIL:].strip()
             raise TrainingError(f"training ended with status {status}; end of {log}:\n{tail}")
 
@@ -251,14 +251,12 @@ def _load(out_dir: Path, inputs: str) -> TrainedModel | None:
     """The complete and undamaged model in `out_dir` if it came from these inputs."""
     try:
         manifest = json.loads((out_dir / MANIFEST).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    if manifest["inputs"] != inputs:
         return None
     path = out_dir / manifest["path"]
-    if (
-        manifest["inputs"] != inputs
-        or not path.exists()
-        or model_sha256(path) != manifest["sha256"]
-    ):
+    if not path.exists() or model_sha256(path) != manifest["sha256"]:
         return None
     values = {field.name: manifest[field.name] for field in fields(TrainedModel)}
     values |= {"path": path, "dropped": tuple((i, reason) for i, reason in manifest["dropped"])}

@@ -10,7 +10,8 @@ class Hyperparameters(BaseModel):
     """What decides the trained weights, besides the rows and the base model.
 
     Section 4.1.2 names the base model (Qwen2-7B) and nothing else: the paper is silent on every
-    value here. The defaults are common practice for a base model of that size.
+    value here. The defaults are common practice for a base model of that size, on eight GPUs of
+    80 GB; a small model on a CPU wants a smaller batch and no checkpointing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,9 +25,7 @@ class Hyperparameters(BaseModel):
         4, ge=1, description="Forward passes per optimizer step and process."
     )
     max_tokens: int = Field(
-        2048,
-        ge=8,
-        description="A longer example is left out, never cut short.",
+        2048, ge=8, description="Of a sequence. A longer example is left out, never cut short."
     )
     warmup_ratio: float = Field(0.03, ge=0, lt=1, description="Share of the steps.")
     weight_decay: float = Field(0.0, ge=0)

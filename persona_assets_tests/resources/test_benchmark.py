@@ -65,18 +65,14 @@ def test_a_level_may_be_a_number(tmp_path: Path) -> None:
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: object) -> None:
     given = benchmark(tmp_path, MATH, GSM8K, line)
-    with pytest.raises(
-        BenchmarkError, match=r"some\.test\.jsonl line 3: expected a JSON object with"
-    ):
+    with pytest.raises(BenchmarkError, match=r"some\.test\.jsonl line 3: expected a JSON"):
         given.problems()
 
 
 def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:
     missing = Benchmark(tmp_path / "none.jsonl")
     for ask in (missing.problems, lambda: missing.sha256):
-        with pytest.raises(
-            BenchmarkError, match=r"no benchmark at .*none\.jsonl .*PERSONA_BENCHMARK"
-        ):
+        with pytest.raises(BenchmarkError, match=r"no benchmark at .*none\.jsonl .*set PERS"):
             ask()
 
 
@@ -105,9 +101,9 @@ def test_the_committed_sample_is_complete() -> None:
     assert (len(rows), rows["problem_id"].n_unique()) == (84, 84)
     assert set(Counter(rows["subject"]).values()) == {12}
     assert rows["subject"].n_unique() == 7
+    counts = zip(range(1, 6), (16, 17, 17, 17, 17), strict=True)
     assert sorted(Counter(rows["level"]).items()) == [
-        (f"Level {level}", count)
-        for level, count in zip(range(1, 6), (16, 17, 17, 17, 17), strict=True)
+        (f"Level {level}", count) for level, count in counts
     ]
 
 

@@ -106,9 +106,7 @@ def test_a_reader_meets_whole_tables_alone(storage: Storage) -> None:
 def test_a_missing_table_is_named(storage: Storage) -> None:
     assert storage.footer("hub", "a.jsonl") is None
     for ask in (storage.scan, storage.existing_footer):
-        with pytest.raises(
-            MissingTableError, match=r"hub of shard 'a\.jsonl' has no table at .*: mat"
-        ):
+        with pytest.raises(MissingTableError, match=r"hub of shard 'a\.jsonl' has no table at .*:"):
             ask("hub", "a.jsonl")
         with pytest.raises(MissingTableError, match=r"hub has no table .*: materialize hub first"):
             ask("hub", None)

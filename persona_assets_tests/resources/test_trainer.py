@@ -18,7 +18,7 @@ from persona_assets.resources.trainer import (
     local_base,
     model_sha256,
 )
-from persona_assets.training.finetune import dequantized
+from persona_assets.training.gguf_import import dequantized
 from persona_assets_tests.training.tiny import END, write_tiny_gguf
 
 ROWS = [{"problem": f"What is {n} + {n}?", "solution": f"It is {n + n}."} for n in range(6)]
@@ -83,6 +83,17 @@ def test_the_same_inputs_give_the_same_model_without_training(plain: Plain) -> N
     again = Trainer(str(plain.base), plain.cache, FAST).train(ROWS, plain.out, pytest.fail)
     assert again == plain.model
     assert {path: path.stat().st_mtime_ns for path in plain.out.iterdir()} == before
+
+
+def test_a_damaged_model_is_not_given_out(plain: Plain, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(plain.out, out)
+    with (out / "model.gguf").open("ab") as file:
+        file.write(b"x")
+    # A launcher that trains nothing shows that a training was asked for.
+    idle = Trainer(str(plain.base), plain.cache, FAST, [sys.executable, "-c", "pass"])
+    with pytest.raises(TrainingError, match="status 0"):
+        idle.train(ROWS, out, pytest.fail)
 
 
 def test_other_rows_train_anew_and_what_cannot_be_used_is_named(

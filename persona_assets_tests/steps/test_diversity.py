@@ -105,14 +105,17 @@ def pair(left: str, right: str, bucket: float = 0.4) -> dict[str, object]:
 TRIANGLE = frame([pair("a", "b"), pair("b", "c"), pair("a", "c", 0.6)], PAIRS)
 
 
+def person(request: Request) -> str:
+    return user_text(request).split("person ")[1][0]
+
+
 def problem_of(request: Request) -> Reply:
-    text = user_text(request)
-    name = text.split("person ")[1][0]
-    return {"problem": f"A problem {'of finance ' * ('finance' in text)}that suits {name}"}
+    subject = "of finance " if "finance" in user_text(request) else ""
+    return {"problem": f"A problem {subject}that suits {person(request)}"}
 
 
 def embed(texts: Sequence[str]) -> np.ndarray:
-    """By the problem's last letter: a and b alike by 0.5, a and c by 0, b and c by cos 30 degrees."""
+    """By the last letter: a and b are alike by 0.5, a and c by 0, b and c by cos 30 degrees."""
     place = dict(zip("abc", at_cosines(1.0, 0.5, 0.0), strict=True))
     rows = [place[text[-1]] for text in texts]
     return np.array(rows, np.float32).reshape(len(rows), 2)

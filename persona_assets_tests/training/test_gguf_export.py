@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from persona_assets.training.finetune import dequantized
 from persona_assets.training.gguf_export import write_gguf
+from persona_assets.training.gguf_import import dequantized
 from persona_assets_tests.training.tiny import write_tiny_gguf
 
 

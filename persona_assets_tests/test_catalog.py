@@ -1,0 +1,293 @@
+"""The catalog: what it says of a finished project, and that no one can break it for others."""
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from persona_assets.footer import Footer, Upstream, data_version
+from persona_assets.generation import Journal, Record
+from persona_assets.outcome import Outcome
+from persona_assets.resources.catalog import Catalog, CatalogError
+from persona_assets.resources.storage import Storage
+from persona_assets.tables import Table
+from persona_assets_tests.sample_project import ROOT, TEXTS, SampleProject
+
+BIRDS, LETTERS = TEXTS
+ROWS = pl.Schema({"id": pl.String(), "parent": pl.String()})
+TABLES = {"texts": Table(ROWS, "id", makes=True), "rows": Table(ROWS, "id", "parent", makes=True)}
+
+
+def write(
+    storage: Storage, asset: str, shard: str | None, rows: dict[str, str | None]
+) -> tuple[Path, Footer]:
+    """A table of ids with their parents."""
+    frame = pl.DataFrame({"id": list(rows), "parent": list(rows.values())}, schema=ROWS)
+    upstream = (Upstream(asset="texts", shard=shard, data_version="v1"),) if asset == "rows" else ()
+    footer = Footer(
+        asset=asset,
+        shard=shard,
+        run_id="run",
+        code_version="c1",
+        data_version=data_version(frame),
+        upstream=upstream,
+        rows=len(frame),
+    )
+    return storage.write(Outcome(frame), footer), footer
+
+
+def contents(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
+    tables = ("materializations", "lineage", "usage", "held", "links")
+    return {name: catalog.query(f"FROM {name} ORDER BY ALL").rows() for name in tables}
+
+
+def made_from(finished: SampleProject, text_id: str) -> set[str]:
+    """Ids of the rows made from a text, row by row, without the catalog."""
+    children = defaultdict[str, set[str]](set)
+    for name, table in finished.catalog._tables.items():
+        for _, footer in finished.storage.footers():
+            if footer.asset == name and table.makes and table.parent:
+                rows = finished.rows(name, footer.shard).select(table.parent, table.row_id)
+                for parent, row in rows.iter_rows():
+                    children[parent].add(row)
+    found, waiting = {text_id}, [text_id]
+    while waiting:
+        new = children[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
+
+
+def test_a_solution_is_traced_to_its_text(finished: SampleProject) -> None:
+    solution = finished.rows("math_solutions", LETTERS).filter(solver="program").row(0, named=True)
+    chain = finished.catalog.trace(solution["solution_id"])
+    assets = chain["asset"].to_list()
+    assert assets[:2] == ["math_solutions", "math_problems"]
+    assert assets[-2:] == ["text_personas", "raw_corpus"]
+    assert chain["step"].to_list() == list(range(len(chain)))
+    assert chain["row_id"].to_list()[1:] == chain["parent_id"].to_list()[:-1]
+    assert chain["parent_id"].to_list()[-1] is None
+    contents = [json.loads(content) for content in chain["content"]]
+    assert contents[0]["model"] == "solver"
+    assert contents[1]["model"] == contents[-2]["model"] == "writer"
+    assert contents[-2]["perspective"] == "reads"
+    assert all(content["relation"] for content in contents[2:-2])
+    assert contents[-1]["text"] == TEXTS[LETTERS][0]
+    for row in chain.iter_rows(named=True):
+        footer = finished.storage.existing_footer(row["asset"], row["shard"])
+        assert row["run_id"] == footer.run_id
+        assert json.loads(row["prompt_versions"]) == footer.prompt_versions
+    assert set(json.loads(chain["prompt_versions"][0])) == {
+        "math_solution",
+        "math_program",
+        "math_solution@second_solver",
+    }
+
+
+@pytest.mark.parametrize("shard", TEXTS)
+def test_what_a_text_affects_reaches_training_sets_and_models(
+    finished: SampleProject, shard: str
+) -> None:
+    text_id = finished.rows("raw_corpus", shard)["text_id"][0]
+    found = finished.catalog.query("FROM affected_by(?)", [text_id])
+    aggregates = {
+        name for name, table in finished.catalog._tables.items() if table.aggregates
+    }
+    rows = found.filter(~pl.col("asset").is_in(aggregates))
+    assert set(rows["row_id"]) == made_from(finished, text_id)
+    assert set(rows["shard"]) == {shard, None}
+    assert set(found["asset"]) >= {"raw_corpus", "persona_hub", "tools", "math_train", *aggregates}
+    assert len(found) == len(found.unique())
+
+
+def test_a_text_that_made_nothing_affects_itself_alone(finished: SampleProject) -> None:
+    refused = finished.storage.quarantine("text_personas", BIRDS)["id"].item()
+    found = finished.catalog.query("FROM affected_by(?)", [refused])
+    assert found.rows() == [("raw_corpus", BIRDS, refused)]
+
+
+def test_usage_is_what_the_endpoint_counted(finished: SampleProject) -> None:
+    usage = finished.catalog.usage()
+    calls = finished.server.calls
+    assert usage["calls"].sum() == calls.total()
+    assert usage["tokens"].sum() == 10 * (calls.total() - calls["embeddings"]) + 5 * 4
+    of = dict(usage.group_by("asset").agg(pl.col("calls").sum()).iter_rows())
+    assert of["text_personas"] == calls["text_to_persona"]
+    assert sum(of[f"hop_{n}_personas"] for n in range(1, 7)) == calls["persona_to_persona"]
+    assert of["math_solutions"] == calls["math_solution"] + calls["math_program"]
+    assert of["tools"] == calls["tools"]
+
+
+def test_a_rebuilt_catalog_is_the_one_that_grew(finished: SampleProject, tmp_path: Path) -> None:
+    rebuilt = finished.catalog
+    rebuilt.path = tmp_path / "rebuilt.duckdb"
+    assert rebuilt.rebuild() == len(finished.versions())
+    assert contents(rebuilt) == contents(finished.catalog)
+
+
+def test_views_show_the_rows_of_all_shards(finished: SampleProject) -> None:
+    for asset, shards in (("persona_hub", list(TEXTS)), ("math_train", [None])):
+        rows = sum(len(finished.rows(asset, shard)) for shard in shards)
+        found = finished.catalog.query(f"SELECT shard, count(*) AS n FROM {asset} GROUP BY ALL")
+        assert found["n"].sum() == rows
+        assert set(found["shard"]) == set(shards)
+
+
+def test_what_a_failed_table_paid_counts(project: SampleProject) -> None:
+    project.values["writer"]["concurrency"] = 1
+    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
+    project.server.meets = lambda prompt, message: "401" if "storks" in message else None
+    project.storage.path("text_personas", BIRDS).unlink()
+    runs = project.run("key:text_personas", [BIRDS])
+    assert runs[0].error
+    project.catalog.rebuild()
+    usage = project.catalog.usage([run.run_id for run in runs])
+    assert usage["new_calls"].sum() == project.server.calls.total() == 1
+    assert usage.filter(pl.col("new_calls") > 0)["shard"].to_list() == [BIRDS]
+
+
+@pytest.mark.parametrize(
+    "shard",
+    ["a b/ü'ñ.jsonl", "x'); DROP TABLE usage; --.txt", "[a]*?.jsonl", '"%_\u202e.txt', "CON.txt"],
+)
+def test_odd_names_are_only_names(tmp_path: Path, shard: str) -> None:
+    storage = Storage(tmp_path / "it's [1] * \u00fc")
+    catalog = Catalog(storage, TABLES)
+    catalog.add(*write(storage, "texts", shard, {"t1": None}))
+    catalog.add(*write(storage, "texts", "plain.txt", {"t2": None}))
+    catalog.add(*write(storage, "rows", shard, {"r1": "t1"}))
+    assert catalog.trace("r1")["row_id"].to_list() == ["r1", "t1"]
+    assert catalog.query("SELECT shard FROM texts WHERE id = 't1'")["shard"].to_list() == [shard]
+    assert catalog.query("FROM materializations").height == 3
+    assert storage.scan("texts", shard).collect().height == 1
+    grown = contents(catalog)
+    catalog.rebuild()
+    assert contents(catalog) == grown
+
+
+@pytest.mark.parametrize("row_id", ["nothing", "'; DROP TABLE usage; --", ""])
+def test_an_unknown_row_is_an_error_that_says_so(tmp_path: Path, row_id: str) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    with pytest.raises(CatalogError, match="no catalog at"):
+        catalog.trace(row_id)
+    catalog.rebuild()
+    with pytest.raises(CatalogError, match="no row .* in the tables"):
+        catalog.trace(row_id)
+    catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
+    with pytest.raises(CatalogError, match="no row .* in the tables"):
+        catalog.trace(row_id)
+
+
+def test_a_reader_is_not_disturbed_by_an_update(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
+    with duckdb.connect(catalog.path, read_only=True) as reader:
+        catalog.add(*write(storage, "texts", "b.txt", {"t2": None}))
+        catalog.rebuild()
+        assert reader.execute("SELECT count(*) FROM materializations").fetchall() == [(1,)]
+    assert catalog.query("SELECT count(*) AS n FROM materializations")["n"].item() == 2
+
+
+def test_a_table_made_again_replaces_what_was_known(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    for rows in ({"t1": None}, {"t1": None, "t2": None}):
+        catalog.add(*write(storage, "texts", "a.txt", rows))
+        catalog.add(*write(storage, "rows", "a.txt", dict.fromkeys(["r"], "t1")))
+    assert catalog.query("SELECT row_count FROM materializations WHERE asset = 'texts'").rows() == [
+        (2,)
+    ]
+    assert catalog.query("FROM lineage").height == 1
+
+
+def test_a_removed_table_does_not_stop_the_others(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    path, footer = write(storage, "texts", "a.txt", {"t1": None})
+    catalog.add(path, footer)
+    path.unlink()
+    catalog.add(*write(storage, "rows", "a.txt", {"r": "t1"}))
+    assert catalog.trace("r")["row_id"].to_list() == ["r"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database" * 1000, None])
+def test_a_corrupt_catalog_is_an_error_and_a_rebuild_mends_it(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    catalog.add(*table)
+    # Without damage of its own: the tail of a good file is missing.
+    catalog.path.write_bytes(catalog.path.read_bytes()[:5000] if damage is None else damage)
+    with pytest.raises(CatalogError, match="persona-assets catalog"):
+        catalog.trace("t1")
+    with pytest.raises(CatalogError, match="persona-assets catalog"):
+        catalog.add(*table)
+    assert catalog.rebuild() == 1
+    assert catalog.trace("t1")["asset"].to_list() == ["texts"]
+
+
+def test_what_a_killed_writer_left_is_not_taken_up(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
+    scratch = catalog.path.with_name(f".{catalog.path.name}.tmp")
+    scratch.write_bytes(b"half a database")
+    scratch.with_name(f"{scratch.name}.wal").write_bytes(b"half a log")
+    catalog.add(*write(storage, "texts", "b.txt", {"t2": None}))
+    assert catalog.query("FROM materializations").height == 2
+    assert [file.name for file in tmp_path.glob(".*")] == []
+
+
+def test_a_table_that_is_damaged_or_no_table_of_ours_is_named(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    path, _ = write(storage, "texts", "a.txt", {"t1": None})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CatalogError, match=r"a\.txt.* is damaged"):
+        Catalog(storage, TABLES).rebuild()
+    pl.DataFrame({"x": [1]}).write_parquet(path)
+    with pytest.raises(CatalogError, match=r"a\.txt.* is not a table of this project"):
+        Catalog(storage, TABLES).rebuild()
+
+
+def test_an_endpoint_that_counts_oddly_costs_no_table(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    with Journal(storage.journal("texts", "a.txt")) as journal:
+        for usage in ({"prompt_tokens": "many", "completion_tokens": None}, {"prompt_tokens": 3}):
+            journal.append(Record(key=str(usage), status_code=200, body={"usage": usage}))
+    catalog = Catalog(storage, TABLES)
+    catalog.add(*table)
+    assert catalog.usage().rows() == [("texts", "a.txt", 2, 3, 0)]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from persona_assets.resources.catalog import Catalog
+from persona_assets.resources.storage import Storage
+from persona_assets_tests.test_catalog import TABLES, write
+storage = Storage(Path(sys.argv[1]))
+catalog = Catalog(storage, TABLES)
+for number in range(6):
+    shard = f"{sys.argv[2]}-{number}.txt"
+    catalog.add(*write(storage, "texts", shard, {shard: None}))
+"""
+
+
+def test_writers_in_many_processes_lose_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = [subprocess.Popen([*command, str(number)], cwd=ROOT) for number in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    catalog = Catalog(Storage(tmp_path), TABLES)
+    assert catalog.query("FROM materializations").height == 18
+    assert catalog.query("FROM texts").height == 18
