@@ -10,35 +10,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from persona_assets.footer import Footer, Upstream, data_version
 from persona_assets.generation import Journal, Record
-from persona_assets.outcome import Outcome
 from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.storage import Storage
-from persona_assets.tables import Table
 from persona_assets_tests.sample_project import ROOT, TEXTS, SampleProject
+from persona_assets_tests.sample_tables import TABLES, write
 
 BIRDS, LETTERS = TEXTS
-ROWS = pl.Schema({"id": pl.String(), "parent": pl.String()})
-TABLES = {"texts": Table(ROWS, "id", makes=True), "rows": Table(ROWS, "id", "parent", makes=True)}
-
-
-def write(
-    storage: Storage, asset: str, shard: str | None, rows: dict[str, str | None]
-) -> tuple[Path, Footer]:
-    """A table of ids with their parents."""
-    frame = pl.DataFrame({"id": list(rows), "parent": list(rows.values())}, schema=ROWS)
-    upstream = (Upstream(asset="texts", shard=shard, data_version="v1"),) if asset == "rows" else ()
-    footer = Footer(
-        asset=asset,
-        shard=shard,
-        run_id="run",
-        code_version="c1",
-        data_version=data_version(frame),
-        upstream=upstream,
-        rows=len(frame),
-    )
-    return storage.write(Outcome(frame), footer), footer
 
 
 def contents(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
@@ -93,11 +71,11 @@ def test_a_solution_is_traced_to_its_text(finished: SampleProject) -> None:
 def test_what_a_text_affects_reaches_training_sets_and_models(
     finished: SampleProject, shard: str
 ) -> None:
-    text_id = finished.rows("raw_corpus", shard)["text_id"][0]
+    trained = set(finished.rows("math_train")["sample_id"])
+    problem = next(p for p in finished.rows("math_problems", shard)["sample_id"] if p in trained)
+    text_id = finished.catalog.trace(problem)["row_id"][-1]
     found = finished.catalog.query("FROM affected_by(?)", [text_id])
-    aggregates = {
-        name for name, table in finished.catalog._tables.items() if table.aggregates
-    }
+    aggregates = {name for name, table in finished.catalog._tables.items() if table.aggregates}
     rows = found.filter(~pl.col("asset").is_in(aggregates))
     assert set(rows["row_id"]) == made_from(finished, text_id)
     assert set(rows["shard"]) == {shard, None}
@@ -270,22 +248,8 @@ def test_an_endpoint_that_counts_oddly_costs_no_table(tmp_path: Path) -> None:
     assert catalog.usage().rows() == [("texts", "a.txt", 2, 3, 0)]
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from persona_assets.resources.catalog import Catalog
-from persona_assets.resources.storage import Storage
-from persona_assets_tests.test_catalog import TABLES, write
-storage = Storage(Path(sys.argv[1]))
-catalog = Catalog(storage, TABLES)
-for number in range(6):
-    shard = f"{sys.argv[2]}-{number}.txt"
-    catalog.add(*write(storage, "texts", shard, {shard: None}))
-"""
-
-
 def test_writers_in_many_processes_lose_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    command = [sys.executable, "-m", "persona_assets_tests.sample_tables", str(tmp_path)]
     writers = [subprocess.Popen([*command, str(number)], cwd=ROOT) for number in range(3)]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     catalog = Catalog(Storage(tmp_path), TABLES)

@@ -107,7 +107,10 @@ def test_what_was_dropped_lies_beside_the_table(graph: Graph) -> None:
     dropped = drops("reading", [("x", "too odd: even for us"), ("y", "too odd"), ("z", "other")])
     graph.add("a.txt", Outcome(outcome("one").rows, dropped, rows_in=4))
     assert graph.storage.quarantine("raw_corpus", "a.txt").equals(dropped)
-    assert graph.storage.existing_footer("raw_corpus", "a.txt").dropped == {"too odd": 2, "other": 1}
+    assert graph.storage.existing_footer("raw_corpus", "a.txt").dropped == {
+        "too odd": 2,
+        "other": 1,
+    }
 
 
 def test_many_shards_come_in_order_of_arrival(graph: Graph) -> None:

@@ -45,7 +45,12 @@ def fine_tuned_model(
         context.log.info(f"step {step} of {total}, loss {loss:.3f}")
 
     trained = trainer.train(rows, folder.with_suffix(""), report) if rows else None
-    outcome = steps.fine_tuned_model(asdict(trained) if trained else None, size, trainer.base_model)
+    outcome = steps.fine_tuned_model(
+        asdict(trained) if trained else None,
+        training_size=size,
+        base_model=trainer.base_model,
+        data_dir=project.storage.data_dir,
+    )
     seconds = trained.seconds if trained else 0.0
     return dg.MaterializeResult(value=outcome, metadata={"training_seconds": round(seconds, 1)})
 
@@ -117,7 +122,7 @@ def _accuracy(
     models: Models,
     grader: Grader,
 ) -> dg.MaterializeResult[Outcome]:
-    tuned = TunedModel.of(model)
+    tuned = TunedModel.of(model, project.storage.data_dir)
     with session(context, models, tuned) as asked:
         judge = steps.judged(project.prompt("answer_equality"), asked.complete)
         outcome = steps.evaluate(

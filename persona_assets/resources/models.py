@@ -51,9 +51,9 @@ class TunedModel:
     sha256: str
 
     @classmethod
-    def of(cls, rows: "pl.DataFrame") -> "TunedModel | None":
+    def of(cls, rows: "pl.DataFrame", data_dir: Path) -> "TunedModel | None":
         """The model of a `fine_tuned_model` table; None where nothing was trained."""
-        return cls(Path(rows["path"][0]), rows["sha256"][0]) if len(rows) else None
+        return cls(data_dir / rows["path"][0], rows["sha256"][0]) if len(rows) else None
 
 
 class Models:
@@ -137,7 +137,7 @@ class Models:
         return LocalEmbedder(self._settings.embedder.model)
 
     def _serve(self, path: Path, endpoint: ModelEndpoint) -> LocalServer:
-        if self._server is None or self._server[0] != path:
+        if self._server is None or self._server[0] != path or not self._server[1].running:
             self.close()
             server = LocalServer(path, endpoint.model, slots=endpoint.concurrency)
             server.start()

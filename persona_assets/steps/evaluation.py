@@ -1,6 +1,7 @@
 """Accuracy of a model on a set of problems, with its interval (section 4.1.2), and figure 9."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -59,17 +60,19 @@ def training_rows(train: pl.DataFrame, size: int) -> list[dict[str, str]]:
 
 
 def fine_tuned_model(
-    trained: Mapping[str, Any] | None, training_size: int, base_model: str
+    trained: Mapping[str, Any] | None, *, training_size: int, base_model: str, data_dir: Path
 ) -> Outcome:
-    """One row about a trained model (see TrainedModel); none where nothing was trained."""
+    """One row about a trained model (see TrainedModel), its path relative to the data folder.
+
+    No row where nothing was trained; examples that were left out are dropped with their reason.
+    """
     if trained is None:
         return Outcome(frame([], MODEL))
     known = {name: trained[name] for name in MODEL.names() if name in trained}
-    row = {**known, "training_size": training_size, "base_model": base_model}
-    dropped = [(str(index), reason) for index, reason in trained["dropped"]]
-    return Outcome(
-        frame([{**row, "path": str(trained["path"])}], MODEL), drops("training", dropped)
-    )
+    path = trained["path"].relative_to(data_dir).as_posix()
+    row = {**known, "training_size": training_size, "base_model": base_model, "path": path}
+    left_out = [(str(index), reason) for index, reason in trained["dropped"]]
+    return Outcome(frame([row], MODEL), drops("fine_tuned_model", left_out))
 
 
 def judged(prompt: Prompt, complete: Complete) -> Equal:

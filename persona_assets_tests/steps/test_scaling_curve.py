@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +46,7 @@ def test_training_rows_are_problem_and_solution() -> None:
 
 def test_a_trained_model_is_one_row_and_an_untrained_one_none() -> None:
     trained = {
-        "path": "models/8/model.gguf",
+        "path": Path("project/models/8/model.gguf"),
         "format": "gguf",
         "sha256": "ab",
         "examples": 7,
@@ -53,12 +56,14 @@ def test_a_trained_model_is_one_row_and_an_untrained_one_none() -> None:
         "seconds": 1.0,
         "dropped": [(4, "too_long")],
     }
-    outcome = fine_tuned_model(trained, 8, "base")
+    named: Any = {"training_size": 8, "base_model": "base", "data_dir": Path("project")}
+    outcome = fine_tuned_model(trained, **named)
     assert outcome.rows.schema == MODEL
     row = outcome.rows.row(0, named=True)
     assert (row["training_size"], row["examples"], row["base_model"]) == (8, 7, "base")
-    assert outcome.dropped.rows() == [("4", "training", "too_long")]
-    assert fine_tuned_model(None, 8, "base").rows.equals(pl.DataFrame(schema=MODEL))
+    assert row["path"] == "models/8/model.gguf"
+    assert outcome.dropped.rows() == [("4", "fine_tuned_model", "too_long")]
+    assert fine_tuned_model(None, **named).rows.equals(pl.DataFrame(schema=MODEL))
 
 
 def curve(*figures: tuple[str, int, int, int]) -> pl.DataFrame:

@@ -1,0 +1,48 @@
+"""Tables of ids alone, for a catalog of their own.
+
+python -m persona_assets_tests.sample_tables FOLDER NAME    # adds six shards, named after NAME
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from persona_assets.footer import Footer, Upstream, data_version
+from persona_assets.outcome import Outcome
+from persona_assets.resources.catalog import Catalog
+from persona_assets.resources.storage import Storage
+from persona_assets.tables import Table
+
+ROWS = pl.Schema({"id": pl.String(), "parent": pl.String()})
+TABLES = {"texts": Table(ROWS, "id", makes=True), "rows": Table(ROWS, "id", "parent", makes=True)}
+
+
+def write(
+    storage: Storage, asset: str, shard: str | None, rows: Mapping[str, str | None]
+) -> tuple[Path, Footer]:
+    """A table of ids with their parents."""
+    frame = pl.DataFrame({"id": list(rows), "parent": list(rows.values())}, schema=ROWS)
+    upstream = (Upstream(asset="texts", shard=shard, data_version="v1"),) if asset == "rows" else ()
+    footer = Footer(
+        asset=asset,
+        shard=shard,
+        run_id="run",
+        code_version="c1",
+        data_version=data_version(frame),
+        upstream=upstream,
+        rows=len(frame),
+    )
+    return storage.write(Outcome(frame), footer), footer
+
+
+def main(folder: str, name: str) -> None:
+    storage = Storage(Path(folder))
+    for number in range(6):
+        shard = f"{name}-{number}.txt"
+        Catalog(storage, TABLES).add(*write(storage, "texts", shard, {shard: None}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
