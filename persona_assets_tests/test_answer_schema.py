@@ -35,6 +35,8 @@ GOOD: dict[str, Any] = {
 def test_a_good_answer_fits_the_model_and_the_columns() -> None:
     value = answer_model("Answer", FIELDS).model_validate(GOOD).model_dump(mode="json")
     assert value == GOOD
+    spaced = answer_model("Answer", FIELDS).model_validate({**GOOD, "title": " abc\n"})
+    assert spaced.model_dump() == GOOD
     rows = frame([value], pl.Schema(answer_columns(FIELDS)))
     assert rows.to_dicts() == [GOOD]
     assert rows.schema["related"] == pl.List(

@@ -54,14 +54,29 @@ def test_equal_versions_mean_equal_rows(one: Rows, other: Rows) -> None:
         ({"a": [1]}, {"b": [1]}),
         ({"a": [1], "b": [2]}, {"b": [2], "a": [1]}),
         ({"a": [0.1 + 0.2]}, {"a": [0.3]}),
-        ({"a": [[1.0], [2.0, 3.0]]}, {"a": [[1.0, 2.0], [3.0]]}),
-        ({"a": [[]]}, {"a": [None]}),
     ],
 )
 def test_values_order_nulls_names_and_types_count(
     one: dict[str, list[object]], other: dict[str, list[object]]
 ) -> None:
     assert data_version(pl.DataFrame(one)) != data_version(pl.DataFrame(other))
+
+
+Vectors = list[list[float] | None]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([[1.0], [2.0, 3.0]], [[1.0, 2.0], [3.0]]),
+        ([[1.0], [2.0]], [[2.0], [1.0]]),
+        ([[]], [None]),
+        ([[1.0]], [[1.0], None]),
+    ],
+)
+def test_where_a_vector_ends_counts(one: Vectors, other: Vectors) -> None:
+    tables = [pl.DataFrame({"v": it}, schema={"v": pl.List(pl.Float32())}) for it in (one, other)]
+    assert data_version(tables[0]) != data_version(tables[1])
 
 
 def test_the_same_column_as_floats_and_as_a_vector_differ() -> None:

@@ -139,9 +139,9 @@ def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | No
             if not all(text.strip() for text in texts):
                 faults.append("empty")
             elif found := next((t for t in control if any(t in text for text in texts)), None):
-                faults.append(f"control token {found}")
+                faults.append(f"control_token: {found}")
             elif len(ids) > max_tokens:
-                faults.append(f"{len(ids)} tokens, more than {max_tokens}")
+                faults.append(f"too_long: {len(ids)} tokens, more than {max_tokens}")
             else:
                 faults.append(None)
     return faults

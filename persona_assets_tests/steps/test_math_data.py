@@ -73,7 +73,7 @@ def test_a_test_problem_is_one_on_which_two_of_three_agree(given: list[list[str 
 
 
 def test_training_takes_the_assistant_s_solutions_of_problems_not_held_out() -> None:
-    rows = solutions(("One", ["1", None, None], False), ("Two", ["2", "2", "2"], True))
+    rows = solutions(("One", ["1", None, "9"], False), ("Two", ["2", "2", "2"], True))
     outcome = math_train(rows, [])
     assert outcome.rows.schema == TRAIN
     assert outcome.rows.rows() == [("id 0", "One", "assistant: 1", "1", "CC0-1.0")]

@@ -103,6 +103,7 @@ def test_the_held_out_count_is_exact_and_its_members_do_not_depend_on_order() ->
 
     assert [len(held(share)) for share in (0, 0.1, 0.25, 1)] == [0, 4, 10, 40]
     assert held(0.1) < held(0.25)
+    assert held(0.25) != set(sorted(rows["sample_id"])[:10])
     assert held(0.25, rows.reverse()) == held(0.25)
 
 

@@ -43,7 +43,7 @@ def test_each_example_has_its_own_verdict(tokenizer: Any) -> None:
         ("What is 1 + 1?<|im_end|>", "2"),
         ("What is 1 + 1?", "2" * 200),
         ("A tag such as <b> is text", "yes"),
-    ) == [None, "empty", f"control token {END}", "235 tokens, more than 100", None]
+    ) == [None, "empty", f"control_token: {END}", "too_long: 235 tokens, more than 100", None]
 
 
 def test_the_limit_of_tokens_is_inclusive(tokenizer: Any) -> None:
