@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from persona_assets.instance import UNFINISHED, partition_keys, register_partitions
+from persona_assets.instance import (
+    UNFINISHED,
+    fail_dead_runs,
+    partition_keys,
+    register_partitions,
+)
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.project import Project
 from persona_assets.resources.corpus import Corpus
@@ -19,8 +24,8 @@ REQUEST = "persona_assets/request"
 
 FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
-NIGHT = "*/5 1-5 * * *"
-"""Every five minutes from one to six: each tick asks for the next phase that has stale tables."""
+NIGHT = "*/2 1-5 * * *"
+"""Every two minutes from one to six: each tick asks for the next phase that has stale tables."""
 
 _SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas")
 
@@ -77,6 +82,7 @@ def _nightly(
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         instance = context.instance
         register_partitions(instance, project.settings, corpus, project.storage)
+        fail_dead_runs(instance)
         if instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
             yield dg.SkipReason("runs are under way: the next tick looks again")
             return

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except MISTAKES as error:
-        print(f"persona-assets: {error}", file=sys.stderr)
+        print(f"persona-assets: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("persona-assets: interrupted; what was paid for is in the journals", file=sys.stderr)

@@ -1,6 +1,7 @@
 """What the commands print: a progress bar while they run, tables when they are done."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,8 @@ from persona_assets.resources.models import Models
 from persona_assets.runner import Finished, Fresh, Runner
 from persona_assets.staleness import Stale
 
-_OUT = Console(highlight=False)
+# A pipe has no width: tables that are not shown on a terminal are as wide as they need.
+_OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 _MOST_TABLES = 200
 _TEXT = 100
 """Characters of a text that a line shows."""

@@ -56,6 +56,9 @@ PAPER: dict[str, Any] = {
     "pairs_per_bucket": 100,
 }
 
+# A small model that has not come to an end by now will not: what it says is cut off and dropped.
+_MAX_TOKENS = 256
+
 _SMALL_MODEL: dict[str, Any] = {
     "model": "qwen2.5-coder-0.5b-instruct",
     "embedded": True,
@@ -64,15 +67,47 @@ _SMALL_MODEL: dict[str, Any] = {
 }
 _WRITER = {
     **_SMALL_MODEL,
-    "structured_output": "json_schema",
-    "sampling": {"temperature": 0.7, "top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.1},
+    "sampling": {"top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.1, "max_tokens": _MAX_TOKENS},
 }
-_SOLVER = {**_SMALL_MODEL, "sampling": {"temperature": 0.0}}
-_SECOND_SOLVER = {**_SMALL_MODEL, "sampling": {"temperature": 0.5, "top_p": 0.9, "seed": 2}}
+_SOLVER = {**_SMALL_MODEL, "sampling": {"max_tokens": _MAX_TOKENS}}
+_SECOND_SOLVER = {
+    **_SMALL_MODEL,
+    "sampling": {"temperature": 0.5, "top_p": 0.9, "seed": 2, "max_tokens": _MAX_TOKENS},
+}
+
+# Left to itself, a model of this size writes no sound problem. These give it the form and the
+# numbers; the persona gives the things.
+_MATH_FORMS = " | ".join(
+    [
+        "24 ___ cost 15 each. What do they cost in all?",
+        "360 ___ are shared equally among 15 ___. How many does each get?",
+        "Of 240 ___ 15 percent are lost. How many are left?",
+        "35 ___ are made every day. How many are made in 12 days?",
+        "There are 500 ___, and 130 are taken away. How many are left?",
+        "16 ___ are sold at 35 each. How much money is that in all?",
+        "Of 320 ___ 40 percent are new. How many are new?",
+        "Three ___ have 85 ___ each. How many do they have in all?",
+        "12 ___ weigh 18 kg each. How much do they weigh in all?",
+        "40 ___ take 12 minutes each. How many minutes do they take in all?",
+        "Each of 8 ___ needs 25 ___. How many are needed in all?",
+    ]
+)
+_LOGIC_FORMS = " | ".join(
+    [
+        "The first ___ is heavier than the second, and the third is lighter than the second. "
+        "Which is the heaviest?",
+        "___ goes 5 km north, 2 km east and 5 km south. How far away is the start?",
+        "Three ___ stand in a row. The first is at the left end, and the second is not in the "
+        "middle. Which is in the middle?",
+        "The first ___ leaves before the second, and the third leaves after the second. "
+        "Which leaves last?",
+    ]
+)
 
 
-def _few(per_shard: int, shots: int = 2) -> dict[str, Any]:
-    return {"mode": "persona-few-shot", "shots": shots, "per_shard": per_shard}
+def _few(per_shard: int, shots: int, **variables: str) -> dict[str, Any]:
+    mode = {"mode": "persona-few-shot", "shots": shots, "variables": variables}
+    return {**mode, "per_shard": per_shard}
 
 
 DEMO: dict[str, Any] = {
@@ -80,6 +115,8 @@ DEMO: dict[str, Any] = {
     "data_dir": "data/demo",
     "texts_per_shard": 8,
     "text_chars": 1_200,
+    # Asked who dislikes a text, a model of this size repeats what it was shown.
+    "perspectives": ("reads", "writes", "likes"),
     "relations_per_persona": 2,
     "personas_per_hop": 1,
     "embedder": {"model": "all-MiniLM-L6-v2", "embedded": True},
@@ -88,21 +125,21 @@ DEMO: dict[str, Any] = {
     "solver": _SOLVER,
     "second_solver": _SECOND_SOLVER,
     "judge": _SOLVER,
-    "evaluation": {**_SOLVER, "model": "tuned"},
+    "evaluation": {**_SMALL_MODEL, "model": "tuned", "sampling": {"max_tokens": _MAX_TOKENS}},
     "max_quarantine_share": 0.8,
     "prompting": {
-        "text_to_persona": {"mode": "few-shot", "shots": 2},
-        "persona_to_persona": {"mode": "persona-few-shot", "shots": 2},
+        "text_to_persona": {"mode": "few-shot", "shots": 3},
+        "persona_to_persona": {"mode": "persona-few-shot", "shots": 3},
         "math_solution": {"mode": "few-shot", "shots": 2},
-        "math_program": {"mode": "few-shot", "shots": 1},
+        "math_program": {"mode": "few-shot", "shots": 2},
     },
     "tasks": {
-        "math_problems": _few(8, shots=3),
-        "logic_problems": _few(2),
-        "instructions": _few(2),
-        "knowledge_texts": _few(2, shots=1),
-        "game_npcs": _few(2),
-        "tools": _few(2),
+        "math_problems": _few(8, shots=4, focus=_MATH_FORMS),
+        "logic_problems": _few(2, shots=3, focus=_LOGIC_FORMS),
+        "instructions": _few(2, shots=3),
+        "knowledge_texts": _few(2, shots=1, length="60 to 80 words"),
+        "game_npcs": _few(2, shots=2, world="harbour", length="one sentence"),
+        "tools": _few(2, shots=2),
     },
     # A quarter, not the paper's 2 %: of 24 problems that would hold out none.
     "held_out_share": 0.25,

@@ -121,7 +121,7 @@ class Staleness:
             return "corpus file changed"
         read = {(up.asset, up.shard): up.data_version for up in footer.upstream}
         now = self._inputs(asset, partition)
-        for table in read.keys() | now.keys():
+        for table in [*read, *now]:
             if read.get(table) != now.get(table):
                 return f"{table[0]} changed"
         return ""

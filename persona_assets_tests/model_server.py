@@ -221,13 +221,19 @@ def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random
             return schema.get("minimum", 0)
         case "boolean":
             return chance.random() < 0.5
-        case _ if "pattern" in schema:
-            return f"{chance.choice(HABITS)}_{chance.choice(THINGS)}"
         case _:
-            text = persona(chance)
-            while len(text) < schema.get("minLength", 0):
-                text += f" {persona(chance)}"
-            return text[: schema.get("maxLength", len(text))].strip()
+            return string(schema, chance)
+
+
+def string(schema: dict[str, Any], chance: random.Random) -> str:
+    """A name or a sentence, whichever the schema's pattern takes."""
+    sentence = persona(chance)
+    while len(sentence) < schema.get("minLength", 0):
+        sentence += f" {persona(chance)}"
+    name = f"{chance.choice(HABITS)}_{chance.choice(THINGS)}"
+    texts = (sentence, f"{sentence[:-1]}?", name)
+    cut = (text[: schema.get("maxLength", len(text))].strip() for text in texts)
+    return next(text for text in cut if re.search(schema.get("pattern", ""), text))
 
 
 def persona(chance: random.Random, also: str = "") -> str:

@@ -74,6 +74,7 @@ class SampleProject:
         self.data = root / "data"
         self.prompts = root / "prompts"
         self.corpus = root / "corpus"
+        self.trainer = StubTrainer()
         if not self.prompts.exists():
             shutil.copytree(ROOT / "prompts", self.prompts)
             self.corpus.mkdir(parents=True)
@@ -152,7 +153,7 @@ class SampleProject:
 
     @property
     def defs(self) -> dg.Definitions:
-        return build_defs(self.settings, trainer=StubTrainer())
+        return build_defs(self.settings, trainer=self.trainer)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:

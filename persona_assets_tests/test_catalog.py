@@ -155,10 +155,10 @@ def test_an_unknown_row_is_an_error_that_says_so(tmp_path: Path, row_id: str) ->
     with pytest.raises(CatalogError, match="no catalog at"):
         catalog.trace(row_id)
     catalog.rebuild()
-    with pytest.raises(CatalogError, match="no row .* in the tables"):
+    with pytest.raises(CatalogError, match="in the tables"):
         catalog.trace(row_id)
     catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
-    with pytest.raises(CatalogError, match="no row .* in the tables"):
+    with pytest.raises(CatalogError, match="in the tables"):
         catalog.trace(row_id)
 
 

@@ -83,7 +83,7 @@ def test_each_asset_says_in_one_sentence_what_it_holds() -> None:
         assert text.endswith("."), spec.key
         assert "\n" not in text, spec.key
         assert not re.search(r"[.!?] +[A-Z]", text), spec.key
-        assert 20 < len(text) < 160, spec.key
+        assert 20 < len(text) < 200, spec.key
 
 
 def test_each_check_says_what_it_looks_at() -> None:

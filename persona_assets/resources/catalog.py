@@ -107,7 +107,8 @@ class Catalog:
             else:
                 self._add(connection, path, footer)
                 self._add_usage(connection, footer.asset, footer.shard)
-            self._link(connection)
+            if not self._is_linked(connection, footer.asset):
+                self._link(connection)
 
     def rebuild(self) -> int:
         """Makes the catalog from nothing; returns the number of tables. Raises CatalogError."""
@@ -233,6 +234,15 @@ class Catalog:
             connection.execute(
                 "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*key, model, run_id, *total]
             )
+
+    def _is_linked(self, connection: "duckdb.DuckDBPyConnection", asset: str) -> bool:
+        """Whether an asset's view is there and as its tables are now: it covers new files too."""
+        found = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+            [asset],
+        )
+        columns = [name for [name] in found.fetchall()]
+        return columns == ["shard", *self._tables[asset].schema.names()]
 
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""

@@ -78,7 +78,11 @@ def test_a_write_that_fails_leaves_the_old_table_and_no_scratch(storage: Storage
     with pytest.raises(pl.exceptions.ComputeError):
         storage.write(Outcome(unwritable), footer("hub"))
     assert storage.scan("hub", None).collect().equals(numbers(1))
-    assert len(files(storage.data_dir)) == 2
+    storage.path("curve", None).mkdir()
+    with pytest.raises(OSError, match=r"curve\.parquet"):
+        storage.write(Outcome(numbers(1)), footer("curve"))
+    left = {path.name for path in files(storage.data_dir)}
+    assert left == {"hub.parquet", "curve.parquet"}
 
 
 def test_a_reader_meets_whole_tables_alone(storage: Storage) -> None:

@@ -1,0 +1,143 @@
+"""Each asset check, made to fail by rows that break what it guards, in real runs."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from persona_assets.outcome import Outcome, drops
+from persona_assets.resources.trainer import Report, TrainedModel
+from persona_assets_tests.sample_project import TEXTS, SampleProject, StubTrainer
+
+BIRDS, LETTERS = TEXTS
+
+
+def check(
+    project: SampleProject, asset: str, name: str, shard: str | None
+) -> dg.AssetCheckEvaluation:
+    """Runs one check of one table, and nothing else."""
+    job = project.defs.resolve_implicit_global_asset_job_def()
+    key = dg.AssetCheckKey(dg.AssetKey(asset), name)
+    with project.instance() as instance:
+        result = job.get_subset(asset_selection=set(), asset_check_selection={key})
+        done = result.execute_in_process(
+            instance=instance,
+            tags={} if shard is None else {"dagster/partition": shard},
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        [found] = done.get_asset_check_evaluations()
+        return found
+
+
+def replace(
+    project: SampleProject, asset: str, shard: str | None, rows: pl.DataFrame, dropped: int = 0
+) -> None:
+    """Puts other rows in the place of a table's, as nobody should."""
+    footer = project.storage.existing_footer(asset, shard)
+    gone = drops(asset, ((str(number), "lost") for number in range(dropped)))
+    counts = {"rows": len(rows), "dropped": {"lost": dropped} if dropped else {}}
+    project.storage.write(Outcome(rows, gone), footer.model_copy(update=counts))
+
+
+@pytest.mark.parametrize("asset", ["raw_corpus", "tools", "persona_embeddings"])
+def test_a_sound_table_keeps_its_contract(project: SampleProject, asset: str) -> None:
+    assert check(project, asset, "contract", BIRDS).passed
+
+
+def test_a_row_id_that_is_repeated_breaks_the_contract(project: SampleProject) -> None:
+    rows = project.rows("tools", BIRDS)
+    replace(project, "tools", BIRDS, pl.concat([rows, rows.head(1)]))
+    found = check(project, "tools", "contract", BIRDS)
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert found.metadata["faulty_ids"].value == 1
+    assert check(project, "tools", "contract", LETTERS).passed
+
+
+def test_a_row_without_an_id_breaks_the_contract(project: SampleProject) -> None:
+    rows = project.rows("math_train").with_columns(
+        pl.when(pl.int_range(pl.len()) > 0).then("sample_id").alias("sample_id")
+    )
+    replace(project, "math_train", None, rows)
+    found = check(project, "math_train", "contract", None)
+    assert (found.passed, found.metadata["faulty_ids"].value) == (False, 1)
+
+
+def test_another_schema_breaks_the_contract(project: SampleProject) -> None:
+    rows = project.rows("raw_corpus", LETTERS).drop("licence")
+    replace(project, "raw_corpus", LETTERS, rows)
+    found = check(project, "raw_corpus", "contract", LETTERS)
+    assert not found.passed
+    assert "licence" in str(found.metadata["expected"].value)
+    assert "licence" not in str(found.metadata["found"].value)
+
+
+@pytest.mark.parametrize(("dropped", "passed"), [(2, True), (3, False)])
+def test_too_large_a_share_of_losses_is_warned_of(
+    project: SampleProject, dropped: int, passed: bool
+) -> None:
+    replace(project, "tools", BIRDS, project.rows("tools", BIRDS), dropped)
+    found = check(project, "tools", "quarantine_share", BIRDS)
+    assert found.passed == passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert found.metadata["share"].value == pytest.approx(dropped / (dropped + 2))
+
+
+def test_an_empty_table_has_lost_nothing(project: SampleProject) -> None:
+    replace(project, "tools", BIRDS, project.rows("tools", BIRDS).clear())
+    assert check(project, "tools", "quarantine_share", BIRDS).passed
+    assert check(project, "tools", "contract", BIRDS).passed
+
+
+@pytest.mark.parametrize("kind", ["words", "meaning"])
+def test_a_duplicate_in_the_hub_is_found_on_the_side_that_came_later(
+    project: SampleProject, kind: str
+) -> None:
+    assert check(project, "persona_hub", "no_duplicate_pair", LETTERS).passed
+    older = project.rows("persona_hub", BIRDS)
+    hub = project.rows("persona_hub", LETTERS)
+    if kind == "words":
+        place = pl.int_range(pl.len()) == 0
+        repeated = pl.when(place).then(pl.lit(older["persona"][0])).otherwise("persona")
+        replace(project, "persona_hub", LETTERS, hub.with_columns(persona=repeated))
+    else:
+        vectors = project.rows("persona_embeddings", LETTERS)
+        taken = project.rows("persona_embeddings", BIRDS).filter(persona_id=older["persona_id"][0])[
+            "vector"
+        ]
+        rows = vectors.with_columns(
+            vector=pl.when(persona_id=hub["persona_id"][0])
+            .then(pl.lit(taken, dtype=pl.List(pl.Float32)))
+            .otherwise("vector")
+        )
+        replace(project, "persona_embeddings", LETTERS, rows)
+    found = check(project, "persona_hub", "no_duplicate_pair", LETTERS)
+    assert (found.passed, found.metadata["pairs"].value) == (False, 1)
+    assert check(project, "persona_hub", "no_duplicate_pair", BIRDS).passed
+
+
+class NamelessTrainer(StubTrainer):
+    """Forgets to say which weights it made."""
+
+    def train(
+        self, rows: Sequence[Mapping[str, str]], out_dir: Path, report: Report
+    ) -> TrainedModel:
+        return dataclasses.replace(super().train(rows, out_dir, report), sha256=None)  # type: ignore[arg-type]
+
+
+def test_a_table_that_breaks_its_contract_stops_what_follows_it(project: SampleProject) -> None:
+    project.trainer = NamelessTrainer()
+    before = project.versions()
+    project.storage.path("fine_tuned_model", "3").unlink()
+    [run] = project.run("group:model and not key:scaling_curve")
+    assert "blocking asset check failed" in run.error
+    assert "fine_tuned_model: contract" in run.error
+    after = project.versions()
+    assert {table for table in after if after[table] != before[table]} == {
+        ("fine_tuned_model", "3")
+    }
+    assert project.server.calls == {}

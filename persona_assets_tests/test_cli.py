@@ -1,0 +1,159 @@
+"""The command line: what a user can put right is one sentence and exit code 1."""
+
+import json
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from persona_assets.cli import main
+from persona_assets_tests.model_server import ModelServer
+from persona_assets_tests.sample_project import CANARY, KEY_VARIABLE, TEXTS, SampleProject
+
+BIRDS, LETTERS = TEXTS
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command of a project in this process: its exit code and what it printed."""
+
+    def run(project: SampleProject, *arguments: str, **changes: str | None) -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            patch.chdir(project.root)
+            for name, value in project.environment(**changes).items():
+                patch.setenv(name, value)
+            for name, value in changes.items():
+                if value is None:
+                    patch.delenv(name, raising=False)
+            capfd.readouterr()
+            code = main(arguments)
+        return (code, *capfd.readouterr())
+
+    return run
+
+
+def endpoint(project: SampleProject, **changes: object) -> str:
+    return json.dumps({**project.endpoint("writer"), **changes})
+
+
+UNKNOWN = {"model": "gpt-5-nano", "embedded": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "says"),
+    [
+        ("run", {"PERSONA_HELDOUT_SHARE": "0.1"}, "unknown setting PERSONA_HELDOUT_SHARE"),
+        ("run", {"PERSONA_HELD_OUT_SHARE": "2"}, "setting PERSONA_HELD_OUT_SHARE: "),
+        ("run", {"PERSONA_CORPUS": "/nowhere"}, "corpus folder /nowhere does not exist"),
+        ("run", {"PERSONA_PROMPTS": "/nowhere"}, "no prompts at /nowhere"),
+        ("run", {"PERSONA_BENCHMARK": "/nowhere"}, "no benchmark at /nowhere"),
+        ("run", {KEY_VARIABLE: None}, f"environment variable {KEY_VARIABLE} is not set"),
+        ("run", {KEY_VARIABLE: "expired-0123456789"}, "does not accept the API key"),
+        ("run", {"PERSONA_WRITER__BASE_URL": "http://127.0.0.1:9/v1"}, "cannot be reached"),
+        ("run", {"PERSONA_WRITER": json.dumps(UNKNOWN)}, "no embedded model 'gpt-5-nano'"),
+        ("run", {"PERSONA_EMBEDDER": json.dumps(UNKNOWN)}, "no embedded embedding model"),
+        ("run --shards nowhere.txt", {}, "no shard 'nowhere.txt' in the corpus"),
+        ("run --select key:nothing", {}, "is no asset of this project"),
+        ("run --select (", {}, "--select '('"),
+        ("trace nothing", {}, "no catalog at"),
+        ("status", {"PERSONA_PROFILE": "nothing"}, "setting PERSONA_PROFILE: "),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    fresh: SampleProject, command: Run, arguments: str, changes: dict[str, str | None], says: str
+) -> None:
+    code, out, err = command(fresh, *arguments.split(), **changes)
+    assert code == 1, out
+    assert says in err
+    assert re.fullmatch(r"persona-assets: .+\n", err), err
+    assert CANARY not in out + err
+    assert "expired-0123456789" not in out + err
+    assert not (fresh.data / "tables").exists()
+    assert fresh.server.calls == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("role: writer", "role: poet"), ("---\n\n# System", "\n# System"), ("{{ text", "{{ % text")],
+    ids=["head", "layout", "template"],
+)
+def test_a_bad_prompt_file_is_named(fresh: SampleProject, command: Run, old: str, new: str) -> None:
+    fresh.edit("text_to_persona", old, new)
+    code, _, err = command(fresh, "run")
+    assert code == 1
+    assert "text_to_persona.md: " in err
+    assert re.fullmatch(r"persona-assets: .+\n", err), err
+    assert not (fresh.data / "tables").exists()
+
+
+def test_a_command_in_a_process_of_its_own(fresh: SampleProject) -> None:
+    with fresh.command("run", **{KEY_VARIABLE: None}) as process:
+        out, err = process.communicate()
+    assert process.returncode == 1
+    assert re.fullmatch(r"persona-assets: .+\n", err), err
+    assert "Traceback" not in out
+
+
+def test_a_finished_project_is_fresh_and_its_rows_are_traced(
+    project: SampleProject, command: Run
+) -> None:
+    assert command(project, "status") == (0, "everything is fresh\n", "")
+    code, out, err = command(project, "catalog")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{len(project.versions())} tables in ")
+
+    persona = project.rows("persona_hub", LETTERS)["persona_id"][0]
+    code, out, err = command(project, "trace", persona)
+    assert (code, err) == (0, "")
+    assert "raw_corpus" in out
+    assert TEXTS[LETTERS][0][:60] in out
+    code, _, err = command(project, "trace", "nothing")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "no row nothing in the tables" in err
+
+    code, out, err = command(project, "run")
+    assert (code, err) == (0, "")
+    assert "0 runs" in out
+    assert project.server.calls == {}
+
+
+def test_status_names_what_is_stale_and_changes_nothing(
+    project: SampleProject, command: Run
+) -> None:
+    (project.corpus / LETTERS).write_text("Another letter.")
+    before = project.versions()
+    code, out, _ = command(project, "status")
+    assert code == 0
+    assert f"raw_corpus {LETTERS}: corpus file changed" in out
+    assert BIRDS not in out
+    assert project.versions() == before
+
+
+def test_a_failed_run_is_told_and_what_it_paid_is_counted(
+    project: SampleProject, command: Run
+) -> None:
+    project.values["writer"]["concurrency"] = 1
+    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
+    project.server.meets = lambda prompt, message: "401" if "storks" in message else None
+    code, out, err = command(project, "run", "--select", "key:text_personas")
+    assert (code, err) == (1, "")
+    assert " ".join(out.split()).count("does not accept the API key") == 1
+    assert "of which this run made 2; 2 runs" in " ".join(out.split())
+    assert "Traceback" not in out
+    assert CANARY not in out
+
+
+def test_an_interrupt_ends_the_run_and_not_only_the_shard(fresh: SampleProject) -> None:
+    with ModelServer(latency=0.1) as server:
+        project = SampleProject(fresh.root, server)
+        selected = "key:raw_corpus or key:text_personas"
+        with project.command("run", "--select", selected) as process:
+            server.wait_for(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+    assert process.returncode == 130, out
+    assert err.splitlines()[-1].startswith("persona-assets: interrupted")
+    assert "Traceback" not in out + err
+    assert ("raw_corpus", LETTERS) not in project.versions()

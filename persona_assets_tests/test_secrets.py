@@ -1,0 +1,54 @@
+"""The key that calls are made with is in no file of a project, whatever an endpoint echoes."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from persona_assets_tests.sample_project import CANARY, TEXTS, SampleProject
+
+
+def readable(path: Path) -> Iterator[str]:
+    """A file's bytes, and what is compressed in it, as text."""
+    yield path.read_bytes().decode("latin-1")
+    if path.suffix == ".parquet":
+        yield pl.read_parquet(path).write_ndjson()
+        yield str(pl.read_parquet_metadata(path))
+    elif path.suffix == ".duckdb":
+        with duckdb.connect(path, read_only=True) as connection:
+            for [name] in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+                yield str(connection.execute(f"FROM {name}").fetchall())
+    elif path.suffix == ".db":
+        with sqlite3.connect(path) as connection:
+            yield "\n".join(map(str, connection.iterdump()))
+        connection.close()
+
+
+def with_the_key(project: SampleProject) -> list[Path]:
+    files = [path for path in project.data.rglob("*") if path.is_file()]
+    assert {".parquet", ".jsonl", ".db"} <= {path.suffix for path in files}
+    return [path for path in files if any(CANARY in text for text in readable(path))]
+
+
+def test_the_server_was_sent_the_key(finished: SampleProject) -> None:
+    assert finished.server.authorizations == {f"Bearer {CANARY}"}
+
+
+def test_a_finished_project_holds_it_nowhere(finished: SampleProject) -> None:
+    assert with_the_key(finished) == []
+    assert CANARY not in finished.settings.model_dump_json()
+
+
+@pytest.mark.parametrize("status", ["400", "401", "418", "500", "error-200", "html-200"])
+def test_an_endpoint_that_echoes_it_puts_it_nowhere(project: SampleProject, status: str) -> None:
+    project.values["max_quarantine_share"] = 0.9
+    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
+    project.server.meets = lambda prompt, message: status
+    runs = project.run("key:text_personas")
+    assert len(runs) == len(TEXTS)
+    assert all(run.error for run in runs)
+    assert CANARY not in str(runs)
+    assert with_the_key(project) == []
