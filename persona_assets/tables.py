@@ -32,6 +32,11 @@ class Table:
         """Columns that together are different in every row."""
         return self.unique or (self.row_id,)
 
+    def faulty(self, rows: pl.LazyFrame) -> int:
+        """Number of rows whose key is missing or repeats another's."""
+        keys = rows.select(self.key).collect()
+        return len(keys) - keys.drop_nulls().n_unique()
+
 
 _HOP = Table(personas.HOP, "persona_id", "parent_id", makes=True)
 _FIXED = {

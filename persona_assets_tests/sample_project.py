@@ -31,7 +31,7 @@ from persona_assets.resources.trainer import Report, TrainedModel
 from persona_assets.runner import Finished, Runner
 from persona_assets.settings import Settings
 from persona_assets.staleness import Stale
-from persona_assets.tables import tables
+from persona_assets.tables import Table, tables
 from persona_assets_tests.model_server import DIMENSIONS, ModelServer
 
 ROOT = Path(__file__).parents[1]
@@ -148,8 +148,12 @@ class SampleProject:
         return Storage(self.data)
 
     @property
+    def tables(self) -> Mapping[str, Table]:
+        return tables(Project(self.settings).prompts)
+
+    @property
     def catalog(self) -> Catalog:
-        return Catalog(self.storage, tables(Project(self.settings).prompts))
+        return Catalog(self.storage, self.tables)
 
     @property
     def defs(self) -> dg.Definitions:

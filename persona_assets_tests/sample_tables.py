@@ -20,10 +20,11 @@ TABLES = {"texts": Table(ROWS, "id", makes=True), "rows": Table(ROWS, "id", "par
 
 
 def write(
-    storage: Storage, asset: str, shard: str | None, rows: Mapping[str, str | None]
+    storage: Storage, asset: str, shard: str | None, rows: Mapping[str, str | None], **more: str
 ) -> tuple[Path, Footer]:
-    """A table of ids with their parents."""
+    """A table of ids with their parents, and columns of `more`."""
     frame = pl.DataFrame({"id": list(rows), "parent": list(rows.values())}, schema=ROWS)
+    frame = frame.with_columns(pl.lit(value).alias(name) for name, value in more.items())
     upstream = (Upstream(asset="texts", shard=shard, data_version="v1"),) if asset == "rows" else ()
     footer = Footer(
         asset=asset,

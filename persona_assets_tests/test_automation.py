@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -28,6 +29,18 @@ def small(fresh: SampleProject) -> SampleProject:
     return fresh
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a tick asks for, or why it asks for nothing."""
+
+    requests: list[dg.RunRequest]
+    skipped: str
+
+    @property
+    def partitions(self) -> list[str | None]:
+        return [request.partition_key for request in self.requests]
+
+
 class Daemon:
     """Evaluates sensors and schedules as the daemon does, and executes what they ask for."""
 
@@ -36,8 +49,8 @@ class Daemon:
         self.repository = project.defs.get_repository_def()
         self.resources = self.repository.get_top_level_resources()
 
-    def sense(self) -> list[dg.RunRequest] | str:
-        """The sensor's requests, or why there are none; its new partitions are registered."""
+    def sense(self) -> Asked:
+        """The sensor's requests; its new partitions are registered."""
         with dg.SensorEvaluationContext(
             self.instance.get_ref(),
             last_tick_completion_time=None,
@@ -51,10 +64,10 @@ class Daemon:
         for request in data.dynamic_partitions_requests or ():
             keys = list(request.partition_keys)
             self.instance.add_dynamic_partitions(request.partitions_def_name, keys)
-        return list(data.run_requests or ()) or str(data.skip_message)
+        return Asked(list(data.run_requests or ()), str(data.skip_message))
 
-    def tick(self, name: str) -> list[dg.RunRequest] | str:
-        """A schedule's requests, or why there are none."""
+    def tick(self, name: str) -> Asked:
+        """A schedule's requests."""
         with dg.ScheduleEvaluationContext(
             self.instance.get_ref(),
             datetime.now(UTC),
@@ -62,7 +75,7 @@ class Daemon:
             resources={name: self.resources[name] for name in ("corpus", "project")},
         ) as context:
             data = self.repository.get_schedule_def(name).evaluate_tick(context)
-        return list(data.run_requests or ()) or str(data.skip_message)
+        return Asked(list(data.run_requests or ()), str(data.skip_message))
 
     def execute(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """One requested run, of the job that the sensor or schedule aims at."""
@@ -79,8 +92,9 @@ class Daemon:
     def jobs(self) -> dict[str, str]:
         """The job behind the sensor and each schedule."""
         repository = self.repository
-        schedules = {one.name: one.job_name for one in repository.schedule_defs}
-        return schedules | {"new_shards": repository.get_sensor_def("new_shards").job_name}
+        sensor = repository.get_sensor_def("new_shards")
+        schedules = {one.name: str(one.job_name) for one in repository.schedule_defs}
+        return {sensor.name: str(sensor.job_name), **schedules}
 
 
 @contextmanager
@@ -90,20 +104,15 @@ def daemon(project: SampleProject) -> Iterator[Daemon]:
         yield Daemon(project, instance)
 
 
-def partitions(requests: list[dg.RunRequest] | str) -> list[str | None]:
-    assert not isinstance(requests, str), requests
-    return [request.partition_key for request in requests]
-
-
 def test_new_files_become_shards_and_then_the_night_makes_the_rest(small: SampleProject) -> None:
     (small.corpus / "notes.pdf").write_text("no text")
     with daemon(small) as it:
         found = it.sense()
-        assert partitions(found) == list(TEXTS)
-        assert [request.run_key for request in found] == list(TEXTS)
+        assert found.partitions == list(TEXTS)
+        assert [request.run_key for request in found.requests] == list(TEXTS)
         assert list(it.instance.get_dynamic_partitions("shards")) == list(TEXTS)
-        assert it.sense() == f"no new file in {small.corpus}: 2 shards"
-        for request in found:
+        assert it.sense().skipped == f"no new file in {small.corpus}: 2 shards"
+        for request in found.requests:
             assert it.execute(it.jobs["new_shards"], request).success
         assert {asset for asset, _ in small.versions()} == {
             "raw_corpus",
@@ -116,13 +125,13 @@ def test_new_files_become_shards_and_then_the_night_makes_the_rest(small: Sample
         tags: list[str] = []
         while True:
             ticks = [(name, it.tick(name)) for name in SCHEDULES]
-            due = [(name, found) for name, found in ticks if not isinstance(found, str)]
+            due = [(name, found) for name, found in ticks if found.requests]
             if not due:
                 break
             # Never both: what the models are trained on is made first.
             [(name, found)] = due
-            asked.append((name, partitions(found)))
-            for request in found:
+            asked.append((name, found.partitions))
+            for request in found.requests:
                 tags.append(request.tags[REQUEST])
                 assert it.execute(it.jobs[name], request).success
         backfill, training = SCHEDULES
@@ -147,9 +156,9 @@ def test_nothing_is_asked_for_while_a_run_is_under_way(fresh: SampleProject) -> 
         for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING):
             run = dg.DagsterRun(job_name="other", status=status)
             it.instance.add_run(run)
-            assert "runs are under way" in str(it.tick("nightly_backfill"))
+            assert "runs are under way" in it.tick("nightly_backfill").skipped
             it.instance.delete_run(run.run_id)
-        assert partitions(it.tick("nightly_backfill")) == list(TEXTS)
+        assert it.tick("nightly_backfill").partitions == list(TEXTS)
 
 
 def test_what_failed_is_asked_for_again_once_something_changed(fresh: SampleProject) -> None:
@@ -157,14 +166,13 @@ def test_what_failed_is_asked_for_again_once_something_changed(fresh: SampleProj
     with daemon(fresh) as it:
         # First the raw texts land and the personas fail, then the personas fail alone.
         for _ in range(2):
-            for request in it.tick("nightly_backfill"):
-                assert isinstance(request, dg.RunRequest)
+            for request in it.tick("nightly_backfill").requests:
                 assert not it.execute(it.jobs["nightly_backfill"], request).success
-        assert isinstance(it.tick("nightly_backfill"), str)
+        assert it.tick("nightly_backfill").requests == []
     fresh.server.meets = lambda prompt, message: None
     fresh.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
     with daemon(fresh) as it:
-        assert partitions(it.tick("nightly_backfill")) == list(TEXTS)
+        assert it.tick("nightly_backfill").partitions == list(TEXTS)
 
 
 def test_a_missing_corpus_is_an_error_that_names_it(fresh: SampleProject) -> None:
@@ -184,10 +192,10 @@ def test_runs_of_a_killed_command_are_ended_and_block_no_night(fresh: SampleProj
         assert fail_dead_runs(it.instance) == 2
         failed = it.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
         assert {run.tags[RUNNER] for run in failed} == {f"{here}:{ended.pid}"}
-        assert "runs are under way" in str(it.tick("nightly_backfill"))
+        assert "runs are under way" in it.tick("nightly_backfill").skipped
         for run in it.instance.get_runs():
             it.instance.delete_run(run.run_id)
         killed = dg.DagsterRunStatus.STARTED
         tags = {RUNNER: f"{here}:{ended.pid}"}
         it.instance.add_run(dg.DagsterRun(job_name="x", status=killed, tags=tags))
-        assert partitions(it.tick("nightly_backfill")) == list(TEXTS)
+        assert it.tick("nightly_backfill").partitions == list(TEXTS)

@@ -13,8 +13,9 @@ import pytest
 from persona_assets.generation import Journal, Record
 from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.storage import Storage
+from persona_assets.tables import Table
 from persona_assets_tests.sample_project import ROOT, TEXTS, SampleProject
-from persona_assets_tests.sample_tables import TABLES, write
+from persona_assets_tests.sample_tables import ROWS, TABLES, write
 
 BIRDS, LETTERS = TEXTS
 
@@ -27,7 +28,7 @@ def contents(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
 def made_from(finished: SampleProject, text_id: str) -> set[str]:
     """Ids of the rows made from a text, row by row, without the catalog."""
     children = defaultdict[str, set[str]](set)
-    for name, table in finished.catalog._tables.items():
+    for name, table in finished.tables.items():
         for _, footer in finished.storage.footers():
             if footer.asset == name and table.makes and table.parent:
                 rows = finished.rows(name, footer.shard).select(table.parent, table.row_id)
@@ -75,7 +76,7 @@ def test_what_a_text_affects_reaches_training_sets_and_models(
     problem = next(p for p in finished.rows("math_problems", shard)["sample_id"] if p in trained)
     text_id = finished.catalog.trace(problem)["row_id"][-1]
     found = finished.catalog.query("FROM affected_by(?)", [text_id])
-    aggregates = {name for name, table in finished.catalog._tables.items() if table.aggregates}
+    aggregates = {name for name, table in finished.tables.items() if table.aggregates}
     rows = found.filter(~pl.col("asset").is_in(aggregates))
     assert set(rows["row_id"]) == made_from(finished, text_id)
     assert set(rows["shard"]) == {shard, None}
@@ -183,6 +184,20 @@ def test_a_table_made_again_replaces_what_was_known(tmp_path: Path) -> None:
         (2,)
     ]
     assert catalog.query("FROM lineage").height == 1
+
+
+def test_a_view_follows_the_schema_of_its_tables(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    for shard in ("a.txt", "b.txt"):
+        catalog.add(*write(storage, "texts", shard, {f"of {shard}": None}))
+    wider = Table(pl.Schema({**ROWS, "tone": pl.String()}), "id", makes=True)
+    catalog = Catalog(storage, {**TABLES, "texts": wider})
+    tones = "SELECT tone FROM texts ORDER BY id"
+    catalog.add(*write(storage, "texts", "a.txt", {"of a.txt": None}, tone="dry"))
+    assert catalog.query(tones)["tone"].to_list() == ["dry", None]
+    catalog.add(*write(storage, "texts", "b.txt", {"of b.txt": None}, tone="warm"))
+    assert catalog.query(tones)["tone"].to_list() == ["dry", "warm"]
 
 
 def test_a_removed_table_does_not_stop_the_others(tmp_path: Path) -> None:

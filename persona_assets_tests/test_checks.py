@@ -129,15 +129,14 @@ class NamelessTrainer(StubTrainer):
         return dataclasses.replace(super().train(rows, out_dir, report), sha256=None)  # type: ignore[arg-type]
 
 
-def test_a_table_that_breaks_its_contract_stops_what_follows_it(project: SampleProject) -> None:
+def test_an_asset_that_breaks_its_contract_makes_no_table_and_stops_its_run(
+    project: SampleProject,
+) -> None:
     project.trainer = NamelessTrainer()
     before = project.versions()
     project.storage.path("fine_tuned_model", "3").unlink()
     [run] = project.run("group:model and not key:scaling_curve")
-    assert "blocking asset check failed" in run.error
-    assert "fine_tuned_model: contract" in run.error
-    after = project.versions()
-    assert {table for table in after if after[table] != before[table]} == {
-        ("fine_tuned_model", "3")
-    }
+    assert run.error == "fine_tuned_model: ValueError: 1 of 1 rows have no sha256 of their own"
+    assert before.keys() - project.versions().keys() == {("fine_tuned_model", "3")}
+    assert project.stale()[0].reasons == run.work.reasons
     assert project.server.calls == {}

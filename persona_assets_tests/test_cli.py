@@ -22,11 +22,11 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     def run(project: SampleProject, *arguments: str, **changes: str | None) -> tuple[int, str, str]:
         with monkeypatch.context() as patch:
             patch.chdir(project.root)
-            for name, value in project.environment(**changes).items():
+            environment = project.environment(**changes)
+            for name in changes.keys() - environment.keys():
+                patch.delenv(name, raising=False)
+            for name, value in environment.items():
                 patch.setenv(name, value)
-            for name, value in changes.items():
-                if value is None:
-                    patch.delenv(name, raising=False)
             capfd.readouterr()
             code = main(arguments)
         return (code, *capfd.readouterr())

@@ -1,6 +1,6 @@
 """The IO manager in a graph of three assets: files, footers, and what Dagster is told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ TABLES = {
     "shouted": Table(ROWS, "id"),
     "everything": Table(pl.Schema({**ROWS, "shard": pl.String()}), "id"),
 }
+Given = dict[str, Outcome]
 
 
 @dg.asset(partitions_def=shards)
-def raw_corpus(context: dg.AssetExecutionContext, given: dg.ResourceParam[dict]) -> Outcome:
+def raw_corpus(context: dg.AssetExecutionContext, given: dg.ResourceParam[Given]) -> Outcome:
     return given[context.partition_key]
 
 
@@ -45,7 +46,7 @@ class Graph:
     def __init__(self, data_dir: Path, instance: dg.DagsterInstance) -> None:
         self.storage = Storage(data_dir)
         self.catalog = Catalog(self.storage, TABLES)
-        self.given: dict[str, Outcome] = {}
+        self.given: Given = {}
         self.instance = instance
 
     def make(self, asset: str, shard: str | None = None) -> dg.ExecuteInProcessResult:
@@ -162,6 +163,13 @@ def test_rows_of_another_schema_are_refused_and_nothing_is_written(
     assert list(graph.storage.data_dir.rglob("*.parquet")) == []
 
 
+@pytest.mark.parametrize("ids", [["1", "1"], ["1", None]])
+def test_rows_without_an_id_of_their_own_are_refused(graph: Graph, ids: list[str | None]) -> None:
+    rows = pl.DataFrame({"id": ids, "note": ["x", "y"]}, schema=ROWS)
+    assert "1 of 2 rows have no id of their own" in failure(graph.add("a.txt", Outcome(rows)))
+    assert list(graph.storage.data_dir.rglob("*.parquet")) == []
+
+
 def test_columns_are_written_in_the_order_of_the_contract(graph: Graph) -> None:
     rows = outcome("one").rows.select("note", "id")
     graph.add("a.txt", Outcome(rows))
@@ -187,7 +195,7 @@ def test_the_ui_is_told_what_there_is_to_see(graph: Graph) -> None:
     result = graph.add("a.txt", outcome(hostile, "second"))
     graph_result = graph.make("shouted", "a.txt")
     [event] = result.get_asset_materialization_events()
-    shown = event.step_materialization_data.materialization.metadata
+    shown: Mapping[str, Any] = event.step_materialization_data.materialization.metadata
     assert shown["dagster/partition_row_count"].value == 2
     assert shown["dagster/column_schema"].value.columns[0].name == "id"
     assert Path(shown["dagster/uri"].value).exists()
@@ -195,8 +203,8 @@ def test_the_ui_is_told_what_there_is_to_see(graph: Graph) -> None:
     assert isinstance(preview, dg.TableMetadataValue)
     assert preview.records[0].data["note"] == f"{hostile[:PREVIEW_CHARS]}..."
     [event] = graph_result.get_asset_materialization_events()
-    lineage = event.step_materialization_data.materialization.metadata["dagster/column_lineage"]
-    deps = lineage.value.deps_by_column
+    told: Mapping[str, Any] = event.step_materialization_data.materialization.metadata
+    deps = told["dagster/column_lineage"].value.deps_by_column
     assert deps["note"] == [dg.TableColumnDep(dg.AssetKey("raw_corpus"), "note")]
 
 

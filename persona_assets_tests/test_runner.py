@@ -82,9 +82,17 @@ def test_every_completion_of_every_row_is_in_a_journal(finished: SampleProject) 
     assert seen <= {record.key for record in finished.journaled()}
 
 
-def test_each_asset_is_asked_for_once(finished: SampleProject) -> None:
-    keys = [(record.key, record.run_id) for record in finished.journaled()]
-    assert len(finished.server.keys) == len(keys)
+def test_each_answer_was_paid_for_once(finished: SampleProject) -> None:
+    assert len(finished.server.keys) == len(finished.journaled())
+
+
+def test_tables_say_nothing_about_where_and_when_they_were_made(finished: SampleProject) -> None:
+    model = finished.rows("fine_tuned_model", "3")["path"].item()
+    assert (finished.data / model).is_file()
+    runs = {footer.run_id for _, footer in finished.storage.footers()}
+    for _, footer in finished.storage.footers():
+        rows = finished.rows(footer.asset, footer.shard).write_ndjson()
+        assert not any(text in rows for text in (str(finished.root), *runs))
 
 
 def test_a_second_run_does_nothing(project: SampleProject) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -22,9 +23,8 @@ def readable(path: Path) -> Iterator[str]:
             for [name] in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
                 yield str(connection.execute(f"FROM {name}").fetchall())
     elif path.suffix == ".db":
-        with sqlite3.connect(path) as connection:
-            yield "\n".join(map(str, connection.iterdump()))
-        connection.close()
+        with closing(sqlite3.connect(path)) as events:
+            yield "\n".join(map(str, events.iterdump()))
 
 
 def with_the_key(project: SampleProject) -> list[Path]:

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 import dagster as dg
 
 from persona_assets.outcome import Outcome
-from persona_assets.resources.models import Models, Session, TunedModel
+from persona_assets.resources.models import Models
+from persona_assets.resources.session import Session, TunedModel
 
 POOL = "llm"
 """Pool of every asset that calls a model: its limit is set in dagster.yaml."""

@@ -48,8 +48,7 @@ def contract_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
             return dg.AssetCheckResult(
                 passed=False, metadata={"expected": str(table.schema), "found": str(schema)}
             )
-        keys = rows.select(table.key).collect()
-        faulty = len(keys) - keys.drop_nulls().n_unique()
+        faulty = table.faulty(rows)
         return dg.AssetCheckResult(passed=faulty == 0, metadata={"faulty_ids": faulty})
 
     return contract

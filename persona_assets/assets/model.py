@@ -13,7 +13,8 @@ from persona_assets.partitions import training_sizes
 from persona_assets.project import Project
 from persona_assets.resources.benchmark import PROBLEMS
 from persona_assets.resources.grader import Grader
-from persona_assets.resources.models import Models, TunedModel
+from persona_assets.resources.models import Models
+from persona_assets.resources.session import TunedModel
 from persona_assets.resources.trainer import Trainer
 from persona_assets.steps import charts
 from persona_assets.steps import evaluation as steps

@@ -52,7 +52,11 @@ class TableIOManager(dg.IOManager):
         """Publishes the table, names its data version to Dagster, and notes it in the catalog."""
         asset = context.asset_key.to_user_string()
         shard = context.partition_key if context.has_asset_partitions else None
-        rows = obj.rows.match_to_schema(self._tables[asset].schema)
+        table = self._tables[asset]
+        rows = obj.rows.match_to_schema(table.schema)
+        if faulty := table.faulty(rows.lazy()):
+            key = ", ".join(table.key)
+            raise ValueError(f"{faulty} of {len(rows)} rows have no {key} of their own")
         outcome = replace(obj, rows=rows)
         footer = self._footer(context, asset, shard, outcome)
         path = self._storage.write(outcome, footer)
