@@ -5,6 +5,7 @@ corpus, at the tables' footers and at Dagster's runs, and asks for what is missi
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import dagster as dg
 
@@ -26,6 +27,9 @@ FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 NIGHT = "*/2 1-5 * * *"
 """Every two minutes from one to six: each tick asks for the next phase that has stale tables."""
+
+NIGHT_LENGTH = timedelta(hours=12)
+"""How long ago a failure still counts as one of this night."""
 
 _SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas")
 
@@ -72,7 +76,7 @@ def _nightly(
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=(
             f"Makes what is missing or stale by the tables' footers, {what}: a phase at each tick. "
-            "What failed is asked for again only when something about it has changed."
+            "What failed is asked for again the next night, or when something about it has changed."
         ),
     )
     def schedule(
@@ -89,7 +93,10 @@ def _nightly(
         graph = Graph(specs, partition_keys(instance))
         for work in Staleness(graph, project.storage, corpus).first():
             tags = {REQUEST: work.fingerprint}
-            failed = instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=FAILED))
+            tonight = context.scheduled_execution_time - NIGHT_LENGTH
+            failed = instance.get_runs_count(
+                dg.RunsFilter(tags=tags, statuses=FAILED, created_after=tonight)
+            )
             if targets.issuperset(work.reasons) and not failed:
                 yield dg.RunRequest(
                     run_key=work.fingerprint,

@@ -104,6 +104,8 @@ class Staleness:
                     reasons[asset.name] = reason or f"{remade[0]} is made again"
                     inputs = self._inputs(asset, partition)
                     made_from += [asset.name, asset.code_version, *map(str, inputs.items())]
+                    if asset.name == "raw_corpus" and partition is not None:
+                        made_from.append(str(self._corpus.stamp(partition)))
             if reasons:
                 yield Stale(partition, reasons, content_id(*made_from))
 

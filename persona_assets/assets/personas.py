@@ -4,13 +4,14 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.pictures import picture
 from persona_assets.assets.reads import reads
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
+from persona_assets.steps import charts, quality
 from persona_assets.steps import personas as steps
-from persona_assets.steps import quality
 
 HOPS = [f"hop_{number}_personas" for number in range(1, steps.HOPS + 1)]
 
@@ -97,6 +98,10 @@ hops = [hop_personas(number) for number in range(1, steps.HOPS + 1)]
     kinds={"parquet"},
     metadata=reads(f"{steps.VERSION}.{quality.VERSION}"),
 )
-def persona_candidates(text_personas: pl.LazyFrame, **tables: pl.LazyFrame) -> Outcome:
+def persona_candidates(
+    text_personas: pl.LazyFrame, **tables: pl.LazyFrame
+) -> dg.MaterializeResult[Outcome]:
     """All personas of a shard, each kept or rejected by the quality filter with the reason."""
-    return steps.candidates(text_personas.collect(), [tables[name].collect() for name in HOPS])
+    outcome = steps.candidates(text_personas.collect(), [tables[name].collect() for name in HOPS])
+    yields = charts.bars(steps.by_hop(outcome.rows), "Personas by hop", "hop", "personas")
+    return dg.MaterializeResult(value=outcome, metadata=picture("personas_by_hop", yields))

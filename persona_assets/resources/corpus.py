@@ -89,6 +89,14 @@ class Corpus:
         """Whether the shard's file is there."""
         return self._file(key) is not None
 
+    def stamp(self, key: str) -> tuple[int, int] | None:
+        """Size and time of change (ns) of the shard's file, without reading it; None if gone."""
+        path = self._file(key)
+        if path is None:
+            return None
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+
     def fingerprint(self, key: str) -> Source | None:
         """The file as it is now, read in full for its hash; None if it is gone."""
         path = self._file(key)

@@ -112,7 +112,8 @@ def diversity_report(
                     **pair,
                     "left_problem": problems[left],
                     "right_problem": problems[right],
-                    "problem_similarity": float(vectors[left] @ vectors[right]),
+                    # Rounding can take the product of two unit vectors past 1.
+                    "problem_similarity": min(1.0, float(vectors[left] @ vectors[right])),
                 }
             )
     rows_in = len(pairs) * len(panels)

@@ -103,6 +103,12 @@ def candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> Outcome
     return Outcome(rows, rows_in=len(text_rows) + sum(map(len, hops)))
 
 
+def by_hop(candidates: pl.DataFrame) -> dict[str, int]:
+    """Number of personas of each hop; hop 0 is those made from texts."""
+    counts = candidates.group_by("hop").len().sort("hop")
+    return {str(hop): count for hop, count in counts.iter_rows()}
+
+
 def _row(kept: Kept, persona: str, relation: str) -> dict[str, Any]:
     parent = kept.ask.row_id
     return {

@@ -112,7 +112,10 @@ def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
 
     assert report.steps == [(1, 2), (2, 2)]
     assert model.examples == 2
-    assert model.dropped == ((0, f"control_token: {END}"), (3, "too_long: 225 tokens, more than 128"))
+    assert model.dropped == (
+        (0, f"control_token: {END}"),
+        (3, "too_long: 225 tokens, more than 128"),
+    )
     assert model.sha256 == model_sha256(out / "model.gguf") != plain.model.sha256
 
 

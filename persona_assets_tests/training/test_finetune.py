@@ -49,7 +49,7 @@ def test_each_example_has_its_own_verdict(tokenizer: Any) -> None:
 def test_the_limit_of_tokens_is_inclusive(tokenizer: Any) -> None:
     (fault,) = faults(tokenizer, ("a", "b"), max_tokens=8)
     assert fault is not None
-    length = int(fault.split()[0])
+    length = int(fault.split()[1])
     assert faults(tokenizer, ("a", "b"), max_tokens=length) == [None]
     assert faults(tokenizer, ("a", "b"), max_tokens=length - 1) != [None]
 
