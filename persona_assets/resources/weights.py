@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from filelock import FileLock, Timeout
-
 CHUNK_BYTES = 1 << 20
 REPORT_EVERY_BYTES = 64 << 20
 HUB_TIMEOUT_SECONDS = 5.0
@@ -204,6 +202,8 @@ def fetch(
         raise WeightsError(f"unknown model {name!r}; the embedded models are {', '.join(MODELS)}")
     weights = MODELS[name] if isinstance(name, str) else name
     sources = weights.sources
+    from filelock import FileLock, Timeout
+
     if path is not None:
         size = path.stat().st_size if path.is_file() else 0
         if size != weights.bytes:

@@ -7,6 +7,7 @@ pass: some 3 % of the authors' own release are of that kind.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import regex
 
@@ -30,8 +31,13 @@ def reason(persona: str) -> str | None:
 
 def _found(*patterns: str) -> Callable[[str], bool]:
     """A rule that fails a text in which one of the patterns is found, upper or lower case."""
-    pattern = regex.compile("|".join(patterns), regex.IGNORECASE | regex.VERSION1)
-    return lambda text: pattern.search(text) is not None
+
+    # Compiled when first used: Dagster loads this module at every start.
+    @cache
+    def compiled() -> regex.Pattern[str]:
+        return regex.compile("|".join(patterns), regex.IGNORECASE | regex.VERSION1)
+
+    return lambda text: compiled().search(text) is not None
 
 
 _UNSPACED = regex.compile(rf"(?V1){UNSPACED}")
