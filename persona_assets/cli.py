@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     settings = Settings.load()
     project = Project(settings)
+    project.storage.check_space()
     models = Models(settings, project.storage)
     with closing(models), open_instance(settings) as instance:
         runner = _runner(project, instance, options.select, options.shards, models)

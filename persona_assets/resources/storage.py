@@ -5,6 +5,7 @@ a file, and a table that exists has its quarantine.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import polars as pl
 from persona_assets.footer import Footer
 from persona_assets.outcome import DROPPED, Outcome
 from persona_assets.shard_keys import check_shard_key, path_name
+
+LEAST_FREE_BYTES = 256 << 20
+"""Free space below which no run starts: Dagster's own databases need some of it."""
 
 SHARD_COLUMN = "shard"
 """Column that names the shard where several are read as one frame."""
@@ -38,6 +42,16 @@ class Storage:
     def journal(self, asset: str, shard: str | None) -> Path:
         """Where the answers paid for by one table lie."""
         return self.path(asset, shard, "journals").with_suffix(".jsonl")
+
+    def check_space(self, least: int = LEAST_FREE_BYTES) -> None:
+        """Raises OSError where fewer bytes are free: before anything is paid for."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.data_dir).free
+        if free < least:
+            raise OSError(
+                f"{free >> 20} MB are free at {self.data_dir} and a run wants "
+                f"{least >> 20}: free some, or set PERSONA_DATA_DIR to another disk"
+            )
 
     def write(self, outcome: Outcome, footer: Footer) -> Path:
         """Publishes a table and its quarantine; the table's appearance is the commit."""

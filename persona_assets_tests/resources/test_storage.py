@@ -172,3 +172,10 @@ def test_keys_that_look_alike_are_different_tables(storage: Storage) -> None:
     for number, key in enumerate(keys):
         storage.write(Outcome(numbers(number)), footer("hub", key))
     assert [storage.scan("hub", key).collect()["n"][0] for key in keys] == list(range(len(keys)))
+
+
+def test_a_full_disk_is_told_before_a_run(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "project")
+    storage.check_space(least=1)
+    with pytest.raises(OSError, match=r"MB are free at .*project and a run wants \d+: free some"):
+        storage.check_space(least=1 << 60)
