@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_assets.resources.weights import sha256_of
+from persona_assets.resources.weight_sources import sha256_of
 
 if TYPE_CHECKING:
     import numpy as np

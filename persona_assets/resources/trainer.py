@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from persona_assets.resources import weights
+from persona_assets.resources.weight_sources import sha256_of
 from persona_assets.training.job import Hyperparameters as Hyperparameters
 from persona_assets.training.job import Job
 
@@ -222,9 +223,9 @@ def local_base(base_model: str, cache_dir: Path) -> Path:
 def model_sha256(path: Path) -> str:
     """sha256 of a file, or of the list of a directory's files, each with its sha256."""
     if path.is_file():
-        return weights.sha256_of(path)
+        return sha256_of(path)
     files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    listing = "".join(f"{weights.sha256_of(path / name)}  {name}\n" for name in files)
+    listing = "".join(f"{sha256_of(path / name)}  {name}\n" for name in files)
     return hashlib.sha256(listing.encode()).hexdigest()
 
 

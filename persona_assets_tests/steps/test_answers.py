@@ -159,9 +159,9 @@ def test_hostile_text_takes_linear_time(piece: str) -> None:
 
 
 def test_every_answer_of_the_math_benchmark_is_found() -> None:
-    folder = os.environ.get("PERSONA_SHARED_DATA")
+    folder = os.environ.get("SHARED_DATA")
     if folder is None:
-        pytest.skip("PERSONA_SHARED_DATA names no folder with math_test.jsonl")
+        pytest.skip("SHARED_DATA names no folder with math_test.jsonl")
     lines = (Path(folder) / "math_test.jsonl").read_text().splitlines()
     answers = [final_answer(json.loads(line)["solution"]) for line in lines]
     assert len(answers) == 5_000
