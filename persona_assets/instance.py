@@ -77,5 +77,5 @@ def _is_dead(tag: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        pass  # It lives, and is somebody else's.
     return False

@@ -1,6 +1,4 @@
-"""`persona-assets run`: materializes what is missing or stale, in dependency order, on this
-machine.
-"""
+"""`persona-assets run`: makes what is missing or stale, in dependency order, on this machine."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,12 @@ from contextlib import AbstractContextManager
 import dagster as dg
 
 from persona_assets.outcome import Outcome
+from persona_assets.project import Project
+from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import Session, TunedModel
+from persona_assets.steps.evaluation import judged
+from persona_assets.steps.grading import Equal
 
 POOL = "llm"
 """Pool of every asset that calls a model: its limit is set in dagster.yaml."""
@@ -19,6 +23,13 @@ def session(
     key = context.partition_key if context.has_partition_key else None
     asset = context.asset_key.to_user_string()
     return models.session(asset, key, context.run.run_id, context.log.info, tuned)
+
+
+def equality(project: Project, grader: Grader, asked: Session) -> Equal:
+    """How answers are compared in this project: by the judge's model, or by algebra."""
+    if project.settings.equality == "math_verify":
+        return grader.equal
+    return judged(project.prompt("answer_equality"), asked.complete)
 
 
 def result(

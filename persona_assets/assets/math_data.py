@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.calls import POOL, equality, result, session
 from persona_assets.assets.reads import reads
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
@@ -11,7 +11,6 @@ from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
-from persona_assets.steps import evaluation
 from persona_assets.steps import math_data as steps
 
 SOLVER_PROMPTS = {
@@ -76,10 +75,9 @@ def math_test(
 ) -> dg.MaterializeResult[Outcome]:
     """Held-out problems on whose answer at least two of three solvers agree."""
     with session(context, models) as asked:
-        judge = evaluation.judged(project.prompt("answer_equality"), asked.complete)
         outcome = steps.math_test(
             math_solutions.collect(),
             project.benchmark.problems()["problem"].to_list(),
-            judge if project.settings.equality == "judge" else grader.equal,
+            equality(project, grader, asked),
         )
     return result(outcome, asked)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.calls import POOL, equality, result, session
 from persona_assets.assets.pictures import picture
 from persona_assets.assets.reads import reads
 from persona_assets.outcome import Outcome
@@ -15,6 +15,7 @@ from persona_assets.resources.benchmark import PROBLEMS
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import TunedModel
+from persona_assets.resources.trainer import VERSION as TRAINER_VERSION
 from persona_assets.resources.trainer import Trainer
 from persona_assets.steps import charts
 from persona_assets.steps import evaluation as steps
@@ -27,7 +28,7 @@ PROMPTS = ["evaluation@evaluation", "answer_equality"]
     group_name="model",
     kinds={"pytorch", "parquet"},
     pool=POOL,
-    metadata=reads(steps.VERSION, settings=["training"]),
+    metadata=reads(f"{steps.VERSION}.{TRAINER_VERSION}", settings=["training"]),
 )
 def fine_tuned_model(
     context: dg.AssetExecutionContext,
@@ -125,12 +126,11 @@ def _accuracy(
 ) -> dg.MaterializeResult[Outcome]:
     tuned = TunedModel.of(model, project.storage.data_dir)
     with session(context, models, tuned) as asked:
-        judge = steps.judged(project.prompt("answer_equality"), asked.complete)
         outcome = steps.evaluate(
             problems if tuned else pl.DataFrame(schema=PROBLEMS),
             project.prompt("evaluation@evaluation"),
             asked.complete,
-            judge if project.settings.equality == "judge" else grader.equal,
+            equality(project, grader, asked),
             benchmark=benchmark,
             training_size=int(context.partition_key),
             model=tuned.sha256 if tuned else "",
