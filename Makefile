@@ -32,6 +32,8 @@ check: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/catalog.py
+	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/generation.py
 
 # torch first and on its own: a range for it would bring in gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt

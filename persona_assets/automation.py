@@ -10,6 +10,7 @@ from datetime import timedelta
 import dagster as dg
 
 from persona_assets.instance import (
+    BACKFILL,
     UNFINISHED,
     fail_dead_runs,
     partition_keys,
@@ -102,7 +103,7 @@ def _nightly(
                     run_key=work.fingerprint,
                     partition_key=work.partition,
                     asset_selection=[dg.AssetKey(name) for name in work.reasons],
-                    tags=tags,
+                    tags={**tags, BACKFILL: f"{name}-{context.scheduled_execution_time.date()}"},
                 )
 
     return schedule

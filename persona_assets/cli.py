@@ -2,19 +2,24 @@
 
 import argparse
 import os
+import signal
+import socket
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import get_args
 
 import dagster as dg
 from dotenv import load_dotenv
 
-from persona_assets import console
+from persona_assets import console, cost, reports
 from persona_assets.definitions import build_defs
 from persona_assets.forecast import most_calls
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
 from persona_assets.instance import fail_dead_runs, open_instance, register_partitions
+from persona_assets.plan import plan
 from persona_assets.project import Project
 from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.corpus import Corpus
@@ -40,17 +45,56 @@ MISTAKES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, 1 for a failure, 130 for an interrupt."""
+    """Runs one command and returns its exit code: 0, 1 for a failure, 130 for an interrupt, 143
+    where that was a SIGTERM.
+    """
     options = _parser().parse_args(arguments)
     load_dotenv(Path(".env"))
-    try:
-        return int(options.command(options))
-    except MISTAKES as error:
-        print(f"persona-assets: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("persona-assets: interrupted; what was paid for is in the journals", file=sys.stderr)
-        return 130
+    with _interruptible() as terminated:
+        try:
+            return int(options.command(options))
+        except MISTAKES as error:
+            print(f"persona-assets: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            message = "interrupted; what was paid for is in the journals"
+            print(f"persona-assets: {message}", file=sys.stderr)
+            return 143 if terminated() else 130
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """SIGTERM interrupts as Ctrl-C does; what is yielded tells whether one came.
+
+    Dagster puts handlers of its own in the place of these while it executes a run, and afterwards
+    gives SIGTERM that of SIGINT. They do not say which of the two came: the wakeup file does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers, wakeup = socket.socketpair()
+    with numbers, wakeup:
+        for end in (numbers, wakeup):
+            end.setblocking(False)
+
+        def terminated() -> bool:
+            try:
+                return signal.SIGTERM in numbers.recv(4096)
+            except BlockingIOError:
+                return False
+
+        before = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+        handlers = {it: signal.signal(it, interrupt) for it in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield terminated
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+            signal.set_wakeup_fd(before)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,11 +102,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
 
     run = commands.add_parser("run", help="materialize what is missing or stale, in order")
-    run.add_argument(
-        "--select", default="*", help="Dagster asset selection, such as +key:persona_hub"
-    )
-    run.add_argument("--shards", nargs="+", default=[], metavar="SHARD", help="only these shards")
+    _add_selection(run)
     run.set_defaults(command=_run)
+
+    planned = commands.add_parser("plan", help="forecast what a run would ask, cost and take")
+    _add_selection(planned)
+    planned.add_argument("--json", action="store_true", help="print one JSON object")
+    planned.set_defaults(command=_plan)
+
+    spent = commands.add_parser("cost", help="list what was asked and what it cost")
+    spent.add_argument("--by", choices=get_args(cost.By), default="asset")
+    spent.add_argument("--run", metavar="ID", help="only this run")
+    spent.set_defaults(command=_cost)
 
     status = commands.add_parser("status", help="list what is missing or stale now, and why")
     status.set_defaults(command=_status, select="*", shards=[])
@@ -83,6 +134,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--select", default="*", help="Dagster asset selection, such as +key:persona_hub"
+    )
+    parser.add_argument(
+        "--shards", nargs="+", default=[], metavar="SHARD", help="only these shards"
+    )
+
+
 def _run(options: argparse.Namespace) -> int:
     settings = Settings.load()
     project = Project(settings)
@@ -92,8 +152,9 @@ def _run(options: argparse.Namespace) -> int:
         runner = _runner(project, instance, options.select, options.shards, models)
         if runner.anything_stale():
             models.check()
-            tasks, shards = list(project.prompts.tasks), runner.shards
-            console.forecast(most_calls(settings, tasks, shards), shards)
+            most = most_calls(project, runner.shards)
+            chosen = {name: most[name] for name in runner.selected if name in most}
+            console.forecast(chosen, runner.shards, settings)
         ledger = console.run(runner, models)
     catalog = _catalog_of(project)
     if ledger.errors:
@@ -101,6 +162,30 @@ def _run(options: argparse.Namespace) -> int:
         catalog.rebuild()
     console.tables(project, ledger, catalog.usage(ledger.run_ids))
     return 1 if ledger.errors else 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    project = Project(settings)
+    with open_instance(settings) as instance:
+        found = plan(project, _runner(project, instance, options.select, options.shards))
+    if options.json:
+        reports.plan_as_json(found)
+    else:
+        reports.plan(found, settings)
+    return 0
+
+
+def _cost(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    project = Project(settings)
+    catalog = _catalog_of(project)
+    cost.refresh(catalog, project.storage)
+    rows = cost.usage(catalog, options.by, options.run)
+    with open_instance(settings) as instance:
+        caps = cost.caps(settings, project.storage, instance, options.run)
+    reports.cost(rows, options.by, caps)
+    return 0
 
 
 def _status(_: argparse.Namespace) -> int:

@@ -1,24 +1,22 @@
-"""What the commands print: a progress bar while they run, tables when they are done."""
+"""What the commands print: how far they are while they run, and tables when they are done."""
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from persona_assets.figures import OUT, columns, money, plural, price
+from persona_assets.progress import progressing
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.runner import Finished, Fresh, Runner
+from persona_assets.settings import Settings
 from persona_assets.staleness import Stale
 
-# A pipe has no width: tables that are not shown on a terminal are as wide as they need.
-_OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 _MOST_TABLES = 200
 _TEXT = 100
 """Characters of a text that a line shows."""
@@ -44,47 +42,52 @@ class Ledger:
 
 
 def run(runner: Runner, models: Models) -> Ledger:
-    """Runs everything that is stale behind a progress bar; errors are printed as they happen."""
+    """Runs everything that is stale and shows how far it is; errors are printed as they happen."""
     ledger = Ledger()
-    columns = (
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("tables"),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=_OUT) as progress:
-        bar = progress.add_task("", total=runner.size())
+    with progressing(runner.size()) as progress:
         doing = ""
 
         def tell(message: str = "") -> None:
-            progress.update(bar, description=escape(f"{doing} {message}".strip()))
+            progress.tell(f"{doing} {message}".strip())
 
         models.report = tell
         for event in runner.run():
             if isinstance(event, Fresh):
-                progress.advance(bar, event.tables)
+                progress.advance(event.tables)
             elif isinstance(event, Stale):
                 doing = _named(event)
                 tell()
             else:
                 ledger.note(event)
-                progress.advance(bar, len(event.work.reasons))
+                progress.advance(len(event.work.reasons))
                 if event.error:
-                    progress.console.print(escape(ledger.errors[-1]))
+                    progress.say(ledger.errors[-1])
         doing = ""
         tell()
     return ledger
 
 
-def forecast(calls: Mapping[str, int | None], shards: int) -> None:
-    """The most model calls that a project of so many shards makes, answered ones included."""
+def forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -> None:
+    """The most model calls by asset that so many shards take, and what caps their cost."""
     if None in calls.values():
         unbounded = ", ".join(asset for asset, most in calls.items() if most is None)
-        _OUT.print(f"{shards} shards; the settings set no limit on the model calls of {unbounded}")
+        known = (
+            f"the settings set no limit on the model calls of {unbounded} (persona-assets plan "
+            "forecasts them)"
+        )
     else:
         most = sum(count or 0 for count in calls.values())
-        _OUT.print(f"{shards} shards: at most {most} model calls, less those answered before")
+        known = f"at most {most:,} model calls, less those answered before"
+    budgets = [
+        f"{money(budget)} US dollars {what}"
+        for budget, what in (
+            (settings.run_budget, "a run"),
+            (settings.backfill_budget, "in all"),
+        )
+        if budget is not None
+    ]
+    cap = f"; capped at {' and '.join(budgets)}" if budgets else ""
+    OUT.print(f"{plural(shards, 'shard')}: {known}{cap}", soft_wrap=True)
 
 
 def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
@@ -94,11 +97,8 @@ def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
     `_MOST_TABLES` only those are listed that this run made.
     """
     used = {(row["asset"], row["shard"]): row for row in usage.iter_rows(named=True)}
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("asset", "shard", "rows", "calls", "tokens", "seconds", "dropped by reason"):
-        table.add_column(
-            name, justify="right" if name in ("rows", "calls", "tokens", "seconds") else "left"
-        )
+    table = columns("asset", "shard", "rows", "calls", "tokens", "seconds", left=2)
+    table.add_column("dropped by reason")
     footers = [footer for _, footer in project.storage.footers()]
     for footer in footers:
         key = (footer.asset, footer.shard)
@@ -115,15 +115,19 @@ def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
             "fresh" if seconds is None else f"{seconds:.1f}",
             escape(", ".join(f"{reason} {count}" for reason, count in footer.dropped.items())),
         )
-    _OUT.print(table)
-    _OUT.print(
+    OUT.print(table)
+    OUT.print(
         f"\n{len(footers)} tables, {sum(f.rows for f in footers)} rows, "
         f"{usage['calls'].sum()} calls so far, of which this run made "
         f"{usage['new_calls'].sum()}; {len(ledger.run_ids)} runs in "
         f"{sum(ledger.seconds.values()):.0f} s of asset time."
     )
+    unpriced = int(usage["unpriced"].sum())
+    in_all = price(_known(usage["cost_usd"]), unpriced)
+    new = price(_known(usage["new_cost_usd"]), unpriced if usage["new_calls"].sum() else 0)
+    OUT.print(f"US dollars: {in_all} so far, of which this run {new}.")
     folder = project.settings.data_dir
-    _OUT.print(
+    OUT.print(
         f"\nRows: {folder}/tables. What was dropped: {folder}/quarantine. All of it in SQL: "
         f"{folder}/catalog.duckdb.\nNext: persona-assets ui; persona-assets trace ID, with an id "
         "from the first column of any table.",
@@ -138,9 +142,9 @@ def status(runner: Runner) -> None:
         for work in runner.stale(phase):
             found = True
             for asset, reason in work.reasons.items():
-                _OUT.print(escape(f"{asset} {work.partition or ''}: {reason}"))
+                OUT.print(escape(f"{asset} {work.partition or ''}: {reason}"))
     if not found:
-        _OUT.print("everything is fresh")
+        OUT.print("everything is fresh")
 
 
 def trace(chain: pl.DataFrame) -> None:
@@ -149,17 +153,20 @@ def trace(chain: pl.DataFrame) -> None:
         content: dict[str, Any] = json.loads(row["content"])
         shown = {k: v for k, v in content.items() if k != "shard" and v is not None}
         shown |= {"prompts": row["prompt_versions"], "run": row["run_id"]}
-        _OUT.print(
+        OUT.print(
             f"[bold]{escape(row['asset'])}[/bold] {escape(row['shard'] or '')} {row['row_id']}"
         )
         for name, value in shown.items():
             text = str(value).replace("\n", " ")
-            _OUT.print(
-                escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}")
-            )
+            OUT.print(escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}"))
 
 
 def _named(work: Stale) -> str:
     names = list(work.reasons)
     span = names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
     return f"{span} {work.partition or ''}"
+
+
+def _known(amounts: pl.Series) -> Decimal | None:
+    known = amounts.drop_nulls()
+    return None if known.is_empty() else sum(known, Decimal(0))

@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -22,6 +24,10 @@ UNFINISHED = [
 ]
 RUNNER = "persona_assets/runner"
 """Tag of a run that a command of this package executes itself: `host:pid`."""
+
+BACKFILL = "persona_assets/backfill"
+"""Tag that runs share which were started together, and with it the cap on what they may spend."""
+_COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
@@ -54,9 +60,14 @@ def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
     return {name: list(instance.get_dynamic_partitions(name)) for name in names}
 
 
-def runner_tag() -> dict[str, str]:
-    """The tag by which `fail_dead_runs` knows a run of this process."""
-    return {RUNNER: f"{socket.gethostname()}:{os.getpid()}"}
+def runner_tags() -> dict[str, str]:
+    """The tags of a run of this process: `fail_dead_runs` and a cap on spending go by them."""
+    return {RUNNER: f"{socket.gethostname()}:{os.getpid()}", BACKFILL: _COMMAND}
+
+
+def backfill_of(tags: Mapping[str, str]) -> str | None:
+    """What a run was started with: Dagster's backfill, one command, or one night's schedule."""
+    return tags.get("dagster/backfill") or tags.get(BACKFILL)
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> int:

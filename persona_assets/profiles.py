@@ -64,6 +64,9 @@ _SMALL_MODEL: dict[str, Any] = {
     "embedded": True,
     "concurrency": 2,
     "timeout": 300.0,
+    # It would make the same mistake again, and the demo's calls are numbered.
+    "reasks": 0,
+    "larger_retry": 1,
 }
 _WRITER = {
     **_SMALL_MODEL,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from persona_assets.instance import partition_keys, runner_tag
+from persona_assets.instance import partition_keys, runner_tags
 from persona_assets.partitions import shards
 from persona_assets.resources.corpus import Corpus
 from persona_assets.resources.storage import Storage
@@ -46,6 +46,7 @@ class Runner:
         only: Sequence[str] = (),
     ) -> None:
         """`select` is a Dagster asset selection; `only` restricts sharded assets to these shards.
+        `selected` are the names of the selected assets; `graph` and `specs` are of all.
 
         Raises ValueError for a shard that does not exist.
         """
@@ -56,26 +57,35 @@ class Runner:
         if unknown:
             raise ValueError(f"no shard {unknown[0]!r} in the corpus: see persona-assets status")
         self._only = only
-        self._graph = Graph(defs.resolve_all_asset_specs(), keys)
-        self._staleness = Staleness(self._graph, storage, corpus)
-        self._selected = _selected(select, defs)
+        specs = defs.resolve_all_asset_specs()
+        self.specs = {spec.key.to_user_string(): spec for spec in specs}
+        self.graph = Graph(specs, keys)
+        self._staleness = Staleness(self.graph, storage, corpus)
+        chosen = _selected(select, defs)
+        self.selected = [name for name in self.graph.assets if name in chosen]
 
     @property
     def shards(self) -> int:
         """Number of shards that are run."""
-        return len(self._only or self._graph.keys[str(shards.name)])
+        return len(self._only or self.graph.keys[str(shards.name)])
+
+    def keys(self, partitions: str | None) -> Sequence[str | None]:
+        """The partitions of a set that are run; one None for no set."""
+        if partitions == shards.name and self._only:
+            return self._only
+        return self.graph.partitions_of(partitions)
 
     def phases(self) -> list[Phase]:
         """The selected part of the graph in the order in which it runs."""
         chosen = [
-            Phase(phase.partitions, tuple(a for a in phase.assets if a.name in self._selected))
-            for phase in self._graph.phases()
+            Phase(phase.partitions, tuple(a for a in phase.assets if a.name in self.selected))
+            for phase in self.graph.phases()
         ]
         return [phase for phase in chosen if phase.assets]
 
     def stale(self, phase: Phase) -> list[Stale]:
         """What one phase has to make, as its inputs are now."""
-        return list(self._staleness.of(phase, self._keys(phase)))
+        return list(self._staleness.of(phase, self.keys(phase.partitions)))
 
     def anything_stale(self) -> bool:
         """Whether there is anything to make."""
@@ -83,7 +93,7 @@ class Runner:
 
     def size(self) -> int:
         """Number of tables in the selection."""
-        return sum(len(self._keys(phase)) * len(phase.assets) for phase in self.phases())
+        return sum(len(self.keys(phase.partitions)) * len(phase.assets) for phase in self.phases())
 
     def run(self) -> Iterator[Fresh | Stale | Finished]:
         """Yields, phase by phase, what needs nothing, and each run before it starts and after.
@@ -95,7 +105,7 @@ class Runner:
             failed = False
             found = self.stale(phase)
             made = sum(len(work.reasons) for work in found)
-            yield Fresh(len(self._keys(phase)) * len(phase.assets) - made)
+            yield Fresh(len(self.keys(phase.partitions)) * len(phase.assets) - made)
             for work in found:
                 yield work
                 finished = self._execute(work)
@@ -104,18 +114,13 @@ class Runner:
             if failed:
                 return
 
-    def _keys(self, phase: Phase) -> Sequence[str | None]:
-        if phase.partitions == shards.name and self._only:
-            return self._only
-        return self._graph.partitions_of(phase.partitions)
-
     def _execute(self, work: Stale) -> Finished:
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[dg.AssetKey(name) for name in work.reasons],
             partition_key=work.partition,
             run_config=QUIET,
-            tags=runner_tag(),
+            tags=runner_tags(),
             raise_on_error=False,
         )
         seconds = {

@@ -8,6 +8,7 @@ see profiles.py). Nested values use two underscores: `PERSONA_WRITER__MODEL=gpt-
 import json
 import os
 from contextlib import suppress
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_origin
@@ -129,6 +130,10 @@ class Settings(BaseSettings):
     judge: ModelEndpoint
     evaluation: ModelEndpoint
     max_quarantine_share: float = Field(ge=0, le=1)
+
+    run_budget: Decimal | None = Field(default=None, gt=0)
+    backfill_budget: Decimal | None = Field(default=None, gt=0)
+    ledger_url: str | None = Field(default=None, repr=False)
 
     prompting: dict[str, Prompting] = Field(default_factory=dict)
     tasks: dict[str, Task] = Field(default_factory=dict)

@@ -21,7 +21,7 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.definitions import build_defs
-from persona_assets.generation import Journal, Record
+from persona_assets.generation import Completions, Journal, Record
 from persona_assets.instance import open_instance, register_partitions
 from persona_assets.project import Project
 from persona_assets.resources.catalog import Catalog
@@ -217,10 +217,13 @@ class SampleProject:
         return {(f.asset, f.shard): f.data_version for _, f in self.storage.footers()}
 
     def journal(self, asset: str, shard: str | None = None) -> list[Record]:
-        """What a table's journal holds."""
-        return list(Journal(self.storage.journal(asset, shard)).records())
+        """What was answered for a table, compacted or not."""
+        files = self.storage.journal(asset, shard), self.storage.completions(asset, shard)
+        return list(Journal(*files).records())
 
     def journaled(self) -> list[Record]:
-        """All records of all journals."""
-        files = sorted((self.data / "journals").rglob("*.jsonl"))
-        return [record for file in files for record in Journal(file).records()]
+        """All records of all journals and completions."""
+        live = sorted((self.data / "journals").rglob("*.jsonl"))
+        landed = sorted((self.data / "completions").rglob("*.parquet"))
+        records = [record for file in live for record in Journal(file).records()]
+        return records + [record for file in landed for record in Completions(file).records()]

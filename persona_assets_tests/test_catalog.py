@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from persona_assets.generation import Journal, Record
+from persona_assets.generation.journal import compact
 from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.storage import Storage
 from persona_assets.tables import Table
@@ -137,8 +139,14 @@ def test_what_a_failed_table_paid_counts(project: SampleProject) -> None:
 def test_odd_names_are_only_names(tmp_path: Path, shard: str) -> None:
     storage = Storage(tmp_path / "it's [1] * \u00fc")
     catalog = Catalog(storage, TABLES)
+    with Journal(storage.journal("texts", shard)) as journal:
+        journal.append(Record("k", 200, {}))
+    compact(storage.journal("texts", shard), storage.completions("texts", shard))
     catalog.add(*write(storage, "texts", shard, {"t1": None}))
     catalog.add(*write(storage, "texts", "plain.txt", {"t2": None}))
+    paid = catalog.query("SELECT asset, shard, key FROM completions").rows()
+    assert paid == [("texts", shard, "k")]
+    assert catalog.usage().select("asset", "shard", "calls").rows() == [("texts", shard, 1)]
     catalog.add(*write(storage, "rows", shard, {"r1": "t1"}))
     assert catalog.trace("r1")["row_id"].to_list() == ["r1", "t1"]
     assert catalog.query("SELECT shard FROM texts WHERE id = 't1'")["shard"].to_list() == [shard]
@@ -260,7 +268,122 @@ def test_an_endpoint_that_counts_oddly_costs_no_table(tmp_path: Path) -> None:
             journal.append(Record(key=str(usage), status_code=200, body={"usage": usage}))
     catalog = Catalog(storage, TABLES)
     catalog.add(*table)
-    assert catalog.usage().rows() == [("texts", "a.txt", 2, 3, 0)]
+    assert catalog.usage().rows() == [("texts", "a.txt", 2, 3, 0, None, 2, None)]
+
+
+def paid_for(storage: Storage) -> None:
+    """Answers with and without a cost, an error, and a doubt, over two runs and models."""
+    tokens = {"prompt_tokens": 9, "completion_tokens": 5} | {
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    with Journal(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")) as it:
+        for run, cost in (("r1", Decimal("0.0000000001")), ("r1", None), ("r2", Decimal("1.25"))):
+            key = f"{run} {cost}"
+            it.append(
+                Record(key, 200, {"usage": tokens}, model="m", run_id=run, cost=cost, uncertain=2)
+            )
+        it.append(
+            Record("late", error={"code": "timeout", "message": ""}, model="m", run_id="r2"),
+            Record("refused", 400, {}, error={"code": "bad_request", "message": ""}, model="n"),
+        )
+
+
+PAID = [
+    ("texts", "a.txt", "m", "r1", 2, 0, 4, 18, 8, 10, 4, Decimal("0.0000000001"), 1),
+    ("texts", "a.txt", "m", "r2", 2, 1, 2, 9, 4, 5, 2, Decimal("1.25"), 0),
+    ("texts", "a.txt", "n", "", 1, 1, 0, 0, 0, 0, 0, None, 0),
+]
+
+
+def test_what_was_paid_is_counted_once_wherever_it_lies(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    paid_for(storage)
+    journal, completions = storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")
+    catalog, everything = Catalog(storage, TABLES), "FROM usage ORDER BY ALL"
+    line = journal.read_bytes()
+    for step in ("live", "compacted", "left in both", "compacted again"):
+        if step == "left in both":
+            journal.write_bytes(line)
+        elif step != "live":
+            compact(journal, completions)
+        catalog.add(*table)
+        assert catalog.query(everything).rows() == PAID, step
+        catalog.rebuild()
+        assert catalog.query(everything).rows() == PAID, step
+    with Journal(journal, completions) as it:
+        it.append(Record("new", 200, {}, model="n", cost=Decimal("0.5")))
+    catalog.add(*table)
+    [more] = catalog.query("FROM usage WHERE model = 'n'").rows()
+    assert more == ("texts", "a.txt", "n", "", 2, 1, 0, 0, 0, 0, 0, Decimal("0.5"), 0)
+
+
+def test_usage_adds_up_dollars_and_says_what_it_does_not_know(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    catalog = Catalog(storage, TABLES)
+    paid_for(storage)
+    compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
+    usage = catalog.usage(["r2"])
+    assert usage.schema["cost_usd"] == usage.schema["new_cost_usd"] == pl.Decimal(38, 12)
+    assert usage.rows(named=True) == [
+        {
+            "asset": "texts",
+            "shard": "a.txt",
+            "calls": 5,
+            "tokens": 42,
+            "new_calls": 2,
+            "cost_usd": Decimal("1.2500000001"),
+            "unpriced": 1,
+            "new_cost_usd": Decimal("1.25"),
+        }
+    ]
+    assert catalog.usage()["new_cost_usd"].to_list() == [None]
+
+
+def test_a_row_is_joined_to_its_raw_answer(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    schema = pl.Schema({**ROWS, "completion_id": pl.String()})
+    tables = {**TABLES, "texts": Table(schema, "id", makes=True), "curve": Table(ROWS, "id")}
+    catalog = Catalog(storage, tables)
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}, completion_id="r2 1.25"))
+    assert catalog.query("FROM completions").is_empty()
+    empty = catalog.query("DESCRIBE completions").select("column_name", "column_type")
+    paid_for(storage)
+    compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+    with Journal(storage.journal("curve", None)) as journal:
+        journal.append(Record("c", 200, {}))
+    compact(storage.journal("curve", None), storage.completions("curve", None))
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}, completion_id="r2 1.25"))
+    catalog.add(*write(storage, "curve", None, {"x": None}))
+    joined = catalog.query(
+        "SELECT t.id, c.asset, c.shard, c.cost_usd, c.body->>'$.usage.prompt_tokens' AS said "
+        "FROM texts t JOIN completions c ON c.key = t.completion_id AND c.shard = t.shard"
+    )
+    assert joined.rows() == [("t1", "texts", "a.txt", Decimal("1.25"), "9")]
+    assert catalog.query("SELECT asset, shard FROM completions WHERE key = 'c'").rows() == [
+        ("curve", None)
+    ]
+    assert catalog.query("SELECT count(*) FROM completions").item() == 6
+    full = catalog.query("DESCRIBE completions").select("column_name", "column_type")
+    assert full.equals(empty)
+    assert full["column_name"].to_list()[:3] == ["asset", "shard", "key"]
+    assert "line" not in full["column_name"]
+
+
+def test_an_asset_may_be_named_as_what_the_catalog_works_with(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    names = ("paid", "places", "live", "m", "t")
+    catalog = Catalog(storage, {name: TABLES["texts"] for name in names})
+    for name in names:
+        with Journal(storage.journal(name, None)) as journal:
+            journal.append(Record("k", 200, {}))
+        catalog.add(*write(storage, name, None, {f"of {name}": None}))
+    catalog.rebuild()
+    for name in names:
+        assert catalog.query(f"FROM {name}")["id"].to_list() == [f"of {name}"]
+    assert catalog.usage()["calls"].to_list() == [1] * 5
 
 
 def test_writers_in_many_processes_lose_nothing(tmp_path: Path) -> None:

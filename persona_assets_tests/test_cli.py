@@ -57,6 +57,9 @@ UNKNOWN = {"model": "gpt-5-nano", "embedded": True}
         ("run --shards nowhere.txt", {}, "no shard 'nowhere.txt' in the corpus"),
         ("run --select key:nothing", {}, "is no asset of this project"),
         ("run --select (", {}, "--select '('"),
+        ("plan --shards nowhere.txt", {}, "no shard 'nowhere.txt' in the corpus"),
+        ("plan --select key:nothing", {}, "is no asset of this project"),
+        ("cost --run nothing", {}, "run nothing has asked no model"),
         ("trace nothing", {}, "no catalog at"),
         ("status", {"PERSONA_PROFILE": "nothing"}, "setting PERSONA_PROFILE: "),
     ],
@@ -145,15 +148,54 @@ def test_a_failed_run_is_told_and_what_it_paid_is_counted(
     assert CANARY not in out
 
 
-def test_an_interrupt_ends_the_run_and_not_only_the_shard(fresh: SampleProject) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_an_interrupt_ends_the_run_and_not_only_the_shard(
+    fresh: SampleProject, number: signal.Signals, code: int
+) -> None:
     with ModelServer(latency=0.1) as server:
         project = SampleProject(fresh.root, server)
         selected = "key:raw_corpus or key:text_personas"
         with project.command("run", "--select", selected) as process:
             server.wait_for(1)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, err = process.communicate()
-    assert process.returncode == 130, out
+    assert process.returncode == code, out
     assert err.splitlines()[-1].startswith("persona-assets: interrupted")
     assert "Traceback" not in out + err
     assert ("raw_corpus", LETTERS) not in project.versions()
+    # What was in flight has been paid for: it arrived, and is kept.
+    kept = {record.key for record in project.journaled()}
+    assert kept == {key for _, key in server.keys}
+
+
+def test_signals_are_as_they_were_after_a_command(fresh: SampleProject, command: Run) -> None:
+    def ours(number: int, frame: object) -> None:
+        pass
+
+    before = {it: signal.signal(it, ours) for it in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert command(fresh, "run", "--select", "key:raw_corpus")[0] == 0
+        assert signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_run_in_a_pipe_says_in_lines_what_it_takes(fresh: SampleProject, command: Run) -> None:
+    code, out, err = command(fresh, "run", "--select", "+key:hop_1_personas")
+    assert (code, err) == (0, "")
+    assert out.startswith(
+        "2 shards: the settings set no limit on the model calls of text_personas (persona-assets "
+        "plan forecasts them)\n"
+    )
+    assert "\x1b" not in out
+    # Four texts and two personas: each asked once, once more if cut off, and again twice.
+    values = json.dumps({"text_to_persona": {"mode": "zero-shot"}})
+    limits = {"PERSONA_TEXTS_PER_SHARD": "2", "PERSONA_PROMPTING": values}
+    code, out, err = command(fresh, "run", "--select", "+key:hop_1_personas", **limits)
+    assert (code, err) == (0, "")
+    assert out.startswith("2 shards: at most 24 model calls, less those answered before\n"), (
+        out.splitlines()[0]
+    )

@@ -1,6 +1,8 @@
 """The IO manager in a graph of three assets: files, footers, and what Dagster is told."""
 
+import logging
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import polars as pl
 import pytest
 
 from persona_assets.footer import Upstream
+from persona_assets.generation import Journal, Record
 from persona_assets.outcome import Outcome, drops
 from persona_assets.partitions import shards
 from persona_assets.resources.catalog import Catalog
@@ -214,11 +217,68 @@ def test_a_broken_catalog_fails_no_table(graph: Graph) -> None:
     assert graph.storage.scan("raw_corpus", "a.txt").collect().height == 1
 
 
+def warnings_of(result: dg.ExecuteInProcessResult, graph: Graph) -> list[str]:
+    logs = graph.instance.all_logs(result.run_id)
+    return [log.user_message for log in logs if log.level == logging.WARNING]
+
+
+def test_a_published_table_has_its_answers_in_its_completions(graph: Graph) -> None:
+    journal = graph.storage.journal("raw_corpus", "a.txt")
+    completions = graph.storage.completions("raw_corpus", "a.txt")
+    for number in (1, 2):
+        record = Record(f"k{number}", 200, {}, cost=Decimal("0.5"), run_id="r")
+        with Journal(journal, completions) as opened:
+            opened.append(record)
+            assert not opened.landed(record.key)
+        result = graph.add("a.txt", outcome("one"))
+        assert result.success
+        assert warnings_of(result, graph) == []
+        assert not journal.exists()
+        with Journal(journal, completions) as opened:
+            assert opened.landed(record.key)
+            assert opened.get(record.key) == record
+        [usage] = graph.catalog.usage(["r"]).rows(named=True)
+        assert (usage["calls"], usage["new_cost_usd"]) == (number, Decimal("0.5") * number)
+
+
+def test_a_table_that_fails_leaves_its_journal(graph: Graph) -> None:
+    journal = graph.storage.journal("raw_corpus", "a.txt")
+    with Journal(journal) as opened:
+        opened.append(Record("k", 200, {}))
+    assert not graph.add("a.txt", Outcome(pl.DataFrame({"id": ["1"]}))).success
+    assert [record.key for record in Journal(journal).records()] == ["k"]
+    assert not graph.storage.completions("raw_corpus", "a.txt").exists()
+
+
+def test_a_journal_in_use_fails_no_table(graph: Graph) -> None:
+    with Journal(graph.storage.journal("raw_corpus", "a.txt")) as journal:
+        journal.append(Record("k", 200, {}))
+        result = graph.add("a.txt", outcome("one"))
+        assert result.success
+        [warning] = warnings_of(result, graph)
+        assert "is held by process" in warning
+        assert [record.key for record in journal.records()] == ["k"]
+
+
+def test_completions_that_cannot_be_written_fail_no_table(graph: Graph) -> None:
+    journal = graph.storage.journal("raw_corpus", "a.txt")
+    with Journal(journal) as opened:
+        opened.append(Record("k", 200, {}))
+    (graph.storage.data_dir / "completions").write_text("in the way")
+    result = graph.add("a.txt", outcome("one"))
+    assert result.success
+    assert any(str(journal) in warning for warning in warnings_of(result, graph))
+    assert [record.key for record in Journal(journal).records()] == ["k"]
+
+
 def test_a_corrupt_journal_fails_no_table(graph: Graph) -> None:
-    journal = graph.storage.journal("shouted", "a.txt")
+    journal = graph.storage.journal("raw_corpus", "a.txt")
     journal.parent.mkdir(parents=True)
     journal.write_text("not a record\n")
-    assert graph.add("a.txt", outcome("one")).success
+    result = graph.add("a.txt", outcome("one"))
+    assert result.success
+    assert any("line 1 is not a record" in warning for warning in warnings_of(result, graph))
+    assert journal.read_text() == "not a record\n"
 
 
 @pytest.mark.parametrize("shard", ["../up.txt", "", "a\nb.txt", "/etc/passwd", "C:/x.txt"])

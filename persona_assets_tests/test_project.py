@@ -18,7 +18,10 @@ OPERATIONAL = {
     "corpus",  # the file's hash is in the footer of its shard's raw_corpus
     "prompts",  # the files' contents are in their versions
     "model_dir",
-    "max_quarantine_share",  # of checks alone
+    "max_quarantine_share",  # whether there is a table, not what is in it
+    "run_budget",
+    "backfill_budget",
+    "ledger_url",
     "training_sizes",  # partitions
 }
 """Settings that decide no row."""
@@ -96,6 +99,10 @@ def test_models_and_prompting_change_the_version(folder: Path, change: dict[str,
         {"writer": {"timeout": 3}},
         {"writer": {"deadline": 3}},
         {"writer": {"max_attempts": 1}},
+        {"writer": {"transport": "batch"}},
+        {"writer": {"price": {"input": 1, "output": 2}}},
+        {"writer": {"tokens_per_minute": 90_000}},
+        {"run_budget": 5},
         {"writer": {"api_key_env": "OTHER_KEY"}},
         {"writer": {"embedded": True}},
         {"data_dir": "elsewhere"},

@@ -184,6 +184,7 @@ def test_the_example_file_names_every_setting_and_holds_their_defaults(
     roles = {"solver", "second_solver", "judge", "evaluation"}
     assert named | roles == set(Settings.model_fields)
     examples = {"corpus_fields", "benchmark", "tasks", "prompting"}
+    examples |= {"run_budget", "backfill_budget", "ledger_url"}
     for name, value in given.items():
         if not name.startswith("PERSONA_WRITER__"):
             monkeypatch.setenv(name, value)

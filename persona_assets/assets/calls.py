@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 
 import dagster as dg
 
+from persona_assets.instance import backfill_of
 from persona_assets.outcome import Outcome
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
@@ -22,7 +23,8 @@ def session(
     """The models with the journal of the table that `context` materializes."""
     key = context.partition_key if context.has_partition_key else None
     asset = context.asset_key.to_user_string()
-    return models.session(asset, key, context.run.run_id, context.log.info, tuned)
+    backfill = backfill_of(context.run.tags)
+    return models.session(asset, key, context.run.run_id, context.log.info, tuned, backfill)
 
 
 def equality(project: Project, grader: Grader, asked: Session) -> Equal:

@@ -11,36 +11,53 @@ What belongs here: whatever stands between a request and a checked answer. What 
 rows, and what an answer is for.
 """
 
+from persona_assets.generation.budget import Budget, Cap
 from persona_assets.generation.call import Call, call_key
-from persona_assets.generation.client import check, open_client
+from persona_assets.generation.client import Client, check
 from persona_assets.generation.completion import Answer, Request, complete, to_answer, to_call
-from persona_assets.generation.endpoint import Endpoint
+from persona_assets.generation.completions import Completions
+from persona_assets.generation.endpoint import Endpoint, Price
 from persona_assets.generation.engine import Engine
-from persona_assets.generation.errors import EndpointError, EndpointRefused, EndpointUnreachable
-from persona_assets.generation.gate import Gate
-from persona_assets.generation.journal import Journal, JournalBusy, JournalCorrupt
+from persona_assets.generation.errors import (
+    BudgetReached,
+    EndpointError,
+    EndpointRefused,
+    EndpointUnreachable,
+)
+from persona_assets.generation.journal import Journal, JournalBusy, JournalCorrupt, compact
+from persona_assets.generation.ledger import Ledger
+from persona_assets.generation.prices import Pricing, pricing
 from persona_assets.generation.record import Record
-from persona_assets.generation.usage import Usage
+from persona_assets.generation.usage import Tokens, Usage
 
 __all__ = [
     "Answer",
+    "Budget",
+    "BudgetReached",
     "Call",
+    "Cap",
+    "Client",
+    "Completions",
     "Endpoint",
     "EndpointError",
     "EndpointRefused",
     "EndpointUnreachable",
     "Engine",
-    "Gate",
     "Journal",
     "JournalBusy",
     "JournalCorrupt",
+    "Ledger",
+    "Price",
+    "Pricing",
     "Record",
     "Request",
+    "Tokens",
     "Usage",
     "call_key",
     "check",
+    "compact",
     "complete",
-    "open_client",
+    "pricing",
     "to_answer",
     "to_call",
 ]

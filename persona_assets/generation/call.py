@@ -1,7 +1,7 @@
 """One POST to an OpenAI-compatible endpoint, and the key under which its answer is kept."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,22 +20,46 @@ class Call:
     body: dict[str, Any]
     prompt_version: str = ""
 
+    def weight(self) -> int:
+        """Tokens that a limit per minute counts before the answer is known, roughly: a quarter of
+        the characters asked, and the most that may be answered."""
+        most = self.body.get("max_completion_tokens") or self.body.get("max_tokens") or 0
+        asked = self.body.get("messages") or self.body.get("input") or ""
+        return int(most) + (len(asked) if isinstance(asked, str) else _characters(asked)) // 4
 
-def call_key(identity: str, url: str, body: Mapping[str, Any], index: int = 0) -> str:
+
+def _characters(parts: Iterable[Any]) -> int:
+    return sum(len(str(it.get("content") if isinstance(it, dict) else it)) for it in parts)
+
+
+def call_key(
+    identity: str, url: str, body: Mapping[str, Any], index: int = 0, again: int = 0
+) -> str:
     """128-bit key of a call as 32 hexadecimal digits: the same question has the same key.
 
     Hashes the model's `identity` (see Endpoint.identity; never the endpoint's URL), `url`, the body
-    without "model", and the sample `index`. The order of the body's members is irrelevant and 1.0
-    equals 1, as in canonical JSON (RFC 8785).
+    without "model", the sample `index`, and, from the second time on, how often the question was
+    asked `again` because the answer could not be used. The order of the body's members is
+    irrelevant and 1.0 equals 1, as in canonical JSON (RFC 8785).
 
     Raises ValueError for NaN or infinity.
     """
-    asked = {name: value for name, value in body.items() if name != "model"}
-    plain = json.loads(json.dumps(asked, allow_nan=False), parse_float=_number)
-    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    return content_id("call", identity, url, canonical, str(index))
+    asked = {name: _plain(value) for name, value in body.items() if name != "model"}
+    canonical = _CANONICAL.encode(asked)
+    sample = f"{index}" if again == 0 else f"{index}/{again}"
+    return content_id("call", identity, url, canonical, sample)
 
 
-def _number(text: str) -> float:
-    number = float(text)
-    return int(number) if number.is_integer() else number
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(member) for member in value]
+    return value

@@ -1,7 +1,16 @@
-"""One attempt over HTTP, by way of the `openai` package."""
+"""One attempt over HTTP: the `openai` package says what is sent, aiohttp sends it.
+
+The package takes 0.4 ms of processor time for a call and its transport 0.13 ms: nearly all of it
+goes into putting together, each time anew, a URL and headers that are the same for every call of an
+endpoint. So it is asked for them once, and they are sent with each body.
+"""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import json
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from persona_assets.generation.call import Call
 from persona_assets.generation.endpoint import Endpoint
@@ -16,7 +25,8 @@ from persona_assets.generation.fault import (
 from persona_assets.generation.record import Record, as_list
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    import aiohttp
+    import httpx2
 
 CONNECT = 10.0
 """Seconds in which a connection must stand."""
@@ -24,28 +34,100 @@ CONNECT = 10.0
 SECRET = 12
 """Shorter keys are placeholders ("none", "local"), which an answer may well contain."""
 
+URLS = ("/chat/completions", "/embeddings")
 
-def open_client(endpoint: Endpoint, api_key: str | None = None) -> "AsyncOpenAI":
-    """A client that leaves retries and deadlines to the engine.
+PER_CONNECTION = frozenset({"host", "content-length", "connection", "accept-encoding"})
+"""Headers that belong to aiohttp."""
 
-    Uses aiohttp as transport: 2 to 5 times the requests a second of the package's default.
+
+class Client:
+    """Connections to one endpoint, without retries: those are the pool's.
+
     `api_key` stands in for the environment's: a server that this process started has its own.
-    Raises EndpointRefused if the key is missing.
+    An asynchronous context manager; entering raises EndpointRefused if the key is missing.
     """
-    import httpx2
-    from openai import AsyncOpenAI, DefaultAioHttpClient
 
-    timeout = httpx2.Timeout(endpoint.timeout, connect=min(CONNECT, endpoint.timeout))
-    limits = httpx2.Limits(
-        max_connections=endpoint.concurrency, max_keepalive_connections=endpoint.concurrency
-    )
-    return AsyncOpenAI(
-        api_key=api_key or endpoint.api_key(),
-        base_url=endpoint.base_url,
-        timeout=timeout,
-        max_retries=0,
-        http_client=DefaultAioHttpClient(timeout=timeout, limits=limits),
-    )
+    def __init__(self, endpoint: Endpoint, api_key: str | None = None) -> None:
+        self._endpoint = endpoint
+        self._api_key = api_key
+        self._secret = b""
+        self._prepared: dict[str, tuple[str, dict[str, str]]] = {}
+        self._proxy: str | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        import aiohttp
+        import httpx2
+
+        key = self._api_key or self._endpoint.api_key()
+        self._secret = key.encode() if len(key) >= SECRET else b""
+        self._prepared = {url: await _prepared(self._endpoint, key, url) for url in URLS}
+        address, _ = self._prepared[URLS[0]]
+        self._proxy = _proxy(address)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._endpoint.concurrency,
+                ssl=httpx2.create_ssl_context() if address.startswith("https:") else True,
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(self, call: Call, timeout: float) -> tuple[Record | Fault, dict[str, str]]:
+        """Sends `call` once, with `timeout` seconds in all; what came back, and its headers."""
+        import aiohttp
+
+        assert self._session is not None, "the client is not open"
+        address, headers = self._prepared[call.url]
+        body = json.dumps({"model": self._endpoint.model, **call.body}).encode()
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._session.post(
+                    address, data=body, headers=headers, proxy=self._proxy
+                ) as response,
+            ):
+                data = await response.read()
+        except aiohttp.ConnectionTimeoutError:
+            return Fault("connection", f"no connection in {CONNECT:.0f} s", connected=False), {}
+        except TimeoutError:
+            return Fault("timeout", f"no answer within {timeout:.0f} s"), {}
+        except aiohttp.ClientConnectorError as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            return Fault("connection", f"no connection: {reason}", connected=False), {}
+        except aiohttp.ClientError as error:
+            return Fault("connection", f"the connection broke: {type(error).__name__}"), {}
+        if self._secret and self._secret in data:
+            # A server that echoes the key must not get it into the journal.
+            data = data.replace(self._secret, b"[API key]")
+        text = data.decode("utf-8", "replace")
+        said = {name.lower(): value for name, value in response.headers.items()}
+        if response.status != 200:
+            return fault_of_response(self._endpoint, response.status, said, text), said
+        answer = parse_object(text)
+        request_id = said.get("x-request-id", "")
+        if answer is None or not _answers(call.url, answer):
+            message = "HTTP 200 without the JSON of an answer"
+            return Fault("malformed", message, status_code=200, request_id=request_id), said
+        record = Record(
+            key=call.key,
+            status_code=200,
+            body=answer,
+            request_id=request_id,
+            model=self._endpoint.model,
+            prompt_version=call.prompt_version,
+        )
+        return record, said
 
 
 def check(endpoint: Endpoint) -> None:
@@ -77,67 +159,38 @@ def check(endpoint: Endpoint) -> None:
         raise EndpointUnreachable(unreachable)
 
 
-async def post(
-    client: "AsyncOpenAI", endpoint: Endpoint, call: Call, timeout: float
-) -> Record | Fault:
-    """Sends `call` once and gives it `timeout` seconds in all."""
-    import aiohttp
+async def _prepared(endpoint: Endpoint, key: str, url: str) -> tuple[str, dict[str, str]]:
+    """Address and headers with which the `openai` package sends to `url`."""
     import httpx2
-    import openai
+    from openai import AsyncOpenAI
 
-    try:
-        async with asyncio.timeout(timeout):
-            response = await client.post(
-                call.url, cast_to=httpx2.Response, body={"model": endpoint.model, **call.body}
-            )
-    except openai.APIStatusError as error:
-        text = _without(client.api_key, error.response.text)
-        return fault_of_response(endpoint, error.status_code, error.response.headers, text)
-    except (openai.APIConnectionError, aiohttp.ClientError) as error:
-        return _fault_of_connection(error)
-    except TimeoutError:
-        return Fault("timeout", f"no answer within {timeout:.0f} s")
-    body = parse_object(_without(client.api_key, response.text))
-    request_id = response.headers.get("x-request-id", "")
-    if body is None or not _answers(call.url, body):
-        message = f"HTTP {response.status_code} without the JSON of an answer"
-        return Fault("malformed", message, status_code=response.status_code, request_id=request_id)
-    return Record(
-        key=call.key,
-        status_code=response.status_code,
-        body=body,
-        request_id=request_id,
-        model=endpoint.model,
-        prompt_version=call.prompt_version,
-    )
+    requests: list[httpx2.Request] = []
+
+    class Keep(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: "httpx2.Request") -> "httpx2.Response":
+            requests.append(request)
+            return httpx2.Response(200, json={})
+
+    async with AsyncOpenAI(
+        api_key=key,
+        base_url=endpoint.base_url,
+        max_retries=0,
+        http_client=httpx2.AsyncClient(transport=Keep()),
+    ) as client:
+        await client.post(url, cast_to=object, body={})
+    [request] = requests
+    headers = {name: value for name, value in request.headers.items() if name not in PER_CONNECTION}
+    return str(request.url), headers
+
+
+def _proxy(address: str) -> str | None:
+    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY ...)."""
+    parts = urlsplit(address)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _answers(url: str, body: dict[str, Any]) -> bool:
-    return bool(as_list(body.get("data" if url.endswith("embeddings") else "choices")))
-
-
-def _without(key: str, text: str) -> str:
-    """A server that echoes the key must not get it into the journal."""
-    return text.replace(key, "[API key]") if len(key) >= SECRET and key in text else text
-
-
-def _fault_of_connection(error: BaseException) -> Fault:
-    import aiohttp
-    import httpx2
-
-    # The aiohttp transport reports a refused connection and a dropped one alike, as a timeout of
-    # the connection: only the chain of causes tells them apart.
-    cause: BaseException | None = error
-    code = "connection"
-    while cause is not None:
-        if isinstance(cause, aiohttp.ClientConnectorError | httpx2.ConnectError):
-            return Fault("connection", f"no connection: {_reason(cause)}", connected=False)
-        if isinstance(cause, httpx2.ReadTimeout | httpx2.WriteTimeout | httpx2.PoolTimeout):
-            code = "timeout"
-        error, cause = cause, cause.__cause__
-    return Fault(code, f"the connection broke: {type(error).__name__}")
-
-
-def _reason(error: BaseException) -> str:
-    system = getattr(error, "os_error", None)
-    return (getattr(system, "strerror", None) or type(error).__name__) if system else str(error)
+    return bool(as_list(body.get("data" if url == "/embeddings" else "choices")))

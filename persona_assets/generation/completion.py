@@ -1,10 +1,9 @@
 """Chat completions: what a step asks, and what it gets back once the answer is checked."""
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -17,6 +16,8 @@ from persona_assets.generation.record import Record, as_object
 
 RESERVED = frozenset({"model", "messages", "stream", "n", "response_format"})
 """Members of the body that sampling may not set: one call is one whole answer, of known form."""
+
+MAX_TOKENS = ("max_completion_tokens", "max_tokens")
 
 Status = Literal["ok", "truncated", "refused", "filtered", "invalid", "error"]
 
@@ -51,8 +52,9 @@ class Request:
 class Answer:
     """The checked answer to one request.
 
-    completion_id: the call's key. value: the output's fields as plain JSON values, None unless
-    status is "ok". reason: why not, in at most 200 characters; "error:<class>" for errors.
+    completion_id: the key of the call that was answered last. value: the output's fields as plain
+    JSON values, None unless status is "ok". reason: why not, in at most 200 characters;
+    "error:<class>" for errors.
     """
 
     completion_id: str
@@ -63,30 +65,44 @@ class Answer:
     prompt_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Question(Call):
+    """A request's call, and what was tried before it."""
+
+    request: Request = field(kw_only=True)
+    larger: bool = False
+    reasks: int = 0
+
+
 def complete(requests: Iterable[Request], engine: Engine) -> Iterator[Answer]:
-    """One answer for each request, in their order. See Engine.send for what it promises and raises.
+    """One answer for each request, in their order. See Engine.ask for what it promises and raises.
 
-    What the journal has is parsed anew: a change of `output` or of this parser asks nothing again.
+    A truncated answer is asked for once more with a larger max_tokens, one without the form it must
+    have is asked for again (Endpoint.larger_retry, Endpoint.reasks). What the journal has is parsed
+    anew, and asked again only if no table has been made of it: a change of `output` or of this
+    parser asks nothing.
     """
-    asked: deque[Request] = deque()
+    endpoint = engine.endpoint
 
-    def calls() -> Iterator[Call]:
-        for request in requests:
-            call = to_call(request, engine.endpoint)
-            asked.append(request)
-            yield call
+    def judge(question: _Question, record: Record) -> tuple[Answer, _Question | None]:
+        answer = to_answer(question.request, record)
+        return answer, _other(question, answer, endpoint)
 
     total = len(requests) if isinstance(requests, Sized) else None
-    with closing(engine.send(calls(), total=total)) as records:
-        for record in records:
-            yield to_answer(asked.popleft(), record)
+    questions = (_question(request, endpoint) for request in requests)
+    with closing(engine.ask(questions, judge, total=total)) as answers:
+        yield from answers
 
 
 def to_call(request: Request, endpoint: Endpoint) -> Call:
-    """The request as it is sent to `endpoint`.
+    """The request as it is first sent to `endpoint`.
 
     Raises ValueError if sampling sets a member of RESERVED.
     """
+    return _question(request, endpoint)
+
+
+def _question(request: Request, endpoint: Endpoint) -> _Question:
     sampling = {**request.sampling, **endpoint.sampling}
     if taken := RESERVED & sampling.keys():
         raise ValueError(f"sampling may not set {', '.join(sorted(taken))}: the engine does")
@@ -101,7 +117,26 @@ def to_call(request: Request, endpoint: Endpoint) -> Call:
         body["response_format"] = {"type": "json_object"}
     url = "/chat/completions"
     key = call_key(endpoint.identity, url, body, request.index)
-    return Call(key, url, body, request.prompt_version)
+    return _Question(key, url, body, request.prompt_version, request=request)
+
+
+def _other(question: _Question, answer: Answer, endpoint: Endpoint) -> _Question | None:
+    """What to ask in place of a question whose answer cannot be used; None if it has to do."""
+    body, larger, reasks = question.body, question.larger, question.reasks
+    if answer.status == "truncated" and not larger and endpoint.larger_retry > 1:
+        limit = next((name for name in MAX_TOKENS if isinstance(body.get(name), int)), None)
+        if limit is None:
+            return None
+        body = {**body, limit: int(body[limit] * endpoint.larger_retry)}
+        larger = True
+    elif answer.status == "invalid" and reasks < endpoint.reasks and body.get("temperature") != 0:
+        reasks += 1
+        if isinstance(seed := body.get("seed"), int):
+            body = {**body, "seed": seed + 1}
+    else:
+        return None
+    key = call_key(endpoint.identity, question.url, body, question.request.index, reasks)
+    return replace(question, key=key, body=body, larger=larger, reasks=reasks)
 
 
 def to_answer(request: Request, record: Record) -> Answer:

@@ -1,12 +1,28 @@
 """An OpenAI-compatible endpoint: the settings of one role."""
 
 import os
+from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from persona_assets.generation.errors import EndpointRefused
+
+
+class Price(BaseModel):
+    """What a model's tokens cost, in US dollars for a million of them.
+
+    cached: of input tokens that the provider had cached; None is the price of any input token.
+    batch: factor on all of them by way of the Batch API; None is unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Decimal = Field(ge=0)
+    output: Decimal = Field(ge=0)
+    cached: Decimal | None = Field(default=None, ge=0)
+    batch: Decimal | None = Field(default=None, ge=0, le=1)
 
 
 class Endpoint(BaseModel):
@@ -16,11 +32,17 @@ class Endpoint(BaseModel):
     base_url: None is the default of the `openai` package.
     api_key_env: the name of the environment variable that holds the key, never the key itself;
         None is for a server that asks for none.
+    transport: "batch" sends by way of the provider's Batch API, in hours and for less money.
     concurrency: most calls in flight; also the most that a kill can make you pay for twice.
+    requests_per_minute, tokens_per_minute: the account's limits; None learns them as it goes.
     timeout: of one attempt.
     deadline: of one call, all attempts and the pauses between them together.
     max_attempts: attempts that may fail before the call does; being rate-limited costs none.
+    larger_retry: factor on max_tokens for the one retry of a truncated answer; 1 is no retry.
+    reasks: how often a question is asked again whose answer does not have the form it must have.
     structured_output: what the endpoint understands as `response_format`.
+    price: of the model, where the price library does not know it or your contract differs.
+    batch_poll: seconds between two looks at a batch.
     sampling: laid over each prompt's own; a None removes the parameter (`{"max_tokens": None}`).
     weights_sha256: hash of a local model's weights, so that new weights are new completions.
     """
@@ -31,12 +53,19 @@ class Endpoint(BaseModel):
     model: str = Field(min_length=1)
     base_url: str | None = None
     api_key_env: str | None = "OPENAI_API_KEY"
+    transport: Literal["online", "batch"] = "online"
     concurrency: int = Field(default=64, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
     timeout: float = Field(default=120.0, gt=0)
     deadline: float = Field(default=600.0, gt=0)
     max_attempts: int = Field(default=6, ge=1)
+    larger_retry: float = Field(default=2.0, ge=1)
+    reasks: int = Field(default=2, ge=0, le=2)
     structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
     sampling: dict[str, Any] = {}
+    price: Price | None = None
+    batch_poll: float = Field(default=60.0, gt=0)
     weights_sha256: str | None = None
 
     @field_validator("base_url")

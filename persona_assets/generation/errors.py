@@ -11,3 +11,7 @@ class EndpointRefused(EndpointError):
 
 class EndpointUnreachable(EndpointError):
     """No connection could be made within the attempts that the endpoint's settings allow."""
+
+
+class BudgetReached(EndpointError):
+    """The next call could cost more than a cap leaves."""

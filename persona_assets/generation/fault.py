@@ -48,6 +48,11 @@ class Fault:
     body: dict[str, Any] | None = None
     request_id: str = ""
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether the attempt may have been billed: it was sent, and nobody said it failed."""
+        return self.status_code == 200 or (self.status_code is None and self.connected)
+
 
 def fault_of_response(
     endpoint: Endpoint, status: int, headers: Mapping[str, str], text: str
@@ -121,16 +126,27 @@ def unreachable_sentence(endpoint: Endpoint, reason: str) -> str:
     )
 
 
+def broken_sentence(endpoint: Endpoint, reason: str) -> str:
+    """What to tell the user if an endpoint does nothing but fail."""
+    return (
+        f"{endpoint.host} has failed every call for {endpoint.deadline:.0f} s (last: {reason}): "
+        "run again when it is well; what was answered is kept."
+    )
+
+
 def parse_object(text: str) -> dict[str, Any] | None:
     """The JSON object in `text`, or None if it is empty or anything else (NaN is not JSON)."""
     try:
-        return as_object(json.loads(text, parse_constant=_refuse)) or None
+        return as_object(_DECODER.decode(text)) or None
     except (ValueError, RecursionError):
         return None
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

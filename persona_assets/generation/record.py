@@ -5,17 +5,25 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Self, cast
+
+from persona_assets.generation.usage import Tokens
 
 TRANSIENT = frozenset({"rate_limit", "timeout", "connection", "malformed", "server_error"})
 """Error codes after which the next run asks again; any other error is the endpoint's answer."""
+
+_LINE = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What came back for one call: a response, or the error that ended it.
 
-    `error` has "code" and "message"; a transient code (TRANSIENT) is accounted for, not an answer.
+    error: "code" and "message"; a transient code (TRANSIENT) is accounted for, not an answer.
+    cost: US dollars at the price of the day; None where the price or the tokens are unknown.
+    uncertain: attempts before this one that may have been billed without an answer.
+    batch: whether it came by way of the provider's Batch API.
     """
 
     key: str
@@ -27,6 +35,9 @@ class Record:
     model: str = ""
     prompt_version: str = ""
     run_id: str = ""
+    cost: Decimal | None = None
+    uncertain: int = 0
+    batch: bool = False
     id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
@@ -34,7 +45,7 @@ class Record:
     def failure(self) -> str | None:
         """Code of the error, or None if the endpoint answered the question."""
         if self.error is not None:
-            return self.error.get("code", "unknown")
+            return self.error.get("code") or "unknown"
         return None if self.status_code == 200 else "bad_request"
 
     @property
@@ -46,6 +57,11 @@ class Record:
     def usage(self) -> dict[str, Any]:
         """Tokens as the endpoint counted them; empty if it did not say."""
         return as_object(as_object(self.body).get("usage"))
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The usage, or None if the endpoint did not say."""
+        return Tokens.counted(self.usage)
 
     @property
     def choice(self) -> dict[str, Any]:
@@ -77,15 +93,18 @@ class Record:
             "prompt_version": self.prompt_version,
             "run_id": self.run_id,
             "usage": self.usage or None,
+            "cost_usd": None if self.cost is None else str(self.cost),
+            "uncertain": self.uncertain,
+            "batch": self.batch,
             "finish_reason": self.finish_reason,
             "time": self.time,
         }
         # ASCII escapes keep lone surrogates, which a model may emit, and never a raw line break.
-        return json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n"
+        return _LINE.encode(line).encode("ascii") + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
-        """Reads one line, the provider's own Batch output included.
+        """Reads one line, older ones and the provider's own Batch output included.
 
         Raises ValueError if it is not a record.
         """
@@ -94,16 +113,28 @@ class Record:
         if not isinstance(key, str):
             raise ValueError("it has no custom_id")
         response = as_object(data.get("response"))
+        error, cost = data.get("error"), data.get("cost_usd")
+        if error is not None and not isinstance(error, dict):
+            raise ValueError("its error is no object")
+        if not isinstance(as_object(error).get("code"), str | None):
+            raise ValueError("the code of its error is no text")
+        try:
+            cost = None if cost is None else Decimal(cost)
+        except (InvalidOperation, TypeError, ValueError):
+            raise ValueError("its cost_usd is no number") from None
         return cls(
             key=key,
             status_code=response.get("status_code"),
             body=response.get("body"),
-            error=data.get("error"),
+            error=error,
             request_id=response.get("request_id") or "",
             attempt=data.get("attempt", 1),
             model=data.get("model", ""),
             prompt_version=data.get("prompt_version", ""),
             run_id=data.get("run_id", ""),
+            cost=cost,
+            uncertain=data.get("uncertain", 0),
+            batch=data.get("batch", False),
             id=data.get("id", ""),
             time=data.get("time", ""),
         )

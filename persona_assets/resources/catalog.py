@@ -1,22 +1,26 @@
 """`catalog.duckdb`: what exists, what it was made from, and what it cost, in SQL.
 
-The catalog is a projection of the tables' footers and of the journals: losing it loses nothing, and
-`rebuild` makes it again. The published file is never opened for writing. A writer takes a lock,
-changes a copy and renames it over, so a reader never meets a lock and may keep the file open.
+The catalog is a projection of the tables' footers and of what was paid for them, completions and
+journals: losing it loses nothing, and `rebuild` makes it again. The published file is never opened
+for writing. A writer takes a lock, changes a copy and renames it over, so a reader never meets a
+lock and may keep the file open.
 """
 
 import fcntl
+import itertools
 import json
 import re
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persona_assets.footer import Footer
-from persona_assets.generation import Journal, Record
+from persona_assets.generation.completions import GROUP_ROWS
+from persona_assets.generation.journal import Journal
+from persona_assets.generation.row import Row, to_table
 from persona_assets.resources.storage import Storage
 from persona_assets.shard_keys import path_name
 from persona_assets.tables import Table
@@ -36,8 +40,43 @@ CREATE TABLE lineage (
 );
 CREATE TABLE usage (
     asset VARCHAR, shard VARCHAR, model VARCHAR, run_id VARCHAR, calls BIGINT, failed BIGINT,
-    prompt_tokens BIGINT, completion_tokens BIGINT
+    uncertain BIGINT, input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT,
+    reasoning_tokens BIGINT, cost_usd DECIMAL(38, 12), unpriced BIGINT
 );
+"""
+
+_KINDS: Mapping[object, str] = {
+    str | None: "VARCHAR",
+    int | None: "BIGINT",
+    bool | None: "BOOLEAN",
+    Decimal | None: "DECIMAL(38, 12)",
+}
+_NO_COMPLETIONS = "SELECT NULL::VARCHAR AS asset, NULL::VARCHAR AS shard, {} WHERE false".format(
+    ", ".join(
+        f"NULL::{_KINDS[kind]} AS {name}"
+        for name, kind in Row.__annotations__.items()
+        if kind in _KINDS
+    )
+)
+_PAID = (
+    "model, run_id, status_code, error_code, uncertain, input_tokens, cached_tokens, "
+    "output_tokens, reasoning_tokens, cost_usd"
+)
+_NONE_PAID = (
+    f"CREATE OR REPLACE TEMP TABLE paid AS SELECT asset, shard, {_PAID} FROM ({_NO_COMPLETIONS})"
+)
+_PAID_FOR_ANEW = """
+DELETE FROM usage USING places
+WHERE usage.asset = places.asset AND usage.shard IS NOT DISTINCT FROM places.shard
+"""
+_USAGE = """
+INSERT INTO usage
+SELECT asset, shard, model, run_id, count(*),
+    count(*) FILTER (error_code IS NOT NULL OR status_code IS DISTINCT FROM 200),
+    coalesce(sum(uncertain), 0), coalesce(sum(input_tokens), 0), coalesce(sum(cached_tokens), 0),
+    coalesce(sum(output_tokens), 0), coalesce(sum(reasoning_tokens), 0), sum(cost_usd),
+    count(*) FILTER (status_code = 200 AND cost_usd IS NULL)
+FROM paid GROUP BY ALL
 """
 
 _MACROS = """
@@ -92,6 +131,11 @@ class Catalog:
     """The catalog of one project. Its tables: materializations, lineage, usage; a view per asset;
     `links` (row to parent), `held` (row to table); macros `trace(id)`, back to the text, and
     `affected_by(id)`, forward to rows, training sets and models.
+
+    The view `completions` has the raw answers of published tables, with what each cost: its `key`
+    is a row's `completion_id`. A key has a row for each time it was asked; what failed has an
+    `error_code`. `usage` adds up these and the journals; its `cost_usd` is that of the answers
+    whose cost is known, `unpriced` the number of the others.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
@@ -106,8 +150,8 @@ class Catalog:
                 self._add_all(connection)
             else:
                 self._add(connection, path, footer)
-                self._add_usage(connection, footer.asset, footer.shard)
-            if not self._is_linked(connection, footer.asset):
+                self._add_usage(connection, [(footer.asset, footer.shard)])
+            if not self._is_linked(connection, footer):
                 self._link(connection)
 
     def rebuild(self) -> int:
@@ -143,12 +187,18 @@ class Catalog:
         return chain
 
     def usage(self, run_ids: Sequence[str] = ()) -> "pl.DataFrame":
-        """Calls and tokens by asset and shard, and of the calls those made by the given runs."""
+        """Calls, tokens and dollars by asset and shard: in all, and `new_` those of the given runs.
+
+        `unpriced` answers are not in `cost_usd`, which is null where no cost is known.
+        """
         return self.query(
             "SELECT asset, shard, sum(calls)::BIGINT AS calls, "
-            "sum(prompt_tokens + completion_tokens)::BIGINT AS tokens, "
-            "coalesce(sum(calls) FILTER (list_contains(?, run_id)), 0)::BIGINT AS new_calls "
-            "FROM usage GROUP BY ALL ORDER BY ALL",
+            "sum(input_tokens + output_tokens)::BIGINT AS tokens, "
+            "coalesce(sum(calls) FILTER (is_new), 0)::BIGINT AS new_calls, "
+            "sum(cost_usd) AS cost_usd, sum(unpriced)::BIGINT AS unpriced, "
+            "sum(cost_usd) FILTER (is_new) AS new_cost_usd "
+            "FROM (SELECT *, list_contains(?, run_id) AS is_new FROM usage) "
+            "GROUP BY ALL ORDER BY ALL",
             [list(run_ids)],
         )
 
@@ -181,14 +231,17 @@ class Catalog:
         footers = [(path, footer) for path, footer in self._storage.footers()]
         for path, footer in footers:
             self._add(connection, path, footer)
+        # Of a table that failed there is a journal all the same.
         shards = {path_name(footer.shard): footer.shard for _, footer in footers if footer.shard}
-        folder = self._storage.data_dir / "journals"
-        for journal in sorted(folder.rglob("*.jsonl")):
-            # Of a table that failed there is a journal all the same.
-            if journal.parent == folder:
-                self._add_usage(connection, journal.stem, None)
-            elif journal.stem in shards:
-                self._add_usage(connection, journal.parent.name, shards[journal.stem])
+        paid = set[tuple[str, str | None]]()
+        for name, files in (("completions", "*.parquet"), ("journals", "*.jsonl")):
+            folder = self._storage.data_dir / name
+            for path in folder.rglob(files):
+                if path.parent == folder:
+                    paid.add((path.stem, None))
+                elif path.stem in shards:
+                    paid.add((path.parent.name, shards[path.stem]))
+        self._add_usage(connection, list(paid))
         return len(footers)
 
     def _add(self, connection: "duckdb.DuckDBPyConnection", path: Path, footer: Footer) -> None:
@@ -217,32 +270,52 @@ class Catalog:
             )
 
     def _add_usage(
-        self, connection: "duckdb.DuckDBPyConnection", asset: str, shard: str | None
+        self, connection: "duckdb.DuckDBPyConnection", tables: Sequence[tuple[str, str | None]]
     ) -> None:
-        key = [asset, shard]
-        connection.execute(
-            "DELETE FROM usage WHERE asset = ? AND shard IS NOT DISTINCT FROM ?", key
-        )
-        totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for record in Journal(self._storage.journal(asset, shard)).records():
-            total = totals[record.model, record.run_id]
-            total[0] += 1
-            total[1] += record.failure is not None
-            total[2] += _tokens(record, "prompt_tokens")
-            total[3] += _tokens(record, "completion_tokens")
-        for (model, run_id), total in totals.items():
-            connection.execute(
-                "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*key, model, run_id, *total]
-            )
+        """Adds up anew what was paid for some tables."""
+        import polars as pl
 
-    def _is_linked(self, connection: "duckdb.DuckDBPyConnection", asset: str) -> bool:
-        """Whether an asset's view is there and as its tables are now: it covers new files too."""
+        files = [str(self._storage.completions(*table).resolve()) for table in tables]
+        places = [(*table, file) for table, file in zip(tables, files, strict=True)]
+        columns = pl.Schema({"asset": pl.String, "shard": pl.String, "file": pl.String})
+        # A cursor of its own: its names are gone before a view could take them for an asset's.
+        with connection.cursor() as cursor:
+            cursor.register("places", pl.DataFrame(places, schema=columns, orient="row"))
+            cursor.execute(_NONE_PAID)
+            # The journals first: what is compacted in between counts twice until the catalog's next
+            # update, that of the run which compacted it, and is never missed.
+            for asset, shard in tables:
+                live = Journal(
+                    self._storage.journal(asset, shard), self._storage.completions(asset, shard)
+                ).live()
+                while batch := list(itertools.islice(live, GROUP_ROWS)):
+                    cursor.register("live", to_table(Row.of(record, b"") for record in batch))
+                    cursor.execute(
+                        f"INSERT INTO paid SELECT ?, ?, {_PAID} FROM live", [asset, shard]
+                    )
+            if existing := [_pattern(file) for file in files if Path(file).exists()]:
+                cursor.execute(
+                    f"INSERT INTO paid SELECT asset, shard, {_PAID} "
+                    "FROM read_parquet(?, filename = true) JOIN places ON file = filename",
+                    [existing],
+                )
+            cursor.execute(_PAID_FOR_ANEW)
+            cursor.execute(_USAGE)
+
+    def _is_linked(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
+        """Whether the views are there and as the tables are now: they cover new files too."""
         found = connection.execute(
             "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-            [asset],
+            [footer.asset],
         )
         columns = [name for [name] in found.fetchall()]
-        return columns == ["shard", *self._tables[asset].schema.names()]
+        if columns != ["shard", *self._tables[footer.asset].schema.names()]:
+            return False
+        [(reads,)] = connection.execute(
+            "SELECT contains(sql, 'read_parquet') FROM duckdb_views() "
+            "WHERE view_name = 'completions'"
+        ).fetchall()
+        return reads or not self._storage.completions(footer.asset, footer.shard).exists()
 
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""
@@ -268,6 +341,7 @@ class Catalog:
                 )
         connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
         connection.execute(f"CREATE OR REPLACE VIEW links AS {' UNION ALL '.join(links)}")
+        connection.execute(f"CREATE OR REPLACE VIEW completions AS {self._completions()}")
         connection.execute(_MACROS.replace("$aggregates", self._aggregates()))
 
     def _files(self, asset: str) -> str | None:
@@ -276,8 +350,21 @@ class Catalog:
         path = sharded / "*.parquet" if sharded.is_dir() else self._storage.path(asset, None)
         if asset not in self._tables or not any(path.parent.glob(path.name)):
             return None
-        folder = re.sub(r"([*?\[])", r"[\1]", str(path.parent.resolve()))
-        return _text(f"{folder}/{path.name}")
+        return _text(f"{_pattern(str(path.parent.resolve()))}/{path.name}")
+
+    def _completions(self) -> str:
+        """The compacted answers of all tables, as a query."""
+        root = (self._storage.data_dir / "completions").resolve()
+        if not any(root.rglob("*.parquet")):
+            return _NO_COMPLETIONS
+        files = _text(f"{_pattern(str(root))}/**/*.parquet")
+        below = f"substr(t.filename, {len(str(root)) + 2})"
+        return (
+            f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
+            f"t.* EXCLUDE (filename, line) FROM read_parquet({files}, filename = true) t "
+            "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
+            "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
+        )
 
     def _aggregates(self) -> str:
         names = [_text(name) for name, table in self._tables.items() if table.aggregates]
@@ -288,10 +375,10 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def _pattern(path: str) -> str:
+    """A path as DuckDB reads it where it also takes a glob."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
 def _name(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
-
-
-def _tokens(record: Record, kind: str) -> int:
-    count = record.usage.get(kind)
-    return count if isinstance(count, int) else 0

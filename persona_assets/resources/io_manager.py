@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.footer import Footer, Upstream, data_version
+from persona_assets.generation.journal import JournalBusy, compact
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.resources.catalog import Catalog, CatalogError
@@ -49,7 +50,11 @@ class TableIOManager(dg.IOManager):
         return self._storage.scan_shards(asset, [key for key in keys if key is not None])
 
     def handle_output(self, context: dg.OutputContext, obj: Outcome) -> None:
-        """Publishes the table, names its data version to Dagster, and notes it in the catalog."""
+        """Publishes the table, names its data version to Dagster, and notes it in the catalog.
+
+        The answers that it was made from move from its journal into its completions. Neither that
+        nor the catalog can fail a table.
+        """
         asset = context.asset_key.to_user_string()
         shard = context.partition_key if context.has_asset_partitions else None
         table = self._tables[asset]
@@ -64,6 +69,11 @@ class TableIOManager(dg.IOManager):
             context.asset_key, dg.DataVersion(footer.data_version)
         )
         context.add_output_metadata(self._shown(rows, footer, str(path.resolve())))
+        journal = self._storage.journal(asset, shard)
+        try:
+            compact(journal, self._storage.completions(asset, shard))
+        except (JournalBusy, ValueError, OSError, RecursionError, MemoryError) as error:
+            context.log.warning("%s stays as it is until its next run: %s", journal, error)
         try:
             self._catalog.add(path, footer)
         except CatalogError as error:

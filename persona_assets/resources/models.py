@@ -4,21 +4,17 @@ One embedded server runs at a time: a second would take the cores that the first
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from persona_assets.generation import Journal, check, open_client
+from persona_assets.generation import Budget, Cap, Client, Journal, Ledger, check
 from persona_assets.resources.embedder import LocalEmbedder
 from persona_assets.resources.local_server import LocalServer
 from persona_assets.resources.session import Session, TunedModel, embedded_sha256
 from persona_assets.resources.storage import Storage
 from persona_assets.resources.weights import MODELS, fetch
 from persona_assets.settings import ROLES, ModelEndpoint, Settings
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 
 class Models:
@@ -73,22 +69,40 @@ class Models:
         run_id: str,
         report: Callable[[str], None],
         tuned: TunedModel | None = None,
+        backfill: str | None = None,
     ) -> Iterator[Session]:
-        """The models as one table uses them, with its journal open.
+        """The models as one table uses them, with its journal open, under the caps in the settings.
 
         Raises JournalBusy where another run holds the journal.
         """
-        with Journal(self._storage.journal(asset, shard)) as journal:
-            yield Session(self, self._settings, journal, run_id, report, tuned)
+        path, landed = self._storage.journal(asset, shard), self._storage.completions(asset, shard)
+        with Journal(path, landed) as journal, self._budget(run_id, backfill) as budget:
+            yield Session(self, self._settings, journal, run_id, budget, report, tuned)
 
-    def client(self, endpoint: ModelEndpoint, path: Path | None) -> "AsyncOpenAI":
+    @contextmanager
+    def _budget(self, run_id: str, backfill: str | None) -> Iterator[Budget | None]:
+        settings = self._settings
+        caps = []
+        if settings.run_budget is not None:
+            caps.append(Cap(f"run:{run_id}", settings.run_budget, "PERSONA_RUN_BUDGET"))
+        if settings.backfill_budget is not None and backfill is not None:
+            scope = f"backfill:{backfill}"
+            caps.append(Cap(scope, settings.backfill_budget, "PERSONA_BACKFILL_BUDGET"))
+        if not caps:
+            yield None
+            return
+        url = settings.ledger_url or str(self._storage.data_dir / "ledger.sqlite")
+        with closing(Budget(Ledger(url), caps)) as budget:
+            yield budget
+
+    def client(self, endpoint: ModelEndpoint, path: Path | None) -> Client:
         """An HTTP client for an endpoint, once its embedded server, if it has one, is up."""
         if not endpoint.embedded:
-            return open_client(endpoint)
+            return Client(endpoint)
         path = path or fetch(endpoint.model, self._settings.model_dir.expanduser())
         server = self._serve(path, endpoint)
         local = endpoint.model_copy(update={"base_url": server.base_url})
-        return open_client(local, api_key=server.api_key)
+        return Client(local, api_key=server.api_key)
 
     def close(self) -> None:
         """Stops the embedded server; the next call starts it again."""

@@ -1,5 +1,8 @@
 """Tables on disk: `tables/<asset>/<shard>.parquet`, their quarantine beside them, their footers.
 
+What was paid for a table lies under the same name in `journals` and, once it is published, in
+`completions`.
+
 A table is written to a scratch name, synced and renamed, quarantine first: a reader never sees half
 a file, and a table that exists has its quarantine.
 """
@@ -40,8 +43,12 @@ class Storage:
         return root / asset / f"{path_name(check_shard_key(shard))}.parquet"
 
     def journal(self, asset: str, shard: str | None) -> Path:
-        """Where the answers paid for by one table lie."""
+        """Where the answers paid for by one table lie until it is published."""
         return self.path(asset, shard, "journals").with_suffix(".jsonl")
+
+    def completions(self, asset: str, shard: str | None) -> Path:
+        """Where the answers paid for by one table lie from then on."""
+        return self.path(asset, shard, "completions")
 
     def check_space(self, least: int = LEAST_FREE_BYTES) -> None:
         """Raises OSError where fewer bytes are free: before anything is paid for."""

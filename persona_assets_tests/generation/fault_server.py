@@ -229,10 +229,10 @@ def chat(content: str | None, *, finish: str = "stop", refusal: str | None = Non
     )
 
 
-def embeddings(vectors: Sequence[Sequence[float]]) -> str:
-    """The JSON of embeddings."""
+def embeddings(vectors: Sequence[list[float] | str]) -> str:
+    """The JSON of embeddings, as numbers or in base64."""
     data = [
-        {"object": "embedding", "index": index, "embedding": list(vector)}
+        {"object": "embedding", "index": index, "embedding": vector}
         for index, vector in enumerate(vectors)
     ]
     usage = {"prompt_tokens": 5, "total_tokens": 5}

@@ -224,16 +224,3 @@ def test_requests_go_in_and_answers_come_out(endpoint: Make, journal_path: Path)
     assert answers[9].value == {"persona": "answer to row 9"}
     assert answers[9].prompt_version == "v1"
     assert len({answer.completion_id for answer in answers}) == 30
-
-
-def test_a_change_of_the_output_model_costs_nothing(endpoint: Make, journal_path: Path) -> None:
-    class Longer(BaseModel):
-        persona: str = Field(min_length=16)
-
-    with FaultServer() as server, Journal(journal_path) as journal:
-        engine = Engine(endpoint(server.url), journal)
-        [first] = complete([request(message="row 1")], engine)
-        [second] = complete([request(Longer, message="row 1")], engine)
-    assert first.status == "ok"
-    assert (second.status, second.completion_id) == ("invalid", first.completion_id)
-    assert server.asked.total() == 1

@@ -49,7 +49,7 @@ def test_records_come_in_the_order_of_the_calls(
     assert (records[0].attempt, records[1].attempt) == (2, 1)
     usage = engine.usage
     assert (usage.calls, usage.replayed, usage.failed, usage.attempts) == (60, 0, 0, 62)
-    assert (usage.prompt_tokens, usage.completion_tokens) == (420, 180)
+    assert (usage.tokens.input, usage.tokens.output) == (420, 180)
 
 
 def test_a_replay_asks_nothing_and_needs_neither_key_nor_server(
@@ -123,7 +123,7 @@ def test_embeddings_pass_through_the_same_engine(endpoint: Make, journal_path: P
     assert record == again
     assert record.body is not None
     assert record.body["data"][0]["embedding"] == [0.25, -0.5]
-    assert engine.usage.prompt_tokens == 5
+    assert engine.usage.tokens.input == 5
     assert server.bodies == [{"model": "test-model", "input": "a text"}]
 
 

@@ -4,13 +4,15 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from persona_assets.generation import Journal, JournalBusy, JournalCorrupt, Record
+from persona_assets.generation import Journal, JournalBusy, JournalCorrupt, Record, Tokens
+from persona_assets.generation.journal import compact
 
 BODY = {
     "choices": [{"message": {"content": "two\nlines, 你好, \ud800"}, "finish_reason": "stop"}],
@@ -60,6 +62,37 @@ def test_a_line_of_the_providers_own_is_read(journal_path: Path) -> None:
         record = journal.get("k")
     assert record is not None
     assert (record.body, record.id, record.finish_reason) == (BODY, "batch_req_1", "stop")
+
+
+OLD_LINES = (
+    b'{"id":"call_1","custom_id":"with usage","response":{"status_code":200,"request_id":"req_1",'
+    b'"body":{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}],"usage":'
+    b'{"prompt_tokens":7,"completion_tokens":3}}},"error":null,"attempt":2,"model":"m",'
+    b'"prompt_version":"v","run_id":"r","usage":{"prompt_tokens":7,"completion_tokens":3},'
+    b'"finish_reason":"stop","time":"2026-11-22T10:00:00+00:00"}\n'
+    b'{"custom_id":"bare","response":{"body":{"choices":[]},"status_code":200}}\n'
+    b'{"custom_id":"failed","error":{"code":"timeout","message":"late"}}\n'
+)
+"""Before there were costs, uncertain attempts and batches; and with little more than a key."""
+
+
+def test_lines_of_older_versions_are_read(journal_path: Path) -> None:
+    journal_path.parent.mkdir(parents=True)
+    journal_path.write_bytes(OLD_LINES)
+    completions = journal_path.with_suffix(".parquet")
+    with Journal(journal_path, completions) as journal:
+        old, bare = journal.get("with usage"), journal.get("bare")
+        before = list(journal.records())
+        assert journal.get("failed") is None
+    assert old is not None
+    assert (old.attempt, old.run_id, old.id) == (2, "r", "call_1")
+    assert old.tokens == Tokens(input=7, output=3)
+    assert (old.cost, old.uncertain, old.batch) == (None, 0, False)
+    assert bare == Record("bare", 200, {"choices": []}, id="", time="")
+    assert compact(journal_path, completions) == 3
+    with Journal(journal_path, completions) as journal:
+        assert [journal.get("with usage"), journal.get("bare")] == [old, bare]
+        assert list(journal.records()) == before
 
 
 def test_transient_errors_are_kept_but_answer_nothing(journal_path: Path) -> None:
@@ -119,7 +152,24 @@ def test_a_long_torn_line_is_set_aside_whole(journal_path: Path) -> None:
     assert Path(f"{journal_path}.torn").read_bytes() == torn + b"\n"
 
 
-@pytest.mark.parametrize("bad", [b"not json", b"{}", b'{"custom_id": 3}', b"[]", b"\0\0\0"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"not json",
+        b"{}",
+        b'{"custom_id": 3}',
+        b"[]",
+        b"\0\0\0",
+        b'{"custom_id": "a", "cost_usd": "dear"}',
+        b'{"custom_id": "a", "cost_usd": []}',
+        b'{"custom_id": "a", "error": "gone"}',
+        b'{"custom_id": "a", "error": {"code": []}}',
+        b'{"custom_id": "a"} {"custom_id": "b"}',
+        b'{"custom_id": "a", "response": {"status_code": 200, "body": {"x": [1, 2}}}',
+        b'{"custom_id": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=lambda bad: bad[:40].decode(),
+)
 def test_a_corrupt_line_is_named(journal_path: Path, bad: bytes) -> None:
     journal_path.parent.mkdir(parents=True)
     data = answer("a").to_line() + bad + b"\n" + answer("b").to_line()
@@ -232,3 +282,38 @@ def test_any_record_survives_its_line(
     line = record.to_line()
     assert line.count(b"\n") == 1
     assert Record.from_line(line) == record
+
+
+MUTATIONS = st.lists(
+    st.tuples(
+        st.integers(0, 10_000),
+        st.integers(0, 3),
+        st.sampled_from(
+            [b"", b"\0", b'"', b"\\", b"}", b"]", b",", b"\xff", b"1e9", b"null", b"{}"]
+        ),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(MUTATIONS, st.sampled_from([*OLD_LINES.splitlines(), answer("k", cost=1).to_line()[:-1]]))
+def test_a_line_is_a_record_when_opened_if_it_is_one_when_read(
+    mutations: list[tuple[int, int, bytes]], line: bytes
+) -> None:
+    for at, cut, put in mutations:
+        at %= len(line)
+        line = line[:at] + put + line[at + cut :]
+    line = line.replace(b"\n", b"")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shard.jsonl"
+        path.write_bytes(line + b"\n")
+        try:
+            record = next(Journal(path).records())
+        except JournalCorrupt:
+            with pytest.raises(JournalCorrupt, match="line 1"), Journal(path):
+                pass
+        else:
+            with Journal(path) as journal:
+                assert journal.get(record.key) == (record if record.answered else None)
+                assert len(journal) == record.answered

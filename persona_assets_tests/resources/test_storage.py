@@ -140,6 +140,15 @@ def test_a_journal_lies_apart_from_the_tables(storage: Storage) -> None:
     assert all(path.is_relative_to(storage.data_dir / "journals") for path in paths)
 
 
+def test_completions_lie_under_their_tables_name(storage: Storage) -> None:
+    for shard in (None, "a", "b"):
+        path = storage.completions("hub", shard)
+        table = storage.path("hub", shard).relative_to(storage.data_dir / "tables")
+        assert path == storage.data_dir / "completions" / table
+    with pytest.raises(ValueError, match="shard key"):
+        storage.completions("hub", "../a")
+
+
 @settings(deadline=None, max_examples=300)
 @given(
     st.text(alphabet=st.characters(exclude_categories=()), max_size=20)

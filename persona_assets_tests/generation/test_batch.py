@@ -1,0 +1,748 @@
+"""The Batch API as a transport, over real HTTP against a server that misbehaves on request."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from persona_assets.generation import Call, Endpoint, Journal, Record, Usage, call_key
+from persona_assets.generation.batch import Batches
+from persona_assets.generation.errors import BudgetReached, EndpointRefused, EndpointUnreachable
+from persona_assets.generation.journal import JournalBusy
+from persona_assets.generation.usage import Tokens
+from persona_assets_tests.generation.batch_server import BatchServer
+from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
+
+if TYPE_CHECKING:
+    import openai
+
+MakeEndpoint = Callable[..., Endpoint]
+MakeCalls = Callable[[int], list[Call]]
+
+
+class Purse:
+    """Leave to spend up to `cap`; each call costs at most `most`, and its tokens each a cent."""
+
+    def __init__(self, cap: str = "Infinity", most: str = "0") -> None:
+        self.left = Decimal(cap)
+        self.worst = Decimal(most)
+
+    def most(self, call: Call) -> Decimal:
+        return self.worst
+
+    def charge(self, amount: Decimal) -> None:
+        if amount > self.left:
+            raise BudgetReached("the cap is reached")
+        self.left -= amount
+
+    def refund(self, amount: Decimal) -> None:
+        self.left += amount
+
+    def batch_cost(self, tokens: Tokens | None) -> Decimal | None:
+        return None if tokens is None else Decimal("0.01") * (tokens.input + tokens.output)
+
+
+def land(batches: Batches, calls: Sequence[Call]) -> dict[str, Record]:
+    """Sends calls and takes their records, each of which must come once."""
+    batches.submit(calls)
+    batches.flush()
+    return take(batches, [call.key for call in calls])
+
+
+def take(batches: Batches, keys: Iterable[str]) -> dict[str, Record]:
+    wanted, records = set(keys), dict[str, Record]()
+    while wanted - records.keys():
+        landed = batches.landed.get(timeout=30)
+        if isinstance(landed, BaseException):
+            raise landed
+        for record in landed:
+            assert record.key not in records
+            records[record.key] = record
+    return records
+
+
+class Open:
+    """Batches over a journal, opened and closed together."""
+
+    def __init__(self, endpoint: Endpoint, path: Path, **settings: Any) -> None:
+        self.usage = Usage()
+        self.journal = Journal(path)
+        self.endpoint = endpoint
+        self.spending = settings.pop("spending", Purse())
+        self.settings = settings
+
+    def __enter__(self) -> "Open":
+        self.journal.__enter__()
+        self.batches = Batches(
+            self.endpoint, self.journal, self.usage, self.spending, run_id="run", **self.settings
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.batches.close()
+        self.journal.close()
+
+    def land(self, calls: Sequence[Call]) -> dict[str, Record]:
+        return land(self.batches, calls)
+
+
+def answers(records: Iterable[Record]) -> set[str]:
+    return {record.choice["message"]["content"] for record in records}
+
+
+@pytest.fixture
+def opened(endpoint: MakeEndpoint, journal_path: Path) -> Callable[..., Open]:
+    """Opens Batches over the test's journal."""
+
+    def make(server: BatchServer, *, max_attempts: int = 3, **settings: Any) -> Open:
+        made = endpoint(server.url, batch_poll=0.02, transport="batch", max_attempts=max_attempts)
+        return Open(made, journal_path, **settings)
+
+    return make
+
+
+Opened = Callable[..., Open]
+
+
+def long_calls(number: int) -> list[Call]:
+    return [call(f"row {row} " + "x" * 3000) for row in range(number)]
+
+
+def test_a_batch_becomes_records_with_what_they_cost(
+    opened: Opened, calls: MakeCalls, journal_path: Path
+) -> None:
+    with BatchServer(looks=3) as server, opened(server) as run:
+        asked = [Call(it.key, it.url, it.body, "prompt-7") for it in calls(5)]
+        records = run.land(asked)
+        assert answers(records.values()) == {f"answer to row {row}" for row in range(5)}
+        for record in records.values():
+            assert (record.batch, record.run_id, record.attempt) == (True, "run", 1)
+            assert (record.prompt_version, record.model) == ("prompt-7", "test-model")
+            assert record.cost == Decimal("0.10")
+            assert run.journal.get(record.key) == record
+        [batch] = server.batches
+        assert (batch["endpoint"], batch["completion_window"]) == ("/v1/chat/completions", "24h")
+        assert [it["custom_id"] for it in server.requests(server.uploads[0])] == list(records)[::-1]
+        assert run.usage.calls == run.usage.attempts == 5
+        assert run.usage.cost == Decimal("0.50")
+        wait_for(lambda: run.batches.open_batches == run.batches.waiting == 0)
+    [folder] = journal_path.with_suffix(".batches").iterdir()
+    assert list(folder.iterdir()) == []
+
+
+def test_splits_by_requests(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer() as server, opened(server, most_requests=4) as run:
+        assert len(run.land(calls(10))) == 10
+        assert [len(server.requests(it)) for it in server.uploads] == [4, 4, 2]
+        assert set(server.sent.values()) == {1}
+
+
+def test_splits_by_the_bytes_of_the_file_to_the_last_one(opened: Opened) -> None:
+    asked = long_calls(9)
+    with BatchServer() as server, opened(server) as run:
+        run.land(asked)
+        size = server.uploads[0]["bytes"] // 9
+    asked = [Call(call_key("again", it.url, it.body), it.url, it.body) for it in asked]
+    with BatchServer() as server, opened(server, most_bytes=3 * size) as run:
+        run.land(asked)
+        assert [it["bytes"] for it in server.uploads] == [3 * size] * 3
+    asked = [Call(call_key("anew", it.url, it.body), it.url, it.body) for it in asked]
+    with BatchServer() as server, opened(server, most_bytes=3 * size - 1) as run:
+        run.land(asked)
+        assert [it["bytes"] for it in server.uploads] == [2 * size] * 4 + [size]
+
+
+def test_embeddings_count_each_input_and_go_into_files_of_their_own(opened: Opened) -> None:
+    bodies = [{"input": [f"text {n}", "text"]} for n in range(3)]
+    asked = [Call(call_key("m", "/embeddings", it), "/embeddings", it) for it in bodies]
+    with BatchServer() as server, opened(server, most_requests=4) as run:
+        records = run.land([*asked, call("row")])
+        assert len(records) == 4
+        shapes = {(it["endpoint"], it["request_counts"]["total"]) for it in server.batches}
+        assert shapes == {("/v1/embeddings", 2), ("/v1/embeddings", 1), ("/v1/chat/completions", 1)}
+
+
+def test_a_request_that_fits_into_no_file_is_an_error_of_its_own(opened: Opened) -> None:
+    large, small = call("x" * 5000), call("small")
+    with BatchServer() as server, opened(server, most_bytes=2000) as run:
+        records = run.land([large, small])
+        assert records[large.key].failure == "bad_request"
+        assert records[small.key].failure is None
+        assert run.journal.get(large.key) is not None
+
+
+def test_text_of_all_kinds_arrives_as_it_was(opened: Opened) -> None:
+    texts = ["Fünf Bücher, 书", "two\nlines\u2028three", "lone \ud800 surrogate", '"quoted" \\']
+    with BatchServer() as server, opened(server) as run:
+        run.land([call(text) for text in texts])
+        sent = [it["body"]["messages"][0]["content"] for it in server.requests(server.uploads[0])]
+        assert sent == texts
+
+
+def test_a_key_that_is_submitted_twice_is_sent_once(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer() as server, opened(server) as run:
+        run.batches.submit(calls(3))
+        assert len(run.land(calls(4))) == 4
+        assert server.sent.total() == 4
+        # By now the journal has them.
+        assert len(run.land(calls(4))) == 4
+        assert server.sent.total() == 4
+
+
+def test_errors_are_classed_as_they_are_online(opened: Opened) -> None:
+    steps = {"bad": ["400"], "filter": ["400-content_filter"]}
+    with BatchServer(lines=steps) as server, opened(server) as run:
+        asked = [call("bad"), call("filter"), call("good")]
+        records = run.land(asked)
+        refused = records[asked[0].key]
+        assert (refused.failure, refused.status_code) == ("bad_request", 400)
+        assert records[asked[2].key].failure is None
+        assert run.usage.failed == 2
+
+
+@pytest.mark.parametrize("step", ["missing", "expired", "timeout", "500", "429", "malformed"])
+def test_a_request_without_an_answer_is_sent_again(opened: Opened, step: str) -> None:
+    asked = [call("row 0"), call("row 1")]
+    with BatchServer(lines={"row 1": [step, step]}) as server, opened(server) as run:
+        records = run.land(asked)
+        assert [records[it.key].attempt for it in asked] == [1, 3]
+        assert [server.sent[it.key] for it in asked] == [1, 3]
+        assert all(record.failure is None for record in records.values())
+
+
+@pytest.mark.parametrize(
+    ("step", "failure"),
+    [
+        ("missing", "expired"),
+        ("expired", "expired"),
+        ("500", "server_error"),
+        ("429", "rate_limit"),
+    ],
+)
+def test_a_request_is_sent_as_often_as_attempts_are_allowed(
+    opened: Opened, step: str, failure: str
+) -> None:
+    asked = [call("row 0"), call("row 1")]
+    with BatchServer(lines={"row 1": [step] * 9}) as server, opened(server) as run:
+        records = run.land(asked)
+        assert (records[asked[1].key].failure, records[asked[1].key].attempt) == (failure, 3)
+        assert server.sent[asked[1].key] == 3
+        assert records[asked[0].key].failure is None
+
+
+@pytest.mark.parametrize("end", ["expired", "expired-bare", "cancelled"])
+def test_a_batch_that_ends_early_keeps_its_answers(
+    opened: Opened, calls: MakeCalls, end: str
+) -> None:
+    with BatchServer(ends=[end]) as server, opened(server) as run:
+        records = run.land(calls(10))
+        assert [len(server.requests(it)) for it in server.uploads] == [10, 5]
+        assert set(server.billed.values()) == {1}
+        assert sorted(record.attempt for record in records.values()) == [1] * 5 + [2] * 5
+
+
+def test_a_batch_may_end_with_errors_alone(opened: Opened, calls: MakeCalls) -> None:
+    steps = {f"row {row}": ["400"] for row in range(3)}
+    with BatchServer(lines=steps) as server, opened(server) as run:
+        records = run.land(calls(3))
+        assert {record.failure for record in records.values()} == {"bad_request"}
+        assert server.batches[0]["output_file_id"] == ""
+
+
+def test_lines_that_nobody_waits_for_are_counted(opened: Opened, calls: MakeCalls) -> None:
+    steps = {"row 0": ["twice"], "row 1": ["twice"], "row 2": ["garbage"]}
+    with BatchServer(lines=steps) as server, opened(server) as run:
+        assert len(run.land(calls(4))) == 4
+        assert run.batches.ignored == 3
+        assert len(list(run.journal.records())) == 4
+        assert server.sent.total() == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        *product(("upload", "create"), ("500", "drop", "drop-early", "html")),
+        *product(("retrieve", "content"), ("429", "cut", "html")),
+        ("create", "cut"),
+        ("create", "429"),
+    ],
+)
+def test_an_unclear_answer_is_asked_for_again_and_nothing_is_sent_twice(
+    opened: Opened, calls: MakeCalls, kind: str, step: str
+) -> None:
+    with BatchServer(faults={kind: [step]}, page=1) as server, opened(server) as run:
+        assert len(run.land(calls(2))) == 2
+        assert server.counts[kind] >= 1
+        assert set(server.sent.values()) == {1}
+
+
+def test_a_failing_server_is_asked_without_end(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer(faults={"retrieve": ["500"] * 3}) as server, opened(server) as run:
+        assert len(run.land(calls(2))) == 2
+        assert server.counts["retrieve"] == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "said"),
+    [
+        *((kind, "401", KEY_VARIABLE) for kind in ("upload", "create", "retrieve", "content")),
+        ("create", "403", KEY_VARIABLE),
+        ("create", "429-quota", "no quota left"),
+        ("create", "400-odd_code", "(400, odd_code)"),
+    ],
+)
+def test_a_refusal_ends_the_run_with_one_sentence_and_costs_nothing_twice(
+    opened: Opened, calls: MakeCalls, kind: str, step: str, said: str, journal_path: Path
+) -> None:
+    with BatchServer(faults={kind: [step]}) as server:
+        with opened(server) as run, pytest.raises(EndpointRefused) as refused:
+            run.land(calls(2))
+        assert said in str(refused.value)
+        assert refused.value.__cause__ is refused.value.__context__ is None
+        # Once it is mended, the next run goes on where this one was.
+        with opened(server) as run:
+            assert len(run.land(calls(2))) == 2
+        assert set(server.sent.values()) == {1}
+        assert server.authorizations == {f"Bearer {CANARY}"}
+    for path in journal_path.parent.rglob("*"):
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes()
+    assert CANARY not in str(refused.value)
+
+
+def test_an_endpoint_without_a_batch_api_says_so(opened: Opened, calls: MakeCalls) -> None:
+    with (
+        BatchServer(faults={"upload": ["404"]}) as server,
+        opened(server) as run,
+        pytest.raises(EndpointRefused, match="offers no Batch API"),
+    ):
+        run.land(calls(1))
+
+
+def test_no_server_at_all(endpoint: MakeEndpoint, calls: MakeCalls, journal_path: Path) -> None:
+    nowhere = endpoint("http://127.0.0.1:9/v1", max_attempts=2)
+    with (
+        Open(nowhere, journal_path) as run,
+        pytest.raises(EndpointUnreachable, match="cannot be reached"),
+    ):
+        run.land(calls(1))
+
+
+def test_a_missing_key_is_told_before_anything_is_written(
+    endpoint: MakeEndpoint, journal_path: Path
+) -> None:
+    keyless = endpoint("http://127.0.0.1:9/v1", api_key_env="PERSONA_ASSETS_TEST_NO_KEY")
+    with Journal(journal_path) as journal, pytest.raises(EndpointRefused, match="NO_KEY"):
+        Batches(keyless, journal, Usage(), Purse())
+    assert not journal_path.with_suffix(".batches").exists()
+
+
+def test_a_line_that_refuses_the_model_ends_the_run_but_keeps_the_other_answers(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(lines={"row 1": ["404-model"]}) as server:
+        with opened(server) as run:
+            with pytest.raises(EndpointRefused, match="knows no model"):
+                run.land(calls(3))
+            assert len(run.journal) == 2
+        with opened(server) as run:
+            assert len(run.land(calls(3))) == 3
+        assert sorted(server.sent.values()) == [1, 1, 2]
+
+
+def test_a_batch_that_is_not_valid_is_not_sent_again(
+    opened: Opened, calls: MakeCalls, journal_path: Path
+) -> None:
+    with BatchServer(ends=["failed:invalid_json_line"]) as server:
+        with opened(server) as run, pytest.raises(EndpointRefused) as refused:
+            run.land(calls(3))
+        assert "invalid_json_line, line 1" in str(refused.value)
+        assert "no, no" not in str(refused.value)
+        [kept] = journal_path.parent.rglob("*.requests")
+        assert str(kept) in str(refused.value)
+        assert kept.read_bytes() == server.content["file-0"]
+        assert len(server.batches) == 1
+        with opened(server) as run:
+            assert len(run.land(calls(3))) == 3
+
+
+def test_a_batch_that_failed_unseen_is_sent_once_more_and_then_refused(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(ends=["completed", "failed:empty_file"]) as server:
+        server.hold = True
+        with opened(server) as run:
+            run.batches.submit(calls(3))
+            run.batches.flush()
+            wait_for(lambda: server.counts["retrieve"] > 0)
+        with server.lock:
+            server.batches[0] |= {"status": "failed"}
+        with opened(server) as run, pytest.raises(EndpointRefused, match="empty_file"):
+            run.land(calls(3))
+
+
+def test_an_error_code_that_is_no_code_is_not_repeated(opened: Opened, calls: MakeCalls) -> None:
+    with (
+        BatchServer(ends=[f"failed:{CANARY}"]) as server,
+        opened(server) as run,
+        pytest.raises(EndpointRefused, match=r"refuses a batch \(line 1\)"),
+    ):
+        run.land(calls(1))
+
+
+def test_a_file_that_is_too_large_for_the_upload_is_halved(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(largest=400) as server, opened(server) as run:
+        assert len(run.land(calls(9))) == 9
+        assert max(len(server.requests(it)) for it in server.uploads) == 2
+        assert set(server.sent.values()) == {1}
+
+
+def test_batches_wait_for_room_in_the_accounts_queue(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer(queue=5, looks=2) as server, opened(server, most_requests=4) as run:
+        assert len(run.land(calls(16))) == 16
+        assert set(server.sent.values()) == {1}
+        assert [it["status"] for it in server.batches].count("completed") == 4
+
+
+def test_a_batch_that_can_never_fit_into_the_queue_is_halved(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(queue=3) as server, opened(server) as run:
+        assert len(run.land(calls(10))) == 10
+        assert set(server.sent.values()) == {1}
+        assert max(it["request_counts"]["total"] for it in server.batches) <= 3
+
+
+def test_what_the_budget_does_not_allow_waits_for_what_comes_back(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    # At worst 10 calls cost 10, in truth 1: 3 leave room for 3, then for more.
+    purse = Purse(cap="3", most="1")
+    with BatchServer() as server, opened(server, spending=purse) as run:
+        assert len(run.land(calls(10))) == 10
+        assert purse.left == 2
+        assert set(server.sent.values()) == {1}
+        assert max(it["request_counts"]["total"] for it in server.batches) <= 3
+
+
+def test_the_budget_is_never_exceeded(opened: Opened, calls: MakeCalls) -> None:
+    purse = Purse(cap="0.45", most="0.15")
+    with BatchServer() as server:
+        with opened(server, spending=purse) as run, pytest.raises(BudgetReached):
+            run.land(calls(10))
+        # Each costs 0.10, so a fourth call is affordable and a fifth is not.
+        assert server.billed.total() == 4
+        assert purse.left == Decimal("0.05")
+        purse.left += 10
+        with opened(server, spending=purse) as run:
+            run.land([it for it in calls(10) if it.key not in run.journal])
+        assert purse.left == Decimal("0.05") + 10 - Decimal("0.60")
+        assert set(server.sent.values()) == {1}
+
+
+def test_what_is_not_answered_is_given_back(opened: Opened) -> None:
+    purse = Purse(cap="10", most="1")
+    steps = {"bad": ["400"], "late": ["expired"]}
+    with BatchServer(lines=steps) as server, opened(server, spending=purse) as run:
+        run.land([call("bad"), call("late"), call("good")])
+        assert purse.left == Decimal("9.8")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_close_leaves_batches_at_the_provider_for_the_next_run(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer() as server:
+        server.hold = True
+        with opened(server, most_requests=2) as run:
+            run.batches.submit(calls(4))
+            run.batches.flush()
+            wait_for(lambda: len(server.batches) == 2 and server.counts["retrieve"] > 3)
+            assert (run.batches.open_batches, run.batches.waiting) == (2, 4)
+        server.hold = False
+        with opened(server, most_requests=2) as run:
+            assert len(run.land(calls(6))) == 6
+        assert set(server.sent.values()) == {1}
+        assert len(server.batches) == 3
+
+
+def test_close_does_not_wait_for_an_answer_to_a_look(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer(faults={"retrieve": ["hang"]}) as server:
+        with opened(server) as run:
+            run.batches.submit(calls(1))
+            run.batches.flush()
+            wait_for(lambda: server.counts["retrieve"] == 1)
+        # The server holds the answer back until it is closed.
+        assert not server.closing.is_set()
+        with opened(server) as run:
+            assert len(run.land(calls(1))) == 1
+        assert server.sent.total() == 1
+
+
+def test_a_finished_batch_that_nobody_asks_for_is_collected(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer() as server:
+        server.hold = True
+        with opened(server) as run:
+            run.batches.submit(calls(3))
+            run.batches.flush()
+            wait_for(lambda: server.counts["retrieve"] > 0)
+        server.hold = False
+        with opened(server) as run:
+            assert len(run.land([call("another")])) == 1
+            wait_for(lambda: len(run.journal) == 4)
+            assert run.batches.landed.empty()
+        assert server.sent.total() == 4
+
+
+def test_what_was_not_sent_and_nobody_asks_for_is_not_sent(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(faults={"create": ["401"]}) as server:
+        with opened(server) as run, pytest.raises(EndpointRefused):
+            run.land(calls(3))
+        with opened(server) as run:
+            assert len(run.land(calls(2))) == 2
+        assert server.sent.total() == 2
+
+
+def test_other_peoples_batches_are_not_taken_for_ours(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer(faults={"create": ["drop-early", "drop"]}, page=2) as server:
+        for n in range(5):
+            server.add_file(f"other-{n}.jsonl", b"{}\n", "batch")
+        with opened(server) as run:
+            assert len(run.land(calls(2))) == 2
+        assert server.counts["batches"] >= 2
+        assert set(server.sent.values()) == {1}
+
+
+def test_batches_are_found_by_their_upload_where_metadata_is_not_shown(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(faults={"create": ["drop"]}, tagged=False) as server, opened(server) as run:
+        assert len(run.land(calls(2))) == 2
+        assert len(server.batches) == 1
+
+
+def test_a_folder_has_one_holder(opened: Opened, endpoint: MakeEndpoint) -> None:
+    with BatchServer() as server, opened(server) as run, pytest.raises(JournalBusy):
+        Batches(run.endpoint, run.journal, Usage(), Purse())
+
+
+def test_models_do_not_share_batches(
+    endpoint: MakeEndpoint, calls: MakeCalls, journal_path: Path
+) -> None:
+    with BatchServer() as server, Journal(journal_path) as journal:
+        server.hold = True
+        one = endpoint(server.url, batch_poll=0.02)
+        two = one.model_copy(update={"model": "another"})
+        first, second = (Batches(it, journal, Usage(), Purse()) for it in (one, two))
+        for batches in (first, second):
+            batches.submit(calls(2))
+            batches.flush()
+        wait_for(lambda: len(server.batches) == 2)
+        models = [server.requests(it)[0]["body"]["model"] for it in server.uploads]
+        assert sorted(models) == ["another", "test-model"] or models == ["test-model"] * 2
+        first.close()
+        second.close()
+
+
+def test_calls_that_follow_from_answers_go_out_together(opened: Opened, calls: MakeCalls) -> None:
+    with BatchServer() as server, opened(server) as run:
+        run.batches.submit(calls(1200))
+        run.batches.flush()
+        taken = 0
+        while taken < 1200:
+            landed = run.batches.landed.get(timeout=30)
+            assert not isinstance(landed, BaseException)
+            for record in landed:
+                run.batches.submit([call(f"follows {record.key}")])
+            run.batches.flush()
+            taken += len(landed)
+        take(run.batches, [call(f"follows {it.key}").key for it in calls(1200)])
+        assert len(server.batches) <= 3
+
+
+@pytest.mark.parametrize("page", [["html"], ["html", "html"]])
+def test_a_page_in_place_of_the_results_does_not_make_them_be_paid_again(
+    opened: Opened, calls: MakeCalls, page: list[str]
+) -> None:
+    with BatchServer(faults={"content": page}) as server:
+        with opened(server, max_attempts=2) as run:
+            if len(page) == 1:
+                assert len(run.land(calls(1))) == 1
+            else:
+                with pytest.raises(EndpointRefused, match="something else than the results"):
+                    run.land(calls(1))
+        with opened(server) as run:
+            assert len(run.land(calls(1))) == 1
+        assert server.sent.total() == 1
+
+
+ROWS = 5
+"""Of each run that is killed, in files of three: two batches, and a third for the row that the
+first one loses."""
+
+
+class Runs:
+    """Runs in processes of their own, forked from one that has imported everything."""
+
+    def __init__(self, process: "subprocess.Popen[str]", url: str, folder: Path) -> None:
+        self.process = process
+        self.url = url
+        self.folder = folder
+
+    def run(self, name: str, *, die: int = 0, rows: int = ROWS) -> int:
+        """Exit status of a run that is killed before its `die`-th change of the disk, if any."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        order = [self.url, str(self.folder / name / "journal.jsonl"), name, rows, die]
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def check(self, server: BatchServer, name: str, rows: int = ROWS) -> None:
+        """Each key was answered, journaled and paid for once."""
+        keys = {call(f"{name} {row}").key for row in range(rows)}
+        path = self.folder / name / "journal.jsonl"
+        assert Counter(record.key for record in Journal(path).records()) == Counter(keys)
+        assert {server.billed[key] for key in keys} == {1}
+        again = {call(f"{name} 0").key for _ in server.lines if f"{name} 0" in server.lines}
+        assert {server.sent[key] for key in keys - again} == {1}
+        assert {server.sent[key] for key in again} <= {2}
+
+
+@contextmanager
+def runs(server: BatchServer, folder: Path) -> Iterator[Runs]:
+    module = "persona_assets_tests.generation.test_batch"
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        started = Runs(process, server.url, folder)
+        assert started.run("the first") == 0
+        yield started
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def test_a_kill_before_any_change_of_the_disk_costs_nothing(tmp_path: Path) -> None:
+    with BatchServer() as server, runs(server, tmp_path) as started:
+        status = -signal.SIGKILL
+        point = 0
+        while status == -signal.SIGKILL:
+            point += 1
+            name = f"point {point}"
+            server.lines[f"{name} 0"] = ["missing"]
+            status = started.run(name, die=point)
+            if status == -signal.SIGKILL:
+                assert started.run(name) == 0
+            started.check(server, name)
+        assert status == 0
+        assert point > 40
+
+
+KILLS = ("kill-early", "kill", "kill-late")
+
+
+def test_a_kill_at_any_request_costs_nothing(tmp_path: Path) -> None:
+    with BatchServer(page=1) as server, runs(server, tmp_path) as started:
+        for kind in ("upload", "create", "retrieve", "content"):
+            for step in KILLS:
+                for before in range(2):
+                    name = f"{kind} {step} {before}"
+                    server.lines[f"{name} 0"] = ["expired"]
+                    server.faults[kind] = ["ok"] * before + [step]
+                    assert started.run(name) == -signal.SIGKILL
+                    assert started.run(name) == 0
+                    started.check(server, name)
+
+
+def test_a_kill_while_looking_for_what_an_earlier_kill_left(tmp_path: Path) -> None:
+    with BatchServer(page=1) as server, runs(server, tmp_path) as started:
+        for kind, listed in (("upload", "files"), ("create", "batches")):
+            for step in KILLS:
+                name = f"{kind} {step}"
+                server.faults = {kind: ["kill"], listed: [step]}
+                assert started.run(name) == -signal.SIGKILL
+                assert started.run(name) == -signal.SIGKILL
+                assert started.run(name) == 0
+                started.check(server, name)
+
+
+def main() -> None:
+    """Forks a run for each line of standard input and tells how it ended."""
+    # What is imported when it is first needed is so imported for all.
+    run_to_the_end(*json.loads(sys.stdin.readline()))
+    print(0, flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            run_to_the_end(*json.loads(line))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def run_to_the_end(url: str, path: str, name: str, rows: int, die: int) -> None:
+    changes = 0
+
+    def change() -> None:
+        nonlocal changes
+        changes += 1
+        if changes == die:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(event: str, arguments: tuple[object, ...]) -> None:
+        changing = event in CHANGES or (event == "open" and arguments[1] == "wb")
+        if changing and ".batches" in str(arguments):
+            change()
+
+    class Watched(Journal):
+        def append(self, *records: Record) -> None:
+            change()
+            super().append(*records)
+            change()
+
+    def client() -> "openai.OpenAI":
+        import openai
+
+        return openai.OpenAI(
+            api_key=CANARY, base_url=url, max_retries=0, default_headers={"x-pid": str(os.getpid())}
+        )
+
+    sys.addaudithook(audit)
+    endpoint = Endpoint(model="test-model", base_url=url, batch_poll=0.01)
+    with Watched(path) as journal:
+        batches = Batches(endpoint, journal, Usage(), Purse(), client=client, most_requests=3)
+        calls = [call(f"{name} {row}") for row in range(rows)]
+        land(batches, [it for it in calls if it.key not in journal])
+        batches.close()
+
+
+CHANGES = frozenset({"os.rename", "os.remove", "os.link", "os.mkdir"})
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+import base64
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, Field
+
+from persona_assets.generation import BudgetReached, EndpointError, Request
+from persona_assets.resources.models import Models
+from persona_assets.resources.session import QuarantineError, Session
+from persona_assets.resources.storage import Storage
+from persona_assets.settings import Settings
+from persona_assets_tests.generation.fault_server import FaultServer, embeddings
+from persona_assets_tests.generation.sample_calls import CANARY
+
+Open = Callable[..., Session]
+KEY_VARIABLE = "KEY_OF_A_SESSION"
+
+
+class Persona(BaseModel):
+    persona: str = Field(min_length=5)
+
+
+def requests(number: int, role: str = "writer") -> list[Request]:
+    return [
+        Request(role, ({"role": "user", "content": f"row {n}"},), {"max_tokens": 3}, Persona, "text")
+        for n in range(number)
+    ]
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture
+def opened(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
+    """Opens a session of one table; settings may be changed."""
+    monkeypatch.setenv(KEY_VARIABLE, CANARY)
+    endpoint = {
+        "model": "m",
+        "base_url": server.url,
+        "api_key_env": KEY_VARIABLE,
+        "max_attempts": 1,
+        "reasks": 0,
+        "price": {"input": 10, "output": 3000},
+    }
+    contexts = []
+
+    def open_session(**changes: Any) -> Session:
+        roles = {role: endpoint for role in ("writer", "evaluation", "embedder")}
+        values: dict[str, Any] = {"data_dir": tmp_path, "max_quarantine_share": 0.25}
+        settings = Settings.load(**values | roles | changes)
+        models = Models(settings, Storage(tmp_path))
+        context = models.session("an_asset", None, "run 1", print, backfill="night 1")
+        contexts.append(context)
+        return context.__enter__()
+
+    yield open_session
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+def test_answers_and_what_they_cost(opened: Open) -> None:
+    session = opened()
+    assert [answer.status for answer in session.complete(requests(8))] == ["ok"] * 8
+    told = session.metadata()
+    assert (told["calls"], told["unpriced_calls"], told["models"]) == (8, 0, ["m"])
+    assert told["cost_usd"] == pytest.approx(8 * 0.00907)
+
+
+def test_an_unknown_price_is_told_and_is_not_0(server: FaultServer, opened: Open) -> None:
+    endpoint = {"model": "m", "base_url": server.url, "api_key_env": KEY_VARIABLE}
+    session = opened(writer=endpoint)
+    list(session.complete(requests(2)))
+    told = session.metadata()
+    assert "cost_usd" not in told
+    assert (told["calls"], told["unpriced_calls"]) == (2, 2)
+
+
+@pytest.mark.parametrize(("step", "status"), [("refusal", "refused"), ("length", "truncated")])
+def test_too_many_answers_that_cannot_be_used_make_no_table(
+    server: FaultServer, opened: Open, step: str, status: str
+) -> None:
+    server.script = {f"row {n}": [step, step] for n in range(10)}
+    session = opened()
+    with pytest.raises(QuarantineError, match=rf"10 of 39 .*\({status} 10\)"):
+        list(session.complete(requests(39)))
+    assert len(list(session.complete(requests(40)))) == 40
+    # Of so few, a share says nothing; and a model under evaluation may fail as it likes.
+    assert len(list(session.complete(requests(11)))) == 11
+    assert len(list(session.complete(requests(39, "evaluation")))) == 39
+
+
+def test_errors_make_no_table_however_few_rows(server: FaultServer, opened: Open) -> None:
+    server.script = {"row 0": ["500"]}
+    with pytest.raises(EndpointError, match=r"1 of 3 .*error:server_error 1"):
+        list(opened().complete(requests(3)))
+
+
+@pytest.mark.parametrize("setting", ["run_budget", "backfill_budget"])
+def test_the_caps_in_the_settings_hold(server: FaultServer, opened: Open, setting: str) -> None:
+    session = opened(**{setting: "0.1"})
+    with pytest.raises(BudgetReached, match=f"PERSONA_{setting.upper()}"):
+        list(session.complete(requests(100)))
+    assert 1 <= server.billed.total() <= 11
+
+
+def test_vectors_come_as_base64_or_as_numbers(server: FaultServer, opened: Open) -> None:
+    plain = [[3.0, 4.0], [0.0, 2.0]]
+    packed = [base64.b64encode(struct.pack("<2f", *vector)).decode() for vector in plain]
+    replies = iter([embeddings(plain), embeddings(packed)])
+    server.reply = lambda message, body: next(replies)  # type: ignore[method-assign]
+    session = opened()
+    for texts in (["a", "b"], ["c", "d"]):
+        np.testing.assert_allclose(session.embed(texts), [[0.6, 0.8], [0.0, 1.0]], rtol=1e-6)
+    assert server.bodies[0]["encoding_format"] == "base64"
