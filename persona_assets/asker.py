@@ -125,14 +125,17 @@ class Asker:
         )
 
     def calls(self, records: pl.DataFrame) -> pl.DataFrame:
-        """Records as CALL: at the cost of their day where that is known, else at today's price."""
+        """Records as CALL: at the cost of their day, or at today's price where that is not known or
+        they went online and the next ones go by way of the Batch API, or the other way round.
+        """
         prices = cache(lambda model: pricing(self.endpoint_of(model)))
         calls: list[tuple[Any, ...]] = []
         for row in records.iter_rows(named=True):
             endpoint, tokens, cost = self.endpoint_of(row["model"]), _tokens(row), row["cost_usd"]
-            if cost is None:
+            batch = endpoint.transport == "batch"
+            if cost is None or row["batch"] != batch:
                 failed = row["error_code"] is not None
-                cost = 0 if failed else prices(row["model"]).cost(tokens, batch=row["batch"])
+                cost = 0 if failed else prices(row["model"]).cost(tokens, batch=batch)
             asked, said = (tokens.input, tokens.output) if tokens else (0, 0)
             calls.append(
                 (

@@ -159,7 +159,7 @@ def _run(options: argparse.Namespace) -> int:
     catalog = _catalog_of(project)
     if ledger.errors:
         # A run that failed has journaled what it paid for and published no table.
-        catalog.rebuild()
+        cost.refresh(catalog, project.storage)
     console.tables(project, ledger, catalog.usage(ledger.run_ids))
     return 1 if ledger.errors else 0
 

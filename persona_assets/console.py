@@ -82,7 +82,7 @@ def forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -
         f"{money(budget)} US dollars {what}"
         for budget, what in (
             (settings.run_budget, "a run"),
-            (settings.backfill_budget, "in all"),
+            (settings.backfill_budget, "for all runs of a command"),
         )
         if budget is not None
     ]

@@ -96,9 +96,10 @@ def caps(
     ledger = Ledger(settings.ledger_url or own)
     which = None if run_id is None else dg.RunsFilter(run_ids=[run_id])
     runs = instance.get_runs(which, limit=LATEST)
-    ids: dict[str, Iterable[str | None]] = {
+    backfills = (backfill_of(run.tags) for run in runs)
+    ids: dict[str, Iterable[str]] = {
         "run": [run.run_id for run in runs],
-        "backfill": dict.fromkeys(backfill_of(run.tags) for run in runs),
+        "backfill": dict.fromkeys(it for it in backfills if it is not None),
     }
     found: list[Cap] = []
     for kind, setting, limit in limits:

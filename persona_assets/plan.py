@@ -14,7 +14,7 @@ import polars as pl
 from persona_assets.asker import Asker, is_sharded
 from persona_assets.coming import Coming
 from persona_assets.forecast import Interval, Quantity, most_calls, to_come
-from persona_assets.generation import pricing
+from persona_assets.generation import Endpoint, Tokens, pricing
 from persona_assets.partitions import shards
 from persona_assets.pilot import Pilot
 from persona_assets.project import Project
@@ -36,6 +36,9 @@ class Forecast:
     settings that would tell. hours: one run after the other on this machine; None for what goes by
     way of the Batch API (`batch`), where a batch takes up to 24 h. most: the bound that the
     settings set on the calls, answered ones included.
+
+    A call for embeddings takes a few texts in a small shard and more in a large one: of these the
+    calls and hours of shards larger than the pilot's are overestimated, tokens and cost are not.
     """
 
     asset: str
@@ -64,7 +67,7 @@ class Next:
 
 @dataclass(frozen=True)
 class Plan:
-    """Forecasts by asset and in total; the total leaves out what has no pilot."""
+    """Forecasts by asset and in total; the total, `at_least` then, leaves out what has no pilot."""
 
     assets: tuple[Forecast, ...]
     total: Forecast
@@ -88,12 +91,9 @@ class _Quantities:
 
     def on(self, forecast: Forecast) -> Forecast:
         """The forecast with these quantities as intervals, its calls within its bound."""
-        calls = _interval(self.calls)
-        if calls is not None and calls.high is not None and forecast.most is not None:
-            calls = replace(calls, high=max(calls.estimate, min(calls.high, forecast.most)))
         return replace(
             forecast,
-            calls=calls,
+            calls=_within(_interval(self.calls), forecast.most),
             input_tokens=_interval(self.input_tokens),
             output_tokens=_interval(self.output_tokens),
             cost=_interval(self.cost),
@@ -171,8 +171,8 @@ def _described(forecast: Forecast, asker: Asker, pilot: Pilot, made: pl.DataFram
     settings = [
         f"PERSONA_{role.upper()}__PRICE__{kind}"
         for role, endpoint in asker.endpoints.items()
-        if endpoint.model in unpriced and not pricing(endpoint).known
-        for kind in ("INPUT", "OUTPUT")
+        if endpoint.model in unpriced
+        for kind in _missing_prices(endpoint)
     ]
     return replace(
         forecast,
@@ -182,6 +182,14 @@ def _described(forecast: Forecast, asker: Asker, pilot: Pilot, made: pl.DataFram
         prices=tuple(settings),
         batch=any(endpoint.transport == "batch" for endpoint in asker.endpoints.values()),
     )
+
+
+def _missing_prices(endpoint: Endpoint) -> Sequence[str]:
+    found = pricing(endpoint)
+    batch = endpoint.transport == "batch"
+    if found.cost(Tokens(input=1, output=1), batch=batch) is not None:
+        return ()
+    return ("BATCH",) if found.known else ("INPUT", "OUTPUT", *(("BATCH",) if batch else ()))
 
 
 def _most(project: Project, runner: Runner, coming: Coming, asker: Asker) -> int | None:
@@ -220,7 +228,8 @@ def _next(runner: Runner, coming: Coming, found: Sequence[Forecast]) -> Next | N
         )
         for shard in shards_by_size:
             stale = [it for it in (*before, *names) if shard in coming.stale.get(it, ())]
-            if not any(it in whole for name in stale for it in graph[name].inputs):
+            waits = any(it in whole for name in stale for it in graph[name].inputs)
+            if not waits and not set(names).isdisjoint(stale):
                 chosen = [f"key:{name}" for name in stale] if whole else _up_to(runner, names)
                 return Next(tuple(names), (), _command(chosen, shard))
         return Next(tuple(names), tuple(whole), _command(_up_to(runner, whole)))
@@ -251,6 +260,13 @@ def _up_to(runner: Runner, names: Sequence[str]) -> list[str]:
 
 def _sum(first: Quantity | None, second: Quantity | None) -> Quantity | None:
     return first + second if first is not None and second is not None else first or second
+
+
+def _within(interval: Interval | None, most: int | None) -> Interval | None:
+    if interval is None or most is None:
+        return interval
+    low, high = (it if it is None else min(it, most) for it in (interval.low, interval.high))
+    return Interval(min(interval.estimate, most), low, high)
 
 
 def _interval(quantity: Quantity | None) -> Interval | None:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from persona_assets.cost import Cap
 from persona_assets.figures import OUT, between, columns, count, duration, money, plural, price
+from persona_assets.forecast import LEVEL
 from persona_assets.plan import Forecast, Plan
 from persona_assets.settings import Settings
 
@@ -58,7 +59,7 @@ def cost(rows: pl.DataFrame, by: str, caps: Sequence[Cap]) -> None:
 
 
 def plan(made: Plan, settings: Settings) -> None:
-    """What a run would ask and cost: estimates, each with its 90 % interval below it."""
+    """What a run would ask and cost: estimates, each with its interval below it."""
     if not made.assets:
         OUT.print("everything is fresh: a run asks nothing")
         return
@@ -83,15 +84,15 @@ def plan(made: Plan, settings: Settings) -> None:
 
 
 def plan_as_json(plan: Plan) -> None:
-    """The plan as one JSON object."""
-    print(json.dumps(asdict(plan)))
+    """The plan as one JSON object; `level` is that of its intervals."""
+    print(json.dumps({"level": LEVEL, **asdict(plan)}))
 
 
 def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
     if plan.total.calls is not None:
         yield (
-            "Below an estimate: where the truth lies with a probability of 90 %, if what is to "
-            "come is like the pilot. about: a single call, text or run tells nothing of the "
+            f"Below an estimate: where the truth lies with a probability of {LEVEL:.0%}, if what "
+            "is to come is like the pilot. about: a single call, text or run tells nothing of the "
             "spread. Time: runs one after the other, at the pilot's pace."
         )
     if plan.total.batch:
@@ -103,9 +104,10 @@ def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
         )
     elif any(it.at_least for it in plan.assets):
         yield "Some answers of the pilot do not say their tokens: their cost is left out."
-    budgets = {"a run": settings.run_budget, "in all": settings.backfill_budget}
+    every = "for all runs of a command"
+    budgets = {"a run": settings.run_budget, every: settings.backfill_budget}
     if caps := [f"{money(cap)} {what}" for what, cap in budgets.items() if cap is not None]:
-        yield f"Capped at {' and '.join(caps)}, in US dollars."
+        yield f"Capped, in US dollars, at {' and '.join(caps)}."
     lacking = [it.asset for it in plan.assets if not it.pilot_tables]
     if lacking:
         yield (

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from persona_assets import cost
+from persona_assets.cli import main
 from persona_assets.instance import open_instance
 from persona_assets.resources.catalog import CatalogError
 from persona_assets_tests.model_server import ModelServer
@@ -130,24 +131,31 @@ def test_caps_say_what_was_spent_and_is_held(fresh: SampleProject) -> None:
     assert one.scope == f"run:{runs[0].run_id}"
 
 
-def test_the_command_prints_it(fresh: SampleProject) -> None:
+def test_the_command_prints_it(
+    fresh: SampleProject, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fresh.values |= {"run_budget": "0.5"}
     fresh.values["writer"]["price"] = PRICE
-    with fresh.command("run", "--select", "+key:text_personas") as process:
-        out, err = process.communicate()
-    assert (process.returncode, err) == (0, ""), out
-    assert "4 model calls" not in out
-    assert "capped at 0.500 US dollars a run" in out
+    monkeypatch.chdir(fresh.root)
+    for name, value in fresh.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main(arguments)
+        return (code, *capfd.readouterr())
+
+    code, out, err = command("run", "--select", "+key:text_personas")
+    assert (code, err) == (0, ""), out
+    assert "; capped at 0.500 US dollars a run" in out
     assert "US dollars: 0.000176 so far, of which this run 0.000176." in out
-    with fresh.command("cost") as process:
-        out, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
+    code, out, err = command("cost")
+    assert (code, err) == (0, "")
     assert re.search(r"^text_personas +4 +0 +0 +28 +0 +12 +0 +0 +0\.000176$", out, re.MULTILINE)
     assert re.search(r"^total +4 .* 0\.000176$", out, re.MULTILINE)
     assert re.search(r"^run:[0-9a-f-]{36} +PERSONA_RUN_BUDGET +0\.500 +0\.000132 +0$", out, re.M)
-    with fresh.command("cost", "--by", "model", "--run", "nothing") as process:
-        out, err = process.communicate()
-    assert (process.returncode, out) == (1, "")
-    assert err == (
-        "persona-assets: run nothing has asked no model: see persona-assets cost --by run\n"
+    assert command("cost", "--by", "model", "--run", "nothing") == (
+        1,
+        "",
+        "persona-assets: run nothing has asked no model: see persona-assets cost --by run\n",
     )

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping
 
+import polars as pl
 import pytest
 
 from persona_assets.asker import Asker
@@ -50,13 +51,14 @@ def holds(interval: Interval | None, truth: float) -> bool:
 
 
 def run_next(project: SampleProject, made: Plan) -> list[str]:
-    """Runs the command that a plan names, in a process of its own; its arguments."""
+    """Runs what the command that a plan names would; its arguments."""
     assert made.next is not None
     program, *arguments = shlex.split(made.next.command)
     assert program == "persona-assets"
-    with project.command(*arguments) as process:
-        out, err = process.communicate()
-    assert (process.returncode, err) == (0, ""), out
+    [command, option, select, *rest] = arguments
+    assert (command, option) == ("run", "--select")
+    assert rest[:1] in ([], ["--shards"])
+    assert not any(run.error for run in project.run(select, rest[1:]))
     return arguments
 
 
@@ -82,18 +84,10 @@ def test_without_a_pilot_it_is_said_how_to_make_one(fresh: SampleProject) -> Non
     assert made.next.after == ("lexical_duplicates",)
     run_next(fresh, made)
     assert fresh.server.calls["text_to_persona"] == 4
-    arguments = run_next(fresh, planned(fresh))
-    assert arguments[2:] == ["+key:persona_embeddings", "--shards", LETTERS]
-    run_next(fresh, planned(fresh))
-    run_next(fresh, planned(fresh))
     made = planned(fresh)
-    assert made.next is None
-    assert {it.asset for it in made.assets if not it.pilot_tables} <= {
-        "diversity_report",
-        "math_test",
-        "math_accuracy",
-        "synthetic_accuracy",
-    }
+    assert made.next is not None
+    assert made.next.assets == ("persona_embeddings",)
+    assert shlex.split(made.next.command)[3:] == ["+key:persona_embeddings", "--shards", LETTERS]
 
 
 def test_a_finished_project_has_nothing_to_come(finished: SampleProject) -> None:
@@ -104,8 +98,8 @@ def test_a_finished_project_has_nothing_to_come(finished: SampleProject) -> None
 
 def test_the_settings_bound_what_was_asked(finished: SampleProject) -> None:
     most = most_calls(Project(finished.settings), len(TEXTS), 4, once=True)
-    usage = finished.catalog.usage().group_by("asset").sum()
-    for asset, made in usage.select("asset", "calls").iter_rows():
+    usage = finished.catalog.usage().group_by("asset").agg(pl.col("calls").sum())
+    for asset, made in usage.iter_rows():
         bound = most[asset]
         assert bound is not None
         assert made <= bound, asset
@@ -128,8 +122,8 @@ def test_a_new_shard_is_forecast_and_then_asked(project: SampleProject) -> None:
     runs = project.run()
     assert [run.error for run in runs] == [""] * len(runs)
     run_ids = [run.run_id for run in runs]
-    usage = project.catalog.usage(run_ids).group_by("asset").sum()
-    asked = dict(usage.select("asset", "new_calls").iter_rows())
+    usage = project.catalog.usage(run_ids).group_by("asset").agg(pl.col("new_calls").sum())
+    asked = dict(usage.iter_rows())
     for asset, forecast in found.items():
         # The others are made of all shards, and their number is not the pilot's.
         if forecast.calls is not None and forecast.pilot_texts is not None:
@@ -166,6 +160,20 @@ def test_money_and_tokens_are_those_of_the_pilot(project: SampleProject) -> None
     first = forecasts(planned(project, "+key:text_personas"))["text_personas"]
     assert first.cost is not None
     assert first.cost.estimate == pytest.approx(10 * 2 * ANSWER)
+
+
+def test_a_pilot_that_went_online_is_priced_as_the_batches_that_follow(
+    project: SampleProject,
+) -> None:
+    project.write(NEW, texts(6))
+    project.values["writer"] |= {"transport": "batch", "price": PRICE}
+    first = forecasts(planned(project, "+key:text_personas"))["text_personas"]
+    assert first.cost is None
+    assert first.prices == ("PERSONA_WRITER__PRICE__BATCH",)
+    project.values["writer"]["price"] = {**PRICE, "batch": "0.5"}
+    first = forecasts(planned(project, "+key:text_personas"))["text_personas"]
+    assert first.cost is not None
+    assert first.cost.estimate == pytest.approx(3 * ANSWER)
 
 
 def test_a_limit_a_minute_takes_its_time(project: SampleProject) -> None:

@@ -4,18 +4,19 @@ Sending goes in cycles: from the end of one pause to the next 429, the wall. Wha
 through in between, and how fast calls went when it refused, give the limit. After the pause the
 rate follows the curve of CUBIC (RFC 9438, section 4.2): from DECREASE of the limit fast up to near
 it, slow around it, then ever faster beyond, since the limit may have risen. Two things differ,
-because a rate is paced here, not a window of packets that are all alike: the time to the plateau
-is so long that one wall in each cycle costs no more than SHARE of the requests, and the limit is
-what was really delivered.
+because a rate is paced here, not a window of packets: the limit is what was really delivered, and
+the time to the plateau is so long that one wall in each cycle costs no more than SHARE of the
+requests.
 """
 
 import math
+from dataclasses import dataclass
 
 DECREASE = 0.9
 SHARE = 0.01
 """Part of the requests that may be refused for the sake of knowing the limit."""
 PAUSES = 20.0
-"""The plateau lasts at least as many pauses: a Retry-After in whole seconds costs 5 %."""
+"""The plateau comes after as many pauses at least: a Retry-After in whole seconds costs 5 %."""
 PLATEAU = (1.0, 60.0)
 """Seconds, least and most, from the end of the pause to the plateau."""
 BLIND = 4.0
@@ -28,22 +29,44 @@ quota is lost (short windows, small bursts), the other where it is saved up."""
 TINY = 1e-3
 
 
+@dataclass(slots=True)
+class _Cycle:
+    """A cycle up to its wall. past: requests let through before it, and in how many seconds."""
+
+    began: float = 0.0
+    wall: float = 0.0
+    top: float = math.inf
+    admitted: int = 0
+    past: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def delivered(self) -> float:
+        return max(1.0, self.past[0] + self.admitted)
+
+    @property
+    def seconds(self) -> float:
+        return max(TINY, self.past[1] + self.wall - self.began)
+
+    @property
+    def fastest(self) -> float:
+        """The rate at the wall, as far as it was made use of."""
+        return min(self.top, 2.0 * self.delivered / self.seconds)
+
+
 class Pace:
     """Requests a second; infinite until the first 429. Times are in seconds of one clock."""
 
     def __init__(self) -> None:
         self.limit = math.inf
-        self._plateau = self._plateau_before = PLATEAU[0]
+        self._plateau = self._last_plateau = PLATEAU[0]
         self._began = -math.inf
         self._entered = 0
-        self._blind = False
         self._echo = TINY
-        # The last cycle that got anything through: its beginning, its wall, the last 429 in vain
-        # after that, the rate at the wall, and what was admitted and refused.
-        self._start = self._wall = self._vain = 0.0
-        self._top = math.inf
-        self._admitted = self._refused = self._tries = 0
-        self._past_admitted = self._past_span = 0.0
+        self._last = self._before = _Cycle()
+        # Since the wall of the last cycle: 429 in all, pauses that were too short, the last of them.
+        self._refused = self._tries = 0
+        self._vain = 0.0
+        self._blind = False
 
     def rate(self, now: float) -> float:
         """Requests a second that may be sent at `now`."""
@@ -52,8 +75,8 @@ class Pace:
         off = max(0.0, now - self._began) / self._plateau - 1.0
         rate = self.limit * (1.0 + (1.0 - DECREASE) * off**3)
         if self._blind and self._entered == 1:
-            # Only the first 429 or its absence tells whether that pause was long enough.
-            return min(rate, 1.0 / min(2.0, 3.0 * self._echo))
+            # The first call after such a pause is a probe, and its 429 must come before the next.
+            return min(rate, 1.0 / self._probe())
         return rate
 
     def entered(self, now: float) -> None:
@@ -69,46 +92,55 @@ class Pace:
     def refused(self, now: float, entered: float, wait: float | None) -> float:
         """The request sent at `entered` met a 429; returns the time before which none should go.
 
-        wait: what Retry-After said, if anything. Without it pauses grow from the interval of two
-        requests, doubling, as in any exponential backoff.
+        wait: what Retry-After said, if anything. Without it, or if it proves too short, pauses grow
+        from the interval of two requests, doubling, as in any exponential backoff.
         """
         self._echo = max(now - entered, 0.9 * self._echo)
-        until = now + wait if wait else -math.inf
+        until = now + (wait or 0.0)
         if entered < self._began:
-            # One of those that were in flight at the wall.
-            self._refused += 1
-            self._admitted -= entered >= self._start
+            self._late(entered)
             if not self._entered:
                 self._began = max(self._began, until)
         else:
-            self._hit(now, wait)
-            if not wait:
-                patience = max(1.0 / self._fastest(), self._echo) * 2.0 ** min(self._tries, 16)
-                until = now + min(BLIND, patience)
+            self._hit(now)
+            self._blind = not wait or self._tries > 0
+            if self._blind:
+                pause = max(1.0 / self._last.fastest, self._echo) * 2.0 ** min(self._tries, 16)
+                until = max(until, now + min(BLIND, pause))
             self._began, self._entered = until, 0
         self._learn()
         return until
 
-    def _hit(self, now: float, wait: float | None) -> None:
-        self._vain, self._blind = now, not wait
+    def _probe(self) -> float:
+        return min(2.0, 3.0 * self._echo)
+
+    def _hit(self, now: float) -> None:
+        """A 429 for a call of this cycle: it ends, or has not even begun."""
+        self._vain = now
         if self._entered == 1:
             self._refused += 1
             self._tries += 1
             return
+        last = self._before = self._last
+        past = (0.0, 0.0)
         if self.limit < math.inf:
-            self._past_admitted = PAST * (self._past_admitted + max(self._admitted, 0))
-            self._past_span = PAST * (self._past_span + self._began - self._start)
-        self._start, self._wall, self._top = self._began, now, self.rate(now)
-        self._admitted, self._refused, self._tries = self._entered - 1, 1, 0
-        self._plateau_before = self._plateau
+            past = (
+                PAST * (last.past[0] + max(last.admitted, 0)),
+                PAST * (last.past[1] + self._began - last.began),
+            )
+        self._last = _Cycle(self._began, now, self.rate(now), self._entered - 1, past)
+        self._refused, self._tries = 1, 0
+        self._last_plateau = self._plateau
 
-    def _delivered(self) -> float:
-        return max(1.0, self._past_admitted + self._admitted)
-
-    def _fastest(self) -> float:
-        """The rate at the wall, as far as it was made use of."""
-        open_ = max(TINY, self._past_span + self._wall - self._start)
-        return min(self._top, 2.0 * self._delivered() / open_)
+    def _late(self, entered: float) -> None:
+        """A 429 for a call that was in flight at the wall."""
+        self._refused += 1
+        if entered >= self._last.began:
+            self._last.admitted -= 1
+            if not self._last.admitted:
+                # That cycle let nothing through, so its pause was in vain and the wall is older.
+                self._last = self._before
+                self._tries += 1
 
     def _learn(self) -> None:
         """Sets the limit and the way to it from the last cycle.
@@ -118,13 +150,14 @@ class Pace:
         mean of both readings is taken, where refusals in vain and half of a long Retry-After are
         held for needed.
         """
-        pause = self._began - self._wall
-        open_ = max(TINY, self._past_span + self._wall - self._start)
-        whole = open_ + pause
-        needed = open_ + self._vain - self._wall + max(0.0, self._began - self._vain - 2.0) / 2
-        mean = self._delivered() / open_
-        self.limit = self._fastest() ** TOP * mean ** (1 - TOP) * open_ / math.sqrt(needed * whole)
+        last = self._last
+        pause = self._began - last.wall
+        needed = self._vain - last.wall + max(0.0, self._began - self._vain - 2.0) / 2
+        share = last.seconds / math.sqrt((last.seconds + needed) * (last.seconds + pause))
+        mean = last.delivered / last.seconds
+        self.limit = last.fastest**TOP * mean ** (1.0 - TOP) * share
         cost = min(self._refused, 1.0 + self.limit * self._echo)
-        plateau = max(cost / SHARE / self.limit, PAUSES * pause)
-        least, most = PLATEAU
-        self._plateau = min(most, max(least, min(plateau, 2.0 * max(whole, self._plateau_before))))
+        lost = pause + self._blind * self._probe()
+        plateau = max(cost / SHARE / self.limit, PAUSES * lost)
+        known = 2.0 * max(last.seconds + pause, self._last_plateau)
+        self._plateau = min(PLATEAU[1], max(PLATEAU[0], min(plateau, known)))

@@ -8,9 +8,9 @@ What a request meets is scripted, one step for each of its kind:
 
     faults  by kind (upload, files, content, create, batches, retrieve, cancel): "ok"; a status such
             as "500" or "429-quota"; "html"; "drop-early" (nothing is done) and "drop" (done, but
-            not answered); "cut" (half an answer); "hang"; "kill-early", "kill" and "kill-late"
-            kill the process that the header x-pid names before it is done, before the answer, and
-            after it
+            not answered); "cut" and "short" (half an answer, which HTTP tells, or does not); "hang";
+            "kill-early", "kill" and "kill-late" kill the process that the header x-pid names before
+            it is done, before the answer, and after it
     lines   by a request's last message: "ok", a status such as "400", "404-model" or "429-quota",
             "missing", "twice", "garbage", "malformed", "expired" or "timeout"
     ends    by batch, as they are made: "completed"; "expired" and "cancelled" (half the requests
@@ -227,7 +227,9 @@ class BatchServer:
             bad.append(_result(key, error=code))
         elif step != "missing":
             code = {"model": "model_not_found", "quota": "insufficient_quota"}.get(kind, "other")
-            said = {"error": {"message": "no", "type": "error", "code": code}}
+            # As careless as a real one may be: it repeats the key that it was sent.
+            message = f"your key was {min(self.authorizations)} " * 40
+            said = {"error": {"message": message, "type": "error", "code": code}}
             bad.append(_result(key, said, status=int(status)))
 
     def _end(self, batch: dict[str, Any]) -> None:
@@ -279,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
         if step == "kill-early":
             self._kill()
             return
-        if step not in ("ok", "cut", "drop", "kill", "kill-late"):
+        if step not in ("ok", "cut", "short", "drop", "kill", "kill-late"):
             self._refuse(step)
             return
         with owner.lock:
@@ -290,6 +292,7 @@ class _Handler(BaseHTTPRequestHandler):
         if step == "kill":
             self._kill()
             return
+        answer = answer[: len(answer) // 2] if step == "short" else answer
         self._send(status, answer, cut=step == "cut")
         if step == "kill-late":
             self.wfile.flush()

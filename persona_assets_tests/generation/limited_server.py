@@ -1,31 +1,46 @@
-"""Models of endpoints that limit requests a second, and a crowd of callers, in virtual time."""
+"""Models of endpoints that limit requests, and a crowd that calls one through a gate, in virtual
+time."""
 
 import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from virtual_time import run
+
 from persona_assets.generation.gate import Gate
+
+NETWORK = (0.002, 0.010)
+"""Seconds, least and most, that a request takes to arrive."""
+REFUSAL = 0.02
+"""Seconds until a 429 is back, on average."""
 
 
 class Limiter(Protocol):
+    """A quota of `rate` requests a second, in the mean."""
+
+    rate: float
+
     def admit(self, now: float) -> float:
-        """0.0 if a request may come now, else the seconds after which one may."""
+        """0.0 if the request may come, else the seconds after which one may."""
+
+    def left(self, now: float) -> tuple[float, int, float]:
+        """What the headers say: limit, remaining, reset."""
 
 
 @dataclass
 class TokenBucket:
+    """`burst` requests at once, refilled continuously; `reset` is until it is full."""
+
     rate: float
     burst: float
-    level: float = -1.0
+    level: float = math.inf
     seen: float = 0.0
 
     def admit(self, now: float) -> float:
-        if self.level < 0:
-            self.level = self.burst
         self.level = min(self.burst, self.level + (now - self.seen) * self.rate)
         self.seen = now
         if self.level < 1 - 1e-9:
@@ -33,47 +48,74 @@ class TokenBucket:
         self.level -= 1
         return 0.0
 
+    def left(self, now: float) -> tuple[float, int, float]:
+        return self.burst, int(self.level), (self.burst - self.level) / self.rate
+
 
 @dataclass
 class FixedWindow:
+    """A count that starts anew every `seconds`; `reset` is until then. `phase`: at time 0."""
+
     rate: float
     seconds: float
-    shift: float = 0.0
+    phase: float = 0.0
     window: int = -1
     used: int = 0
 
     def admit(self, now: float) -> float:
-        window = math.floor((now + self.shift) / self.seconds)
+        window = int((now + self.phase) / self.seconds)
         if window != self.window:
             self.window, self.used = window, 0
         if self.used >= self.rate * self.seconds:
-            return (window + 1) * self.seconds - now - self.shift
+            return (window + 1) * self.seconds - now - self.phase
         self.used += 1
         return 0.0
+
+    def left(self, now: float) -> tuple[float, int, float]:
+        limit = self.rate * self.seconds
+        return limit, int(limit - self.used), self.seconds - (now + self.phase) % self.seconds
 
 
 @dataclass
 class SlidingWindow:
+    """So many requests in any `seconds`."""
+
     rate: float
     seconds: float
-    log: deque[float] = field(default_factory=deque)
+    admitted: deque[float] = field(default_factory=deque)
 
     def admit(self, now: float) -> float:
-        while self.log and self.log[0] + self.seconds <= now:
-            self.log.popleft()
-        if len(self.log) >= self.rate * self.seconds:
-            return self.log[0] + self.seconds - now
-        self.log.append(now)
+        while self.admitted and self.admitted[0] + self.seconds <= now:
+            self.admitted.popleft()
+        if len(self.admitted) >= self.rate * self.seconds:
+            return self.admitted[0] + self.seconds - now
+        self.admitted.append(now)
         return 0.0
 
+    def left(self, now: float) -> tuple[float, int, float]:
+        limit = self.rate * self.seconds
+        return limit, int(limit - len(self.admitted)), self.admitted[0] + self.seconds - now
 
-@dataclass
-class Result:
+
+def never(wait: float) -> None:
+    """No Retry-After."""
+
+
+def exactly(wait: float) -> float:
+    return wait
+
+
+def whole(wait: float) -> float:
+    """Retry-After as RFC 9110 has it: whole seconds, one at least."""
+    return max(1.0, float(math.ceil(wait)))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """After the warm-up: answers a second, and the share of 429 in all responses."""
+
     goodput: float
-    """Answers a second after the warm-up."""
-    complaints: float
-    """Share of 429 in all responses after the warm-up."""
-    rates: list[tuple[float, float | None]]
+    refused: float
 
 
 def crowd(
@@ -81,53 +123,44 @@ def crowd(
     *,
     concurrency: int,
     latency: float,
-    retry_after: Callable[[float], float | None] = lambda wait: None,
-    refusal: float = 0.02,
+    retry_after: Callable[[float], float | None] = never,
+    headers: bool = False,
     warm_up: float,
     seconds: float,
-    seed: int = 1,
-    trace: float = 0,
-) -> Result:
-    import virtual_time
+    gate: Gate | None = None,
+) -> Outcome:
+    """`concurrency` callers who always have another call. Answers take 0.5 to 1.5 `latency`."""
+    gate = gate or Gate(concurrency)
+    rng = random.Random(1)
+    answers = refusals = 0
 
-    rng = random.Random(seed)
-    result = Result(0.0, 0.0, [])
+    def tell(now: float) -> Mapping[str, str]:
+        if not headers:
+            return {}
+        limit, remaining, reset = limiter.left(now)
+        names = [f"x-ratelimit-{what}-requests" for what in ("limit", "remaining", "reset")]
+        return dict(zip(names, (f"{limit:.0f}", str(remaining), f"{reset:.3f}s"), strict=True))
+
+    async def call() -> None:
+        nonlocal answers, refusals
+        loop = asyncio.get_running_loop()
+        while loop.time() < warm_up + seconds:
+            entered = await gate.enter()
+            await asyncio.sleep(rng.uniform(*NETWORK))
+            wait = limiter.admit(loop.time())
+            told = tell(loop.time())
+            await asyncio.sleep((REFUSAL if wait else latency) * rng.uniform(0.5, 1.5))
+            counts = warm_up <= loop.time() < warm_up + seconds
+            gate.leave()
+            if wait:
+                gate.complained(entered, status=429, wait=retry_after(wait), headers=told)
+                refusals += counts
+            else:
+                gate.answered(told)
+                answers += counts
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        gate = Gate(concurrency)
-        good = bad = 0
-        end = warm_up + seconds
+        await asyncio.gather(*(call() for _ in range(concurrency)))
 
-        async def work() -> None:
-            nonlocal good, bad
-            while loop.time() < end:
-                entered = await gate.enter(0)
-                await asyncio.sleep(rng.uniform(0.002, 0.010))
-                wait = limiter.admit(loop.time())
-                if wait:
-                    await asyncio.sleep(refusal * rng.uniform(0.5, 1.5))
-                    gate.leave()
-                    gate.complained(entered, status=429, wait=retry_after(wait))
-                    bad += warm_up <= loop.time() < end
-                else:
-                    await asyncio.sleep(latency * rng.uniform(0.5, 1.5))
-                    gate.leave()
-                    gate.answered({})
-                    good += warm_up <= loop.time() < end
-
-        async def watch() -> None:
-            g = b = 0
-            while trace:
-                await asyncio.sleep(trace)
-                print(f"{loop.time():7.1f} rate {gate.rate or 0:8.2f} lim {gate._pace.limit:8.2f} K {gate._pace._plateau:6.2f} good {good-g} bad {bad-b}")
-                g, b = good, bad
-
-        w = asyncio.create_task(watch())
-        await asyncio.gather(*(work() for _ in range(concurrency)))
-        w.cancel()
-        result.goodput = good / seconds
-        result.complaints = bad / max(1, good + bad)
-
-    virtual_time.run(main())
-    return result
+    run(main())
+    return Outcome(answers / seconds, refusals / max(1, answers + refusals))

@@ -274,6 +274,7 @@ def test_lines_that_nobody_waits_for_are_counted(opened: Opened, calls: MakeCall
     [
         *product(("upload", "create"), ("500", "drop", "drop-early", "html")),
         *product(("retrieve", "content"), ("429", "cut", "html")),
+        ("content", "short"),
         ("create", "cut"),
         ("create", "429"),
     ],
@@ -414,6 +415,7 @@ def test_batches_wait_for_room_in_the_accounts_queue(opened: Opened, calls: Make
         assert len(run.land(calls(16))) == 16
         assert set(server.sent.values()) == {1}
         assert [it["status"] for it in server.batches].count("completed") == 4
+        assert len(server.batches) <= 4 + 3 + 2 + 1
 
 
 def test_a_batch_that_can_never_fit_into_the_queue_is_halved(
@@ -525,14 +527,49 @@ def test_what_was_not_sent_and_nobody_asks_for_is_not_sent(
         assert server.sent.total() == 2
 
 
-def test_other_peoples_batches_are_not_taken_for_ours(opened: Opened, calls: MakeCalls) -> None:
-    with BatchServer(faults={"create": ["drop-early", "drop"]}, page=2) as server:
-        for n in range(5):
-            server.add_file(f"other-{n}.jsonl", b"{}\n", "batch")
+def test_what_an_earlier_run_left_is_found_behind_what_others_have_made_since(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(page=2) as server:
+        for kind, listed in (("upload", "files"), ("create", "batches")):
+            server.faults = {kind: ["drop"], listed: ["401"]}
+            with opened(server) as run, pytest.raises(EndpointRefused):
+                run.land(calls(2))
+            for n in range(5):
+                line = json.dumps({"custom_id": f"{kind} {n}", "url": "/v1", "body": {"input": ""}})
+                file = server.add_file("another.jsonl", line.encode(), "batch")
+                other = {"endpoint": "/v1", "completion_window": "24h", "metadata": None}
+                server.add_batch({"input_file_id": file["id"], **other})
         with opened(server) as run:
             assert len(run.land(calls(2))) == 2
-        assert server.counts["batches"] >= 2
+        assert [it["filename"] for it in server.uploads].count("another.jsonl") == 10
+        assert len(server.uploads) == 11
         assert set(server.sent.values()) == {1}
+
+
+def test_an_upload_that_was_cut_short_is_not_taken_for_whole(
+    opened: Opened, calls: MakeCalls, journal_path: Path
+) -> None:
+    with BatchServer(faults={"upload": ["drop-early"], "files": ["401"]}) as server:
+        with opened(server) as run, pytest.raises(EndpointRefused):
+            run.land(calls(2))
+        [requests] = journal_path.parent.rglob("*.requests")
+        server.add_file(f"persona_assets-{requests.stem}.jsonl", b"{", "batch")
+        with opened(server) as run:
+            assert len(run.land(calls(2))) == 2
+
+
+def test_an_upload_that_is_asked_for_again_is_not_made_again(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer(faults={"create": ["401"]}) as server:
+        with opened(server) as run, pytest.raises(EndpointRefused):
+            run.land(calls(3))
+        with opened(server) as run:
+            wait_for(lambda: server.counts["batches"] == 1)
+            time.sleep(0.05)
+            assert len(run.land(calls(3))) == 3
+        assert len(server.uploads) == 1
 
 
 def test_batches_are_found_by_their_upload_where_metadata_is_not_shown(
@@ -570,16 +607,25 @@ def test_calls_that_follow_from_answers_go_out_together(opened: Opened, calls: M
     with BatchServer() as server, opened(server) as run:
         run.batches.submit(calls(1200))
         run.batches.flush()
-        taken = 0
-        while taken < 1200:
-            landed = run.batches.landed.get(timeout=30)
+        wait_for(lambda: run.batches.waiting == 0)
+        while not run.batches.landed.empty():
+            landed = run.batches.landed.get()
             assert not isinstance(landed, BaseException)
-            for record in landed:
-                run.batches.submit([call(f"follows {record.key}")])
+            run.batches.submit([call(f"follows {record.key}") for record in landed])
             run.batches.flush()
-            taken += len(landed)
+            time.sleep(0.05)
         take(run.batches, [call(f"follows {it.key}").key for it in calls(1200)])
-        assert len(server.batches) <= 3
+        assert len(server.batches) == 2
+
+
+def test_a_key_that_is_repeated_in_the_results_gets_nowhere(
+    opened: Opened, journal_path: Path
+) -> None:
+    rows = [f"row {row}" for row in range(200)]
+    with BatchServer(lines={row: ["400"] for row in rows}) as server, opened(server) as run:
+        records = run.land([call(row) for row in rows])
+        assert "your key was Bearer [API key]" in str(records[call("row 7").key].body)
+    assert CANARY.encode() not in journal_path.read_bytes()
 
 
 @pytest.mark.parametrize("page", [["html"], ["html", "html"]])
@@ -599,8 +645,7 @@ def test_a_page_in_place_of_the_results_does_not_make_them_be_paid_again(
 
 
 ROWS = 5
-"""Of each run that is killed, in files of three: two batches, and a third for the row that the
-first one loses."""
+"""Of a run that is killed, in files of three."""
 
 
 class Runs:
@@ -655,13 +700,14 @@ def test_a_kill_before_any_change_of_the_disk_costs_nothing(tmp_path: Path) -> N
         while status == -signal.SIGKILL:
             point += 1
             name = f"point {point}"
+            # One batch, and another for the row that it loses.
             server.lines[f"{name} 0"] = ["missing"]
-            status = started.run(name, die=point)
+            status = started.run(name, die=point, rows=3)
             if status == -signal.SIGKILL:
-                assert started.run(name) == 0
-            started.check(server, name)
+                assert started.run(name, rows=3) == 0
+            started.check(server, name, rows=3)
         assert status == 0
-        assert point > 40
+        assert point > 30
 
 
 KILLS = ("kill-early", "kill", "kill-late")

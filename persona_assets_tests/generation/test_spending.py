@@ -117,7 +117,7 @@ endpoint = Endpoint(
     model="test-model", base_url=url, api_key_env=None, price=PRICE, concurrency=16
 )
 try:
-    spend(endpoint, Path(folder), rows(400, name), "4", name)
+    spend(endpoint, Path(folder), rows(500, name), "4", name)
 except BudgetReached:
     print("reached")
 """
