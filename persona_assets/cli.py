@@ -14,12 +14,12 @@ from typing import get_args
 import dagster as dg
 from dotenv import load_dotenv
 
-from persona_assets import console, cost, reports
+from persona_assets import cost
 from persona_assets.definitions import build_defs
-from persona_assets.forecast import most_calls
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
 from persona_assets.instance import fail_dead_runs, open_instance, register_partitions
-from persona_assets.plan import plan
+from persona_assets.planning.forecast import most_calls
+from persona_assets.planning.plan import plan
 from persona_assets.project import Project
 from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.corpus import Corpus
@@ -29,6 +29,7 @@ from persona_assets.resources.weights import WeightsError
 from persona_assets.runner import Runner
 from persona_assets.settings import Settings
 from persona_assets.tables import tables
+from persona_assets.terminal import console, reports
 
 MISTAKES = (
     CatalogError,

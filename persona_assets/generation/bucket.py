@@ -10,6 +10,7 @@ SLACK = 0.02
 """Seconds by which a call may be early, so that a timer that wakes late costs no throughput."""
 UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PART = re.compile(r"(\d+(?:\.\d*)?)(us|µs|ms|s|m|h|d)")
+CAUTION = 0.9
 EPOCH = 1e9
 """A plain number as large as this is a date, not a duration."""
 
@@ -62,11 +63,10 @@ class Told:
     """The rate that the headers x-ratelimit-{limit,remaining,reset}-<unit> leave.
 
     Two kinds of server mean different things by `reset`. In a fixed window it is the time until
-    the window ends, so `remaining / reset` is the even pace to its end. With continuous refill
-    (OpenAI, Groq) it is the time until the bucket is full, so the refill is `used / reset`, and the
-    pace `remaining / reset` settles on the refill with the bucket half full. So that pace is right
-    for both; below it the least `used / reset` seen holds, which is the refill, or next to nothing
-    in a fixed window. Once `reset` is over, the limit over the longest `reset` seen is the pace.
+    the window ends, and `remaining / reset` the even pace to its end. With continuous refill
+    (OpenAI, Groq) it is the time until the bucket is full, and at the pace `remaining / reset` the
+    bucket stays half full. So that pace suits both. The floor below it is CAUTION of `limit` over
+    the longest `reset` seen, which is never less than the quota of either kind.
     """
 
     def __init__(self, unit: str) -> None:
@@ -74,14 +74,12 @@ class Told:
             f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset")
         )
         self._texts: list[str | None] = []
-        self._limit = self._pace = self._refill = math.inf
+        self._limit = self._pace = self._floor = math.inf
         self._longest = self._ends = 0.0
 
     def rate(self, now: float) -> float:
         """Units a second; infinite while nothing is known."""
-        if self._pace == math.inf or now < self._ends:
-            return self._pace
-        return self._limit / self._longest
+        return self._pace if now < self._ends else self._floor
 
     def read(self, now: float, headers: Mapping[str, str]) -> bool:
         """Learns from one answer; says whether there was news. What cannot be read is none."""
@@ -93,16 +91,13 @@ class Told:
             return False
         self._texts = texts
         limit, remaining, reset = map(seconds, texts)
-        if not limit or remaining is None or reset is None:
+        if not limit or not reset or remaining is None:
             return False
         if limit != self._limit:
-            self._limit, self._refill, self._longest = limit, math.inf, 0.0
-        if reset <= 0 or remaining >= limit:
-            self._pace = math.inf
-            return True
-        self._refill = min(self._refill, (limit - remaining) / reset)
-        self._pace = max(remaining / reset, self._refill)
+            self._limit, self._longest = limit, 0.0
         self._longest = max(self._longest, reset)
+        self._floor = CAUTION * limit / self._longest
+        self._pace = max(remaining / reset, self._floor)
         self._ends = now + reset
         return True
 

@@ -8,9 +8,9 @@ What a request meets is scripted, one step for each of its kind:
 
     faults  by kind (upload, files, content, create, batches, retrieve, cancel): "ok"; a status such
             as "500" or "429-quota"; "html"; "drop-early" (nothing is done) and "drop" (done, but
-            not answered); "cut" and "short" (half an answer, which HTTP tells, or does not); "hang";
-            "kill-early", "kill" and "kill-late" kill the process that the header x-pid names before
-            it is done, before the answer, and after it
+            not answered); "cut" and "short" (half an answer, as HTTP tells, or does not); "hang";
+            "kill-early", "kill" and "kill-late" (the process that the header x-pid names is killed
+            before anything is done, before the answer, after it)
     lines   by a request's last message: "ok", a status such as "400", "404-model" or "429-quota",
             "missing", "twice", "garbage", "malformed", "expired" or "timeout"
     ends    by batch, as they are made: "completed"; "expired" and "cancelled" (half the requests

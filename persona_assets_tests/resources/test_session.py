@@ -26,7 +26,9 @@ class Persona(BaseModel):
 
 def requests(number: int, role: str = "writer") -> list[Request]:
     return [
-        Request(role, ({"role": "user", "content": f"row {n}"},), {"max_tokens": 3}, Persona, "text")
+        Request(
+            role, ({"role": "user", "content": f"row {n}"},), {"max_tokens": 3}, Persona, "text"
+        )
         for n in range(number)
     ]
 
@@ -38,9 +40,7 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def opened(
-    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Open]:
+def opened(server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens a session of one table; settings may be changed."""
     monkeypatch.setenv(KEY_VARIABLE, CANARY)
     endpoint = {

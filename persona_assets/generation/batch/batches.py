@@ -183,4 +183,5 @@ class Batches:
 
 def default_folder(journal: Journal, endpoint: Endpoint) -> Path:
     """Where the batches of a model are kept whose answers go into a journal."""
-    return journal.path.with_suffix(".batches") / content_id("batches", endpoint.identity)[:16]
+    model = content_id("batches", endpoint.identity)[:8]
+    return journal.path.with_suffix(f".{model}.batches")

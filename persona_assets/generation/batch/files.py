@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -88,7 +89,9 @@ class BatchFolder:
             raise JournalBusy(f"{path} is held by another run: wait for it to end") from None
 
     def close(self) -> None:
-        """Gives the folder back."""
+        """Gives the folder back, and removes it if nothing is left in it."""
+        with suppress(OSError):
+            self.path.rmdir()
         os.close(self._handle)
 
     def file(self, batch: Batch, kind: str) -> Path:
@@ -124,7 +127,7 @@ class BatchFolder:
 
     def remove(self, batch: Batch) -> None:
         """Ends a batch."""
-        self.file(batch, "json").unlink()
+        self.file(batch, "json").unlink(missing_ok=True)
         os.fsync(self._handle)
         for kind in KINDS:
             self.file(batch, kind).unlink(missing_ok=True)
@@ -132,8 +135,8 @@ class BatchFolder:
     def set_aside(self, batch: Batch) -> Path:
         """Ends a batch that the provider refused; its input file stays until the next such one."""
         kept = self.path / "refused.requests"
-        kept.unlink(missing_ok=True)
-        kept.hardlink_to(self.file(batch, "requests"))
+        self.file(batch, "json").unlink()
+        self.file(batch, "requests").replace(kept)
         self.remove(batch)
         return kept
 

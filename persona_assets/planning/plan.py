@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.asker import Asker, is_sharded
-from persona_assets.coming import Coming
-from persona_assets.forecast import Interval, Quantity, most_calls, to_come
 from persona_assets.generation import Endpoint, Tokens, pricing
 from persona_assets.partitions import shards
-from persona_assets.pilot import Pilot
+from persona_assets.planning.asker import Asker, is_sharded
+from persona_assets.planning.forecast import Interval, Quantity, most_calls, to_come
+from persona_assets.planning.pending import Pending
+from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
 from persona_assets.runner import Runner
 
@@ -114,21 +114,21 @@ def plan(project: Project, runner: Runner) -> Plan:
         if asset.name in asking
     }
     pilot = Pilot(project, graph)
-    coming = Coming(project, runner, pilot, askers)
+    pending = Pending(project, runner, pilot, askers)
 
     calls: dict[str, Quantity] = {}
-    for sampled, amounts, sizes in pilot.samples(askers[name] for name in coming.left):
-        of = [Quantity.known(sum(coming.left[it.name].values())) for it in sampled]
+    for sampled, amounts, sizes in pilot.samples(askers[name] for name in pending.left):
+        of = [Quantity.known(sum(pending.left[it.name].values())) for it in sampled]
         for asker, quantity in zip(sampled, to_come(amounts, sizes, of, chance), strict=True):
-            most = _most(project, runner, coming, asker)
+            most = _most(project, runner, pending, asker)
             calls[asker.name] = quantity if most is None else quantity.within(most)
     pace = pilot.pace(askers.values()) if calls else {}
 
     found: list[Forecast] = []
     total = _Quantities()
-    for name, left in coming.left.items():
+    for name, left in pending.left.items():
         asker = askers[name]
-        most = _most(project, runner, coming, asker)
+        most = _most(project, runner, pending, asker)
         forecast = Forecast(name, len(left), most=most)
         if name in calls:
             made = pilot.calls(asker)
@@ -139,7 +139,7 @@ def plan(project: Project, runner: Runner) -> Plan:
             total += quantities
             forecast = quantities.on(forecast)
         found.append(forecast)
-    return Plan(tuple(found), total.on(_total(found)), _next(runner, coming, found))
+    return Plan(tuple(found), total.on(_total(found)), _next(runner, pending, found))
 
 
 def _quantities(
@@ -192,11 +192,11 @@ def _missing_prices(endpoint: Endpoint) -> Sequence[str]:
     return ("BATCH",) if found.known else ("INPUT", "OUTPUT", *(("BATCH",) if batch else ()))
 
 
-def _most(project: Project, runner: Runner, coming: Coming, asker: Asker) -> int | None:
+def _most(project: Project, runner: Runner, pending: Pending, asker: Asker) -> int | None:
     """The bound on the calls of the tables that are to be made."""
     every = runner.graph.partitions_of(str(shards.name))
-    over = list(coming.left[asker.name]) if asker.is_sharded else list(every)
-    texts = sum(len(coming.texts(str(shard))) for shard in over)
+    over = list(pending.left[asker.name]) if asker.is_sharded else list(every)
+    texts = sum(len(pending.texts(str(shard))) for shard in over)
     return most_calls(project, len(over), texts)[asker.name]
 
 
@@ -212,7 +212,7 @@ def _total(found: Sequence[Forecast]) -> Forecast:
     )
 
 
-def _next(runner: Runner, coming: Coming, found: Sequence[Forecast]) -> Next | None:
+def _next(runner: Runner, pending: Pending, found: Sequence[Forecast]) -> Next | None:
     """The first command, in the order of a run, that brings a missing pilot nearer."""
     lacking = {forecast.asset for forecast in found if not forecast.pilot_tables}
     graph = runner.graph.assets
@@ -221,13 +221,13 @@ def _next(runner: Runner, coming: Coming, found: Sequence[Forecast]) -> Next | N
         if not names:
             continue
         before = _ancestors(runner, names)
-        whole = [it for it in before if not is_sharded(graph[it]) and it in coming.stale]
+        whole = [it for it in before if not is_sharded(graph[it]) and it in pending.stale]
         shards_by_size = sorted(
-            {str(shard) for name in names for shard in coming.left[name]},
-            key=lambda it: (not coming.texts(it), len(coming.texts(it)), it),
+            {str(shard) for name in names for shard in pending.left[name]},
+            key=lambda it: (not pending.texts(it), len(pending.texts(it)), it),
         )
         for shard in shards_by_size:
-            stale = [it for it in (*before, *names) if shard in coming.stale.get(it, ())]
+            stale = [it for it in (*before, *names) if shard in pending.stale.get(it, ())]
             waits = any(it in whole for name in stale for it in graph[name].inputs)
             if not waits and not set(names).isdisjoint(stale):
                 chosen = [f"key:{name}" for name in stale] if whole else _up_to(runner, names)

@@ -11,15 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from persona_assets.forecast import LEVEL, MOST_UNITS, Interval, Quantity, asks, most_calls, to_come
 from persona_assets.generation import Endpoint, Engine, Journal, Request, complete
+from persona_assets.planning.forecast import (
+    LEVEL,
+    MOST_UNITS,
+    Interval,
+    Quantity,
+    asks,
+    most_calls,
+    to_come,
+)
 from persona_assets.profiles import DEMO_CALLS
 from persona_assets.project import Project
 from persona_assets.resources.corpus import Corpus
 from persona_assets.settings import Settings
 from persona_assets_tests.generation.fault_server import FaultServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PILOTS = 200
 
 

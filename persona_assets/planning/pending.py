@@ -11,9 +11,9 @@
 from collections.abc import Mapping
 from functools import cache
 
-from persona_assets.asker import Asker, is_sharded
 from persona_assets.assets.corpus import MAX_CHARS
-from persona_assets.pilot import Pilot
+from persona_assets.planning.asker import Asker, is_sharded
+from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
 from persona_assets.resources.corpus import Corpus
 from persona_assets.runner import Runner
@@ -21,7 +21,7 @@ from persona_assets.staleness import Asset
 from persona_assets.steps import corpus as steps
 
 
-class Coming:
+class Pending:
     """What is to be asked in one runner's selection.
 
     stale: the partitions that have to be made, by asset. left: by asker and partition how much of

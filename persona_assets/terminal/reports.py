@@ -9,10 +9,19 @@ import polars as pl
 from rich.markup import escape
 
 from persona_assets.cost import Cap
-from persona_assets.figures import OUT, between, columns, count, duration, money, plural, price
-from persona_assets.forecast import LEVEL
-from persona_assets.plan import Forecast, Plan
+from persona_assets.planning.forecast import LEVEL
+from persona_assets.planning.plan import Forecast, Plan
 from persona_assets.settings import Settings
+from persona_assets.terminal.figures import (
+    OUT,
+    between,
+    columns,
+    count,
+    duration,
+    money,
+    plural,
+    price,
+)
 
 _COUNTS = {
     "calls": "calls",
@@ -46,6 +55,7 @@ def cost(rows: pl.DataFrame, by: str, caps: Sequence[Cap]) -> None:
         )
     if not caps:
         return
+    OUT.print()
     table = columns("cap", "setting", "limit", "spent", "held", left=2)
     for cap in caps:
         figures = (money(it) for it in (cap.limit, cap.spent, cap.held))
@@ -91,9 +101,9 @@ def plan_as_json(plan: Plan) -> None:
 def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
     if plan.total.calls is not None:
         yield (
-            f"Below an estimate: where the truth lies with a probability of {LEVEL:.0%}, if what "
-            "is to come is like the pilot. about: a single call, text or run tells nothing of the "
-            "spread. Time: runs one after the other, at the pilot's pace."
+            f"Below an estimate: where the truth lies with a probability of {100 * LEVEL:.0f} %, "
+            "if what is to come is like the pilot. about: a single call, text or run tells nothing "
+            "of the spread. Time: runs one after the other, at the pilot's pace."
         )
     if plan.total.batch:
         yield "batch: by way of the Batch API, up to 24 h a batch."

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from persona_assets.figures import between, duration, money, price
-from persona_assets.forecast import Interval
-from persona_assets.progress import Lines
+from persona_assets.planning.forecast import Interval
+from persona_assets.terminal.figures import between, duration, money, price
+from persona_assets.terminal.progress import Lines
 
 
 @pytest.mark.parametrize(

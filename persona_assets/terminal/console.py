@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 from rich.markup import escape
 
-from persona_assets.figures import OUT, columns, money, plural, price
-from persona_assets.progress import progressing
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.runner import Finished, Fresh, Runner
 from persona_assets.settings import Settings
 from persona_assets.staleness import Stale
+from persona_assets.terminal.figures import OUT, columns, money, plural, price
+from persona_assets.terminal.progress import progressing
 
 _MOST_TABLES = 200
 _TEXT = 100

@@ -8,7 +8,7 @@ from typing import Protocol
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from persona_assets.figures import OUT
+from persona_assets.terminal.figures import OUT
 
 LINE_SECONDS = 10.0
 """Least time between two lines where there is no terminal to draw a bar on."""

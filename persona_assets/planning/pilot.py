@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.asker import RECORD, Asker, is_sharded
-from persona_assets.forecast import most_calls
 from persona_assets.generation.record import TRANSIENT
+from persona_assets.planning.asker import RECORD, Asker, is_sharded
+from persona_assets.planning.forecast import most_calls
 from persona_assets.project import Project
 from persona_assets.staleness import Graph
 from persona_assets.tables import tables
 
 if TYPE_CHECKING:
-    from persona_assets.forecast import Array
+    from persona_assets.planning.forecast import Array
 
 CLUSTERS = 8
 """Shards from which on shards are the units of a sample, and not texts: fewer say little of how

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import polars as pl
 import pytest
 
-from persona_assets.asker import Asker
 from persona_assets.cli import main
-from persona_assets.forecast import Interval, most_calls
-from persona_assets.pilot import CLUSTERS, Pilot
-from persona_assets.plan import Forecast, Plan, plan
+from persona_assets.planning.asker import Asker
+from persona_assets.planning.forecast import Interval, most_calls
+from persona_assets.planning.pilot import CLUSTERS, Pilot
+from persona_assets.planning.plan import Forecast, Plan, plan
 from persona_assets.project import Project
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import TEXTS, SampleProject
