@@ -10,9 +10,9 @@ SLACK = 0.02
 """Seconds by which a call may be early, so that a timer that wakes late costs no throughput."""
 UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PART = re.compile(r"(\d+(?:\.\d*)?)(us|µs|ms|s|m|h|d)")
-CAUTION = 0.9
 EPOCH = 1e9
 """A plain number as large as this is a date, not a duration."""
+CAUTION = 0.95
 
 
 class Bucket:
@@ -34,7 +34,10 @@ class Bucket:
         if self._level:
             if self.per_minute is not None:
                 rate = min(rate, self.per_minute / MINUTE)
-            self._level -= min(self._level, (now - self._seen) * rate)
+            if rate < math.inf:
+                self._level -= min(self._level, (now - self._seen) * rate)
+            else:
+                self._level = 0.0
             due = now + self._level / rate - SLACK
         self._seen = now
         if self.per_minute is None:

@@ -74,7 +74,9 @@ class _Question(Call):
     reasks: int = 0
 
 
-def complete(requests: Iterable[Request], engine: Engine) -> Iterator[Answer]:
+def complete(
+    requests: Iterable[Request], engine: Engine, *, total: int | None = None
+) -> Iterator[Answer]:
     """One answer for each request, in their order. See Engine.ask for what it promises and raises.
 
     A truncated answer is asked for once more with a larger max_tokens, one without the form it must
@@ -88,7 +90,8 @@ def complete(requests: Iterable[Request], engine: Engine) -> Iterator[Answer]:
         answer = to_answer(question.request, record)
         return answer, _other(question, answer, endpoint)
 
-    total = len(requests) if isinstance(requests, Sized) else None
+    if total is None and isinstance(requests, Sized):
+        total = len(requests)
     questions = (_question(request, endpoint) for request in requests)
     with closing(engine.ask(questions, judge, total=total)) as answers:
         yield from answers

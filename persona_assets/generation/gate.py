@@ -2,7 +2,8 @@
 
 Additive increase, multiplicative decrease (Chiu and Jain, 1989) of the calls in flight: each
 answer opens the gate by 1/limit, each sign of overload closes it to 7/10, once for all calls that
-were in flight together. How fast they go is told by the settings and headers (bucket.py) or learnt
+were in flight together. After an outage each answer opens it by 1, up to where it was closed first
+(slow start, RFC 5681). How fast calls go is told by the settings and headers (bucket.py) or learnt
 from 429 (pace.py); an endpoint that is down is left alone (breaker.py).
 """
 
@@ -21,8 +22,8 @@ SLOW = frozenset({None, 408, 504})
 """Time-outs, and lost connections, which look like them."""
 SPARSE = 10
 """With so many answers between two of them, time-outs are put down to the calls, not to load."""
-LONGEST = 10.0
-"""Seconds for which headers alone may hold a call: they may be wrong, and a 429 will tell."""
+HOLD = 10.0
+"""The longest in seconds that headers alone may hold a call: they may be wrong, a 429 is not."""
 NOTHING: Mapping[str, str] = {}
 
 
@@ -46,7 +47,10 @@ class Gate:
         self.limit = float(ceiling)
         self.in_flight = 0
         self._shut_until = self._slowed = -math.inf
-        self._answers = 0
+        self._known_good = float(ceiling)
+        # Answers in all, and how many there were at the last time-out and at the last overload.
+        self._answers = self._answers_slow = 0
+        self._answers_crowded = -1
         self._empty_since = 0.0
         self._requests, self._tokens = Bucket(requests_per_minute), Bucket(tokens_per_minute)
         self._told_requests, self._told_tokens = Told("requests"), Told("tokens")
@@ -103,7 +107,8 @@ class Gate:
         """The endpoint answered as it should; the headers may tell its limits."""
         self._answers += 1
         if self.limit < self.ceiling:
-            self.limit = min(float(self.ceiling), self.limit + 1 / self.limit)
+            step = 1.0 if self.limit + 1.0 <= self._known_good else 1.0 / self.limit
+            self.limit = min(float(self.ceiling), self.limit + step)
         if self._breaker.failures:
             self._breaker.reset()
         self._read(headers)
@@ -132,11 +137,18 @@ class Gate:
             self._breaker.failed(now, entered)
             crowded = status in OVERLOAD
             if status in SLOW:
-                crowded, self._answers = self._answers < SPARSE, 0
+                crowded = self._answers - self._answers_slow < SPARSE
+                self._answers_slow = self._answers
             if crowded and entered >= self._slowed:
-                self.limit = max(1.0, self.limit * DECREASE)
-                self._slowed = now
+                self._narrow(now)
         self._wake()
+
+    def _narrow(self, now: float) -> None:
+        self._slowed = now
+        self.limit = max(1.0, self.limit * DECREASE)
+        if self._answers > self._answers_crowded:
+            # The first of an outage, or the only one.
+            self._known_good, self._answers_crowded = self.limit, self._answers
 
     def _read(self, headers: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
@@ -146,13 +158,13 @@ class Gate:
             self._wake(force=True)
 
     def _request_rate(self, now: float) -> float:
-        return min(max(1 / LONGEST, self._told_requests.rate(now)), self._pace.rate(now))
+        return min(max(1 / HOLD, self._told_requests.rate(now)), self._pace.rate(now))
 
     def _next(self, now: float, tokens: int) -> float:
         """The time from which the next call may enter; infinite until something happens."""
         if self.in_flight >= int(self.limit):
             return math.inf
-        token_rate = max(tokens / LONGEST, self._told_tokens.rate(now))
+        token_rate = max(tokens / HOLD, self._told_tokens.rate(now))
         return max(
             self._shut_until,
             self._breaker.due(self.in_flight),

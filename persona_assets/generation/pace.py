@@ -22,6 +22,7 @@ PLATEAU = (1.0, 60.0)
 BLIND = 4.0
 """The longest pause in seconds that is not the endpoint's own word."""
 PAST = 0.25
+MEMORY = 60.0
 """What the cycles before count beside one new cycle."""
 TOP = 0.75
 """How much the rate at the wall counts beside the mean of the cycle. The one is right where unused
@@ -117,18 +118,21 @@ class Pace:
     def _hit(self, now: float) -> None:
         """A 429 for a call of this cycle: it ends, or has not even begun."""
         self._vain = now
-        if self._entered == 1:
+        if self._entered == 1 and self.limit < math.inf:
             self._refused += 1
             self._tries += 1
             return
         last = self._before = self._last
+        admitted = last.past[0] + max(last.admitted, 0)
+        seconds = last.past[1] + self._began - last.began if self.limit < math.inf else 0.0
         past = (0.0, 0.0)
-        if self.limit < math.inf:
-            past = (
-                PAST * (last.past[0] + max(last.admitted, 0)),
-                PAST * (last.past[1] + self._began - last.began),
-            )
+        if admitted and seconds:
+            ratio = (self._entered - 1) / max(TINY, now - self._began) * seconds / admitted
+            keep = min(ratio, 1 / ratio, MEMORY / seconds)
+            past = keep * admitted, keep * seconds
         self._last = _Cycle(self._began, now, self.rate(now), self._entered - 1, past)
+        if self.limit == math.inf:
+            self._before = self._last
         self._refused, self._tries = 1, 0
         self._last_plateau = self._plateau
 

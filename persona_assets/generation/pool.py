@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from queue import SimpleQueue
 
 from persona_assets.generation.call import Call
@@ -149,54 +150,85 @@ class Pool:
 
     async def _ask(self, client: Client, call: Call) -> Record | None:
         """Attempts until an answer, a lasting error or the deadline; None if the pool stops."""
-        endpoint, gate, loop = self.endpoint, self.gate, self._loop
-        weight = call.weight()
-        most = self._spending.most(call)
-        await self._spending.reserve(most)
-        began = entered = await gate.enter(weight)
-        end = began + endpoint.deadline
+        endpoint = self.endpoint
+        began, end = math.inf, None
         failures = uncertain = 0
+        fault: Fault | None = None
         for attempt in itertools.count(1):
-            seconds = min(endpoint.timeout, end - entered)
-            outcome = await self._attempt(client, call, seconds, entered)
+            try:
+                entered, outcome, cost = await self._attempt(client, call, end)
+            except TimeoutError:
+                # The deadline passed before there was a place for another attempt.
+                break
+            if end is None:
+                began, end = entered, entered + endpoint.deadline
             if isinstance(outcome, Record):
-                cost = self._spending.settle(most, outcome)
                 return replace(
                     outcome, run_id=self.run_id, attempt=attempt, uncertain=uncertain, cost=cost
                 )
-            self._spending.settle_unanswered(most, billed=outcome.uncertain)
-            uncertain += outcome.uncertain
-            if outcome.stop:
-                raise EndpointRefused(outcome.stop)
-            if gate.broken:
-                raise EndpointUnreachable(broken_sentence(endpoint, outcome.message))
-            if outcome.code not in TRANSIENT:
-                return self._error(call, outcome, attempt, uncertain)
+            fault = outcome
+            uncertain += fault.uncertain
+            if fault.stop:
+                raise EndpointRefused(fault.stop)
+            if self.gate.broken:
+                raise EndpointUnreachable(broken_sentence(endpoint, fault.message))
             if self._stopping:
-                break
+                return None
             # Being told to wait costs nothing, so it is bounded by the deadline alone.
-            failures += outcome.code != "rate_limit"
+            failures += fault.code != "rate_limit"
             longest = min(BACKOFF_MOST, BACKOFF * 2 ** min(attempt - 1, 16))
-            pause = (outcome.wait or 0.0) + random.uniform(0, longest)
-            if failures >= endpoint.max_attempts or loop.time() + pause >= end:
+            pause = (fault.wait or 0.0) + random.uniform(0, longest)
+            late = self._loop.time() + pause >= end
+            if fault.code not in TRANSIENT or failures >= endpoint.max_attempts or late:
                 break
             await asyncio.sleep(pause)
-            await self._spending.reserve(most)
-            try:
-                async with asyncio.timeout_at(end):
-                    entered = await gate.enter(weight)
-            except TimeoutError:
-                self._spending.settle_unanswered(most, billed=False)
-                break
-        else:
-            raise AssertionError("attempts are counted without end")
-        if self._stopping:
-            return None
-        if not outcome.connected and self._last_response < began:
-            raise EndpointUnreachable(unreachable_sentence(endpoint, outcome.message))
-        return self._error(call, outcome, attempt, uncertain)
+        assert fault is not None, "only a later attempt has an end"
+        if not fault.connected and self._last_response < began:
+            raise EndpointUnreachable(unreachable_sentence(endpoint, fault.message))
+        return Record(
+            key=call.key,
+            status_code=fault.status_code,
+            body=fault.body,
+            error={"code": fault.code, "message": fault.message},
+            request_id=fault.request_id,
+            attempt=attempt,
+            model=endpoint.model,
+            prompt_version=call.prompt_version,
+            run_id=self.run_id,
+            uncertain=uncertain,
+        )
 
     async def _attempt(
+        self, client: Client, call: Call, end: float | None
+    ) -> tuple[float, Record | Fault, Decimal | None]:
+        """Sends a call once: when it entered the gate, what came back, and what that cost.
+
+        Raises TimeoutError if `end` comes before there are money and a place for it.
+        """
+        spending, gate = self._spending, self.gate
+        most = spending.most(call)
+        async with asyncio.timeout_at(end):
+            await spending.reserve(most)
+        sent = False
+        outcome: Record | Fault | None = None
+        cost: Decimal | None = None
+        try:
+            async with asyncio.timeout_at(end):
+                entered = await gate.enter(call.weight())
+            sent = True
+            seconds = self.endpoint.deadline if end is None else end - entered
+            outcome = await self._post(client, call, min(self.endpoint.timeout, seconds), entered)
+        finally:
+            if isinstance(outcome, Record):
+                cost = spending.settle(most, outcome)
+            else:
+                # Cut off in flight, it may be billed all the same.
+                uncertain = sent if outcome is None else outcome.uncertain
+                spending.settle_unanswered(most, billed=uncertain)
+                self.usage.uncertain += uncertain
+        return entered, outcome, cost
+
+    async def _post(
         self, client: Client, call: Call, seconds: float, entered: float
     ) -> Record | Fault:
         task = asyncio.current_task()
@@ -213,25 +245,10 @@ class Pool:
             self._last_response = self._loop.time()
         self.usage.calls += status == 200
         if isinstance(outcome, Fault) and outcome.code in TRANSIENT and status != 200:
-            self.usage.uncertain += outcome.uncertain
             self.gate.complained(entered, status=status, wait=outcome.wait, headers=headers)
         else:
             self.gate.answered(headers)
         return outcome
-
-    def _error(self, call: Call, fault: Fault, attempt: int, uncertain: int) -> Record:
-        return Record(
-            key=call.key,
-            status_code=fault.status_code,
-            body=fault.body,
-            error={"code": fault.code, "message": fault.message},
-            request_id=fault.request_id,
-            attempt=attempt,
-            model=self.endpoint.model,
-            prompt_version=call.prompt_version,
-            run_id=self.run_id,
-            uncertain=uncertain,
-        )
 
     async def _write(self) -> None:
         """Group commit: all that landed during one write goes to disk with the next."""

@@ -7,7 +7,7 @@ embedded model's server is started by `Models` when the first call needs it.
 import base64
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -95,8 +95,9 @@ class Session:
         """
         asked = 0
         unusable = Counter[str]()
+        total = len(requests) if isinstance(requests, Sized) else None
         for role, group in itertools.groupby(requests, key=lambda request: request.role):
-            for answer in complete(group, self._engine(role)):
+            for answer in complete(group, self._engine(role), total=total):
                 asked += 1
                 if answer.status == "error":
                     unusable[answer.reason] += 1

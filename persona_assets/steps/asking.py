@@ -1,6 +1,6 @@
 """One prompt put to a model for many rows: the shape shared by every step that generates."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,20 @@ class Kept:
     made_by: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Requests:
+    """Requests as they are read, of which it is known how many there are."""
+
+    prompt: Prompt
+    asks: Sequence[Ask]
+
+    def __len__(self) -> int:
+        return len(self.asks)
+
+    def __iter__(self) -> Iterator[Request]:
+        return (self.prompt.request(one.inputs, one.index) for one in self.asks)
+
+
 def ask(
     prompt: Prompt, asks: Iterable[Ask], complete: Complete
 ) -> tuple[list[Kept], list[tuple[str, str]]]:
@@ -46,8 +60,7 @@ def ask(
     asked = list(asks)
     kept: list[Kept] = []
     dropped: list[tuple[str, str]] = []
-    answers = complete(prompt.request(one.inputs, one.index) for one in asked)
-    for one, answer in zip(asked, answers, strict=True):
+    for one, answer in zip(asked, complete(_Requests(prompt, asked)), strict=True):
         if answer.value is None:
             dropped.append((one.row_id, failure(answer)))
         elif prompt.copied(answer.value):

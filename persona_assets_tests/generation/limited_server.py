@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from virtual_time import run
-
 from persona_assets.generation.gate import Gate
+from persona_assets_tests.generation.virtual_time import run
 
 NETWORK = (0.002, 0.010)
 """Seconds, least and most, that a request takes to arrive."""

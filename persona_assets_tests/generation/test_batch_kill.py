@@ -27,16 +27,15 @@ ROWS = 5
 class Runs:
     """Runs in processes of their own, forked from one that has imported everything."""
 
-    def __init__(self, process: "subprocess.Popen[str]", url: str, folder: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self.process = process
-        self.url = url
         self.folder = folder
 
     def run(self, name: str, *, die: int = 0, rows: int = ROWS) -> int:
         """Exit status of a run that is killed before its `die`-th change of the disk, if any."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        order = [self.url, str(self.folder / name / "journal.jsonl"), name, rows, die]
+        order = [str(self.folder / name / "journal.jsonl"), name, rows, die]
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
@@ -56,15 +55,15 @@ class Runs:
 def runs(server: BatchServer, folder: Path) -> Iterator[Runs]:
     module = "persona_assets_tests.generation.test_batch_kill"
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", module],
+        [sys.executable, "-W", "error", "-m", module, server.url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     with process:
-        started = Runs(process, server.url, folder)
-        assert started.run("the first") == 0
-        yield started
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        yield Runs(process, folder)
         assert process.stdin is not None
         process.stdin.close()
 
@@ -114,18 +113,28 @@ def test_a_kill_while_looking_for_what_an_earlier_kill_left(tmp_path: Path) -> N
                 started.check(server, name)
 
 
-def main() -> None:
+def main(url: str) -> None:
     """Forks a run for each line of standard input and tells how it ended."""
-    # What is imported when it is first needed is so imported for all.
-    run_to_the_end(*json.loads(sys.stdin.readline()))
-    print(0, flush=True)
+    # What is imported when it is first needed is imported here, for all, and without a thread: one
+    # that has just ended may still hold locks, which would stay locked in the forks.
+    with open_client(url) as client:
+        client.batches.list()
+        client.files.create(file=("another.jsonl", b"{}"), purpose="batch")
+    print(flush=True)
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            run_to_the_end(*json.loads(line))
+            run_to_the_end(url, *json.loads(line))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def open_client(url: str) -> "openai.OpenAI":
+    import openai
+
+    headers = {"x-pid": str(os.getpid())}
+    return openai.OpenAI(api_key=CANARY, base_url=url, max_retries=0, default_headers=headers)
 
 
 def run_to_the_end(url: str, path: str, name: str, rows: int, die: int) -> None:
@@ -148,17 +157,17 @@ def run_to_the_end(url: str, path: str, name: str, rows: int, die: int) -> None:
             super().append(*records)
             change()
 
-    def client() -> "openai.OpenAI":
-        import openai
-
-        return openai.OpenAI(
-            api_key=CANARY, base_url=url, max_retries=0, default_headers={"x-pid": str(os.getpid())}
-        )
-
     sys.addaudithook(audit)
     endpoint = Endpoint(model="test-model", base_url=url, batch_poll=0.01)
     with Watched(path) as journal:
-        batches = Batches(endpoint, journal, Usage(), Purse(), client=client, most_requests=3)
+        batches = Batches(
+            endpoint,
+            journal,
+            Usage(),
+            Purse(),
+            client=lambda: open_client(url),
+            most_requests=3,
+        )
         calls = [call(f"{name} {row}") for row in range(rows)]
         land(batches, [it for it in calls if it.key not in journal])
         batches.close()
@@ -167,4 +176,4 @@ def run_to_the_end(url: str, path: str, name: str, rows: int, die: int) -> None:
 CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir"})
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -138,3 +138,25 @@ def test_four_runs_at_once_stay_below_one_cap(tmp_path: Path) -> None:
     assert Decimal("3.2") < server.billed.total() * BILL <= 4
     spent, held = Ledger(tmp_path / "ledger.sqlite").state("run:1")
     assert (spent, held) == (server.billed.total() * BILL, 0)
+
+
+def test_what_is_not_sent_when_a_run_stops_is_given_back(endpoint: Make, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    cap = Cap("run:1", Decimal(1), "PERSONA_RUN_BUDGET")
+    script = {"row 1": ["hang"], "row 2": ["429-together"]}
+    with (
+        FaultServer(script) as server,
+        Journal(tmp_path / "shard.jsonl") as journal,
+        closing(Budget(ledger, [cap])) as budget,
+    ):
+        ready = endpoint(server.url, price=PRICE, concurrency=3, timeout=50.0)
+        engine = Engine(ready, journal, budget=budget, grace=0.1)
+        with closing(engine.send(rows(30))) as records:
+            assert next(records).cost == BILL
+            server.wait_for(2)
+        assert engine.usage.uncertain == 1
+        billed = server.billed.total()
+    spent, held = ledger.state("run:1")
+    assert held == 0
+    # The one that was cut off may have been billed: at most 3 tokens out, and what goes in.
+    assert (billed - 1) * BILL + Decimal("0.009") < spent < (billed - 1) * BILL + Decimal("0.02")
