@@ -6,7 +6,7 @@ rate follows the curve of CUBIC (RFC 9438, section 4.2): from DECREASE of the li
 it, slow around it, then ever faster beyond, since the limit may have risen. Two things differ,
 because a rate is paced here, not a window of packets: the limit is what was really delivered, and
 the time to the plateau is so long that one wall in each cycle costs no more than SHARE of the
-requests.
+requests. The constants were found by simulation; none of them is sharp.
 """
 
 import math
@@ -17,13 +17,15 @@ SHARE = 0.01
 """Part of the requests that may be refused for the sake of knowing the limit."""
 PAUSES = 20.0
 """The plateau comes after as many pauses at least: a Retry-After in whole seconds costs 5 %."""
-PLATEAU = (1.0, 60.0)
-"""Seconds, least and most, from the end of the pause to the plateau."""
-BLIND = 4.0
+SHORTEST, LONGEST, FEWEST = 1.0, 60.0, 50.0
+"""Bounds of the time to the plateau, in seconds; the longest is FEWEST requests for each 429 where
+that is more."""
+BACKOFF = 4.0
 """The longest pause in seconds that is not the endpoint's own word."""
-PAST = 0.25
+PROBE = 2.0
+"""The longest wait in seconds for the 429 of a probe."""
 MEMORY = 60.0
-"""What the cycles before count beside one new cycle."""
+"""Seconds of earlier cycles that still count: limits are counted by the minute at most."""
 TOP = 0.75
 """How much the rate at the wall counts beside the mean of the cycle. The one is right where unused
 quota is lost (short windows, small bursts), the other where it is saved up."""
@@ -53,13 +55,23 @@ class _Cycle:
         """The rate at the wall, as far as it was made use of."""
         return min(self.top, 2.0 * self.delivered / self.seconds)
 
+    def remembered(self, until: float, mean: float) -> tuple[float, float]:
+        """The past of the next cycle, whose mean rate this is: the less of it the less it agrees.
+
+        until: the end of the pause after this cycle.
+        """
+        seconds = self.past[1] + until - self.began
+        ratio = mean * seconds / self.delivered
+        keep = min(ratio, 1.0 / ratio, MEMORY / seconds)
+        return keep * self.delivered, keep * seconds
+
 
 class Pace:
     """Requests a second; infinite until the first 429. Times are in seconds of one clock."""
 
     def __init__(self) -> None:
         self.limit = math.inf
-        self._plateau = self._last_plateau = PLATEAU[0]
+        self._plateau = self._last_plateau = SHORTEST
         self._began = -math.inf
         self._entered = 0
         self._echo = TINY
@@ -107,32 +119,27 @@ class Pace:
             self._blind = not wait or self._tries > 0
             if self._blind:
                 pause = max(1.0 / self._last.fastest, self._echo) * 2.0 ** min(self._tries, 16)
-                until = max(until, now + min(BLIND, pause))
+                until = max(until, now + min(BACKOFF, pause))
             self._began, self._entered = until, 0
         self._learn()
         return until
 
     def _probe(self) -> float:
-        return min(2.0, 3.0 * self._echo)
+        return min(PROBE, 3.0 * self._echo)
 
     def _hit(self, now: float) -> None:
         """A 429 for a call of this cycle: it ends, or has not even begun."""
         self._vain = now
-        if self._entered == 1 and self.limit < math.inf:
+        if self._entered == 1:
             self._refused += 1
             self._tries += 1
             return
-        last = self._before = self._last
-        admitted = last.past[0] + max(last.admitted, 0)
-        seconds = last.past[1] + self._began - last.began if self.limit < math.inf else 0.0
-        past = (0.0, 0.0)
-        if admitted and seconds:
-            ratio = (self._entered - 1) / max(TINY, now - self._began) * seconds / admitted
-            keep = min(ratio, 1 / ratio, MEMORY / seconds)
-            past = keep * admitted, keep * seconds
-        self._last = _Cycle(self._began, now, self.rate(now), self._entered - 1, past)
-        if self.limit == math.inf:
-            self._before = self._last
+        admitted, past = self._entered - 1, (0.0, 0.0)
+        if self.limit < math.inf:
+            mean = admitted / max(TINY, now - self._began)
+            past = self._last.remembered(self._began, mean)
+        self._before = self._last
+        self._last = _Cycle(self._began, now, self.rate(now), admitted, past)
         self._refused, self._tries = 1, 0
         self._last_plateau = self._plateau
 
@@ -156,12 +163,14 @@ class Pace:
         """
         last = self._last
         pause = self._began - last.wall
-        needed = self._vain - last.wall + max(0.0, self._began - self._vain - 2.0) / 2
+        needed = self._vain - last.wall + max(0.0, self._began - self._vain - 2.0) / 2.0
         share = last.seconds / math.sqrt((last.seconds + needed) * (last.seconds + pause))
         mean = last.delivered / last.seconds
         self.limit = last.fastest**TOP * mean ** (1.0 - TOP) * share
-        cost = min(self._refused, 1.0 + self.limit * self._echo)
+        cost = min(self._refused, 1.0 + self._tries + self.limit * self._echo)
         lost = pause + self._blind * self._probe()
         plateau = max(cost / SHARE / self.limit, PAUSES * lost)
+        # No longer than twice what was lived through: the first walls teach fast.
         known = 2.0 * max(last.seconds + pause, self._last_plateau)
-        self._plateau = min(PLATEAU[1], max(PLATEAU[0], min(plateau, known)))
+        longest = max(LONGEST, cost * FEWEST / self.limit)
+        self._plateau = min(longest, max(SHORTEST, min(plateau, known)))

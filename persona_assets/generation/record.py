@@ -10,7 +10,9 @@ from typing import Any, Self, cast
 
 from persona_assets.generation.usage import Tokens
 
-TRANSIENT = frozenset({"rate_limit", "timeout", "connection", "malformed", "server_error"})
+TRANSIENT = frozenset(
+    {"rate_limit", "timeout", "connection", "malformed", "server_error", "expired"}
+)
 """Error codes after which the next run asks again; any other error is the endpoint's answer."""
 
 _LINE = json.JSONEncoder(separators=(",", ":"))

@@ -279,6 +279,28 @@ def test_an_endpoint_without_a_batch_api_says_so(opened: Opened, calls: MakeCall
         run.land(calls(1))
 
 
+def test_a_batch_that_the_provider_has_forgotten_is_not_paid_for_again(
+    opened: Opened, calls: MakeCalls
+) -> None:
+    with BatchServer() as server:
+        server.hold = True
+        with opened(server) as run:
+            run.batches.submit(calls(2))
+            run.batches.flush()
+            wait_for(lambda: server.counts["retrieve"] > 0)
+        forgotten, server.batches = server.batches, []
+        for _ in range(2):
+            with (
+                opened(server, max_attempts=2) as run,
+                pytest.raises(EndpointRefused, match="does not know the batch"),
+            ):
+                run.land(calls(2))
+        server.batches, server.hold = forgotten, False
+        with opened(server) as run:
+            assert len(run.land(calls(2))) == 2
+        assert set(server.sent.values()) == {1}
+
+
 def test_no_server_at_all(endpoint: MakeEndpoint, calls: MakeCalls, journal_path: Path) -> None:
     nowhere = endpoint("http://127.0.0.1:9/v1", max_attempts=2)
     with (

@@ -55,10 +55,11 @@ class Runs:
 def runs(server: BatchServer, folder: Path) -> Iterator[Runs]:
     module = "persona_assets_tests.generation.test_batch_kill"
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", module, server.url],
+        [sys.executable, "-W", "error", "-m", module, server.url, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
     with process:
         assert process.stdout is not None
@@ -113,13 +114,16 @@ def test_a_kill_while_looking_for_what_an_earlier_kill_left(tmp_path: Path) -> N
                 started.check(server, name)
 
 
-def main(url: str) -> None:
+def main(url: str, folder: str) -> None:
     """Forks a run for each line of standard input and tells how it ended."""
     # What is imported when it is first needed is imported here, for all, and without a thread: one
     # that has just ended may still hold locks, which would stay locked in the forks.
     with open_client(url) as client:
         client.batches.list()
         client.files.create(file=("another.jsonl", b"{}"), purpose="batch")
+    with Journal(Path(folder) / "first.jsonl") as journal:
+        journal.append(Record("key", 200, {}))
+        journal.get("key")
     print(flush=True)
     for line in sys.stdin:
         child = os.fork()

@@ -149,7 +149,7 @@ class BatchAPI:
                 return None
         stop = (
             f"{self._endpoint.host} answers with something else than the results of the batch "
-            f"{batch.batch_id}, which are paid for: run again later."
+            f"{batch.name}, which are paid for: run again later."
         )
         return Fault("gone", "HTTP 200 without results", stop=stop, status_code=200)
 
@@ -192,7 +192,7 @@ class BatchAPI:
         response = self._send(request, known)
         if isinstance(response, Fault):
             return response
-        said = parse_object(response.text)
+        said = parse_object(self._without_key(response.content).decode("utf-8", "replace"))
         message = f"HTTP {response.status_code} without a JSON object"
         return said or Fault("malformed", message, status_code=response.status_code)
 
@@ -210,7 +210,8 @@ class BatchAPI:
             text = self._without_key(error.response.content).decode("utf-8", "replace")
             return self._fault(error.status_code, error.response.headers, text, known)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            connected = not isinstance(error.__cause__ or error, httpx2.ConnectError)
+            cause = error.__cause__ or error
+            connected = not isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
             reason = "the connection broke" if connected else "no connection"
             return Fault("connection", reason, connected=connected)
         self.heard = True
@@ -227,9 +228,9 @@ class BatchAPI:
         if status in (404, 405) and known is not None:
             code = "gone"
             stop = (
-                f"{host} does not know the batch {known.batch_id} or its files any more ({status})"
-                f": run with the API key that sent it, or remove the files {known.name}.* beside "
-                "the journal to send its requests again, which may pay for them twice."
+                f"{host} does not know the batch {known.name} or its files any more ({status}): run"
+                f" with the API key that sent it, or remove the files {known.name}.* beside the "
+                "journal to send its requests again, which may pay for them twice."
             )
         elif status in (404, 405):
             stop = (

@@ -105,7 +105,7 @@ class BatchFolder:
         for batch in list(batches.values()):
             if batch.parent in batches:
                 self.remove(batches.pop(batch.name))
-        for path in self.path.iterdir():
+        for path in list(self.path.iterdir()):
             if path.suffix[1:] in KINDS and path.stem not in {*batches, "refused"}:
                 path.unlink()
         return sorted(batches.values(), key=lambda batch: (batch.made, batch.name))
