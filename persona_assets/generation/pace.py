@@ -53,14 +53,15 @@ class _Cycle:
     @property
     def fastest(self) -> float:
         """The rate at the wall, as far as it was made use of."""
-        return min(self.top, 2.0 * self.delivered / self.seconds)
+        mean = self.delivered / self.seconds
+        return mean if self.top == math.inf else min(self.top, 2.0 * mean)
 
     def remembered(self, until: float, mean: float) -> tuple[float, float]:
         """The past of the next cycle, whose mean rate this is: the less of it the less it agrees.
 
         until: the end of the pause after this cycle.
         """
-        seconds = self.past[1] + until - self.began
+        seconds = max(TINY, self.past[1] + until - self.began)
         ratio = mean * seconds / self.delivered
         keep = min(ratio, 1.0 / ratio, MEMORY / seconds)
         return keep * self.delivered, keep * seconds
@@ -75,8 +76,9 @@ class Pace:
         self._began = -math.inf
         self._entered = 0
         self._echo = TINY
-        self._last = self._before = _Cycle()
-        # Since the wall of the last cycle: 429 in all, pauses that were too short, the last of them.
+        self._last = _Cycle()
+        self._before: _Cycle | None = None
+        # Since that wall: 429 in all, pauses that proved too short, the time of the last of those.
         self._refused = self._tries = 0
         self._vain = 0.0
         self._blind = False
@@ -130,15 +132,15 @@ class Pace:
     def _hit(self, now: float) -> None:
         """A 429 for a call of this cycle: it ends, or has not even begun."""
         self._vain = now
-        if self._entered == 1:
+        if self._entered == 1 and self.limit < math.inf:
             self._refused += 1
             self._tries += 1
             return
         admitted, past = self._entered - 1, (0.0, 0.0)
         if self.limit < math.inf:
+            self._before = self._last
             mean = admitted / max(TINY, now - self._began)
             past = self._last.remembered(self._began, mean)
-        self._before = self._last
         self._last = _Cycle(self._began, now, self.rate(now), admitted, past)
         self._refused, self._tries = 1, 0
         self._last_plateau = self._plateau
@@ -148,7 +150,7 @@ class Pace:
         self._refused += 1
         if entered >= self._last.began:
             self._last.admitted -= 1
-            if not self._last.admitted:
+            if not self._last.admitted and self._before is not None:
                 # That cycle let nothing through, so its pause was in vain and the wall is older.
                 self._last = self._before
                 self._tries += 1

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from persona_assets.generation.gate import Gate
-from persona_assets_tests.generation.virtual_time import run
+from persona_assets_tests.generation.virtual_time import START, run
 
 NETWORK = (0.002, 0.010)
 """Seconds, least and most, that a request takes to arrive."""
 REFUSAL = 0.02
-"""Seconds until a 429 is back, on average."""
+"""Seconds that the endpoint takes for a 429, on average."""
 
 
 class Limiter(Protocol):
@@ -124,6 +124,7 @@ def crowd(
     latency: float,
     retry_after: Callable[[float], float | None] = never,
     headers: bool = False,
+    refusal: float = REFUSAL,
     warm_up: float,
     seconds: float,
     gate: Gate | None = None,
@@ -131,6 +132,7 @@ def crowd(
     """`concurrency` callers who always have another call. Answers take 0.5 to 1.5 `latency`."""
     gate = gate or Gate(concurrency)
     rng = random.Random(1)
+    begin, end = START + warm_up, START + warm_up + seconds
     answers = refusals = 0
 
     def tell(now: float) -> Mapping[str, str]:
@@ -143,13 +145,13 @@ def crowd(
     async def call() -> None:
         nonlocal answers, refusals
         loop = asyncio.get_running_loop()
-        while loop.time() < warm_up + seconds:
+        while loop.time() < end:
             entered = await gate.enter()
             await asyncio.sleep(rng.uniform(*NETWORK))
             wait = limiter.admit(loop.time())
             told = tell(loop.time())
-            await asyncio.sleep((REFUSAL if wait else latency) * rng.uniform(0.5, 1.5))
-            counts = warm_up <= loop.time() < warm_up + seconds
+            await asyncio.sleep((refusal if wait else latency) * rng.uniform(0.5, 1.5))
+            counts = begin <= loop.time() < end
             gate.leave()
             if wait:
                 gate.complained(entered, status=429, wait=retry_after(wait), headers=told)

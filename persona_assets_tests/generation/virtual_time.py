@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+START = 86_400.0
+"""Not zero, just as the clocks of real loops, which count from the machine's start."""
+
 
 class _Clock(selectors.SelectSelector):
     """Where the loop would sleep, time passes instead."""
 
-    now = 0.0
+    now = START
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
@@ -21,7 +24,7 @@ class _Clock(selectors.SelectSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Starts at 0 s. For tasks and timers alone: sockets and other threads are never heard."""
+    """Starts at START. For tasks and timers alone: sockets and other threads are never heard."""
 
     def __init__(self) -> None:
         self._clock = _Clock()
