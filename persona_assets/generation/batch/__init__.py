@@ -14,6 +14,5 @@ provider, by name, and goes on. Nothing is sent twice that may be answered, and 
 """
 
 from persona_assets.generation.batch.batches import MOST_BYTES, MOST_REQUESTS, Batches
-from persona_assets.generation.batch.landing import Spending
 
-__all__ = ["MOST_BYTES", "MOST_REQUESTS", "Batches", "Spending"]
+__all__ = ["MOST_BYTES", "MOST_REQUESTS", "Batches"]

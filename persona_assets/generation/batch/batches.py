@@ -17,7 +17,7 @@ from persona_assets.generation.batch.files import (
     inputs,
     request_line,
 )
-from persona_assets.generation.batch.landing import Landing, Spending
+from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
 from persona_assets.generation.batch.results import HELD
 from persona_assets.generation.batch.steps import Steps
@@ -27,6 +27,7 @@ from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import Fault
 from persona_assets.generation.journal import Journal
 from persona_assets.generation.record import Record
+from persona_assets.generation.spending import Spending
 from persona_assets.generation.usage import Usage
 from persona_assets.ids import content_id
 

@@ -5,33 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from queue import SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from persona_assets.generation.batch.files import Ticket
-from persona_assets.generation.call import Call
 from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import Fault
 from persona_assets.generation.journal import Journal
 from persona_assets.generation.record import Record
-from persona_assets.generation.usage import Tokens, Usage
+from persona_assets.generation.spending import Spending
+from persona_assets.generation.usage import Usage
 
 NOTHING = Decimal(0)
-
-
-class Spending(Protocol):
-    """Leave to spend. `most` is called where calls are submitted, the rest in another thread."""
-
-    def most(self, call: Call) -> Decimal:
-        """The worst case of one call. What it raises passes through `submit`."""
-
-    def charge(self, amount: Decimal) -> None:
-        """Counts the worst case of a batch as spent before it is sent. Raises BudgetReached."""
-
-    def refund(self, amount: Decimal) -> None:
-        """Takes back what was charged and not spent (below 0: what was spent and not charged)."""
-
-    def batch_cost(self, tokens: Tokens | None) -> Decimal | None:
-        """What an answer cost; None if nobody knows, and then its charge stands."""
 
 
 class Result(NamedTuple):

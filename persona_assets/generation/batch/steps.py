@@ -13,7 +13,7 @@ from typing import Any
 
 from persona_assets.generation.batch.api import BatchAPI, provider_code
 from persona_assets.generation.batch.files import BatchFolder, Ticket
-from persona_assets.generation.batch.landing import Landing, Spending
+from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
 from persona_assets.generation.batch.results import collect
 from persona_assets.generation.batch.turn import Turn
@@ -21,6 +21,7 @@ from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.errors import BudgetReached, EndpointRefused, EndpointUnreachable
 from persona_assets.generation.fault import Fault, stop_sentence, unreachable_sentence
 from persona_assets.generation.record import as_list, as_object
+from persona_assets.generation.spending import Spending
 from persona_assets.generation.usage import Usage
 
 CROWDED = frozenset({"token_limit_exceeded"})
