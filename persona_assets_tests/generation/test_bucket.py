@@ -67,6 +67,15 @@ def test_units_are_spread_at_the_present_rate() -> None:
     assert bucket.due(now, 1, 1000.0) < now + 0.01
 
 
+def test_timers_that_wake_late_lose_no_throughput() -> None:
+    bucket, now = Bucket(), 0.0
+    for _ in range(1000):
+        now = max(now, bucket.due(now, 1, 100.0) + 0.005)
+        assert bucket.due(now, 1, 100.0) <= now
+        bucket.take(now, 1, 100.0)
+    assert now == pytest.approx(10.0, abs=0.1)
+
+
 def told(limit: Any, remaining: Any, reset: Any, unit: str = "requests") -> dict[str, str]:
     values = zip(("limit", "remaining", "reset"), (limit, remaining, reset), strict=True)
     return {f"x-ratelimit-{what}-{unit}": str(value) for what, value in values}

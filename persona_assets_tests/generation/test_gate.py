@@ -141,6 +141,42 @@ def test_who_is_cancelled_loses_no_place_and_no_tokens() -> None:
     run(main())
 
 
+def test_who_waits_enters_as_soon_as_an_answer_makes_room() -> None:
+    async def main() -> None:
+        gate = Gate(2)
+        for entered in [await gate.enter(), await gate.enter()]:
+            gate.leave()
+            gate.complained(entered, status=503, wait=None)
+        await gate.enter()
+        waiting = asyncio.create_task(gate.enter())
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        gate.answered()
+        assert await waiting == START + 1
+
+    run(main())
+
+
+def test_who_waits_enters_as_soon_as_headers_allow_it() -> None:
+    async def main() -> None:
+        gate = Gate(8)
+        for _ in range(2):
+            await gate.enter(100)
+            gate.answered(requests_left("1"))
+        waiting = asyncio.create_task(gate.enter(100))
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        gate.answered(requests_left("1000000"))
+        assert await waiting == START + 1
+
+    run(main())
+
+
+def requests_left(remaining: str) -> dict[str, str]:
+    values = {"limit": "1000", "remaining": remaining, "reset": "1h"}
+    return {f"x-ratelimit-{what}-requests": value for what, value in values.items()}
+
+
 def lies(rng: random.Random) -> dict[str, str]:
     return {
         f"x-ratelimit-{what}-{unit}": rng.choice(["0", "1", "7", "1000000", "3s", "1ms", "x"])
@@ -296,3 +332,19 @@ def test_an_endpoint_that_stays_down_breaks_the_gate() -> None:
         return asyncio.get_running_loop().time()
 
     assert START + 60 <= run(main()) <= START + 100
+
+
+def test_a_probe_that_is_told_to_slow_down_has_found_the_endpoint() -> None:
+    async def main() -> None:
+        gate = Gate(4)
+        while not gate.tripped:
+            entered = await gate.enter()
+            gate.leave()
+            gate.complained(entered, status=500, wait=None)
+        entered = await gate.enter()
+        gate.leave()
+        gate.complained(entered, status=429, wait=2.0)
+        assert not gate.tripped
+        assert await gate.enter() == entered + 2.0
+
+    run(main())

@@ -91,6 +91,32 @@ def test_refusals_that_take_a_second_are_understood() -> None:
     assert outcome.refused < 0.02
 
 
+def test_the_gaps_of_the_first_minute_do_not_come_back_with_each_minute() -> None:
+    outcome = crowd(
+        SlidingWindow(50.0, 60.0),
+        concurrency=128,
+        latency=0.3,
+        retry_after=whole,
+        warm_up=180.0,
+        seconds=180.0,
+    )
+    assert outcome.goodput >= 0.95 * 50
+    assert outcome.refused < 0.02
+
+
+def test_a_retry_after_that_is_far_too_short_is_not_believed_for_ever() -> None:
+    outcome = crowd(
+        FixedWindow(50.0, 60.0, phase=25.0),
+        concurrency=64,
+        latency=0.05,
+        retry_after=lambda wait: 1.0,
+        warm_up=180.0,
+        seconds=180.0,
+    )
+    assert outcome.goodput >= 45.0
+    assert outcome.refused < 0.02
+
+
 @dataclass
 class Changing(TokenBucket):
     """A quota that is another one from START + 60 s on."""
