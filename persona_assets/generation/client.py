@@ -10,7 +10,6 @@ import json
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from persona_assets.generation.call import Call
 from persona_assets.generation.endpoint import Endpoint
@@ -185,6 +184,8 @@ async def _prepared(endpoint: Endpoint, key: str, url: str) -> tuple[str, dict[s
 
 def _proxy(address: str) -> str | None:
     """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY ...)."""
+    from urllib.request import getproxies, proxy_bypass
+
     parts = urlsplit(address)
     if proxy_bypass(parts.hostname or ""):
         return None

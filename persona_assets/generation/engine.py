@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import Generic, TypeVar
 
-from persona_assets.generation.batch import Batches
 from persona_assets.generation.budget import Budget
 from persona_assets.generation.call import Call
 from persona_assets.generation.client import Client, check
@@ -133,6 +132,9 @@ class Engine:
             self.endpoint.api_key()
         spending = Spending(self.endpoint, self.budget)
         if self.endpoint.transport == "batch":
+            # A tenth of the package's start-up, which few need.
+            from persona_assets.generation.batch import Batches
+
             return Batches(self.endpoint, self.journal, self.usage, spending, run_id=self.run_id)
         return Pool(
             self.endpoint,

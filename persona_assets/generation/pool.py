@@ -174,8 +174,11 @@ class Pool:
                 raise EndpointUnreachable(broken_sentence(endpoint, fault.message))
             if self._stopping:
                 return None
-            # Being told to wait costs nothing, so it is bounded by the deadline alone.
-            failures += fault.code != "rate_limit"
+            down = self.gate.tripped
+            if down and not fault.connected and self._last_response == -math.inf:
+                break
+            # Being told to wait, and an endpoint that is down for all, are bounded by the deadline.
+            failures += fault.code != "rate_limit" and not down
             longest = min(BACKOFF_MOST, BACKOFF * 2 ** min(attempt - 1, 16))
             pause = (fault.wait or 0.0) + random.uniform(0, longest)
             late = self._loop.time() + pause >= end

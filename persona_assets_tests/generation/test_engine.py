@@ -309,13 +309,16 @@ def test_check_asks_for_nothing_that_costs(
         Engine(endpoint(server.url), journal).check()
 
 
-def test_a_server_that_is_not_there(endpoint: Make, calls: Calls, journal_path: Path) -> None:
+@pytest.mark.parametrize(("number", "attempts"), [(5, 2), (500, 50)])
+def test_a_server_that_is_not_there(
+    endpoint: Make, calls: Calls, journal_path: Path, number: int, attempts: int
+) -> None:
     with FaultServer() as server:
         url = server.url
     with Journal(journal_path) as journal:
-        engine = Engine(endpoint(url, max_attempts=2), journal)
+        engine = Engine(endpoint(url, max_attempts=attempts), journal)
         with pytest.raises(EndpointUnreachable, match="start the server or correct base_url"):
-            list(engine.send(calls(5)))
+            list(engine.send(calls(number)))
     assert journal_path.read_bytes() == b""
 
 
