@@ -53,7 +53,7 @@ class Completions:
             raise JournalCorrupt(f"{path} has other columns than completions have: move it away")
         groups = range(self._file.num_row_groups)
         sizes = (self._file.metadata.row_group(group).num_rows for group in groups)
-        self._starts = list(itertools.accumulate(sizes, initial=0))
+        self._starts: list[int] = list(itertools.accumulate(sizes, initial=0))
 
     def __enter__(self) -> Self:
         return self
