@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
 import dagster as dg
@@ -75,8 +76,15 @@ def refresh(catalog: Catalog, storage: Storage) -> None:
     where no journal holds any, there is nothing to do. Raises CatalogError.
     """
     waiting = (storage.data_dir / "journals").rglob("*.jsonl")
-    if any(journal.stat().st_size for journal in waiting) or not catalog.path.exists():
+    if any(map(_holds_any, waiting)) or not catalog.path.exists():
         catalog.rebuild()
+
+
+def _holds_any(journal: Path) -> bool:
+    try:
+        return journal.stat().st_size > 0
+    except FileNotFoundError:  # Its table has just been published.
+        return False
 
 
 def caps(

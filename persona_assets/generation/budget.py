@@ -80,6 +80,11 @@ class Budget:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
+    @property
+    def scopes(self) -> str:
+        """The scopes of its caps, as one text."""
+        return " ".join(sorted(self._limits))
+
     def take(self, amount: Decimal) -> bool:
         """Sets `amount` aside if the block has so much left."""
         pico = to_pico(amount)

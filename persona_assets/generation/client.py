@@ -115,7 +115,7 @@ class Client:
             return fault_of_response(self._endpoint, response.status, said, text), said
         answer = parse_object(text)
         request_id = said.get("x-request-id", "")
-        if answer is None or not _answers(call.url, answer):
+        if answer is None or not _answers(call, answer):
             message = "HTTP 200 without the JSON of an answer"
             return Fault("malformed", message, status_code=200, request_id=request_id), said
         record = Record(
@@ -193,5 +193,9 @@ def _proxy(address: str) -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
-def _answers(url: str, body: dict[str, Any]) -> bool:
-    return bool(as_list(body.get("data" if url == "/embeddings" else "choices")))
+def _answers(call: Call, body: dict[str, Any]) -> bool:
+    """Whether a body has what was asked for: a choice, or a vector for each text."""
+    if call.url != "/embeddings":
+        return bool(as_list(body.get("choices")))
+    asked = call.body.get("input")
+    return len(as_list(body.get("data"))) == (len(asked) if isinstance(asked, list) else 1)

@@ -1,5 +1,6 @@
 """The engine: a stream of calls to a stream of records, each call paid for once."""
 
+import glob
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sized
@@ -11,6 +12,7 @@ from persona_assets.generation.budget import Budget
 from persona_assets.generation.call import Call
 from persona_assets.generation.client import Client, check
 from persona_assets.generation.endpoint import Endpoint
+from persona_assets.generation.errors import EndpointRefused
 from persona_assets.generation.journal import Journal
 from persona_assets.generation.pool import Pool
 from persona_assets.generation.record import Record
@@ -131,6 +133,14 @@ class Engine:
         if self._client is None:
             self.endpoint.api_key()
         spending = Spending(self.endpoint, self.budget)
+        path = self.journal.path
+        under_way = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
+        if self.endpoint.transport == "online" and under_way:
+            raise EndpointRefused(
+                f"A batch is under way whose answers belong to {path.name}: set the role's "
+                "transport to batch and run again to collect what is paid for, or, to give it up, "
+                f"remove {under_way[0].parent}. Nothing was sent."
+            )
         if self.endpoint.transport == "batch":
             # A tenth of the package's start-up, which few need.
             from persona_assets.generation.batch import Batches

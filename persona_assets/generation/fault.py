@@ -23,7 +23,7 @@ QUOTA = frozenset(
 FILTER = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 MODEL = frozenset({"model_not_found", "invalid_model"})
 AGAIN = frozenset({408, 409, 425})
-CROWDED = frozenset({429, 503, 529})
+UNHEARD = frozenset({200, 408, 504, 524})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,6 @@ class Fault:
 
     code: error class (transient ones are in record.TRANSIENT).
     wait: seconds that the endpoint asked for (Retry-After), or None.
-    crowded: the endpoint complains of load, so all calls should slow down.
     stop: the sentence to end the run with, or "" to go on.
     connected: False if there was no connection at all.
     status_code, body, request_id: of the response, if one came.
@@ -41,7 +40,6 @@ class Fault:
     code: str
     message: str
     wait: float | None = None
-    crowded: bool = False
     stop: str = ""
     connected: bool = True
     status_code: int | None = None
@@ -50,8 +48,11 @@ class Fault:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the attempt may have been billed: it was sent, and nobody said it failed."""
-        return self.status_code == 200 or (self.status_code is None and self.connected)
+        """Whether the attempt may have been billed: it was sent, and nobody who knows said that it
+        failed. A gateway that gave up waiting does not know."""
+        if self.status_code is None:
+            return self.connected
+        return self.status_code in UNHEARD
 
 
 def fault_of_response(
@@ -82,7 +83,6 @@ def fault_of_response(
         code=code,
         message=f"HTTP {status}: {' '.join(str(said).split())[:300]}",
         wait=wait,
-        crowded=status in CROWDED,
         stop=stop,
         status_code=status,
         body=body,

@@ -32,6 +32,9 @@ BACKOFF_MOST = 30.0
 ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
 
 
+CUT_OFF = Fault("connection", "the run ended before an answer came")
+
+
 class Stopped(EndpointError):
     """The pool was closed before this call was answered."""
 
@@ -42,6 +45,15 @@ class _Landing:
 
     record: Record
     written: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A call while it is asked: attempts so far, and those of them that may have been billed."""
+
+    call: Call
+    attempt: int = 0
+    uncertain: int = 0
 
 
 class Pool:
@@ -136,8 +148,10 @@ class Pool:
             await asyncio.wait([stop, *workers])
             self._written.put_nowait(None)
             await writer
-        for worker in workers:
-            if not worker.cancelled() and (error := worker.exception()) is not None:
+        # All are looked at, since asyncio logs an exception that nobody has seen.
+        errors = [worker.exception() for worker in workers if not worker.cancelled()]
+        for error in errors:
+            if error is not None:
                 raise error
 
     async def _work(self, client: Client) -> None:
@@ -150,13 +164,24 @@ class Pool:
 
     async def _ask(self, client: Client, call: Call) -> Record | None:
         """Attempts until an answer, a lasting error or the deadline; None if the pool stops."""
+        trial, record = _Trial(call), None
+        try:
+            record = await self._try(client, trial)
+        finally:
+            # Whatever ended it: that it may have been billed without an answer is written down.
+            if record is None and trial.uncertain:
+                self._written.put_nowait(_Landing(self._error(trial, CUT_OFF)))
+        return record
+
+    async def _try(self, client: Client, trial: _Trial) -> Record | None:
         endpoint = self.endpoint
         began, end = math.inf, None
-        failures = uncertain = 0
+        failures = 0
         fault: Fault | None = None
         for attempt in itertools.count(1):
+            trial.attempt = attempt
             try:
-                entered, outcome, cost = await self._attempt(client, call, end)
+                entered, outcome, cost = await self._attempt(client, trial, end)
             except TimeoutError:
                 # The deadline passed before there was a place for another attempt.
                 break
@@ -164,10 +189,13 @@ class Pool:
                 began, end = entered, entered + endpoint.deadline
             if isinstance(outcome, Record):
                 return replace(
-                    outcome, run_id=self.run_id, attempt=attempt, uncertain=uncertain, cost=cost
+                    outcome,
+                    run_id=self.run_id,
+                    attempt=attempt,
+                    uncertain=trial.uncertain,
+                    cost=cost,
                 )
             fault = outcome
-            uncertain += fault.uncertain
             if fault.stop:
                 raise EndpointRefused(fault.stop)
             if self.gate.broken:
@@ -188,27 +216,16 @@ class Pool:
         assert fault is not None, "only a later attempt has an end"
         if not fault.connected and self._last_response < began:
             raise EndpointUnreachable(unreachable_sentence(endpoint, fault.message))
-        return Record(
-            key=call.key,
-            status_code=fault.status_code,
-            body=fault.body,
-            error={"code": fault.code, "message": fault.message},
-            request_id=fault.request_id,
-            attempt=attempt,
-            model=endpoint.model,
-            prompt_version=call.prompt_version,
-            run_id=self.run_id,
-            uncertain=uncertain,
-        )
+        return self._error(trial, fault)
 
     async def _attempt(
-        self, client: Client, call: Call, end: float | None
+        self, client: Client, trial: _Trial, end: float | None
     ) -> tuple[float, Record | Fault, Decimal | None]:
         """Sends a call once: when it entered the gate, what came back, and what that cost.
 
         Raises TimeoutError if `end` comes before there are money and a place for it.
         """
-        spending, gate = self._spending, self.gate
+        call, spending, gate = trial.call, self._spending, self.gate
         most = spending.most(call)
         async with asyncio.timeout_at(end):
             await spending.reserve(most)
@@ -229,6 +246,7 @@ class Pool:
                 uncertain = sent if outcome is None else outcome.uncertain
                 spending.settle_unanswered(most, billed=uncertain)
                 self.usage.uncertain += uncertain
+                trial.uncertain += uncertain
         return entered, outcome, cost
 
     async def _post(
@@ -252,6 +270,20 @@ class Pool:
         else:
             self.gate.answered(headers)
         return outcome
+
+    def _error(self, trial: _Trial, fault: Fault) -> Record:
+        return Record(
+            key=trial.call.key,
+            status_code=fault.status_code,
+            body=fault.body,
+            error={"code": fault.code, "message": fault.message},
+            request_id=fault.request_id,
+            attempt=trial.attempt,
+            model=self.endpoint.model,
+            prompt_version=trial.call.prompt_version,
+            run_id=self.run_id,
+            uncertain=trial.uncertain,
+        )
 
     async def _write(self) -> None:
         """Group commit: all that landed during one write goes to disk with the next."""

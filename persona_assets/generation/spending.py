@@ -87,6 +87,11 @@ class Spending:
             self._held -= 1
             self._settled.set()
 
+    @property
+    def scopes(self) -> str:
+        """Names whose caps are charged; empty if there are none."""
+        return "" if self._budget is None else self._budget.scopes
+
     def charge(self, amount: Decimal) -> None:
         """Counts the worst case of a batch as spent, before it is sent: it may be hours, and other
         processes, until its cost is known. Raises BudgetReached."""

@@ -1,4 +1,4 @@
-"""What sends calls: the pool of workers (pool.py) or the provider's Batch API (batch.py)."""
+"""What sends calls: the pool of workers (pool.py) or the provider's Batch API (batch/)."""
 
 from collections.abc import Sequence
 from queue import SimpleQueue

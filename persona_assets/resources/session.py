@@ -110,7 +110,8 @@ class Session:
         if errors > most:
             raise EndpointError(
                 f"{errors} of {asked} calls ended in an error ({counts}), so no table was written: "
-                "run again; what was answered is kept"
+                "run again, or, where the same errors come back, correct the role's settings or "
+                "the prompt; what was answered is kept"
             )
         if unusable.total() > most and asked >= FEW:
             raise QuarantineError(

@@ -12,9 +12,10 @@ from persona_assets.generation.usage import Tokens
 class Purse:
     """Leave to spend up to `cap`; each call costs at most `most`, and its tokens each a cent."""
 
-    def __init__(self, cap: str = "Infinity", most: str = "0") -> None:
+    def __init__(self, cap: str = "Infinity", most: str = "0", scopes: str = "run:1") -> None:
         self.left = Decimal(cap)
         self.worst = Decimal(most)
+        self.scopes = scopes
 
     def most(self, call: Call) -> Decimal:
         return self.worst

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from persona_assets.generation import Call, Endpoint, Journal, Record, Usage, call_key
+from persona_assets.generation import Call, Endpoint, Engine, Journal, Record, Usage, call_key
 from persona_assets.generation.batch import Batches
 from persona_assets.generation.errors import BudgetReached, EndpointRefused, EndpointUnreachable
 from persona_assets.generation.journal import JournalBusy
@@ -455,6 +455,48 @@ def test_close_leaves_batches_at_the_provider_for_the_next_run(
             assert len(run.land(calls(6))) == 6
         assert set(server.sent.values()) == {1}
         assert len(server.batches) == 3
+
+
+@pytest.mark.parametrize(("scopes", "left"), [("run:1", "9.7"), ("run:2", "10")])
+def test_what_one_run_was_charged_is_not_given_back_to_another(
+    opened: Opened, calls: MakeCalls, scopes: str, left: str
+) -> None:
+    with BatchServer() as server:
+        server.hold = True
+        first = Purse(cap="10", most="1")
+        with opened(server, spending=first) as run:
+            run.batches.submit(calls(3))
+            run.batches.flush()
+            wait_for(lambda: server.counts["retrieve"] > 1)
+        assert first.left == 7
+        server.hold = False
+        # The same caps have 7 left until the batch, which cost 0.3, has landed.
+        second = Purse(cap="7" if scopes == "run:1" else "10", most="1", scopes=scopes)
+        with opened(server, spending=second) as run:
+            assert len(run.land(calls(3))) == 3
+            wait_for(lambda: run.batches.open_batches == 0)
+        assert second.left == Decimal(left)
+        assert len(server.batches) == 1
+
+
+def test_a_batch_under_way_is_not_paid_for_again_online(
+    opened: Opened, calls: MakeCalls, endpoint: MakeEndpoint
+) -> None:
+    with BatchServer() as server:
+        server.hold = True
+        with opened(server) as run:
+            run.batches.submit(calls(3))
+            run.batches.flush()
+            wait_for(lambda: server.counts["retrieve"] > 1)
+            journal = run.journal
+        with journal, pytest.raises(EndpointRefused, match="set the role's transport to batch"):
+            list(Engine(endpoint(server.url), journal).send(calls(3)))
+        server.hold = False
+        with journal:
+            engine = Engine(run.endpoint, journal)
+            assert len(list(engine.send(calls(3)))) == 3
+            assert len(list(Engine(endpoint(server.url), journal).send(calls(3)))) == 3
+        assert set(server.sent.values()) == {1}
 
 
 def test_close_does_not_wait_for_an_answer_to_a_look(opened: Opened, calls: MakeCalls) -> None:

@@ -358,6 +358,9 @@ def test_calls_that_do_not_land_in_the_grace_are_given_up(
             assert content(next(records)) == "answer to quick"
             server.wait_for(2)
         assert len(journal) == 1
+        # That it may have been billed is written down.
+        cut = [(it.failure, it.uncertain) for it in journal.records() if it.failure]
+        assert cut == [("connection", 1)]
 
 
 INTERRUPTED = """

@@ -141,6 +141,9 @@ class BatchAPI:
         outcome = self._send(stream, known=batch)
         if isinstance(outcome, Fault):
             return outcome
+        if path.stat().st_size == 0:
+            # No errors, say. Results that are missing are noticed by their number.
+            return None
         with path.open("rb") as lines:
             if any(
                 (parse_object(line.decode("utf-8", "replace")) or {}).get("custom_id")

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 from uuid import uuid4
 
 from persona_assets.generation.call import Call
+from persona_assets.generation.completions import make_folder
 from persona_assets.generation.journal import JournalBusy
 
 KINDS = ("requests", "tickets", "output", "errors", "scratch")
@@ -43,7 +44,8 @@ class Batch:
 
     name: our own; the upload and the batch at the provider carry it.
     url: of its requests, as in their lines. size: of the input file, in bytes. made: Unix time.
-    most: what its requests may cost at worst; charged: whether that was taken from the budget.
+    most: what its requests may cost at worst; charged: whose caps that was taken from (see
+        Spending.scopes), None if from nobody's yet.
     parent: the batch whose requests these are; until that one is gone, nothing was sent.
     round: how many batches the provider made of it and failed, before the one meant now.
     """
@@ -56,7 +58,7 @@ class Batch:
     most: str
     parent: str = ""
     step: Literal["prepared", "uploaded", "created", "finished"] = "prepared"
-    charged: bool = False
+    charged: str | None = None
     file_id: str = ""
     batch_id: str = ""
     round: int = 0
@@ -80,7 +82,7 @@ class BatchFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         self._handle = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from persona_assets.generation.batch.files import Ticket
+from persona_assets.generation.batch.files import Batch, Ticket
 from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import Fault
 from persona_assets.generation.journal import Journal
@@ -16,6 +16,9 @@ from persona_assets.generation.spending import Spending
 from persona_assets.generation.usage import Usage
 
 NOTHING = Decimal(0)
+
+BILLED = frozenset({"timeout", "malformed"})
+"""Codes of requests that may have been billed without an answer."""
 
 
 class Result(NamedTuple):
@@ -90,19 +93,22 @@ class Landing:
         self._usage.count(record.failure, None, None)
         self.landed.put([record])
 
-    def land(self, batch_id: str, results: Sequence[Result]) -> None:
+    def land(self, batch: Batch, results: Sequence[Result]) -> None:
         """Makes results durable as records, then hands those out that somebody asked for.
 
         Results that the journal got before a crash are not added again.
         """
-        records = [self._record(batch_id, result) for result in results]
+        records = [self._record(batch.batch_id, result) for result in results]
+        # Of what failed for the moment the journal does not say that it has it.
+        passing = not all(record.answered for record in records)
+        known = {old.id for old in self._journal.live()} if passing else set()
         unspent = NOTHING
         with self.lock:
             kept = [self._journal.get(record.key) for record in records]
             new = [
                 (record, ticket)
                 for record, old, (_, _, ticket) in zip(records, kept, results, strict=True)
-                if old is None or old.id != record.id
+                if (old is None or old.id != record.id) and record.id not in known
             ]
             if new:
                 self._journal.append(*(record for record, _ in new))
@@ -114,11 +120,13 @@ class Landing:
         for record, ticket in new:
             self._usage.calls += record.status_code == 200
             self._usage.count(record.failure, record.tokens, record.cost)
-            if record.status_code != 200:
+            self._usage.uncertain += record.uncertain
+            if record.status_code != 200 and not record.uncertain:
                 unspent += ticket.most
             elif record.cost is not None:
                 unspent += ticket.most - record.cost
-        self._spending.refund(unspent)
+        if batch.charged == self._spending.scopes:
+            self._spending.refund(unspent)
         if asked:
             self.landed.put(asked)
 
@@ -140,5 +148,6 @@ class Landing:
             model=self._endpoint.model,
             prompt_version=ticket.prompt_version,
             run_id=self._run_id,
+            uncertain=int(outcome.failure in BILLED),
             cost=self._spending.batch_cost(outcome.tokens) if outcome.error is None else None,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from persona_assets.generation.batch.files import Batch, BatchFolder, Ticket
-from persona_assets.generation.batch.landing import NOTHING, Landing, Result
+from persona_assets.generation.batch.landing import BILLED, NOTHING, Landing, Result
 from persona_assets.generation.batch.turn import Turn
 from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import Fault, fault_of_response, parse_object
@@ -17,12 +17,6 @@ UNANSWERED = {
     "request_timeout": "timeout",
 }
 """Codes of lines without a response (BatchRequestOutput in the API reference) and our own."""
-
-AGAIN = TRANSIENT | {"expired"}
-"""Errors of a request after which it goes into a further batch."""
-
-BILLED = frozenset({"malformed", "timeout"})
-"""Those among them that may have been billed all the same."""
 
 MISSING = Fault("expired", "the batch ended without a result of this request")
 
@@ -62,7 +56,7 @@ def collect(
         key, outcome = read_result(endpoint, line)
         if key not in left:
             ignored += 1
-        elif isinstance(outcome, Fault) and (outcome.stop or outcome.code in AGAIN):
+        elif isinstance(outcome, Fault) and (outcome.stop or outcome.code in TRANSIENT):
             faults[key] = outcome
         else:
             group.append(Result(key, outcome, left.pop(key)))
@@ -85,7 +79,7 @@ def _land(landing: Landing, batch: Batch, results: list[Result], turn: Turn) -> 
             turn.stopping.wait(HELD)
     turn.check()
     if results:
-        landing.land(batch.batch_id, results)
+        landing.land(batch, results)
 
 
 def read_result(endpoint: Endpoint, line: bytes) -> tuple[str, Record | Fault]:

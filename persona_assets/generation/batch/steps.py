@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from persona_assets.generation.batch.api import BatchAPI, provider_code
-from persona_assets.generation.batch.files import BatchFolder, Ticket
+from persona_assets.generation.batch.files import Batch, BatchFolder, Ticket
 from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
 from persona_assets.generation.batch.results import collect
@@ -143,10 +143,10 @@ class Steps:
         """Whether there is room for a batch, and leave to spend what it may cost."""
         batch = it.batch
         # Whatever is charged will cost less than its worst case and so make room in the budget.
-        charged = any(other.batch.charged for other in self.open)
+        charged = any(other.batch.charged is not None for other in self.open)
         if self._crowded and any(other.under_way for other in self.open):
             it.hold()
-        elif batch.charged:
+        elif batch.charged == self._spending.scopes:
             return True
         elif self._short and charged:
             it.hold()
@@ -162,7 +162,7 @@ class Steps:
                 else:
                     raise
             else:
-                self._save(it, charged=True)
+                self._save(it, charged=self._spending.scopes)
                 return True
         return False
 
@@ -252,7 +252,7 @@ class Steps:
             with self._landing.lock:
                 self.open.remove(it)
             kept = self._folder.set_aside(it.batch)
-            self._spending.refund(Decimal(it.batch.most))
+            self._refund(it.batch, Decimal(it.batch.most))
             where = [f"line {line}" for e in errors[:1] if isinstance(line := e.get("line"), int)]
             what = ", ".join([*sorted(codes)[:3], *where]) or "it does not say why"
             raise EndpointRefused(
@@ -293,6 +293,10 @@ class Steps:
         with self._landing.lock:
             place = self.open.index(it)
             self.open[place : place + 1] = [OpenBatch(child) for child in children]
-        if batch.charged:
-            self._spending.refund(Decimal(batch.most) if refund is None else refund)
+        self._refund(batch, Decimal(batch.most) if refund is None else refund)
         self.release()
+
+    def _refund(self, batch: Batch, amount: Decimal) -> None:
+        # What another run was charged is not this one's to spend.
+        if batch.charged == self._spending.scopes:
+            self._spending.refund(amount)
