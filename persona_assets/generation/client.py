@@ -49,7 +49,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, api_key: str | None = None) -> None:
         self._endpoint = endpoint
         self._api_key = api_key
-        self._secret = b""
+        self._secret = ""
         self._prepared: dict[str, tuple[str, dict[str, str]]] = {}
         self._proxy: str | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -59,7 +59,7 @@ class Client:
         import httpx2
 
         key = self._api_key or self._endpoint.api_key()
-        self._secret = key.encode() if len(key) >= SECRET else b""
+        self._secret = key if len(key) >= SECRET else ""
         self._prepared = {url: await _prepared(self._endpoint, key, url) for url in URLS}
         address, _ = self._prepared[URLS[0]]
         self._proxy = _proxy(address)
@@ -106,11 +106,9 @@ class Client:
             return Fault("connection", f"no connection: {reason}", connected=False), {}
         except aiohttp.ClientError as error:
             return Fault("connection", f"the connection broke: {type(error).__name__}"), {}
-        if self._secret and self._secret in data:
-            # A server that echoes the key must not get it into the journal.
-            data = data.replace(self._secret, b"[API key]")
-        text = data.decode("utf-8", "replace")
-        said = {name.lower(): value for name, value in response.headers.items()}
+        # A server that echoes the key must not get it into the journal.
+        text = self._without_key(data.decode("utf-8", "replace"))
+        said = {name.lower(): self._without_key(it) for name, it in response.headers.items()}
         if response.status != 200:
             return fault_of_response(self._endpoint, response.status, said, text), said
         answer = parse_object(text)
@@ -127,6 +125,9 @@ class Client:
             prompt_version=call.prompt_version,
         )
         return record, said
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._secret, "[API key]") if self._secret else text
 
 
 def check(endpoint: Endpoint) -> None:

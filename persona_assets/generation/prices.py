@@ -22,6 +22,7 @@ from persona_assets.generation.rates import (
     Card,
     card_of,
     cards_of_settings,
+    is_free,
     most_of,
     rates_at,
     times,
@@ -112,6 +113,9 @@ class Pricing:
         not text, members in UNBOUNDED.
         """
         body = call.body
+        cards = self._cards_soon(body.get("service_tier"))
+        if all(card is not None and is_free(card) for card in cards):
+            return Decimal(0)
         messages = body.get("messages", ())
         if UNBOUNDED & body.keys() or not all(_is_text(message) for message in messages):
             return None
@@ -121,7 +125,7 @@ class Pricing:
         if output_tokens is None:
             return None
         costs: list[Decimal] = []
-        for card in self._cards_soon(body.get("service_tier")):
+        for card in cards:
             cost = None if card is None else most_of(card, input_tokens, output_tokens)
             if cost is None:
                 return None

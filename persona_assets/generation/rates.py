@@ -107,6 +107,11 @@ def rates_at(card: Card, length: int) -> Rates:
     raise ValueError(f"{length} input tokens: a count is 0 or more")
 
 
+def is_free(card: Card) -> bool:
+    """Whether nothing is billed at any length."""
+    return not any(rates.most_input or rates.most_output or rates.request for _, rates in card)
+
+
 def most_of(card: Card, input_tokens: int, output_tokens: int) -> Decimal | None:
     """Worst case of at most so many tokens, of which fewer may be dearer by a card's making."""
     costs: list[Decimal] = []

@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
-        self.send_header("x-request-id", "req_1")
+        self.send_header("x-request-id", self.headers.get("Authorization", "req_1"))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()

@@ -101,6 +101,12 @@ def test_batches_and_service_tiers() -> None:
     assert azure.cost(SHORT, batch=True) is None
 
 
+def test_what_is_free_has_a_bound_without_a_limit() -> None:
+    free = of("m", price=Price(input=Decimal(0), output=Decimal(0)))
+    assert free.most(chat("as long as you like")) == 0
+    assert of("m", price=Price(input=Decimal(0), output=Decimal(1))).most(chat("a")) is None
+
+
 def test_the_settings_win() -> None:
     mine = Price(input=Decimal(2), cached=Decimal(1), output=Decimal(10), batch=Decimal("0.25"))
     price = of("gpt-4o", price=mine)

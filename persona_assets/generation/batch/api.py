@@ -121,6 +121,7 @@ class BatchAPI:
         """Writes a file of the provider's to `path`, durable, without the API key."""
 
         def stream() -> "httpx2.Response":
+            path.unlink(missing_ok=True)
             with (
                 self._client.files.with_streaming_response.content(file_id) as response,
                 path.open("wb") as file,

@@ -115,6 +115,8 @@ class BatchFolder:
     def save(self, batch: Batch) -> Batch:
         """Makes a state durable."""
         scratch = self.file(batch, "scratch")
+        # A download that a closed run has left behind may yet write into the old one.
+        scratch.unlink(missing_ok=True)
         with scratch.open("wb") as file:
             file.write(json.dumps(asdict(batch)).encode())
             file.flush()
