@@ -22,6 +22,7 @@ from persona_assets.generation.fault import (
     unreachable_sentence,
 )
 from persona_assets.generation.record import Record, as_list
+from persona_assets.generation.secret import Secret
 
 if TYPE_CHECKING:
     import aiohttp
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 CONNECT = 10.0
 """Seconds in which a connection must stand."""
-
-SECRET = 12
-"""Shorter keys are placeholders ("none", "local"), which an answer may well contain."""
 
 URLS = ("/chat/completions", "/embeddings")
 
@@ -49,7 +47,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, api_key: str | None = None) -> None:
         self._endpoint = endpoint
         self._api_key = api_key
-        self._secret = ""
+        self._secret = Secret("")
         self._prepared: dict[str, tuple[str, dict[str, str]]] = {}
         self._proxy: str | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -59,7 +57,7 @@ class Client:
         import httpx2
 
         key = self._api_key or self._endpoint.api_key()
-        self._secret = key if len(key) >= SECRET else ""
+        self._secret = Secret(key)
         self._prepared = {url: await _prepared(self._endpoint, key, url) for url in URLS}
         address, _ = self._prepared[URLS[0]]
         self._proxy = _proxy(address)
@@ -107,8 +105,8 @@ class Client:
         except aiohttp.ClientError as error:
             return Fault("connection", f"the connection broke: {type(error).__name__}"), {}
         # A server that echoes the key must not get it into the journal.
-        text = self._without_key(data.decode("utf-8", "replace"))
-        said = {name.lower(): self._without_key(it) for name, it in response.headers.items()}
+        text = self._secret.out_of(data.decode("utf-8", "replace"))
+        said = {name.lower(): self._secret.out_of(it) for name, it in response.headers.items()}
         if response.status != 200:
             return fault_of_response(self._endpoint, response.status, said, text), said
         answer = parse_object(text)
@@ -125,9 +123,6 @@ class Client:
             prompt_version=call.prompt_version,
         )
         return record, said
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._secret, "[API key]") if self._secret else text
 
 
 def check(endpoint: Endpoint) -> None:

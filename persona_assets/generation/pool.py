@@ -8,13 +8,13 @@ the journal.
 import asyncio
 import itertools
 import math
-import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from queue import SimpleQueue
 
+from persona_assets.generation.backoff import jitter
 from persona_assets.generation.call import Call
 from persona_assets.generation.client import Client
 from persona_assets.generation.endpoint import Endpoint
@@ -26,10 +26,8 @@ from persona_assets.generation.record import TRANSIENT, Record
 from persona_assets.generation.spending import Spending
 from persona_assets.generation.usage import Usage
 
-BACKOFF = 0.5
-BACKOFF_MOST = 30.0
-"""Full jitter: the n-th pause is uniform in [0, min(BACKOFF_MOST, BACKOFF * 2**(n - 1))] seconds
-("Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
+LONGEST = 30.0
+"""The longest pause between attempts, in seconds, that the endpoint did not ask for."""
 
 
 CUT_OFF = Fault("connection", "the run ended before an answer came")
@@ -207,8 +205,7 @@ class Pool:
                 break
             # Being told to wait, and an endpoint that is down for all, are bounded by the deadline.
             failures += fault.code != "rate_limit" and not down
-            longest = min(BACKOFF_MOST, BACKOFF * 2 ** min(attempt - 1, 16))
-            pause = (fault.wait or 0.0) + random.uniform(0, longest)
+            pause = (fault.wait or 0.0) + jitter(attempt - 1, LONGEST)
             late = self._loop.time() + pause >= end
             if fault.code not in TRANSIENT or failures >= endpoint.max_attempts or late:
                 break

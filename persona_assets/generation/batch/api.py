@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from persona_assets.generation.batch.files import Batch
+from persona_assets.generation.client import CONNECT
 from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import (
     Fault,
@@ -23,6 +24,7 @@ from persona_assets.generation.fault import (
     stop_sentence,
 )
 from persona_assets.generation.record import TRANSIENT, as_list, as_object
+from persona_assets.generation.secret import Secret
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,12 +35,6 @@ TAG = "persona_assets"
 
 SKEW = 86_400
 """Seconds by which the clocks of the provider and of this machine may differ."""
-
-CONNECT = 10.0
-"""Seconds in which a connection must stand."""
-
-SECRET = 12
-"""Shorter keys are placeholders ("none", "local"), which an answer may well contain."""
 
 NAME = re.compile(r"[a-z_]{1,48}")
 """What a provider's error code looks like. Nothing else of its words enters a sentence of ours."""
@@ -71,7 +67,7 @@ class BatchAPI:
         self._endpoint = endpoint
         self._stopping = stopping
         self.heard = False
-        self._secret = client.api_key.encode() if len(client.api_key) >= SECRET else b""
+        self._secret = Secret(client.api_key)
 
     def find_upload(self, batch: Batch) -> dict[str, Any] | Fault:
         """The whole upload of a batch's input file; empty if there is none."""
@@ -131,7 +127,7 @@ class BatchAPI:
                 for chunk in response.iter_bytes(1 << 16):
                     if self._stopping.is_set():
                         break
-                    data = self._without_key(tail + chunk)
+                    data = self._secret.out_of_bytes(tail + chunk)
                     file.write(data[: len(data) - kept])
                     tail = data[len(data) - kept :] if kept else b""
                 file.write(tail)
@@ -196,7 +192,7 @@ class BatchAPI:
         response = self._send(request, known)
         if isinstance(response, Fault):
             return response
-        said = parse_object(self._without_key(response.content).decode("utf-8", "replace"))
+        said = parse_object(self._secret.out_of_bytes(response.content).decode("utf-8", "replace"))
         message = f"HTTP {response.status_code} without a JSON object"
         return said or Fault("malformed", message, status_code=response.status_code)
 
@@ -211,7 +207,7 @@ class BatchAPI:
             response = request()
         except openai.APIStatusError as error:
             self.heard = True
-            text = self._without_key(error.response.content).decode("utf-8", "replace")
+            text = self._secret.out_of_bytes(error.response.content).decode("utf-8", "replace")
             return self._fault(error.status_code, error.response.headers, text, known)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
@@ -259,9 +255,6 @@ class BatchAPI:
             status_code=status,
             body=fault.body,
         )
-
-    def _without_key(self, data: bytes) -> bytes:
-        return data.replace(self._secret, b"[API key]") if self._secret else data
 
 
 def provider_code(value: object) -> str:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -12,10 +11,8 @@ from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import Fault
 from persona_assets.generation.journal import Journal
 from persona_assets.generation.record import Record
-from persona_assets.generation.spending import Spending
+from persona_assets.generation.spending import NOTHING, Spending
 from persona_assets.generation.usage import Usage
-
-NOTHING = Decimal(0)
 
 BILLED = frozenset({"timeout", "malformed"})
 """Codes of requests that may have been billed without an answer."""

@@ -1,19 +1,17 @@
 """A batch that has not ended, and when to go on with it."""
 
 import math
-import random
 import time
 from dataclasses import dataclass
 
+from persona_assets.generation.backoff import jitter
 from persona_assets.generation.batch.files import Batch
 
 FIRST_LOOK = 1.0
 """Seconds until the first look at a batch; each pause is twice the last, up to batch_poll."""
 
-BACKOFF = 0.5
-BACKOFF_MOST = 60.0
-"""Full jitter: the n-th pause is uniform in [0, min(BACKOFF_MOST, BACKOFF * 2**(n - 1))] seconds
-("Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
+LONGEST = 60.0
+"""The longest pause between tries, in seconds, that the provider did not ask for."""
 
 PATIENCE = 3600.0
 """The longest Retry-After, in seconds, that is taken at its word."""
@@ -50,9 +48,9 @@ class OpenBatch:
 
     def back_off(self, wait: float | None) -> None:
         """Puts the next try off, by at least the `wait` seconds that were asked for."""
-        longest = min(BACKOFF_MOST, BACKOFF * 2 ** min(self.tries, 16))
+        pause = min(wait or 0.0, PATIENCE) + jitter(self.tries, LONGEST)
         self.tries += 1
-        self.due = time.monotonic() + min(wait or 0.0, PATIENCE) + random.uniform(0, longest)
+        self.due = time.monotonic() + pause
 
     def hold(self) -> None:
         """Waits for something to happen."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from persona_assets.generation.batch.files import Batch, BatchFolder, Ticket
-from persona_assets.generation.batch.landing import BILLED, NOTHING, Landing, Result
+from persona_assets.generation.batch.landing import BILLED, Landing, Result
 from persona_assets.generation.batch.turn import Turn
 from persona_assets.generation.endpoint import Endpoint
 from persona_assets.generation.fault import Fault, fault_of_response, parse_object
 from persona_assets.generation.record import TRANSIENT, Record, as_object
+from persona_assets.generation.spending import NOTHING
 
 UNANSWERED = {
     "batch_expired": "expired",
