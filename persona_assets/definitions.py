@@ -14,6 +14,7 @@ from persona_assets.assets.reads import versioned
 from persona_assets.project import Project
 from persona_assets.resources.catalog import Catalog
 from persona_assets.resources.corpus import Corpus
+from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.io_manager import TableIOManager
 from persona_assets.resources.models import Models
@@ -39,6 +40,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         "project": project,
         "corpus": Corpus(settings.corpus, settings.corpus_fields),
         "models": Models(settings, project.storage),
+        "deduplicator": Deduplicator(settings, project.storage),
         "sandbox": Sandbox(),
         "grader": Grader(),
         "trainer": Trainer(

@@ -21,8 +21,9 @@ PAPER: dict[str, Any] = {
     # Section 2.2: relations per persona and personas per round; not stated.
     "relations_per_persona": 3,
     "personas_per_hop": None,
-    # Section 2.3: MinHash over 1-grams at 0.9 (the exact join finds every such pair, not most).
-    "lexical_method": "exact",
+    # Section 2.3: MinHash over 1-grams at 0.9 (the exact join, which `auto` takes, finds every such
+    # pair, not most).
+    "lexical_method": "auto",
     "lexical_threshold": "9/10",
     # Section 2.3: cosine above 0.9 with text-embedding-3-small; section 4.1.2: 512 dimensions.
     "semantic_threshold": 0.9,

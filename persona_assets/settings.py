@@ -117,10 +117,14 @@ class Settings(BaseSettings):
     relations_per_persona: int = Field(ge=1)
     personas_per_hop: int | None = Field(ge=0)
 
-    lexical_method: Literal["exact", "minhash"]
+    lexical_method: Literal["auto", "exact", "minhash"]
     # By way of text: Fraction(0.9) is not nine tenths.
     lexical_threshold: Annotated[Fraction, BeforeValidator(str), Field(gt=0, le=1)]
     semantic_threshold: float = Field(gt=0, le=1)
+    survivor_priority: Literal["arrival", "content"] = "arrival"
+    dedup_engine: Literal["local", "spark"] = "local"
+    dedup_threads: int | None = Field(default=None, ge=1)
+    spark_master: str = "local[*]"
     embedder: ModelEndpoint
     embedding_dimensions: int | None = Field(ge=1)
 

@@ -66,7 +66,7 @@ _FIXED = {
 }
 
 
-_CATALOG = ("materializations", "lineage", "usage", "completions", "links", "held")
+_CATALOG = ("materializations", "lineage", "usage", "completions", "links", "held", "quarantine")
 """What the catalog keeps beside a view for each asset."""
 
 

@@ -93,31 +93,30 @@ def test_an_empty_table_has_lost_nothing(project: SampleProject) -> None:
     assert check(project, "tools", "contract", BIRDS).passed
 
 
-@pytest.mark.parametrize("kind", ["words", "meaning"])
-def test_a_duplicate_in_the_hub_is_found_on_the_side_that_came_later(
-    project: SampleProject, kind: str
+@pytest.mark.parametrize(
+    ("asset", "shard_asset"),
+    [
+        ("lexical_duplicates", "persona_candidates"),
+        ("semantic_duplicates", "persona_embeddings"),
+    ],
+)
+def test_two_survivors_that_are_alike_are_found(
+    project: SampleProject, asset: str, shard_asset: str
 ) -> None:
-    assert check(project, "persona_hub", "no_duplicate_pair", LETTERS).passed
-    older = project.rows("persona_hub", BIRDS)
-    hub = project.rows("persona_hub", LETTERS)
-    if kind == "words":
-        place = pl.int_range(pl.len()) == 0
-        repeated = pl.when(place).then(pl.lit(older["persona"][0])).otherwise("persona")
-        replace(project, "persona_hub", LETTERS, hub.with_columns(persona=repeated))
-    else:
-        vectors = project.rows("persona_embeddings", LETTERS)
-        taken = project.rows("persona_embeddings", BIRDS).filter(persona_id=older["persona_id"][0])[
-            "vector"
-        ]
-        rows = vectors.with_columns(
-            vector=pl.when(persona_id=hub["persona_id"][0])
-            .then(pl.lit(taken, dtype=pl.List(pl.Float32)))
-            .otherwise("vector")
-        )
-        replace(project, "persona_embeddings", LETTERS, rows)
-    found = check(project, "persona_hub", "no_duplicate_pair", LETTERS)
-    assert (found.passed, found.metadata["pairs"].value) == (False, 1)
-    assert check(project, "persona_hub", "no_duplicate_pair", BIRDS).passed
+    assert check(project, asset, "survivors_stand", None).passed
+    older, rows = project.rows(shard_asset, BIRDS), project.rows(shard_asset, LETTERS)
+    column, kind = rows.columns[1], rows.schema
+    if shard_asset == "persona_candidates":
+        column, older = "persona", older.filter("kept")
+    older = older.join(project.rows(asset), on="persona_id", how="anti", maintain_order="left")
+    repeated = pl.lit(older[column].to_list()[0], dtype=kind[column])
+    replace(project, shard_asset, LETTERS, rows.with_columns(repeated.alias(column)))
+    found = check(project, asset, "survivors_stand", None)
+    assert not found.passed
+    assert found.metadata["similar_survivors"].value > 0
+    promised = asset == "lexical_duplicates"
+    severity = dg.AssetCheckSeverity
+    assert found.severity == (severity.ERROR if promised else severity.WARN)
 
 
 class NamelessTrainer(StubTrainer):

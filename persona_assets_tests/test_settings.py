@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from persona_assets.dedup.lexical import JACCARD_THRESHOLD, SIGNATURE_SIZE
+from persona_assets.dedup.lexical import JACCARD_THRESHOLD
+from persona_assets.dedup.minhash import SIZE
 from persona_assets.settings import ROLES, Settings, SettingsError
 from persona_assets.steps.personas import HOPS
 from persona_assets_tests.steps.answers_double import ROOT
@@ -32,7 +33,7 @@ def test_the_paper_s_constants() -> None:
     # Section 2.
     assert paper.perspectives == ("reads", "writes", "likes", "dislikes")
     assert HOPS == 6
-    assert (128, Fraction(9, 10)) == (SIGNATURE_SIZE, JACCARD_THRESHOLD)
+    assert (128, Fraction(9, 10)) == (SIZE, JACCARD_THRESHOLD)
     assert paper.lexical_threshold == Fraction(9, 10)
     assert paper.semantic_threshold == 0.9
     assert paper.embedder.model == "text-embedding-3-small"

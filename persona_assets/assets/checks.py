@@ -1,4 +1,4 @@
-"""Asset checks: tables keep their contract, the hub holds no duplicate pair, losses stay small."""
+"""Asset checks: tables keep their contract, survivors stand for what goes, losses stay small."""
 
 import warnings
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import dagster as dg
 
 from persona_assets.assets.calls import POOL
-from persona_assets.assets.hub import persona_hub
+from persona_assets.assets.hub import lexical_duplicates, semantic_duplicates
 from persona_assets.project import Project
-from persona_assets.steps import hub as steps
+from persona_assets.steps.audit import audit_lexical, audit_semantic
 from persona_assets.tables import tables
 
 
@@ -22,8 +22,8 @@ def checks(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetChecksDefiniti
             found.append(contract_check(asset))
             if asset.op.pool == POOL:
                 found.append(quarantine_check(asset))
-            if asset.key == persona_hub.key:
-                found.append(duplicate_check(asset))
+            if asset.key in (lexical_duplicates.key, semantic_duplicates.key):
+                found.append(survivor_check(asset))
     return found
 
 
@@ -78,31 +78,42 @@ def quarantine_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return quarantine_share
 
 
-def duplicate_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    """Whether a shard's hub is free of pairs with itself and with the shards before it."""
+def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+    """Whether each duplicate has a survivor that is like it, and survivors are like no other.
+
+    All rows are looked at for the first, and a sample of both is compared anew with all.
+    """
 
     @dg.asset_check(
         asset=asset.key,
-        name="no_duplicate_pair",
+        name="survivors_stand",
         blocking=True,
-        partitions_def=asset.partitions_def,
-        description="No persona repeats one of this shard's hub or of a shard that arrived before.",
+        description="Every duplicate is like a persona that stays, and, in a sample, no two that "
+        "stay are alike.",
     )
-    def no_duplicate_pair(
-        context: dg.AssetCheckExecutionContext, project: dg.ResourceParam[Project]
-    ) -> dg.AssetCheckResult:
+    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
-        shard = context.partition_key
-        arrived = storage.shards("persona_hub")
-        known = arrived[: arrived.index(shard) + 1]
-        hub = storage.scan_shards("persona_hub", known).collect()
-        vectors = storage.scan_shards("persona_embeddings", known).collect()
-        pairs = steps.duplicate_pairs(
-            hub, vectors, settings.lexical_threshold, settings.semantic_threshold
+        repeated = storage.scan(asset.key.to_user_string(), None).collect()
+        if asset.key == lexical_duplicates.key:
+            known = storage.scan_shards("persona_candidates", storage.shards("persona_candidates"))
+            personas = known.filter("kept").select("persona_id", "persona").collect()
+            broken = audit_lexical(personas, repeated, settings.lexical_threshold)
+        else:
+            shards = storage.shards("persona_embeddings")
+            vectors = [it.scan() for it in storage.shard_tables("persona_embeddings", shards)]
+            broken = audit_semantic(vectors, repeated, settings.semantic_threshold)
+        # What a join that does not promise all pairs has missed is no reason to stop.
+        promised = asset.key == lexical_duplicates.key and settings.lexical_method != "minhash"
+        fatal = [name for name in broken if promised or name != "similar_survivors"]
+        return dg.AssetCheckResult(
+            passed=not any(broken.values()),
+            severity=dg.AssetCheckSeverity.ERROR
+            if any(broken[name] for name in fatal)
+            else dg.AssetCheckSeverity.WARN,
+            metadata=broken,
         )
-        return dg.AssetCheckResult(passed=not pairs, metadata={"pairs": len(pairs)})
 
-    return no_duplicate_pair
+    return survivors_stand
 
 
 def _partition(context: dg.AssetCheckExecutionContext) -> str | None:

@@ -1,34 +1,42 @@
 """Group `hub`: near-duplicates over all shards go, and the Persona Hub remains (section 2.3)."""
 
+from fractions import Fraction
+
 import dagster as dg
 import polars as pl
 
 from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.pictures import picture
 from persona_assets.assets.reads import reads
 from persona_assets.dedup.words import VERSION as WORDS_VERSION
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.project import Project
+from persona_assets.resources.deduplicator import Deduplicator, Joined
 from persona_assets.resources.models import Models
+from persona_assets.resources.storage import ShardTables
 from persona_assets.steps import hub as steps
+from persona_assets.steps.histogram import similarity_histogram
 
 
 @dg.asset(
     group_name="hub",
     kinds={"parquet"},
     metadata=reads(
-        f"{steps.VERSION}.{WORDS_VERSION}", settings=["lexical_threshold", "lexical_method"]
+        f"{steps.VERSION}.{WORDS_VERSION}",
+        settings=["lexical_threshold", "lexical_method", "survivor_priority"],
     ),
 )
 def lexical_duplicates(
-    persona_candidates: pl.LazyFrame, project: dg.ResourceParam[Project]
-) -> Outcome:
+    context: dg.AssetExecutionContext,
+    persona_candidates: ShardTables,
+    project: dg.ResourceParam[Project],
+    deduplicator: dg.ResourceParam[Deduplicator],
+) -> dg.MaterializeResult[Outcome]:
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
-    return steps.lexical_duplicates(
-        persona_candidates.collect(),
-        project.settings.lexical_threshold,
-        project.settings.lexical_method,
-    )
+    with deduplicator.lexical(persona_candidates, context) as joined:
+        outcome = steps.duplicates(joined.found, "lexical", _by_content(project))
+        return _result(outcome, joined, project.settings.lexical_threshold)
 
 
 @dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
@@ -60,18 +68,36 @@ def persona_embeddings(
 @dg.asset(
     group_name="hub",
     kinds={"parquet"},
-    metadata=reads(steps.VERSION, settings=["semantic_threshold"]),
+    metadata=reads(steps.VERSION, settings=["semantic_threshold", "survivor_priority"]),
 )
 def semantic_duplicates(
-    persona_embeddings: pl.LazyFrame, project: dg.ResourceParam[Project]
-) -> Outcome:
+    persona_embeddings: ShardTables,
+    project: dg.ResourceParam[Project],
+    deduplicator: dg.ResourceParam[Deduplicator],
+) -> dg.MaterializeResult[Outcome]:
     """Personas that mean what an earlier one means, each with the survivor that stands for it."""
-    return steps.semantic_duplicates(
-        persona_embeddings.collect(), project.settings.semantic_threshold
-    )
+    with deduplicator.semantic(persona_embeddings) as joined:
+        outcome = steps.duplicates(joined.found, "semantic", _by_content(project))
+        return _result(outcome, joined, project.settings.semantic_threshold)
 
 
 @dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
 def persona_hub(lexical_survivors: pl.LazyFrame, semantic_duplicates: pl.LazyFrame) -> Outcome:
     """The Persona Hub: every persona that no earlier one makes redundant."""
     return steps.persona_hub(lexical_survivors.collect(), semantic_duplicates.collect())
+
+
+def _by_content(project: Project) -> bool:
+    return project.settings.survivor_priority == "content"
+
+
+def _result(
+    outcome: Outcome, joined: Joined, threshold: Fraction | float
+) -> dg.MaterializeResult[Outcome]:
+    """The duplicates with what the join did, and a picture of how similar they are."""
+    drawn = similarity_histogram(
+        outcome.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
+    )
+    return dg.MaterializeResult(
+        value=outcome, metadata={**joined.figures, **picture("similarities", drawn)}
+    )

@@ -1,127 +1,259 @@
 """Near-duplicates by words: all pairs of texts whose word sets have Jaccard similarity >= t.
 
-Both methods propose candidates among the distinct word sets and verify them in integers, so every
-edge is right; the exact one also misses none. Texts without words are duplicates of each other and
-of nothing else (the Jaccard similarity of two empty sets is taken as 1).
+Keys propose candidates among the distinct word sets, and the words themselves decide, in integers:
+every pair is right. PartEnum's keys (`exact`) also miss none; MinHash's (`minhash`, the paper's
+method, section 2.3) find a pair at the threshold with probability >= 0.99, and one above it more
+surely. Texts without words are duplicates of each other and of nothing else (the Jaccard similarity
+of two empty sets is taken as 1).
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, cast
+from itertools import pairwise
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from persona_assets.dedup.survivors import Edges, check_edge_count
-from persona_assets.dedup.words import words
+from persona_assets.dedup.folding import ROOM, Texts, fold_rows, longest_of, texts_of
+from persona_assets.dedup.identical import set_numbers
+from persona_assets.dedup.join import Keys, Sets, every_pair, near, pairs, partition, shared_keys
+from persona_assets.dedup.kernels import Array, frozen
+from persona_assets.dedup.minhash import band_keys, bands, signatures
+from persona_assets.dedup.partenum import (
+    CLASS_MASK,
+    Scheme,
+    describe,
+    emit,
+    scheme_of,
+    scratch_for,
+)
+from persona_assets.dedup.survivors import Edges
 
 JACCARD_THRESHOLD = Fraction(9, 10)  # section 2.3
-SIGNATURE_SIZE = 128  # section 2.3
-SEED = 1
-BAND_ROWS = 8
-BAND_RECALL = 0.99
+LOWEST = Fraction(3, 4)
+"""Below it PartEnum's keys hold a word or none and tell nothing: `exact` compares all bitmaps."""
+
+CHUNK = 1 << 20
+"""Bytes of text that a thread takes at a time, about: with its keys it stays in the cache."""
+
+ROWS = 1 << 14
+"""Most rows of them."""
+
+EXACT_ROWS = 300_000
+"""Texts up to which `auto` compares all bitmaps at such a threshold: minutes of one processor."""
+
+Method = Literal["exact", "minhash"]
+Strings: TypeAlias = Sequence[str] | pa.Array | pa.ChunkedArray
 
 
-def lexical_edges(
-    texts: Sequence[str], threshold: Fraction, method: Literal["exact", "minhash"] = "exact"
-) -> Edges:
-    """All pairs of `texts` whose word sets have a Jaccard similarity of at least `threshold`.
+@dataclass(frozen=True, eq=False)
+class Join:
+    """The near-duplicates among n texts.
 
-    `exact` finds every pair. `minhash` is the paper's method (section 2.3: words as 1-grams,
-    signatures of 128) and finds a pair at the threshold with probability >= 0.99, and one above it
-    more surely; what it finds is verified too. `similarity` is |A & B| / |A | B|.
+    `sets` is int64 of shape (n,): the number of the first text with the same word set. `edges` are
+    the pairs of such numbers whose word sets are similar but not equal.
+    """
+
+    sets: npt.NDArray[np.int64]
+    edges: Edges
+
+    def pairs(self) -> Edges:
+        """All pairs of texts. Raises ValueError for more than `MAX_EDGES`."""
+        return self.edges.expanded(self.sets)
+
+
+class Known(NamedTuple):
+    """Distinct word sets that were joined before, as `join.Sets` has them, and their keys."""
+
+    canonical: Array
+    offsets: Array
+    sizes: Array
+    bitmaps: Array
+    keys: Keys
+    longest: int
+
+
+NOTHING = Known(
+    frozen(np.zeros(ROOM, np.uint8)),
+    frozen(np.zeros(1, np.int64)),
+    frozen(np.empty(0, np.uint32)),
+    frozen(np.empty((0, 2), np.uint64)),
+    Keys(frozen(np.empty(0, np.uint64)), frozen(np.empty(0, np.uint32))),
+    0,
+)
+
+
+class Chunk(NamedTuple):
+    """What is computed of a run of rows: keys, MinHash signatures if there are any."""
+
+    keys: Keys
+    signatures: Array
+    longest: int
+
+
+def lexical_join(
+    texts: Strings,
+    threshold: Fraction = JACCARD_THRESHOLD,
+    method: Method = "exact",
+    threads: int = 1,
+) -> Join:
+    """The near-duplicates among `texts`: Jaccard similarity |A & B| / |A | B| >= `threshold`.
 
     Raises TypeError for a threshold that is not a Fraction (0.9 as a float is not nine tenths),
     ValueError for one outside (0, 1], for an unknown method, and for more pairs than `MAX_EDGES`.
     """
+    check(threshold, method)
+    joined = join_with(NOTHING, texts_of(texts), threshold, method, threads)
+    return Join(joined.numbers, joined.edges)
+
+
+def lexical_edges(
+    texts: Strings, threshold: Fraction, method: Method = "exact", threads: int = 1
+) -> Edges:
+    """All pairs of `texts` that `lexical_join` finds. Raises what it raises."""
+    return lexical_join(texts, threshold, method, threads).pairs()
+
+
+def method_for(rows: int, threshold: Fraction) -> Method:
+    """The method that is right for so many texts: exact, unless that would compare all of many."""
+    return "exact" if threshold >= LOWEST or rows <= EXACT_ROWS else "minhash"
+
+
+def neighbours(texts: Strings, rows: Sequence[int], threshold: Fraction) -> Edges:
+    """All pairs of `texts` that reach the threshold with one of them in `rows`.
+
+    They are found by comparing bitmaps of all and then words, without any key: what an audit needs.
+    Raises what `lexical_join` raises.
+    """
+    check(threshold, "exact")
+    found = texts_of(texts)
+    scheme = scheme_of(threshold)
+    sizes, bitmaps = np.empty(len(found), np.uint32), np.empty((len(found), 2), np.uint64)
+    longest = 0
+    bounds = chunk_bounds(found.offsets)
+    for start, stop in pairwise(bounds):
+        chunk = _exact_chunk(found, start, sizes[start:stop], bitmaps[start:stop], None)
+        longest = max(longest, chunk.longest)
+    sets = Sets(*NOTHING[:4], found, sizes, bitmaps, longest)
+    return near(sets, scheme, np.asarray(rows, np.uint32))
+
+
+def check(threshold: Fraction, method: str) -> None:
+    """Raises TypeError or ValueError for a threshold or a method that there is not."""
     if not isinstance(threshold, Fraction):
         raise TypeError(f"threshold must be a Fraction such as Fraction(9, 10), not {threshold!r}")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be above 0 and at most 1, not {threshold}")
     if method not in ("exact", "minhash"):
         raise ValueError(f"method must be 'exact' or 'minhash', not {method!r}")
-    groups: dict[frozenset[str], list[int]] = {}
-    for position, text in enumerate(texts):
-        groups.setdefault(words(text), []).append(position)
-    sets = list(groups)
-    candidates = _prefix_candidates if method == "exact" else _banding_candidates
-    matches: list[tuple[int, int, float]] = []
-    for i, j in candidates(sets, threshold):
-        shared = len(sets[i] & sets[j])
-        union = len(sets[i]) + len(sets[j]) - shared
-        if shared * threshold.denominator >= union * threshold.numerator:
-            matches.append((i, j, shared / union))
-    return _expand([np.array(group) for group in groups.values()], matches)
 
 
-def _prefix_candidates(
-    sets: Sequence[frozenset[str]], threshold: Fraction
-) -> Iterator[tuple[int, int]]:
-    """Prefix and size filter (Bayardo, Ma, Srikant: Scaling up all pairs similarity search, 2007).
+class Joined(NamedTuple):
+    """New texts joined with known sets and each other.
 
-    Two sets of similarity >= t share at least ceil(t * n) words, n the size of either. So with the
-    words in one order for all, rarest first, they share one of their first n - ceil(t * n) + 1.
+    `numbers` (int64) are the sets of the rows, `known + row` for a new one; `first` (bool) marks
+    the first row of each new one. `edges` have at least one new set each.
     """
-    frequency = Counter(word for found in sets for word in found)
-    index: defaultdict[str, list[int]] = defaultdict(list)
-    for i in sorted(range(len(sets)), key=lambda i: len(sets[i])):
-        size = len(sets[i])
-        least = -(-threshold.numerator * size // threshold.denominator)
-        ordered = sorted(sets[i], key=lambda word: (frequency[word], word))
-        found: set[int] = set()
-        for word in ordered[: size - least + 1]:
-            found.update(index[word])
-            index[word].append(i)
-        yield from ((j, i) for j in found if len(sets[j]) >= least)
+
+    sets: Sets
+    numbers: npt.NDArray[np.int64]
+    first: npt.NDArray[np.bool_]
+    chunks: list[Chunk]
+    edges: Edges
 
 
-def _banding_candidates(
-    sets: Sequence[frozenset[str]], threshold: Fraction
-) -> Iterator[tuple[int, int]]:
-    """Pairs of sets whose MinHash signatures agree on a whole band (Broder 1997)."""
-    from datasketch import MinHash, MinHashLSH
+def join_with(
+    known: Known,
+    texts: Texts,
+    threshold: Fraction,
+    method: Method,
+    threads: int,
+    keep: bool = False,
+) -> Joined:
+    """Joins `texts` with sets known before and with each other; `keep` the chunks for next time."""
+    scheme = scheme_of(threshold)
+    if len(known.sizes) + len(texts) >= 1 << 32:
+        raise ValueError("more than 4,294,967,295 texts: join them on Spark")
+    with ThreadPoolExecutor(threads) as pool:
+        sizes, bitmaps = np.empty(len(texts), np.uint32), np.empty((len(texts), 2), np.uint64)
+        bounds = chunk_bounds(texts.offsets)
 
-    index = MinHashLSH(num_perm=SIGNATURE_SIZE, params=_bands(threshold))
-    encoded = ([word.encode() for word in found] for found in sets)
-    signatures = MinHash.generator(encoded, num_perm=SIGNATURE_SIZE, seed=SEED, scheme="affine32")
-    for i, signature in enumerate(signatures):
-        yield from ((j, i) for j in cast("list[int]", index.query(signature)))
-        index.insert(i, signature)
+        def work(first: int, stop: int) -> Chunk:
+            place = (first, sizes[first:stop], bitmaps[first:stop])
+            if method == "minhash":
+                return _minhash_chunk(texts, *place, threshold, keep)
+            return _exact_chunk(texts, *place, scheme if threshold >= LOWEST else None)
+
+        chunks = list(pool.map(work, bounds[:-1], bounds[1:]))
+        longest = max([known.longest, *(chunk.longest for chunk in chunks)])
+        sets = Sets(*known[:4], texts, sizes, bitmaps, longest)
+        numbers = set_numbers(sets)
+        count = len(known.sizes)
+        first = numbers == np.arange(count, count + len(texts))
+        if method == "exact" and threshold < LOWEST:
+            return Joined(sets, numbers, first, chunks, every_pair(sets, scheme, first, pool))
+        emitted = [Keys(chunk.keys.key, chunk.keys.item + np.uint32(count)) for chunk in chunks]
+        if not keep:
+            chunks.clear()
+        if count:
+            emitted.append(shared_keys(known.keys, emitted))
+        keys, bounds_of_keys = partition(emitted, first, count, pool)
+        emitted.clear()
+        return Joined(sets, numbers, first, chunks, pairs(sets, scheme, keys, bounds_of_keys, pool))
 
 
-def _bands(threshold: Fraction) -> tuple[int, int]:
-    """(bands, rows): the longest bands that still find a pair at the threshold with `BAND_RECALL`.
+def _exact_chunk(
+    texts: Texts, row: int, sizes: Array, bitmaps: Array, scheme: Scheme | None
+) -> Chunk:
+    """PartEnum's keys of the rows from `row` on, by row; no keys without a scheme."""
+    canonical, offsets, longest = _canonical(texts, row, len(sizes))
+    _, words, sums = scratch_for(longest, scheme)
+    pieces = [Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))]
+    if scheme is None:
+        describe(canonical, offsets, words, sizes, bitmaps)
+    done, capacity = 0, 4 * len(sizes) + 1024
+    while scheme is not None and done < len(sizes):
+        keys = Keys(np.empty(capacity, np.uint64), np.empty(capacity, np.uint32))
+        counted = np.zeros(1, np.int64)
+        before = done
+        done = emit(canonical, offsets, done, scheme, words, sums, sizes, bitmaps, *keys, counted)
+        if done == before:
+            capacity *= 4
+        pieces.append(Keys(keys.key[: counted[0]], keys.item[: counted[0]] + np.uint32(row)))
+    return Chunk(Keys(*map(np.concatenate, zip(*pieces, strict=True))), _UNSIGNED, longest)
 
-    Longer bands propose fewer false candidates; beyond 8 rows there is nothing left to save.
-    0.9 gives 16 x 8 (a recall of 0.9999), 0.5 gives 42 x 3 (0.996).
-    """
-    for rows in range(BAND_ROWS, 1, -1):
-        bands = SIGNATURE_SIZE // rows
-        if 1 - (1 - float(threshold) ** rows) ** bands >= BAND_RECALL:
-            return bands, rows
-    return SIGNATURE_SIZE, 1
+
+_UNSIGNED = np.empty((0, 0), np.uint32)
 
 
-def _expand(
-    groups: Sequence[npt.NDArray[np.int64]], matches: Sequence[tuple[int, int, float]]
-) -> Edges:
-    """From pairs of distinct word sets to pairs of texts; `groups[i]` are the texts of set i."""
-    repeated = [group for group in groups if len(group) > 1]
-    check_edge_count(
-        sum(len(group) * (len(group) - 1) // 2 for group in repeated)
-        + sum(len(groups[i]) * len(groups[j]) for i, j, _ in matches)
-    )
-    a: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    b: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    similarity: list[npt.NDArray[np.float64]] = [np.empty(0)]
-    for group in repeated:
-        rows, columns = np.triu_indices(len(group), k=1)
-        a.append(group[rows])
-        b.append(group[columns])
-        similarity.append(np.ones(len(rows)))
-    for i, j, value in matches:
-        a.append(np.repeat(groups[i], len(groups[j])))
-        b.append(np.tile(groups[j], len(groups[i])))
-        similarity.append(np.full(len(a[-1]), value))
-    return Edges.of(np.concatenate(a), np.concatenate(b), np.concatenate(similarity))
+def _minhash_chunk(
+    texts: Texts, row: int, sizes: Array, bitmaps: Array, threshold: Fraction, keep: bool
+) -> Chunk:
+    """The keys of the bands of the rows' signatures, by row, and these if they are to be kept."""
+    canonical, offsets, longest = _canonical(texts, row, len(sizes))
+    describe(canonical, offsets, scratch_for(longest)[1], sizes, bitmaps)
+    signed = signatures(canonical, offsets)
+    found = band_keys(signed, *bands(threshold))
+    rows = np.repeat(np.arange(row, row + len(sizes), dtype=np.uint32), found.shape[1])
+    # The highest bits stay a hash; in place of the band's number, which they depend on, the class.
+    keys = (found.ravel() * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(CLASS_MASK)
+    return Chunk(Keys(keys, rows), signed if keep else _UNSIGNED, longest)
+
+
+def _canonical(texts: Texts, row: int, count: int) -> tuple[Array, Array, int]:
+    longest, total = longest_of(texts, row, row + count)
+    canonical, offsets = np.empty(total + ROOM, np.uint8), np.empty(count + 1, np.int64)
+    fold_rows(texts, row, row + count, canonical, offsets)
+    return canonical, offsets, longest
+
+
+def chunk_bounds(offsets: Array) -> list[int]:
+    """Bounds of runs of at most `ROWS` rows and of about `CHUNK` bytes."""
+    rows = len(offsets) - 1
+    inner = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], CHUNK))
+    bounds = np.concatenate([[0, rows], inner, np.arange(0, rows, ROWS)])
+    return [int(bound) for bound in np.unique(bounds) if bound <= rows] if rows else [0]

@@ -6,12 +6,13 @@ also drop rows that merely hang on a chain of near-duplicates and resemble no su
 threshold of 0.5 such chains swallow a good part of a hub.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from persona_assets.dedup.kernels import Array, kernel
 
 MAX_EDGES = 20_000_000
 """Most pairs that one join may return: 24 bytes each, and twice as much again to sort them."""
@@ -50,6 +51,44 @@ class Edges:
         order = np.lexsort((right, left))
         return cls(left[order], right[order], similarity[order])
 
+    @classmethod
+    def distinct(cls, a: npt.ArrayLike, b: npt.ArrayLike, similarity: npt.ArrayLike) -> Self:
+        """Edges from pairs in any order and orientation, each named once or more often."""
+        a, b = np.asarray(a, np.int64), np.asarray(b, np.int64)
+        left, right = np.minimum(a, b), np.maximum(a, b)
+        order = np.lexsort((right, left))
+        left, right = left[order], right[order]
+        first = np.ones(len(left), np.bool_)
+        first[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+        return cls(left[first], right[first], np.asarray(similarity, np.float64)[order][first])
+
+    def expanded(self, sets: npt.NDArray[np.int64]) -> "Edges":
+        """Pairs of rows, where these are pairs of sets: `sets` (shape (n,)) is the set of each row.
+
+        Rows of one set are pairs of similarity 1. Raises ValueError for more than `MAX_EDGES`.
+        """
+        order = np.argsort(sets, kind="stable")
+        numbers, first, count = np.unique(sets[order], return_index=True, return_counts=True)
+        left, right = np.searchsorted(numbers, self.left), np.searchsorted(numbers, self.right)
+        check_edge_count(
+            int((count * (count - 1) // 2).sum()) + int((count[left] * count[right]).sum())
+        )
+        groups = np.split(order, first[1:])
+        a, b, same = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+        for group in groups:
+            if len(group) > 1:
+                rows, columns = np.triu_indices(len(group), k=1)
+                a.append(group[rows])
+                b.append(group[columns])
+                same += len(rows)
+        for i, j in zip(left.tolist(), right.tolist(), strict=True):
+            a.append(np.repeat(groups[i], len(groups[j])))
+            b.append(np.tile(groups[j], len(groups[i])))
+        similarity = np.repeat(self.similarity, count[left] * count[right])
+        return Edges.of(
+            np.concatenate(a), np.concatenate(b), np.concatenate([np.ones(same), similarity])
+        )
+
 
 def _check_shapes(*columns: npt.NDArray[np.generic]) -> None:
     if any(column.shape != (columns[0].size,) for column in columns):
@@ -65,54 +104,64 @@ def check_edge_count(count: int) -> None:
         )
 
 
-def survivors(
-    n: int, edges: Edges, priority: npt.NDArray[np.generic] | None = None
-) -> npt.NDArray[np.int64]:
-    """The survivor of each of `n` rows, int64 of shape (n,): `result[i] == i` if row i is kept.
+@dataclass(frozen=True, eq=False)
+class Survivors:
+    """What became of n rows, each of shape (n,).
 
-    Rows are taken by ascending `priority` (shape (n,), ties by row; default: row order). A row is
-    kept unless a row kept before it is its neighbour; its survivor is then the most similar of
-    those (ties: the first taken). Only rows taken earlier decide, so rows appended in the default
-    order change nothing before them. Of two neighbours at most one is kept; neither is if each
-    has a survivor of its own.
-
-    Raises ValueError for a priority of another shape or with NaN, or an edge beyond the last row.
+    `row` (int64) is the row that stands for each: itself, if it is kept. `similarity` (float64) is
+    that of the two, 1 for a kept row.
     """
-    if len(edges) and int(edges.right.max()) >= n:
-        raise ValueError(f"an edge names row {int(edges.right.max())}, but there are {n} rows")
-    rank = np.arange(n)
+
+    row: npt.NDArray[np.int64]
+    similarity: npt.NDArray[np.float64]
+
+    def gone(self) -> npt.NDArray[np.int64]:
+        """The rows that are not kept, ascending."""
+        return np.flatnonzero(self.row != np.arange(len(self.row)))
+
+
+def survivors(
+    sets: npt.NDArray[np.int64], edges: Edges, priority: npt.NDArray[np.generic] | None = None
+) -> Survivors:
+    """Which of n rows stay, and for each that goes the one that stands for it.
+
+    `sets` (int64, shape (n,)) is the set of each row: rows of one set are pairs of similarity 1,
+    and `edges` are the pairs of sets. Rows are taken by ascending `priority` (shape (n,), ties by
+    row; default: row order). The first row of a set speaks for all of it: it is kept unless that of
+    a neighbouring set was kept before, and its survivor is then the most similar of those (ties:
+    the first taken); its other rows go the same way, or to it. Only rows taken earlier decide, so
+    rows appended in the default order change nothing before them. Of two similar rows at most one
+    is kept; neither is if each has a survivor of its own. Sets without rows count for nothing.
+
+    Raises ValueError for a priority of another shape or with NaN.
+    """
+    n = len(sets)
+    order = np.arange(n)
     if priority is not None:
         if priority.shape != (n,) or (priority != priority).any():
             raise ValueError(f"priority needs one value a row, {n} in all, and no NaN")
-        rank[np.argsort(priority, kind="stable")] = np.arange(n)
-    swap = rank[edges.left] > rank[edges.right]
-    earlier = np.where(swap, edges.right, edges.left)
-    later = np.where(swap, edges.left, edges.right)
-    # In this order all edges of an earlier row come before any edge in which it is the earlier one,
-    # and the first kept neighbour that a row meets is its survivor.
-    order = np.lexsort((rank[earlier], -edges.similarity, rank[later]))
-    survivor = list(range(n))
-    for i, j in zip(later[order].data, earlier[order].data, strict=True):
-        if survivor[i] == i and survivor[j] == j:
-            survivor[i] = j
-    return np.array(survivor, dtype=np.int64)
+        order = np.argsort(priority, kind="stable")
+    count = 1 + max(int(sets.max(initial=-1)), int(edges.right.max(initial=-1)))
+    # When these are written from the last row taken to the first, the first one stays.
+    rank = np.full(count, n, np.int64)
+    rank[sets[order[::-1]]] = np.arange(n)[::-1]
+    alive = (rank[edges.left] < n) & (rank[edges.right] < n)
+    left, right, similarity = edges.left[alive], edges.right[alive], edges.similarity[alive]
+    swap = rank[left] > rank[right]
+    earlier, later = np.where(swap, right, left), np.where(swap, left, right)
+    # In this order all edges of an earlier set come before any edge in which it is the earlier one,
+    # and the first kept neighbour that a set meets is its survivor.
+    by_rank = np.lexsort((rank[earlier], -similarity, rank[later]))
+    chosen, likeness = np.arange(count), np.ones(count)
+    _take(later[by_rank], earlier[by_rank], similarity[by_rank], chosen, likeness)
+    row = order[rank[chosen[sets]]]
+    return Survivors(row, likeness[sets])
 
 
-def duplicates(
-    ids: Sequence[str], edges: Edges, survivors: npt.NDArray[np.int64]
-) -> list[tuple[str, str, float]]:
-    """(id, survivor's id, similarity) of each row that goes, in row order.
-
-    `survivors` is the result of the function of that name on the same `edges` and `len(ids)` rows.
-    Raises ValueError if it is not: of another length, or a row's survivor is not its neighbour.
-    """
-    if survivors.shape != (len(ids),):
-        raise ValueError(f"{len(ids)} ids, but survivors of shape {survivors.shape}")
-    similarity: dict[int, float] = {}
-    for row, other in ((edges.left, edges.right), (edges.right, edges.left)):
-        chosen = survivors[row] == other
-        similarity.update(zip(row[chosen].tolist(), edges.similarity[chosen].tolist(), strict=True))
-    gone = np.flatnonzero(survivors != np.arange(len(ids))).tolist()
-    if gone != sorted(similarity):
-        raise ValueError("a dropped row has no edge to its survivor: these edges are not its own")
-    return [(ids[i], ids[int(survivors[i])], similarity[i]) for i in gone]
+@kernel
+def _take(later: Array, earlier: Array, similarity: Array, chosen: Array, likeness: Array) -> None:
+    for i in range(len(later)):
+        one, other = later[i], earlier[i]
+        if chosen[one] == one and chosen[other] == other:
+            chosen[one] = other
+            likeness[one] = similarity[i]

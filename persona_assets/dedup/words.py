@@ -38,7 +38,7 @@ _RUN = regex.compile(
 def words(text: str) -> frozenset[str]:
     """The set of words of `text`; empty if it holds no letter or number. Never raises."""
     found: set[str] = set()
-    for match in _RUN.finditer(_fold(text)):
+    for match in _RUN.finditer(fold(text)):
         run = match[0]
         if match["unspaced"] is None or len(run) == 1:
             found.add(run)
@@ -47,7 +47,8 @@ def words(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """`text` with the differences removed that do not make another word; never raises."""
     if text.isascii():
         return text.lower()
     text = _TOO_MANY_MARKS.sub("", _IGNORABLE.sub("", text))

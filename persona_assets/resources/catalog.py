@@ -9,11 +9,9 @@ lock and may keep the file open.
 import fcntl
 import itertools
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,9 @@ from persona_assets.footer import Footer
 from persona_assets.generation.completions import GROUP_ROWS
 from persona_assets.generation.journal import Journal
 from persona_assets.generation.row import Row, to_table
+from persona_assets.resources.macros import macros
 from persona_assets.resources.storage import Storage
+from persona_assets.resources.views import NO_COMPLETIONS, Views, pattern
 from persona_assets.shard_keys import path_name
 from persona_assets.tables import Table
 
@@ -45,25 +45,12 @@ CREATE TABLE usage (
 );
 """
 
-_KINDS: Mapping[object, str] = {
-    str | None: "VARCHAR",
-    int | None: "BIGINT",
-    bool | None: "BOOLEAN",
-    Decimal | None: "DECIMAL(38, 12)",
-}
-_NO_COMPLETIONS = "SELECT NULL::VARCHAR AS asset, NULL::VARCHAR AS shard, {} WHERE false".format(
-    ", ".join(
-        f"NULL::{_KINDS[kind]} AS {name}"
-        for name, kind in Row.__annotations__.items()
-        if kind in _KINDS
-    )
-)
 _PAID = (
     "model, run_id, status_code, error_code, uncertain, input_tokens, cached_tokens, "
     "output_tokens, reasoning_tokens, cost_usd"
 )
 _NONE_PAID = (
-    f"CREATE OR REPLACE TEMP TABLE paid AS SELECT asset, shard, {_PAID} FROM ({_NO_COMPLETIONS})"
+    f"CREATE OR REPLACE TEMP TABLE paid AS SELECT asset, shard, {_PAID} FROM ({NO_COMPLETIONS})"
 )
 _PAID_FOR_ANEW = """
 DELETE FROM usage USING places
@@ -79,47 +66,6 @@ SELECT asset, shard, model, run_id, count(*),
 FROM paid GROUP BY ALL
 """
 
-_MACROS = """
-CREATE OR REPLACE MACRO trace(wanted) AS TABLE
-WITH RECURSIVE chain AS (
-    SELECT 0 AS step, * FROM links WHERE row_id = wanted
-    UNION ALL
-    SELECT chain.step + 1, links.* FROM chain JOIN links ON links.row_id = chain.parent_id
-)
-SELECT chain.*, m.prompt_versions, m.run_id
-FROM chain JOIN materializations m
-ON m.asset = chain.asset AND m.shard IS NOT DISTINCT FROM chain.shard
-ORDER BY step;
-CREATE OR REPLACE MACRO affected_by(wanted) AS TABLE
-WITH RECURSIVE made AS (
-    SELECT row_id FROM links WHERE row_id = wanted
-    UNION
-    SELECT links.row_id FROM made JOIN links ON links.parent_id = made.row_id
-), found AS (
-    SELECT held.* FROM held JOIN made ON made.row_id = held.row_id
-), aggregate AS (
-    SELECT l.asset, l.shard FROM lineage l JOIN found f
-    ON l.upstream_asset = f.asset AND l.upstream_shard IS NOT DISTINCT FROM f.shard
-    WHERE l.asset IN ($aggregates)
-    UNION
-    SELECT l.asset, l.shard FROM lineage l JOIN aggregate a
-    ON l.upstream_asset = a.asset AND l.upstream_shard IS NOT DISTINCT FROM a.shard
-    WHERE l.asset IN ($aggregates)
-)
-SELECT asset, shard, row_id FROM found
-UNION
-SELECT held.asset, held.shard, held.row_id FROM held JOIN aggregate a
-ON held.asset = a.asset AND held.shard IS NOT DISTINCT FROM a.shard
-ORDER BY ALL;
-"""
-
-_NO_LINKS = (
-    "SELECT NULL::VARCHAR AS row_id, NULL::VARCHAR AS parent_id, NULL::VARCHAR AS asset, "
-    "NULL::VARCHAR AS shard, NULL::JSON AS content WHERE false"
-)
-_NO_ROWS = (
-    "SELECT NULL::VARCHAR AS asset, NULL::VARCHAR AS shard, NULL::VARCHAR AS row_id WHERE false"
-)
 _REMEDY = "`persona-assets catalog` makes it anew"
 
 
@@ -129,8 +75,9 @@ class CatalogError(RuntimeError):
 
 class Catalog:
     """The catalog of one project. Its tables: materializations, lineage, usage; a view per asset;
-    `links` (row to parent), `held` (row to table); macros `trace(id)`, back to the text, and
-    `affected_by(id)`, forward to rows, training sets and models.
+    `links` (row to parent), `held` (row to table), `quarantine` (row to reason); macros
+    `trace(id)`, back to the text, `affected_by(id)`, forward to rows, training sets and models, and
+    `why(id)`, what became of a row and of the survivor that stands for it.
 
     The view `completions` has the raw answers of published tables, with what each cost: its `key`
     is a row's `completion_id`. A key has a row for each time it was asked; what failed has an
@@ -142,6 +89,7 @@ class Catalog:
         self.path = storage.data_dir / "catalog.duckdb"
         self._storage = storage
         self._tables = tables
+        self._views = Views(storage, tables)
 
     def add(self, path: Path, footer: Footer) -> None:
         """Notes one table, replacing what was known of it. Raises CatalogError."""
@@ -151,7 +99,7 @@ class Catalog:
             else:
                 self._add(connection, path, footer)
                 self._add_usage(connection, [(footer.asset, footer.shard)])
-            if not self._is_linked(connection, footer):
+            if not self._views.cover(connection, footer):
                 self._link(connection)
 
     def rebuild(self) -> int:
@@ -293,7 +241,7 @@ class Catalog:
                     cursor.execute(
                         f"INSERT INTO paid SELECT ?, ?, {_PAID} FROM live", [asset, shard]
                     )
-            if existing := [_pattern(file) for file in files if Path(file).exists()]:
+            if existing := [pattern(file) for file in files if Path(file).exists()]:
                 cursor.execute(
                     f"INSERT INTO paid SELECT asset, shard, {_PAID} "
                     "FROM read_parquet(?, filename = true) JOIN places ON file = filename",
@@ -302,83 +250,6 @@ class Catalog:
             cursor.execute(_PAID_FOR_ANEW)
             cursor.execute(_USAGE)
 
-    def _is_linked(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
-        """Whether the views are there and as the tables are now: they cover new files too."""
-        found = connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-            [footer.asset],
-        )
-        columns = [name for [name] in found.fetchall()]
-        if columns != ["shard", *self._tables[footer.asset].schema.names()]:
-            return False
-        [(reads,)] = connection.execute(
-            "SELECT contains(sql, 'read_parquet') FROM duckdb_views() "
-            "WHERE view_name = 'completions'"
-        ).fetchall()
-        return reads or not self._storage.completions(footer.asset, footer.shard).exists()
-
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""
-        links, held = [_NO_LINKS], [_NO_ROWS]
-        found = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
-        for [asset] in found.fetchall():
-            files = self._files(asset)
-            if files is None:
-                continue
-            table = self._tables[asset]
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {_name(asset)} AS SELECT m.shard, t.* EXCLUDE (filename) "
-                f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
-                f"JOIN materializations m ON m.path = t.filename"
-            )
-            row = f"{_name(asset)}.{_name(table.row_id)}::VARCHAR"
-            held.append(f"SELECT '{asset}' AS asset, shard, {row} AS row_id FROM {_name(asset)}")
-            if table.makes:
-                parent = f"{_name(table.parent)}" if table.parent else "NULL"
-                links.append(
-                    f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, '{asset}' AS asset, "
-                    f"shard, to_json({_name(asset)}) AS content FROM {_name(asset)}"
-                )
-        connection.execute(f"CREATE OR REPLACE VIEW held AS {' UNION ALL '.join(held)}")
-        connection.execute(f"CREATE OR REPLACE VIEW links AS {' UNION ALL '.join(links)}")
-        connection.execute(f"CREATE OR REPLACE VIEW completions AS {self._completions()}")
-        connection.execute(_MACROS.replace("$aggregates", self._aggregates()))
-
-    def _files(self, asset: str) -> str | None:
-        """The files of an asset as an SQL literal; None for one that has none, or is unknown."""
-        sharded = self._storage.data_dir / "tables" / asset
-        path = sharded / "*.parquet" if sharded.is_dir() else self._storage.path(asset, None)
-        if asset not in self._tables or not any(path.parent.glob(path.name)):
-            return None
-        return _text(f"{_pattern(str(path.parent.resolve()))}/{path.name}")
-
-    def _completions(self) -> str:
-        """The compacted answers of all tables, as a query."""
-        root = (self._storage.data_dir / "completions").resolve()
-        if not any(root.rglob("*.parquet")):
-            return _NO_COMPLETIONS
-        files = _text(f"{_pattern(str(root))}/**/*.parquet")
-        below = f"substr(t.filename, {len(str(root)) + 2})"
-        return (
-            f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
-            f"t.* EXCLUDE (filename, line) FROM read_parquet({files}, filename = true) t "
-            "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
-            "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
-        )
-
-    def _aggregates(self) -> str:
-        names = [_text(name) for name, table in self._tables.items() if table.aggregates]
-        return ", ".join(names)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _pattern(path: str) -> str:
-    """A path as DuckDB reads it where it also takes a glob."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
+        connection.execute(macros(self._tables, self._views.make(connection)))

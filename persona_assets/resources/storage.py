@@ -10,6 +10,7 @@ a file, and a table that exists has its quarantine.
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +28,26 @@ SHARD_COLUMN = "shard"
 
 class MissingTableError(FileNotFoundError):
     """A table that a run needs does not exist yet; the message names asset and shard."""
+
+
+@dataclass(frozen=True)
+class ShardTable:
+    """One shard's table of an asset: its data version, its number of rows, where it lies."""
+
+    shard: str
+    data_version: str
+    rows: int
+    path: Path
+
+    def scan(self) -> pl.LazyFrame:
+        """Its rows."""
+        # Opened once: by its name polars opens it twice, and another file may be there by then.
+        with self.path.open("rb") as file:
+            return pl.scan_parquet(file)
+
+
+class ShardTables(tuple[ShardTable, ...]):
+    """An asset's tables in order of arrival, for an input that reads only the shards it has to."""
 
 
 class Storage:
@@ -88,6 +109,15 @@ class Storage:
             self.scan(asset, shard).with_columns(pl.lit(shard).alias(SHARD_COLUMN)).collect()
             for shard in self.by_arrival(shards)
         ).lazy()
+
+    def shard_tables(self, asset: str, shards: list[str]) -> ShardTables:
+        """The tables of many shards. Raises MissingTableError naming the first that has none."""
+        found: list[ShardTable] = []
+        for shard in self.by_arrival(shards):
+            footer = self.existing_footer(asset, shard)
+            path = self.path(asset, shard)
+            found.append(ShardTable(shard, footer.data_version, footer.rows, path))
+        return ShardTables(found)
 
     def shards(self, asset: str) -> list[str]:
         """The shards that have a table of this asset, in order of arrival."""

@@ -1,4 +1,4 @@
-"""Figures 9 and 10 of the paper, bars and histograms, as SVG in two sizes (see `pictures`)."""
+"""Figures 9 and 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, log2, nan
@@ -8,9 +8,7 @@ from typing import Any, NamedTuple, Self
 import polars as pl
 
 from persona_assets.steps.pictures import (
-    BOTTOM,
     COLOURS,
-    LEFT,
     Legend,
     Picture,
     Tiny,
@@ -26,7 +24,7 @@ from persona_assets.steps.pictures import (
     spread,
 )
 
-__all__ = ["Picture", "as_markdown", "bars", "box_plot", "histogram", "scaling_curve"]
+__all__ = ["Picture", "as_markdown", "bars", "box_plot", "scaling_curve"]
 
 PAIRS = 100
 """Pairs at each similarity (section 4.1.2)."""
@@ -201,40 +199,6 @@ def bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) ->
         return []
 
     return Picture(fitting(tiny, len(heights)), full(title, x_label, y_label, draw))
-
-
-def histogram(
-    values: Sequence[float], title: str, x_label: str, y_label: str = "rows", bins: int = 20
-) -> Picture:
-    """Counts in `bins` intervals of equal width; values that are not finite are left out."""
-    finite = [value for value in values if isfinite(value)]
-    if not finite:
-        return nothing(title)
-    low, high = min(finite), max(finite)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    counts = [0] * bins
-    for value in finite:
-        counts[min(int((value - low) / (high - low) * bins), bins - 1)] += 1
-
-    def tiny(shown: int) -> str:
-        frame = Tiny(0, max(counts), 0, bins)
-        path = f"M{LEFT} {BOTTOM}"
-        for index, count in enumerate(counts[:shown]):
-            path += f"V{frame.y(count)}H{frame.x(index + 1)}"
-        frame.lines("none", f"{path}V{BOTTOM}", f' fill="{COLOURS[0]}"')
-        frame.ends(f"{low:.3g}", f"{high:.3g}")
-        return frame.svg("", short(max(counts)), bins - shown)
-
-    def draw(axes: Any) -> Legend:
-        edges = [low + (high - low) * index / bins for index in range(bins + 1)]
-        axes.stairs(counts, edges, fill=True, color=COLOURS[0])
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(lambda value, _: short(value))
-        return []
-
-    heading = f"{title} (n = {len(finite):,})"
-    return Picture(fitting(tiny, bins), full(heading, x_label, y_label, draw))
 
 
 class _Point(NamedTuple):

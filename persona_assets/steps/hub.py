@@ -4,8 +4,7 @@ numpy, and what of `dedup` needs it, is imported late: Dagster loads this module
 """
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -15,9 +14,9 @@ from persona_assets.steps.personas import HOP
 if TYPE_CHECKING:
     import numpy as np
 
-    from persona_assets.dedup.survivors import Edges
+    from persona_assets.dedup.index import Found
 
-VERSION = "1"
+VERSION = "2"
 
 Embed = Callable[[Sequence[str]], "np.ndarray"]
 """Texts in, one unit vector each out: float32 of shape (texts, dimensions)."""
@@ -34,18 +33,31 @@ EMBEDDINGS = pl.Schema({"persona_id": pl.String(), "vector": pl.List(pl.Float32(
 HUB = HOP
 
 
-def lexical_duplicates(
-    candidates: pl.DataFrame, threshold: Fraction, method: Literal["exact", "minhash"]
-) -> Outcome:
-    """Personas that share at least `threshold` of their words with one that came before them.
+def duplicates(found: "Found", stage: str, by_content: bool) -> Outcome:
+    """Personas that another one stands for, by what a join over all shards found.
 
-    Rows of `candidates` are in order of arrival; those the quality filter rejected take no part.
+    Of two similar ones that stays which arrived first, or, `by_content`, which has the lower id:
+    ids are hashes of content, so that then no order of shards and rows decides.
     """
-    from persona_assets.dedup.lexical import lexical_edges
+    import numpy as np
 
-    kept = candidates.filter("kept")
-    edges = lexical_edges(kept["persona"].to_list(), threshold, method)
-    return Outcome(_duplicates(kept["persona_id"].to_list(), edges, "lexical"))
+    from persona_assets.dedup.survivors import survivors
+
+    priority = None
+    if by_content:
+        priority = found.ids(np.arange(len(found.sets))).rank("ordinal").to_numpy()
+    stay = survivors(found.sets, found.edges, priority)
+    gone = stay.gone()
+    rows = pl.DataFrame(
+        {
+            "persona_id": found.ids(gone),
+            "survivor_id": found.ids(stay.row[gone]),
+            "similarity": stay.similarity[gone],
+            "stage": pl.repeat(stage, len(gone), dtype=pl.String, eager=True),
+        },
+        schema=DUPLICATES,
+    )
+    return Outcome(rows)
 
 
 def lexical_survivors(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outcome:
@@ -69,36 +81,10 @@ def persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> Outcome:
     return Outcome(frame(rows, EMBEDDINGS), rows_in=len(survivors))
 
 
-def semantic_duplicates(embeddings: pl.DataFrame, threshold: float) -> Outcome:
-    """Personas whose vector has a cosine above `threshold` with one that came before them."""
-    from persona_assets.dedup.cosine import cosine_edges
-
-    edges = cosine_edges(matrix(embeddings["vector"]), threshold)
-    return Outcome(_duplicates(embeddings["persona_id"].to_list(), edges, "semantic"))
-
-
 def persona_hub(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outcome:
     """A shard's part of the Persona Hub: the survivors of both rounds."""
     named = candidates.with_columns(reason=_named("semantic_duplicate", repeated))
     return _split(named, "persona_hub")
-
-
-def duplicate_pairs(
-    hub: pl.DataFrame, embeddings: pl.DataFrame, lexical: Fraction, semantic: float
-) -> list[tuple[str, str]]:
-    """Ids of the pairs of a hub that should not both be in it; none in a sound hub."""
-    from persona_assets.dedup.cosine import cosine_edges
-    from persona_assets.dedup.lexical import lexical_edges
-
-    ids = hub["persona_id"].to_list()
-    near = lexical_edges(hub["persona"].to_list(), lexical, "exact")
-    placed = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
-    meant = cosine_edges(matrix(placed["vector"]), semantic)
-    named = placed["persona_id"].to_list()
-    return [
-        *((ids[i], ids[j]) for i, j in zip(near.left, near.right, strict=True)),
-        *((named[i], named[j]) for i, j in zip(meant.left, meant.right, strict=True)),
-    ]
 
 
 def matrix(vectors: pl.Series) -> "np.ndarray":
@@ -118,13 +104,6 @@ def matrix(vectors: pl.Series) -> "np.ndarray":
         )
     flat = vectors.explode().to_numpy().astype(np.float32, copy=False)
     return flat.reshape(len(vectors), -1)
-
-
-def _duplicates(ids: Sequence[str], edges: "Edges", stage: str) -> pl.DataFrame:
-    from persona_assets.dedup.survivors import duplicates, survivors
-
-    rows = [(*row, stage) for row in duplicates(ids, edges, survivors(len(ids), edges))]
-    return pl.DataFrame(rows, schema=DUPLICATES, orient="row")
 
 
 def _named(kind: str, repeated: pl.DataFrame) -> pl.Expr:

@@ -1,70 +1,95 @@
-import itertools
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.lexical import lexical_edges
-from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.join import HOT
+from persona_assets.dedup.lexical import lexical_edges, lexical_join, method_for, neighbours
+from persona_assets.dedup.minhash import bands
+from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
+from persona_assets_tests.dedup.texts import (
+    HOSTILE,
+    VOCABULARY,
+    any_texts,
+    brute_force,
+    related_texts,
+    rows,
+)
 
+Method = Literal["exact", "minhash"]
+METHODS: list[Method] = ["exact", "minhash"]
 NINE_TENTHS = Fraction(9, 10)
-VOCABULARY = [f"w{i}" for i in range(24)]
-HOSTILE = [
-    "",
-    "   ",
-    "\x00\x00",
-    "\ud800",
-    "nurse\x00nurse",
-    "\udfff nurse",
-    "e" + "\u0301" * 5000,
-    "שלום עולם",
-    "\u202eשלום\u202c עולם",
-    "退休教师",
-    "🙂🙂",
-    " ".join(f"long{i}" for i in range(3000)),
-    " ".join(f"long{i}" for i in range(2999)),
-]
-
-
-def rows(edges: Edges) -> list[tuple[int, int, float]]:
-    columns = (edges.left.tolist(), edges.right.tolist(), edges.similarity.tolist())
-    return list(zip(*columns, strict=True))
-
-
-def brute_force(texts: list[str], threshold: Fraction) -> list[tuple[int, int, float]]:
-    sets = [words(text) for text in texts]
-    found: list[tuple[int, int, float]] = []
-    for (i, a), (j, b) in itertools.combinations(enumerate(sets), 2):
-        jaccard = Fraction(len(a & b), len(a | b)) if a | b else Fraction(1)
-        if jaccard >= threshold:
-            found.append((i, j, float(jaccard)))
-    return found
-
-
-@st.composite
-def related_texts(draw: st.DrawFn) -> list[str]:
-    """Texts that differ from a few base texts by a few words, so that pairs straddle thresholds."""
-    some_words = st.sets(st.sampled_from(VOCABULARY))
-    bases = draw(st.lists(some_words, min_size=1, max_size=4))
-    changes = st.tuples(
-        st.sampled_from(bases), st.sets(st.sampled_from(VOCABULARY), max_size=3), st.randoms()
-    )
-    texts: list[str] = []
-    for base, change, order in draw(st.lists(changes, max_size=16)):
-        chosen = sorted(base ^ change)
-        order.shuffle(chosen)
-        texts.append(" ".join(chosen))
-    return texts
+THRESHOLDS = [Fraction(1), Fraction(99, 100), NINE_TENTHS, Fraction(3, 4), Fraction(1, 2), Fraction(1, 7)]
+HALVES = [NINE_TENTHS, Fraction(1, 2)]
 
 
 @settings(deadline=None, max_examples=200)
-@given(related_texts(), st.sampled_from([Fraction(1), NINE_TENTHS, Fraction(1, 2), Fraction(1, 7)]))
+@given(related_texts() | st.lists(any_texts, max_size=8), st.sampled_from(THRESHOLDS))
 def test_exact_equals_brute_force(texts: list[str], threshold: Fraction) -> None:
     assert rows(lexical_edges(texts, threshold)) == brute_force(texts, threshold)
+
+
+@settings(deadline=None, max_examples=100)
+@given(related_texts(), st.sampled_from(METHODS), st.sampled_from(THRESHOLDS[:5]))
+def test_a_set_is_named_by_its_first_text_and_edges_join_sets(
+    texts: list[str], method: Method, threshold: Fraction
+) -> None:
+    join = lexical_join(texts, threshold, method)
+    sets = [words(text) for text in texts]
+    assert join.sets.tolist() == [sets.index(found) for found in sets]
+    named = set(join.sets.tolist())
+    assert {*join.edges.left.tolist(), *join.edges.right.tolist()} <= named
+    if method == "exact":
+        every = brute_force(texts, threshold)
+        assert rows(join.edges) == [pair for pair in every if {pair[0], pair[1]} <= named]
+        assert rows(join.pairs()) == every
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_long_texts_that_straddle_the_threshold(threshold: Fraction) -> None:
+    rng = random.Random(5)
+    texts: list[str] = []
+    for size in (63, 64, 65, 70, 127, 128, 129, 210, 1001):
+        base = [f"b{size}x{k}" for k in range(size)]
+        texts.append(" ".join(base))
+        most = size * threshold.numerator // threshold.denominator
+        for less in (most - 1, most, most + 1):
+            texts.append(" ".join(rng.sample(base, min(less, size))))
+            extra = [f"n{less}x{k}" for k in range(size - min(less, size))]
+            texts.append(" ".join(rng.sample([*base, *extra], size + len(extra))))
+    expected = brute_force(texts, threshold)
+    assert len(expected) > 9
+    assert rows(lexical_edges(texts, threshold)) == expected
+
+
+@pytest.mark.parametrize(
+    "threshold",
+    [
+        Fraction(0.9),
+        Fraction(9 * 10**15 + 1, 10**16),
+        NINE_TENTHS - Fraction(1, 10**12),
+        NINE_TENTHS + Fraction(1, 10**12),
+        Fraction(3, 4) + Fraction(1, 2**31),
+        Fraction(1, 3) + Fraction(1, 2**60),
+    ],
+)
+def test_a_threshold_with_a_large_denominator_is_exact_or_refused(threshold: Fraction) -> None:
+    long = [f"w{i}" for i in range(3000)]
+    texts = [" ".join(long[:size]) for size in (3000, 2700, 2699, 1000, 900, 899, 19, 17)]
+    try:
+        edges = lexical_edges(texts, threshold)
+    except ValueError as error:
+        assert threshold.denominator > 10**6
+        assert "denominator" in str(error)
+    else:
+        assert rows(edges) == brute_force(texts, threshold)
 
 
 @pytest.mark.parametrize("threshold", [Fraction(1), NINE_TENTHS, Fraction(1, 2)])
@@ -77,53 +102,160 @@ def test_hostile_texts(threshold: Fraction) -> None:
     assert {pair for pair in expected if pair[2] == 1} <= set(found)
 
 
-@pytest.mark.parametrize("method", ["exact", "minhash"])
-def test_the_threshold_itself_is_a_duplicate(method: Literal["exact", "minhash"]) -> None:
-    nineteen = VOCABULARY[:19]
+@pytest.mark.parametrize("method", METHODS)
+def test_the_threshold_itself_is_a_duplicate(method: Method) -> None:
+    nineteen = [f"w{i}" for i in range(19)]
     texts = [" ".join(nineteen), " ".join([*nineteen[:-1], "other"]), " ".join(nineteen[:17])]
     # 18 of 20 words are shared: as floats 1 - 18 / 20 is not 1 - 0.9.
     assert (0, 1, 0.9) in rows(lexical_edges(texts, Fraction(18, 20), method))
     assert (0, 1, 0.9) not in rows(lexical_edges(texts, Fraction(901, 1000), method))
 
 
-@pytest.mark.parametrize("threshold", [NINE_TENTHS, Fraction(1, 2)])
-def test_minhash_finds_planted_pairs_and_nothing_else(threshold: Fraction) -> None:
+def template_cluster() -> list[str]:
+    """Of 18 words, one or two are each text's own: all are similar, or nearly so."""
+    stem = [f"stem{i}" for i in range(17)]
+    return [" ".join([*stem, f"own{i}", *([f"too{i}"] if i % 9 else [])]) for i in range(900)]
+
+
+def stop_words() -> list[str]:
+    """Texts of nine words that all have and ten of their own, and near-duplicates of some.
+
+    The own words leave the first of two or three parts alone, so all texts share its key.
+    """
+    rng = random.Random(2)
+    own = [f"v{i}" for i in range(9000)]
+    high = (word_hashes(own)[0] >> np.uint64(32)).tolist()
+    own = [word for word, value in zip(own, high, strict=True) if value >= 1 << 31]
+    texts = [[*(f"stop{i}" for i in range(9)), *rng.sample(own, 10)] for _ in range(1200)]
+    texts += [[*base[:-1], "other"] for base in texts[::10]] + [base[1:] for base in texts[::9]]
+    return [" ".join(rng.sample(text, len(text))) for text in texts]
+
+
+@pytest.mark.parametrize("make", [template_cluster, stop_words])
+@pytest.mark.parametrize("threshold", [NINE_TENTHS, Fraction(17, 20)])
+def test_buckets_of_more_sets_than_are_compared_at_once(
+    make: Callable[[], list[str]], threshold: Fraction
+) -> None:
+    texts = make()
+    assert len(texts) > HOT
+    expected = brute_force(texts, threshold)
+    assert len(expected) > 200
+    assert rows(lexical_edges(texts, threshold)) == expected
+
+
+@settings(deadline=None, max_examples=30)
+@given(related_texts(), st.sampled_from(METHODS), st.sampled_from([*THRESHOLDS[:3], Fraction(1, 2)]))
+def test_threads_change_nothing(texts: list[str], method: Method, threshold: Fraction) -> None:
+    alone = rows(lexical_edges(texts, threshold, method))
+    assert rows(lexical_edges(texts, threshold, method, threads=2)) == alone
+    assert rows(lexical_edges(texts, threshold, method, threads=3)) == alone
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_of_several_chunks(method: Method) -> None:
+    rng = random.Random(1)
+    texts = [" ".join(f"v{rng.randrange(300)}" for _ in range(6)) for _ in range(40_000)]
+    texts[20_000] = " ".join(f"long{i}" for i in range(60_000))
+    texts[39_999] = texts[20_000] + " and one more"
+    sets = [words(text) for text in texts]
+    first: dict[frozenset[str], int] = {}
+    expected = [first.setdefault(found, row) for row, found in enumerate(sets)]
+    for threads in (1, 3):
+        join = lexical_join(pa.array(texts), NINE_TENTHS, method, threads)
+        assert join.sets.tolist() == expected
+        assert rows(join.edges) == [(20_000, 39_999, 60_000 / 60_003)]
+
+
+def planted_pairs(threshold: Fraction, count: int) -> list[str]:
+    """Pairs of texts, one after the other, that are at the threshold."""
     rng = random.Random(7)
     texts: list[str] = []
-    for i in range(700):
-        size = rng.randrange(4, 30)
-        base = [f"v{rng.randrange(20_000)}" for _ in range(size)]
-        most = (1 - float(threshold)) * size
-        variant = base + [f"n{i}x{k}" for k in range(rng.randrange(int(most) + 2))]
-        rng.shuffle(variant)
-        texts += [" ".join(base), " ".join(variant)]
-    exact = set(rows(lexical_edges(texts, threshold)))
+    for i in range(count):
+        union = threshold.denominator * rng.randint(1, 30 // threshold.denominator)
+        names = rng.sample([f"p{i}x{k}" for k in range(union)], union)
+        shared = union * threshold.numerator // threshold.denominator
+        cut = rng.randint(shared, union)
+        texts += [" ".join(names[:cut]), " ".join(names[:shared] + names[cut:])]
+    return texts
+
+
+@pytest.mark.parametrize("threshold", HALVES)
+def test_minhash_finds_planted_pairs_at_the_threshold_and_nothing_else(threshold: Fraction) -> None:
+    texts = planted_pairs(threshold, 4000)
+    exact = {(i, i + 1, float(threshold)) for i in range(0, len(texts), 2)}
+    assert set(rows(lexical_edges(texts, threshold))) == exact
     found = set(rows(lexical_edges(texts, threshold, "minhash")))
-    assert len(exact) > 400
     assert found <= exact
-    assert len(found) >= 0.98 * len(exact)
+    count, length = bands(threshold)
+    promised = 1 - (1 - float(threshold) ** length) ** count
+    # Four standard deviations below what the bands promise, which is 0.994 and more.
+    assert len(found) / len(exact) >= promised - 4 * (promised * (1 - promised) / 4000) ** 0.5
+    assert len(found) >= 0.99 * len(exact)
 
 
-@pytest.mark.parametrize("method", ["exact", "minhash"])
-def test_texts_of_a_hundred_thousand_words(method: Literal["exact", "minhash"]) -> None:
+@pytest.mark.parametrize("threshold", HALVES)
+def test_minhash_finds_nothing_that_is_below_the_threshold(threshold: Fraction) -> None:
+    rng = random.Random(8)
+    texts = [" ".join(f"v{rng.randrange(40)}" for _ in range(20)) for _ in range(400)]
+    texts += [f"{text} v1 v2 v3" for text in texts]
+    expected = set(brute_force(texts, threshold))
+    found = set(rows(lexical_edges(texts, threshold, "minhash")))
+    assert found <= expected
+    assert len(found) >= 0.99 * len(expected) > 100
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_texts_of_a_hundred_thousand_words(method: Method) -> None:
     long = [f"long{i}" for i in range(100_000)]
     texts = [" ".join(long), "a retired nurse", " ".join(long[1000:])]
     assert rows(lexical_edges(texts, NINE_TENTHS, method)) == [(0, 2, 0.99)]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_two_hundred_thousand_identical_texts_are_one_set(method: Method) -> None:
+    texts = pa.array(["a retired nurse", "Nurse, retired: a"] * 100_000)
+    for threshold in HALVES:
+        join = lexical_join(texts, threshold, method, threads=2)
+        assert not join.sets.any()
+        assert len(join.edges) == 0
+    with pytest.raises(ValueError, match="drop identical and empty texts"):
+        join.pairs()
+
+
+@settings(deadline=None, max_examples=100)
+@given(related_texts() | st.lists(any_texts, max_size=8), st.sampled_from(THRESHOLDS), st.data())
+def test_neighbours_are_all_pairs_of_the_rows_asked_for(
+    texts: list[str], threshold: Fraction, data: st.DataObject
+) -> None:
+    places = st.sets(st.integers(0, len(texts) - 1)) if texts else st.just(set())
+    asked = data.draw(places)
+    expected = [pair for pair in brute_force(texts, threshold) if {pair[0], pair[1]} & asked]
+    assert rows(neighbours(texts, sorted(asked), threshold)) == expected
+
+
 def test_no_texts() -> None:
     assert len(lexical_edges([], NINE_TENTHS)) == 0
     assert len(lexical_edges(["one persona"], NINE_TENTHS, "minhash")) == 0
+    for method in METHODS:
+        assert lexical_join([], Fraction(1, 2), method, threads=2).sets.tolist() == []
+
+
+def test_a_method_is_chosen_by_what_it_costs() -> None:
+    assert method_for(10**9, Fraction(3, 4)) == "exact"
+    assert method_for(10**3, Fraction(1, 2)) == "exact"
+    assert method_for(10**9, Fraction(1, 2)) == "minhash"
 
 
 def test_bad_arguments() -> None:
     with pytest.raises(TypeError, match=r"Fraction\(9, 10\)"):
-        lexical_edges([], 0.9)  # pyright: ignore[reportArgumentType]
+        lexical_edges([], 0.9)  # type: ignore[arg-type]
     for threshold in (Fraction(0), Fraction(11, 10)):
         with pytest.raises(ValueError, match="above 0"):
             lexical_edges([], threshold)
     with pytest.raises(ValueError, match="'exact' or 'minhash'"):
-        lexical_edges([], NINE_TENTHS, "simhash")  # pyright: ignore[reportArgumentType]
+        lexical_edges([], NINE_TENTHS, "simhash")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="raise the threshold or use the exact method"):
+        lexical_edges(["a nurse"], Fraction(1, 100), "minhash")
 
 
 def test_too_many_identical_texts_are_refused_before_they_fill_the_memory() -> None:

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.words import words
-
-any_text = st.text(alphabet=st.characters(exclude_categories=()))
+from persona_assets.dedup.words import fold, words
+from persona_assets_tests.dedup.texts import HOSTILE, any_texts
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_a_long_text_and_a_pile_of_combining_marks() -> None:
 
 
 @settings(deadline=None)
-@given(any_text)
+@given(any_texts)
 def test_any_text_gives_words_that_are_themselves_folded_and_not_empty(text: str) -> None:
     found = words(text)
     assert all(found)
@@ -58,6 +57,21 @@ def test_any_text_gives_words_that_are_themselves_folded_and_not_empty(text: str
 
 
 @settings(deadline=None)
-@given(any_text)
+@given(any_texts)
 def test_canonically_equivalent_texts_have_the_same_words(text: str) -> None:
     assert words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
+
+
+@settings(deadline=None)
+@given(any_texts)
+def test_folding_twice_is_folding_once_and_changes_no_word(text: str) -> None:
+    folded = fold(text)
+    assert fold(folded) == folded
+    assert words(folded) == words(text)
+    assert all(words(word) == {word} for word in words(text))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_ignorable_characters_and_case_make_no_other_word(text: str) -> None:
+    assert words(text.upper()) == words(text)
+    assert words("\u00ad".join(text)) == words(text)

@@ -15,7 +15,6 @@ from persona_assets.steps.charts import (
     as_markdown,
     bars,
     box_plot,
-    histogram,
     scaling_curve,
 )
 from persona_assets.steps.grading import accuracy
@@ -173,15 +172,6 @@ def test_bars_refuse_what_has_no_height() -> None:
         bars({"hop 0": 1.0, "hop 1": float("nan")}, "Yield", "hop", "personas")
 
 
-def test_a_histogram_counts_every_finite_value() -> None:
-    values = [0.0, 0.1, 0.1, 1.0, float("nan"), float("inf")]
-    picture = histogram(values, "Similarity", "cosine", bins=2)
-    check(picture)
-    assert "Similarity (n = 4)" in texts(picture.full)
-    # Three of four in the left half, one in the right: full height and a third of it.
-    assert "M30 58V5H133V40H236V58" in picture.tiny
-
-
 @pytest.mark.parametrize(
     "picture",
     [
@@ -189,8 +179,6 @@ def test_a_histogram_counts_every_finite_value() -> None:
         scaling_curve(curve()),
         scaling_curve(curve(("MATH", 64, 0, 0))),
         bars({}, "Yield", "hop", "personas"),
-        histogram([], "Similarity", "cosine"),
-        histogram([float("nan")], "Similarity", "cosine"),
     ],
 )
 def test_no_data_gives_a_picture_that_says_so(picture: Picture) -> None:
@@ -222,7 +210,6 @@ def test_names_from_data_do_no_harm(name: str) -> None:
     check(box_plot(report((encodable, 0.4, [0.2, 0.3]), ("other", 0.4, [0.1]))))
     check(scaling_curve(curve((encodable, 64, 1, 2), ("other", 64, 1, 2))))
     check(bars({name: 3.0, "other": 2.0}, name, name, name))
-    check(histogram([0.1, 0.2], name, name))
     assert re.fullmatch(r"!\[[^][\n<>]*\]\(data:[^()\s]*\)", as_markdown("<svg/>", name))
 
 
@@ -244,8 +231,6 @@ def test_more_than_fits_is_counted_in_the_tiny_picture() -> None:
 
 def test_many_rows_stay_small() -> None:
     check(box_plot(figure_10(per_bucket=5_000)))
-    draw = Random(1)
-    check(histogram([draw.random() for _ in range(100_000)], "Similarity", "cosine", bins=60))
 
 
 @settings(max_examples=15, deadline=None)

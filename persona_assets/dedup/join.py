@@ -1,0 +1,551 @@
+"""From keys to pairs: sets that share a key are compared, and those that are similar remain.
+
+Keys are dealt out to partitions that fit a processor's cache, by their highest bits; threads take
+partitions. Of the sets in one bucket (those that share a key) sizes and bitmaps leave few pairs,
+the candidates; each is decided once, by the words. A bucket of very many sets (a part that is
+empty, or holds stop words alone) is dealt out anew by other hashes, which by PartEnum's argument
+loses no pair.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from persona_assets.dedup.folding import Texts, fold_text
+from persona_assets.dedup.kernels import (
+    Array,
+    Int,
+    inlined,
+    kernel,
+    load64,
+    mix64,
+    popcount,
+    store64,
+)
+from persona_assets.dedup.partenum import (
+    CLASS_MASK,
+    NO_CLASS,
+    Scheme,
+    key_of,
+    part_of,
+    scratch_for,
+)
+from persona_assets.dedup.survivors import Edges, check_edge_count
+from persona_assets.dedup.tokens import ascending, shared_words, split
+
+PARTITION = 1 << 14
+"""Keys in a partition, about: with their rows and a table of them they stay in the second cache."""
+
+HOT = 1 << 9
+"""Sets in a bucket above which dealing them out anew costs less than comparing their bitmaps."""
+
+BLOCK = 256
+"""Sets that a thread compares with all others at a time."""
+
+TASKS = 64
+
+
+class Sets(NamedTuple):
+    """Distinct word sets by number: first those known before, then the rows of `texts`.
+
+    Of the known ones, `canonical[offsets[i]:offsets[i + 1]]` is the text of set i. `sizes` and
+    `bitmaps` (uint32 and uint64 (n, 2)) are as `partenum.describe` gives them, `new_...` those of
+    `texts`.
+    `longest` is the most bytes that the canonical form of any takes.
+    """
+
+    canonical: Array
+    offsets: Array
+    sizes: Array
+    bitmaps: Array
+    texts: Texts
+    new_sizes: Array
+    new_bitmaps: Array
+    longest: int
+
+
+class Keys(NamedTuple):
+    """Keys and the sets that have them: uint64 and uint32 of one length."""
+
+    key: Array
+    item: Array
+
+
+@kernel
+def words_of(sets: Sets, item: Int, scratch: Array, words: Array) -> Int:
+    """How many words a set has; `words` gets them, ascending, `scratch` its canonical text."""
+    known = len(sets.sizes)
+    if item >= known:
+        stop = fold_text(sets.texts, item - known, scratch, 0)
+    else:
+        canonical, start = sets.canonical, sets.offsets[item]
+        stop = sets.offsets[item + 1] - start
+        for i in range(0, stop, 8):
+            store64(scratch, i, load64(canonical, start + i))
+    count = split(scratch, 0, stop, words)
+    ascending(words, count)
+    return count
+
+
+@inlined
+def size_of(sets: Sets, item: Int) -> Int:
+    known = len(sets.sizes)
+    return np.int64(sets.sizes[item] if item < known else sets.new_sizes[item - known])
+
+
+@inlined
+def bitmap_of(sets: Sets, item: Int, half: Int) -> Int:
+    known = len(sets.sizes)
+    return sets.bitmaps[item, half] if item < known else sets.new_bitmaps[item - known, half]
+
+
+def pairs(
+    sets: Sets, scheme: Scheme, keys: Keys, bounds: Array, threads: ThreadPoolExecutor
+) -> Edges:
+    """All pairs of sets, at least one of them new, that share a key and reach the threshold.
+
+    `keys` are in partitions with these `bounds`. Raises ValueError for more pairs than `MAX_EDGES`.
+    """
+    ends = np.unique(np.linspace(0, len(bounds) - 1, num=TASKS + 1, dtype=np.int64)).tolist()
+
+    def task(first: int, stop: int) -> list[Array]:
+        found: list[Array] = []
+        hot: list[Keys] = []
+
+        def partitions(first: int, out: Array, counted: Array) -> int:
+            widest = int(np.diff(bounds[first : stop + 1]).max())
+            buckets = Keys(np.empty(widest, np.uint64), np.empty(widest, np.uint32))
+            done: int = join_partitions(
+                sets, scheme, keys, bounds, first, stop, out, buckets, counted
+            )
+            hot.append(Keys(*(column[: counted[1]].copy() for column in buckets)))
+            return done
+
+        found += collected(partitions, first, stop)
+        for bucket, kind in buckets_of(hot):
+            found += compare_bucket(sets, scheme, bucket, kind, 1)
+        return found
+
+    return decided(sets, scheme, threads.map(task, ends[:-1], ends[1:]), threads)
+
+
+def every_pair(sets: Sets, scheme: Scheme, first: Array, threads: ThreadPoolExecutor) -> Edges:
+    """As `pairs`, by comparing the bitmaps of all: for thresholds at which no key tells much.
+
+    `first` (bool) marks the new rows that are the first of their set.
+    """
+    known = len(sets.sizes)
+    items = np.concatenate([np.arange(known), known + np.flatnonzero(first)]).astype(np.uint32)
+    items, rows = by_size(sets, items)
+
+    def task(start: int) -> list[Array]:
+        return compared(sets, scheme, items, rows[start : start + BLOCK])
+
+    return decided(sets, scheme, threads.map(task, range(0, len(rows), BLOCK)), threads)
+
+
+def near(sets: Sets, scheme: Scheme, chosen: Array) -> Edges:
+    """All pairs of sets that reach the threshold with one of them in `chosen`, by comparing all."""
+    items, _ = by_size(sets, np.arange(len(sets.sizes) + len(sets.new_sizes), dtype=np.uint32))
+    rows = np.flatnonzero(np.isin(items, chosen))
+    with ThreadPoolExecutor(1) as one:
+        return decided(sets, scheme, iter([compared(sets, scheme, items, rows)]), one)
+
+
+def by_size(sets: Sets, items: Array) -> tuple[Array, Array]:
+    """Sets by ascending number of words, and the places of the new ones among them."""
+    known = len(sets.sizes)
+    old = items < known
+    sizes = np.empty(len(items), np.uint32)
+    sizes[old], sizes[~old] = sets.sizes[items[old]], sets.new_sizes[items[~old] - known]
+    items = items[np.argsort(sizes, kind="stable")]
+    return items, np.flatnonzero(items >= known)
+
+
+def compared(sets: Sets, scheme: Scheme, items: Array, rows: Array) -> list[Array]:
+    """The candidates among `items` of which one is in `rows`; both as `by_size` gives them."""
+
+    def step(first: int, out: Array, counted: Array) -> int:
+        done: int = compare(sets, scheme, items, rows, first, out, counted)
+        return done
+
+    return collected(step, 0, len(rows))
+
+
+def collected(step: Callable[[int, Array, Array], int], first: int, stop: int) -> list[Array]:
+    """Candidates of a kernel that goes from `first` to `stop` and halts where its output is full.
+
+    `step(first, out, counted)` writes `counted[0]` candidates and returns where to go on.
+    """
+    found: list[Array] = []
+    capacity = 1 << 12
+    counted = np.zeros(2, np.int64)
+    while first < stop:
+        out = np.empty(capacity, np.uint64)
+        done = step(first, out, counted)
+        if done == first:
+            capacity *= 4
+            check_edge_count(capacity // 16)
+        found.append(out[: counted[0]].copy())
+        first = done
+    return found
+
+
+def decided(
+    sets: Sets, scheme: Scheme, found: Iterator[list[Array]], threads: ThreadPoolExecutor
+) -> Edges:
+    """The candidates, each named once or more often, that reach the threshold."""
+    pieces: list[Array] = []
+    for piece in found:
+        pieces += piece
+        check_edge_count(sum(map(len, pieces)) // 16)
+    candidates = np.unique(np.concatenate([np.empty(0, np.uint64), *pieces]))
+    similarity = np.empty(len(candidates))
+    ends = np.linspace(0, len(candidates), num=TASKS + 1, dtype=np.int64).tolist()
+
+    def task(first: int, stop: int) -> None:
+        canonical, words, _ = scratch_for(sets.longest)
+        other, other_words, _ = scratch_for(sets.longest)
+        decide(
+            sets, scheme, candidates[first:stop], canonical, words, other, other_words,
+            similarity[first:stop],
+        )  # fmt: skip
+
+    list(threads.map(task, ends[:-1], ends[1:]))
+    near = similarity >= 0
+    left, right = candidates[near] >> np.uint64(32), candidates[near] & np.uint64(0xFFFFFFFF)
+    check_edge_count(len(left))
+    return Edges(left.astype(np.int64), right.astype(np.int64), similarity[near])
+
+
+@kernel
+def decide(
+    sets: Sets,
+    scheme: Scheme,
+    candidates: Array,
+    canonical: Array,
+    words: Array,
+    other: Array,
+    other_words: Array,
+    similarity: Array,
+) -> None:
+    """The Jaccard similarity of each candidate, or -1 where it is below the threshold."""
+    before, one = np.int64(-1), 0
+    for i in range(len(candidates)):
+        left = np.int64(candidates[i] >> np.uint64(32))
+        if left != before:
+            one = words_of(sets, left, canonical, words)
+            before = left
+        right = np.int64(candidates[i] & np.uint64(0xFFFFFFFF))
+        two = words_of(sets, right, other, other_words)
+        shared = shared_words(canonical, words, one, other, other_words, two)
+        union = one + two - shared
+        reached = shared * scheme.denominator >= union * scheme.numerator
+        similarity[i] = shared / union if reached else -1.0
+
+
+@kernel
+def join_partitions(
+    sets: Sets,
+    scheme: Scheme,
+    keys: Keys,
+    bounds: Array,
+    first: Int,
+    stop: Int,
+    out: Array,
+    hot: Keys,
+    counted: Array,
+) -> Int:
+    """Joins whole partitions from `first` on; returns the first for which an output has no room.
+
+    `counted` gets the number of candidates in `out` and of keys in `hot`: those of buckets that are
+    too large to be compared, bucket by bucket.
+    """
+    known = len(sets.sizes)
+    known_sizes, new_sizes = sets.sizes, sets.new_sizes
+    known_bitmaps, new_bitmaps = sets.bitmaps, sets.new_bitmaps
+    key, item, hot_key, hot_item = keys.key, keys.item, hot.key, hot.item
+    more, less = scheme.denominator + scheme.numerator, scheme.denominator - scheme.numerator
+    widest = 0
+    for part in range(first, stop):
+        widest = max(widest, bounds[part + 1] - bounds[part])
+    table = np.empty(_table_size(widest), np.int32)
+    head = np.empty(widest, np.int32)
+    count = np.empty(widest, np.int32)
+    end = np.empty(widest, np.int64)
+    members = np.empty(widest, np.uint32)
+    sizes = np.empty(widest, np.int64)
+    low, high = np.empty(widest, np.uint64), np.empty(widest, np.uint64)
+    written, kept = 0, 0
+    counted[0], counted[1] = 0, 0
+    for part in range(first, stop):
+        begin = bounds[part]
+        length = bounds[part + 1] - begin
+        mask = _table_size(length) - 1
+        table[: mask + 1] = -1
+        for e in range(length):
+            wanted = key[begin + e]
+            slot = np.int64(wanted >> np.uint64(16)) & mask
+            while table[slot] >= 0 and key[begin + table[slot]] != wanted:
+                slot = (slot + 1) & mask
+            count[e] = 0
+            if table[slot] < 0:
+                table[slot] = e
+            head[e] = table[slot]
+            count[head[e]] += 1
+        at = 0
+        for e in range(length):
+            if count[head[e]] > 1:
+                if head[e] == e:
+                    end[e] = at
+                    at += count[e]
+                members[end[head[e]]] = item[begin + e]
+                end[head[e]] += 1
+        for e in range(length):
+            if count[e] < 2:
+                continue
+            size = np.int64(count[e])
+            base = end[e] - size
+            if size > HOT and key[begin + e] & np.uint64(CLASS_MASK) != np.uint64(NO_CLASS):
+                if kept + size > len(hot_key):
+                    return part
+                for i in range(size):
+                    hot_key[kept] = key[begin + e]
+                    hot_item[kept] = members[base + i]
+                    kept += 1
+                continue
+            for i in range(size):
+                one = np.int64(members[base + i])
+                if one < known:
+                    sizes[i] = known_sizes[one]
+                    low[i], high[i] = known_bitmaps[one, 0], known_bitmaps[one, 1]
+                else:
+                    sizes[i] = new_sizes[one - known]
+                    low[i], high[i] = new_bitmaps[one - known, 0], new_bitmaps[one - known, 1]
+            for i in range(size):
+                for j in range(i + 1, size):
+                    flipped = popcount(low[i] ^ low[j]) + popcount(high[i] ^ high[j])
+                    if not plausible(more, less, sizes[i], sizes[j], flipped):
+                        continue
+                    one, two = np.int64(members[base + i]), np.int64(members[base + j])
+                    if one < known and two < known:
+                        continue
+                    if written == len(out):
+                        return part
+                    out[written] = candidate(one, two)
+                    written += 1
+        counted[0], counted[1] = written, kept
+    return stop
+
+
+@kernel
+def _table_size(length: Int) -> Int:
+    size = 16
+    while size < 2 * length:
+        size *= 2
+    return size
+
+
+@inlined
+def plausible(more: Int, less: Int, size: Int, other: Int, flipped: Int) -> bool:
+    """Whether sizes and bitmaps leave it possible that two sets reach the threshold t.
+
+    Sets that differ in d words have sizes at most d apart and bitmaps that differ in d bits at
+    most, and d is at most (1 - t) / (1 + t) * (|A| + |B|). `more` is (1 + t) times the denominator
+    of t, and `less` (1 - t) times.
+    """
+    return bool(max(np.int64(flipped), abs(size - other)) * more <= (size + other) * less)
+
+
+@inlined
+def candidate(one: Int, two: Int) -> Int:
+    """A pair of sets as one number: the smaller one in the high half."""
+    return np.uint64(min(one, two)) << np.uint64(32) | np.uint64(max(one, two))
+
+
+def buckets_of(hot: Sequence[Keys]) -> Iterator[tuple[Array, int]]:
+    """The sets of each bucket, and the class of its key."""
+    for keys in hot:
+        cuts = np.flatnonzero(np.diff(keys.key)) + 1
+        for items, key in zip(
+            np.split(keys.item, cuts), keys.key[[0, *cuts]] if len(keys.key) else [], strict=False
+        ):
+            yield items, int(key) & CLASS_MASK
+
+
+def compare_bucket(sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: int) -> list[Array]:
+    """The candidates of a bucket of class `kind`, dealt out anew where that helps."""
+    if len(bucket) > HOT:
+        dealt = deal_again(sets, scheme, bucket, kind, salt)
+        order = np.argsort(dealt.key, kind="stable")
+        cuts = np.flatnonzero(np.diff(dealt.key[order])) + 1
+        smaller = np.split(dealt.item[order], cuts)
+        # Where many stay together they are alike, and will stay together however they are dealt.
+        if max(map(len, smaller)) <= len(bucket) // 2:
+            return [
+                piece
+                for part in smaller
+                if len(part) > 1
+                for piece in compare_bucket(sets, scheme, part, kind, salt + 1)
+            ]
+
+    items, rows = by_size(sets, bucket)
+    return compared(sets, scheme, items, rows)
+
+
+@kernel
+def compare(
+    sets: Sets, scheme: Scheme, items: Array, rows: Array, first: Int, out: Array, counted: Array
+) -> Int:
+    """Compares the items at `rows[first:]` with all items of a size that allows it.
+
+    Returns the first of `rows` for which `out` has no room. Two of `rows` are compared once.
+    """
+    numerator, denominator = scheme.numerator, scheme.denominator
+    more, less = denominator + numerator, denominator - numerator
+    sizes = np.empty(len(items), np.int64)
+    low, high = np.empty(len(items), np.uint64), np.empty(len(items), np.uint64)
+    near = np.empty(len(items), np.bool_)
+    asked = np.zeros(len(items), np.bool_)
+    for row in range(len(rows)):
+        asked[rows[row]] = True
+    for j in range(len(items)):
+        sizes[j] = size_of(sets, np.int64(items[j]))
+        low[j] = bitmap_of(sets, np.int64(items[j]), 0)
+        high[j] = bitmap_of(sets, np.int64(items[j]), 1)
+    written = 0
+    counted[0] = 0
+    for row in range(first, len(rows)):
+        i = rows[row]
+        least = (sizes[i] * numerator + denominator - 1) // denominator
+        begin = np.searchsorted(sizes, least)
+        end = np.searchsorted(sizes, sizes[i] * denominator // numerator, side="right")
+        for j in range(begin, end):
+            flipped = popcount(low[i] ^ low[j]) + popcount(high[i] ^ high[j])
+            near[j] = plausible(more, less, sizes[i], sizes[j], flipped)
+        for j in range(begin, end):
+            if near[j] and j != i and (j > i or not asked[j]):
+                if written == len(out):
+                    return row
+                out[written] = candidate(np.int64(items[i]), np.int64(items[j]))
+                written += 1
+        counted[0] = written
+    return len(rows)
+
+
+def deal_again(sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: int) -> Keys:
+    """The keys of a bucket's sets under other hashes, `scheme.parts[kind]` for each."""
+    total = len(bucket) * int(scheme.parts[kind])
+    keys = Keys(np.empty(total, np.uint64), np.empty(total, np.uint32))
+    canonical, words, _ = scratch_for(sets.longest)
+    _deal_again(sets, scheme, bucket, kind, salt, canonical, words, keys)
+    return keys
+
+
+@kernel
+def _deal_again(
+    sets: Sets,
+    scheme: Scheme,
+    bucket: Array,
+    kind: Int,
+    salt: Int,
+    canonical: Array,
+    words: Array,
+    keys: Keys,
+) -> None:
+    parts = scheme.parts[kind]
+    sums = np.empty(parts, np.uint64)
+    at = 0
+    for e in range(len(bucket)):
+        count = words_of(sets, np.int64(bucket[e]), canonical, words)
+        sums[:] = 0
+        for i in range(count):
+            sums[part_of(mix64(words[0, i] + np.uint64(salt)), parts)] += words[0, i]
+        for part in range(parts):
+            keys.key[at] = key_of(sums[part], part, kind, salt)
+            keys.item[at] = bucket[e]
+            at += 1
+
+
+def partition(
+    emitted: Sequence[Keys], kept: Array, known: int, threads: ThreadPoolExecutor
+) -> tuple[Keys, Array]:
+    """Keys by their highest bits, and the bounds of the partitions, int64.
+
+    Of sets from `known` on only those with `kept[set - known]` take part.
+    """
+    bits = (sum(len(keys.key) for keys in emitted) // PARTITION).bit_length()
+    counts = np.zeros((len(emitted), 1 << bits), np.int64)
+
+    def count(number: int) -> None:
+        count_partitions(emitted[number], kept, known, bits, counts[number])
+
+    list(threads.map(count, range(len(emitted))))
+    bounds = np.zeros((1 << bits) + 1, np.int64)
+    np.cumsum(counts.sum(axis=0), out=bounds[1:])
+    # Where the keys of one chunk begin in each partition: behind those of the chunks before it.
+    places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
+    keys = Keys(np.empty(bounds[-1], np.uint64), np.empty(bounds[-1], np.uint32))
+
+    def deal(number: int) -> None:
+        scatter(emitted[number], kept, known, bits, places[number], keys)
+
+    list(threads.map(deal, range(len(emitted))))
+    return keys, bounds
+
+
+@kernel
+def count_partitions(keys: Keys, kept: Array, known: Int, bits: Int, counts: Array) -> None:
+    key, item = keys.key, keys.item
+    for i in range(len(key)):
+        if item[i] < known or kept[item[i] - known]:
+            counts[_highest(key[i], bits)] += 1
+
+
+@kernel
+def scatter(keys: Keys, kept: Array, known: Int, bits: Int, places: Array, out: Keys) -> None:
+    key, item = keys.key, keys.item
+    out_key, out_item = out.key, out.item
+    for i in range(len(key)):
+        if item[i] < known or kept[item[i] - known]:
+            part = _highest(key[i], bits)
+            at = places[part]
+            out_key[at] = key[i]
+            out_item[at] = item[i]
+            places[part] = at + 1
+
+
+@inlined
+def _highest(key: Int, bits: Int) -> Int:
+    return np.int64((key >> np.uint64(1)) >> np.uint64(63 - bits))
+
+
+def shared_keys(known: Keys, emitted: Sequence[Keys]) -> Keys:
+    """Those of the known keys that new ones may equal; few others slip through.
+
+    The known ones are read once from end to end, wherever they lie.
+    """
+    total = sum(len(keys.key) for keys in emitted)
+    bits = min(30, max(12, (64 * total).bit_length()))
+    marks = np.zeros(1 << (bits - 6), np.uint64)
+    for keys in emitted:
+        mark(keys.key, bits, marks)
+    chosen = np.empty(len(known.key), np.bool_)
+    marked(known.key, bits, marks, chosen)
+    return Keys(known.key[chosen], known.item[chosen])
+
+
+@kernel
+def mark(keys: Array, bits: Int, marks: Array) -> None:
+    for i in range(len(keys)):
+        place = _highest(keys[i], bits)
+        marks[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+
+
+@kernel
+def marked(keys: Array, bits: Int, marks: Array, chosen: Array) -> None:
+    for i in range(len(keys)):
+        place = _highest(keys[i], bits)
+        chosen[i] = (marks[place >> 6] >> np.uint64(place & 63)) & np.uint64(1) != 0

@@ -1,0 +1,195 @@
+"""Keys that two word sets share if their Jaccard similarity reaches a threshold.
+
+PartEnum (Arasu, Ganti, Kaushik: Efficient exact set-similarity joins, VLDB 2006), for short texts.
+|A & B| / |A | B| >= t bounds the number of words in which A and B differ by
+k = (1 - t) / (1 + t) * (|A| + |B|). Words are dealt out to k + 1 parts by their hash: k differences
+cannot touch all parts, so one part is equal in both, and a hash of it is the key. All arithmetic
+is in integers, with t = numerator / denominator.
+"""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from persona_assets.dedup.folding import ROOM
+from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel, mix64
+from persona_assets.dedup.tokens import most_words, split
+
+LONGEST = 1 << 31
+"""Most words of one text."""
+
+WIDENING = 1.08
+"""Sizes up to this ratio share a class even if k differs: long texts would have very many."""
+
+CLASS_MASK = 0xFF
+"""The low bits of a key name the class of sizes that it belongs to."""
+
+NO_CLASS = 0xFF
+
+
+class Scheme(NamedTuple):
+    """The threshold, and sets by size: class c holds those of `lower[c]` words and more.
+
+    `parts[c]` is k + 1 for two sets of which the smaller one is in class c; 1 where only equal sets
+    are similar enough. All int64.
+    """
+
+    numerator: int
+    denominator: int
+    lower: Array
+    parts: Array
+
+
+def scheme_of(threshold: Fraction) -> Scheme:
+    """The classes of sizes for a threshold. Raises ValueError if they are more than 255."""
+    numerator, denominator = threshold.numerator, threshold.denominator
+
+    def differences(size: int) -> int:
+        """k of two sets of which the smaller one has `size` words."""
+        larger = size * denominator // numerator
+        return (denominator - numerator) * (size + larger) // (denominator + numerator)
+
+    lower: list[int] = []
+    parts: list[int] = []
+    start = 1
+    while start <= LONGEST:
+        # The last size with the same k, found by halving; k never falls as sizes grow.
+        low, high = start, LONGEST
+        while low < high:
+            middle = (low + high + 1) // 2
+            if differences(middle) == differences(start):
+                low = middle
+            else:
+                high = middle - 1
+        last = max(low, int(start * WIDENING))
+        lower.append(start)
+        parts.append(differences(last) + 1)
+        start = last + 1
+    if len(lower) > NO_CLASS:
+        raise ValueError(f"the threshold {threshold} needs {len(lower)} classes of sizes")
+    return Scheme(numerator, denominator, frozen(np.array(lower)), frozen(np.array(parts)))
+
+
+@kernel
+def class_of(scheme: Scheme, size: Int) -> Int:
+    """The class of a size; -1 for no words."""
+    return np.searchsorted(scheme.lower, size, side="right") - 1
+
+
+@kernel
+def reach(scheme: Scheme, size: Int) -> tuple[Int, Int]:
+    """First and last class in which a set of `size` words may be the smaller or the larger one.
+
+    Without words, none: the last one is before the first.
+    """
+    if size == 0:
+        return 0, -1
+    least = (scheme.numerator * size + scheme.denominator - 1) // scheme.denominator
+    return class_of(scheme, least), class_of(scheme, size)
+
+
+@inlined
+def part_of(value: Int, parts: Int) -> Int:
+    """The part that a word with that hash falls into."""
+    return np.int64(((value >> np.uint64(32)) * np.uint64(parts)) >> np.uint64(32))
+
+
+@inlined
+def key_of(content: Int, part: Int, kind: Int, salt: Int) -> Int:
+    """The key of a part with that sum of hashes; `kind` is the class it belongs to."""
+    place = np.uint64(part) * np.uint64(0x9E3779B97F4A7C15) + (
+        np.uint64(salt) << np.uint64(8) | np.uint64(kind)
+    )
+    return mix64(content ^ mix64(place)) & np.uint64(0xFFFFFFFFFFFFFF00) | np.uint64(kind)
+
+
+@kernel
+def describe(canonical: Array, offsets: Array, words: Array, sizes: Array, bitmaps: Array) -> None:
+    """Number of words, and the 128-bit parity bitmap of their hashes, of each canonical text.
+
+    One word more or less flips one bit: the bitmaps of two sets differ in at most as many bits as
+    the sets in words.
+    """
+    for row in range(len(offsets) - 1):
+        count = split(canonical, offsets[row], offsets[row + 1], words)
+        _describe(words, count, row, sizes, bitmaps)
+
+
+@inlined
+def _describe(words: Array, count: Int, row: Int, sizes: Array, bitmaps: Array) -> None:
+    low, high = np.uint64(0), np.uint64(0)
+    for i in range(count):
+        bit = np.uint64(1) << (words[0, i] & np.uint64(63))
+        if words[0, i] & np.uint64(64):
+            high ^= bit
+        else:
+            low ^= bit
+    sizes[row] = count
+    bitmaps[row, 0] = low
+    bitmaps[row, 1] = high
+
+
+@kernel
+def emit(
+    canonical: Array,
+    offsets: Array,
+    row: Int,
+    scheme: Scheme,
+    words: Array,
+    sums: Array,
+    sizes: Array,
+    bitmaps: Array,
+    keys: Array,
+    rows: Array,
+    counted: Array,
+) -> Int:
+    """`describe` and all keys of the canonical texts from `row` on.
+
+    Stops before the row for which `keys` and `rows` (uint64 and uint32) have no room, and returns
+    it; `counted[0]` is how many keys are written.
+    """
+    at = counted[0]
+    parts_of = scheme.parts
+    while row < len(offsets) - 1:
+        count = split(canonical, offsets[row], offsets[row + 1], words)
+        first, last = reach(scheme, count)
+        needed = 0
+        for kind in range(first, last + 1):
+            if parts_of[kind] > 1:
+                needed += parts_of[kind]
+        if at + needed > len(keys):
+            break
+        _describe(words, count, row, sizes, bitmaps)
+        for kind in range(first, last + 1):
+            parts = parts_of[kind]
+            if parts > 1:
+                sum_parts(words, count, parts, sums)
+                for part in range(parts):
+                    keys[at] = key_of(sums[part], part, kind, 0)
+                    rows[at] = row
+                    at += 1
+        row += 1
+    counted[0] = at
+    return row
+
+
+@kernel
+def sum_parts(words: Array, count: Int, parts: Int, sums: Array) -> None:
+    """The sum of the hashes in each part, into `sums`."""
+    sums[:parts] = 0
+    for i in range(count):
+        sums[part_of(words[0, i], parts)] += words[0, i]
+
+
+def scratch_for(longest: int, scheme: Scheme | None = None) -> tuple[Array, Array, Array]:
+    """(canonical, words, sums) for texts whose canonical form takes at most `longest` bytes."""
+    count = int(most_words(longest))
+    parts = 1
+    if scheme is not None and count:
+        parts = int(scheme.parts[int(class_of(scheme, count))])
+    return (
+        np.zeros(longest + ROOM, np.uint8),
+        np.empty((2, count), np.uint64),
+        np.empty(parts, np.uint64),
+    )

@@ -1,0 +1,141 @@
+"""The distinct word sets of a hub and the pairs that are similar, remembered between runs."""
+
+from fractions import Fraction
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from persona_assets.dedup.columns import Columns, Shape
+from persona_assets.dedup.folding import ROOM, Texts, fold_text, longest_of, texts_of
+from persona_assets.dedup.join import Keys, Sets, near
+from persona_assets.dedup.kernels import Array, frozen, kernel
+from persona_assets.dedup.lexical import (
+    NOTHING,
+    Joined,
+    Known,
+    Method,
+    Strings,
+    check,
+    chunk_bounds,
+    join_with,
+)
+from persona_assets.dedup.minhash import SIZE
+from persona_assets.dedup.partenum import scheme_of
+from persona_assets.dedup.survivors import Edges
+
+
+class WordSets:
+    """Word sets in columns: a new text is joined with all before it, these never again.
+
+    With `minhash`, `columns["signatures"]` holds the signature of each set, for `minhash.lean`.
+    """
+
+    SHAPES: ClassVar[dict[str, Shape]] = {
+        "text": ("u1", ()),
+        "text_offsets": ("i8", ()),
+        "sizes": ("u4", ()),
+        "bitmaps": ("u8", (2,)),
+        "signatures": ("u4", (SIZE,)),
+        "keys": ("u8", ()),
+        "key_sets": ("u4", ()),
+        "edge_left": ("i8", ()),
+        "edge_right": ("i8", ()),
+        "edge_similarity": ("f8", ()),
+    }
+
+    def __init__(self, columns: Columns, threshold: Fraction, method: Method, threads: int) -> None:
+        check(threshold, method)
+        self._columns = columns
+        self._threshold = threshold
+        self._method = method
+        self._threads = threads
+
+    def add(self, texts: Strings | pl.Series) -> npt.NDArray[np.int64]:
+        """The set of each text, int64 of shape (n,): a number, new ones in order of appearance.
+
+        What is new is appended to the columns; the caller commits it.
+        """
+        known = self._known()
+        found = texts_of(texts.to_arrow() if isinstance(texts, pl.Series) else texts)
+        joined = join_with(known, found, self._threshold, self._method, self._threads, keep=True)
+        count = len(known.sizes)
+        # New sets are numbered without gaps from here on.
+        number = np.concatenate([np.arange(count), count + np.cumsum(joined.first) - 1])
+        self._append(found, joined, number, count)
+        return number[joined.numbers]
+
+    def edges(self) -> Edges:
+        """All pairs of sets that are near-duplicates."""
+        columns = self._columns
+        return Edges.of(columns["edge_left"], columns["edge_right"], columns["edge_similarity"])
+
+    def sampled_recall(self, sample: int, seed: int = 0) -> tuple[int, int]:
+        """(found, true): of the pairs of a random sample of sets with all others, how many there
+        are, and how many of them `edges` has."""
+        known = self._known()
+        count = len(known.sizes)
+        chosen = np.random.default_rng(seed).permutation(count)[:sample]
+        longest = max(known.longest, ROOM)
+        sets = Sets(*known[:4], texts_of([]), *NOTHING[2:4], longest)
+        true = near(sets, scheme_of(self._threshold), chosen.astype(np.uint32))
+        edges = self.edges()
+        have = set(zip(edges.left.tolist(), edges.right.tolist(), strict=True))
+        pairs = zip(true.left.tolist(), true.right.tolist(), strict=True)
+        return sum(pair in have for pair in pairs), len(true)
+
+    def _known(self) -> Known:
+        columns = self._columns
+        if len(columns["sizes"]) == 0:
+            return NOTHING
+        offsets = columns["text_offsets"]
+        return Known(
+            columns["text"],
+            offsets,
+            columns["sizes"],
+            columns["bitmaps"],
+            Keys(columns["keys"], columns["key_sets"]),
+            int(np.diff(offsets).max()) + ROOM,
+        )
+
+    def _append(self, texts: Texts, joined: Joined, number: Array, count: int) -> None:
+        columns, first = self._columns, joined.first
+        end = np.zeros(1, np.int64)
+        if count:
+            end = columns["text_offsets"][-1:]
+        else:
+            columns.append("text_offsets", end)
+        bounds = chunk_bounds(texts.offsets)
+        for start, stop, chunk in zip(bounds[:-1], bounds[1:], joined.chunks, strict=True):
+            rows = start + np.flatnonzero(first[start:stop])
+            _, total = longest_of(texts, start, stop)
+            data, offsets = np.empty(total + ROOM, np.uint8), np.empty(len(rows) + 1, np.int64)
+            fold_chosen(texts, frozen(rows), data, offsets)
+            if len(rows):
+                # Spaces, which are no part of a word: kernels read on behind the last text.
+                data[offsets[-1] : offsets[-1] + ROOM] = ord(" ")
+                offsets[-1] += ROOM
+            columns.append("text", data[: offsets[-1]])
+            columns.append("text_offsets", end + offsets[1:])
+            end = end + offsets[-1]
+            if chunk.signatures.size:
+                columns.append("signatures", chunk.signatures[rows - start])
+            kept = first[chunk.keys.item]
+            columns.append("keys", chunk.keys.key[kept])
+            columns.append("key_sets", number[count + chunk.keys.item[kept]].astype(np.uint32))
+        columns.append("sizes", joined.sets.new_sizes[first])
+        columns.append("bitmaps", joined.sets.new_bitmaps[first])
+        columns.append("edge_left", number[joined.edges.left])
+        columns.append("edge_right", number[joined.edges.right])
+        columns.append("edge_similarity", joined.edges.similarity)
+
+
+@kernel
+def fold_chosen(texts: Texts, rows: Array, out: Array, offsets: Array) -> None:
+    """Canonical text of `rows` into `out`, one behind the other."""
+    at = 0
+    for i in range(len(rows)):
+        offsets[i] = at
+        at = fold_text(texts, rows[i], out, at)
+    offsets[len(rows)] = at

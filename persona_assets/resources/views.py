@@ -1,0 +1,161 @@
+"""The catalog's views: an asset's rows over all its shards, what was dropped, what was answered.
+
+They are SQL over the project's Parquet files. What a view covers grows with the files; which views
+there are, with the assets.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from persona_assets.footer import Footer
+from persona_assets.generation.row import Row
+from persona_assets.outcome import DROPPED
+from persona_assets.resources.storage import Storage
+from persona_assets.tables import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+_KINDS: Mapping[object, str] = {
+    str | None: "VARCHAR",
+    int | None: "BIGINT",
+    bool | None: "BOOLEAN",
+    Decimal | None: "DECIMAL(38, 12)",
+}
+
+
+def nothing(**columns: str) -> str:
+    """A query of no rows, with columns of the given types."""
+    typed = (f"NULL::{kind} AS {name(column)}" for column, kind in columns.items())
+    return f"SELECT {', '.join(typed)} WHERE false"
+
+
+def text(value: str) -> str:
+    """A string as an SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def name(identifier: str) -> str:
+    """A table's or a column's name in SQL."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def pattern(path: str) -> str:
+    """A path as DuckDB reads it where it also takes a glob."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+NO_COMPLETIONS = nothing(
+    asset="VARCHAR",
+    shard="VARCHAR",
+    **{column: _KINDS[kind] for column, kind in Row.__annotations__.items() if kind in _KINDS},
+)
+_NO_DROPS = nothing(asset="VARCHAR", shard="VARCHAR", **dict.fromkeys(DROPPED, "VARCHAR"))
+_NO_LINKS = nothing(
+    row_id="VARCHAR", parent_id="VARCHAR", asset="VARCHAR", shard="VARCHAR", content="JSON"
+)
+_NO_ROWS = nothing(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR")
+
+
+class Views:
+    """The views of one project's catalog: one for each asset, `links`, `held`, `quarantine`,
+    `completions`.
+    """
+
+    def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
+        self._storage = storage
+        self._tables = tables
+
+    def cover(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
+        """Whether the views are there and as this table is now."""
+        found = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+            [footer.asset],
+        )
+        columns = [column for [column] in found.fetchall()]
+        if columns != ["shard", *self._tables[footer.asset].schema.names()]:
+            return False
+        reading = connection.execute(
+            "SELECT view_name FROM duckdb_views() WHERE contains(sql, 'read_parquet')"
+        ).fetchall()
+        return all(
+            (kind,) in reading or not self._storage.path(footer.asset, footer.shard, kind).exists()
+            for kind in ("quarantine", "completions")
+        )
+
+    def make(self, connection: "duckdb.DuckDBPyConnection") -> list[str]:
+        """Makes all views anew; returns the assets that have one."""
+        links, held, existing = [_NO_LINKS], [_NO_ROWS], list[str]()
+        found = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
+        for [asset] in found.fetchall():
+            files = self._files(asset)
+            if files is None:
+                continue
+            existing.append(asset)
+            table = self._tables[asset]
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {name(asset)} AS SELECT m.shard, t.* EXCLUDE (filename) "
+                f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
+                f"JOIN materializations m ON m.path = t.filename"
+            )
+            row = f"{name(asset)}.{name(table.row_id)}::VARCHAR"
+            held.append(f"SELECT {text(asset)} AS asset, shard, {row} AS row_id FROM {name(asset)}")
+            if table.makes:
+                parent = name(table.parent) if table.parent else "NULL"
+                links.append(
+                    f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, "
+                    f"{text(asset)} AS asset, shard, to_json({name(asset)}) AS content "
+                    f"FROM {name(asset)}"
+                )
+        for view, query in {
+            "held": " UNION ALL ".join(held),
+            "links": " UNION ALL ".join(links),
+            "quarantine": self._quarantine(),
+            "completions": self._completions(),
+        }.items():
+            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+        return existing
+
+    def _files(self, asset: str) -> str | None:
+        """The files of an asset as an SQL literal; None for one that has none, or is unknown."""
+        sharded = self._storage.data_dir / "tables" / asset
+        path = sharded / "*.parquet" if sharded.is_dir() else self._storage.path(asset, None)
+        if asset not in self._tables or not any(path.parent.glob(path.name)):
+            return None
+        return text(f"{pattern(str(path.parent.resolve()))}/{path.name}")
+
+    def _quarantine(self) -> str:
+        """The dropped rows of all tables, as a query."""
+        root = self._root("quarantine")
+        if not any(root.rglob("*.parquet")):
+            return _NO_DROPS
+        # A file lies where its table does, but for the folder's name.
+        table = f"m.path[{len(str(self._root('tables'))) + 1}:]"
+        return (
+            f"SELECT m.asset, m.shard, {', '.join(f't.{column}' for column in DROPPED)} "
+            f"FROM read_parquet({_below(root)}, filename = true) t "
+            f"JOIN materializations m ON {table} = t.filename[{len(str(root)) + 1}:]"
+        )
+
+    def _completions(self) -> str:
+        """The compacted answers of all tables, as a query."""
+        root = self._root("completions")
+        if not any(root.rglob("*.parquet")):
+            return NO_COMPLETIONS
+        below = f"substr(t.filename, {len(str(root)) + 2})"
+        return (
+            f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
+            f"t.* EXCLUDE (filename, line) FROM read_parquet({_below(root)}, filename = true) t "
+            "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
+            "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
+        )
+
+    def _root(self, kind: str) -> Path:
+        return (self._storage.data_dir / kind).resolve()
+
+
+def _below(root: Path) -> str:
+    return text(f"{pattern(str(root))}/**/*.parquet")

@@ -1,0 +1,118 @@
+"""Whether a table of duplicates keeps its promises, asked of the texts and vectors themselves.
+
+Nothing here uses what the join remembers: a sample is compared anew, with all.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from persona_assets.dedup.words import words
+from persona_assets.ids import uniform
+from persona_assets.steps.hub import matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SAMPLE = 100
+"""Duplicates whose similarity is computed anew, and survivors that are compared with all others."""
+
+TOLERANCE = 1e-3
+"""By which half precision moves a cosine, at most."""
+
+
+def audit_lexical(
+    personas: pl.DataFrame, repeated: pl.DataFrame, threshold: Fraction
+) -> dict[str, int]:
+    """Broken promises by kind; all 0 in a sound table.
+
+    `personas` (persona_id, persona) are all that took part, `repeated` is `lexical_duplicates`.
+    """
+    from persona_assets.dedup.lexical import neighbours
+
+    drawn = _drawn(repeated["persona_id"])
+    pairs = repeated.filter(pl.col("persona_id").is_in(drawn))
+    needed = pl.concat([pairs["persona_id"], pairs["survivor_id"]]).implode()
+    text = dict(
+        personas.filter(pl.col("persona_id").is_in(needed))
+        .select("persona_id", "persona")
+        .iter_rows()
+    )
+    wrong = sum(
+        one not in text
+        or other not in text
+        or not _likely(text[one], text[other], similarity, threshold)
+        for one, other, similarity, _ in pairs.iter_rows()
+    )
+    kept = personas.join(repeated, on="persona_id", how="anti", maintain_order="left")
+    similar = neighbours(kept["persona"].to_arrow(), _places(kept["persona_id"]), threshold)
+    return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": len(similar)}
+
+
+def audit_semantic(
+    embeddings: Sequence[pl.LazyFrame], repeated: pl.DataFrame, threshold: float
+) -> dict[str, int]:
+    """Broken promises by kind; all 0 in a sound table, but for `similar_survivors`: the join finds
+    almost all similar pairs, and what it missed is counted there.
+
+    `embeddings` (persona_id, vector) are the shards that took part, read one at a time, `repeated`
+    is `semantic_duplicates`.
+    """
+    import numpy as np
+
+    pairs = repeated.filter(pl.col("persona_id").is_in(_drawn(repeated["persona_id"])))
+    ids = [shard.select("persona_id").collect()["persona_id"] for shard in embeddings]
+    gone = repeated["persona_id"].implode()
+    kept = pl.concat([pl.Series("persona_id", [], pl.String), *ids])
+    asked = _drawn(kept.filter(~kept.is_in(gone)))
+    wanted = pl.Series([*asked, *pairs["persona_id"], *pairs["survivor_id"]], dtype=pl.String)
+    found = [shard.filter(pl.col("persona_id").is_in(wanted.implode())) for shard in embeddings]
+    vector: dict[str, np.ndarray] = {}
+    for shard in found:
+        rows = shard.collect()
+        vector.update(zip(rows["persona_id"], _unit(matrix(rows["vector"])), strict=True))
+    wrong = 0
+    for one, other, similarity, _ in pairs.iter_rows():
+        known = one in vector and other in vector
+        cosine = float(vector[one] @ vector[other]) if known else -1.0
+        wrong += abs(cosine - similarity) > TOLERANCE or similarity <= threshold
+    similar = 0
+    for shard in embeddings if asked else []:
+        rows = shard.filter(~pl.col("persona_id").is_in(gone)).collect()
+        near = np.stack([vector[one] for one in asked]) @ _unit(matrix(rows["vector"])).T
+        itself = np.array(asked)[:, None] == rows["persona_id"].to_numpy()
+        similar += int(((near > threshold + TOLERANCE) & ~itself).sum())
+    return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": similar}
+
+
+def _structure(repeated: pl.DataFrame) -> dict[str, int]:
+    gone = repeated["persona_id"]
+    return {
+        "gone_survivors": int(repeated["survivor_id"].is_in(gone.implode()).sum()),
+        "repeated_rows": len(gone) - gone.n_unique(),
+    }
+
+
+def _likely(one: str, other: str, similarity: float, threshold: Fraction) -> bool:
+    a, b = words(one), words(other)
+    jaccard = Fraction(len(a & b), len(a | b)) if a | b else Fraction(1)
+    return jaccard >= threshold and abs(float(jaccard) - similarity) < 1e-12
+
+
+def _drawn(ids: pl.Series) -> Sequence[str]:
+    """A sample by hash of the ids: the same whatever else there is."""
+    return sorted(ids, key=lambda row_id: uniform("audit", row_id))[:SAMPLE]
+
+
+def _places(ids: pl.Series) -> list[int]:
+    drawn = set(_drawn(ids))
+    return [row for row, row_id in enumerate(ids) if row_id in drawn]
+
+
+def _unit(vectors: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms == 0, 1, norms)

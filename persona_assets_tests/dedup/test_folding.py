@@ -1,0 +1,133 @@
+import itertools
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_assets.dedup.folding import ROOM, fold_rows, fold_text, longest_of, texts_of
+from persona_assets.dedup.tokens import word_hashes
+from persona_assets.dedup.words import words
+from persona_assets_tests.dedup.texts import HOSTILE, VOCABULARY, any_texts, valid_texts
+
+GUARD = 0xA5
+STRINGS = [pa.string(), pa.large_string(), pa.string_view()]
+
+
+def canonical(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> list[str]:
+    """The canonical form of each text; nothing is written beyond what was announced."""
+    found = texts_of(texts)
+    n = len(found)
+    longest, total = longest_of(found, 0, n)
+    out, offsets = np.full(total + ROOM, GUARD, np.uint8), np.empty(n + 1, np.int64)
+    fold_rows(found, 0, n, out[:total], offsets)
+    assert (out[total:] == GUARD).all()
+    forms = [bytes(out[a:b]).decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    alone = np.full(longest + ROOM, GUARD, np.uint8)
+    for row, form in enumerate(forms):
+        alone[:] = GUARD
+        stop = fold_text(found, row, alone, 0)
+        assert bytes(alone[:stop]).decode() == form
+        assert (alone[longest:] == GUARD).all()
+    return forms
+
+
+def word_sets(forms: list[str]) -> list[set[str]]:
+    return [set(form.split(" ")) - {""} for form in forms]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(any_texts, max_size=6))
+def test_the_words_of_the_canonical_form_are_the_words_of_the_text(texts: list[str]) -> None:
+    assert word_sets(canonical(texts)) == [words(text) for text in texts]
+
+
+def test_hostile_texts() -> None:
+    assert word_sets(canonical(HOSTILE)) == [words(text) for text in HOSTILE]
+
+
+def test_every_character_in_every_place() -> None:
+    # Of the large blocks of like characters some will do.
+    like = [range(0x3401, 0xA000), range(0xAC01, 0xD7A4), range(0xE000, 0xF900)]
+    likely = {i for block in like for i in block if i % 29}
+    signs = [chr(i) for i in (*range(0x20000), *range(0x20000, 0x110000, 997)) if i not in likely]
+    texts = [f"a{c}b {c}{c}a 教{c}师{c} c+{c}+ {c}#{c}" for c in signs]
+    for text, found in zip(texts, word_sets(canonical(texts)), strict=True):
+        assert found == words(text)
+
+
+def test_characters_that_compose_with_the_one_before_them() -> None:
+    texts = []
+    for i in range(0x110000):
+        parts = unicodedata.normalize("NFD", chr(i))
+        if len(parts) > 1:
+            texts += [parts, f"a{parts}b", f"{parts[0]}\u00ad{parts[1:]}"]
+    assert len(texts) > 30_000
+    for text, found in zip(texts, word_sets(canonical(texts)), strict=True):
+        assert found == words(text)
+
+
+@pytest.mark.parametrize("length", range(1, 34))
+def test_ascii_texts_of_every_length_at_every_place(length: int) -> None:
+    line = "".join(map(chr, range(128)))
+    texts = [(line + line)[start : start + length] for start in range(0, 128, 3)]
+    assert word_sets(canonical(texts)) == [words(text) for text in texts]
+    with_signs = [text.replace("+", " ").replace("#", " ") for text in texts]
+    assert word_sets(canonical(with_signs)) == [words(text) for text in with_signs]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.none() | valid_texts, max_size=8), st.sampled_from(STRINGS), st.data())
+def test_arrow_arrays_sliced_and_chunked_are_read_as_lists_are(
+    texts: list[str | None], kind: pa.DataType, data: st.DataObject
+) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(texts)), min_size=2, max_size=2)))
+    chosen = texts[cuts[0] : cuts[1]]
+    expected = canonical([text or "" for text in chosen])
+    array = pa.array(texts, kind)
+    assert canonical(array.slice(cuts[0], cuts[1] - cuts[0])) == expected
+    middle = data.draw(st.integers(0, len(texts)))
+    chunks = pa.chunked_array([array[:middle], array[middle:middle], array[middle:]], kind)
+    assert canonical(chunks.slice(cuts[0], cuts[1] - cuts[0])) == expected
+
+
+@pytest.mark.parametrize("kind", STRINGS)
+def test_arrays_without_a_text_and_without_a_character(kind: pa.DataType) -> None:
+    assert canonical(pa.array([], kind)) == []
+    assert canonical(pa.chunked_array([], kind)) == []
+    assert canonical(pa.array(["", None, ""], kind)) == ["", "", ""]
+    assert canonical(pa.array([None], kind)) == [""]
+    assert canonical(pa.array(["a nurse", None], kind)[1:]) == [""]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(any_texts | st.lists(st.sampled_from(VOCABULARY)).map(" ".join), max_size=6))
+def test_a_word_has_one_hash_in_every_text_and_no_other_word_has_it(texts: list[str]) -> None:
+    every = sorted({word for text in texts for word in words(text)})
+    hashes, offsets = word_hashes([*texts, *every])
+    found = [hashes[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    hash_of = {word: value for word, (value,) in zip(every, found[len(texts) :], strict=True)}
+    assert len(set(hash_of.values())) == len(every)
+    for text, values in zip(texts, found, strict=False):
+        assert sorted(values) == sorted(hash_of[word] for word in words(text))
+
+
+def test_words_that_differ_in_one_byte_only_have_hashes_of_their_own() -> None:
+    different = ["x" * length + last for length in range(40) for last in "abc"]
+    different += ["a" + "x" * length for length in range(1, 40)]
+    hashes, offsets = word_hashes([" ".join(different), " ".join(reversed(different))])
+    assert offsets.tolist() == [0, len(different), 2 * len(different)]
+    here, there = np.split(hashes, 2)
+    assert set(here.tolist()) == set(there.tolist())
+    assert len(set(here.tolist())) == len(different)
+
+
+def test_word_hashes_of_many_texts_and_of_long_ones() -> None:
+    texts = ["a", " ".join(f"w{i}" for i in range(5000)), "a b", *("b a" for _ in range(20_000))]
+    hashes, offsets = word_hashes(texts)
+    assert np.diff(offsets).tolist() == [1, 5000, *[2] * 20_001]
+    assert len(np.unique(hashes)) == 5002
+    assert word_hashes([])[1].tolist() == [0]

@@ -1,0 +1,96 @@
+"""Texts that are hard for the lexical engine, and what they have to come to: pairs, by brute force.
+
+All of it is built on `words` alone, which is the definition.
+"""
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.words import words
+
+VOCABULARY = [
+    *(f"w{i}" for i in range(16)),
+    *(f"eightby{i}" for i in range(4)),
+    *(f"sixteen-bytes-of{i}" for i in range(2)),
+    *("x" * 40 + last for last in "abc"),
+    "退休教师",
+    "c++",
+]
+"""Words that differ only in their last byte, of fewer than, just and more than eight bytes."""
+
+CHARACTERS = [
+    *"abzABZ09 +#'-_@[`{\x00\n\x85\u2028\u200b\ufeff",
+    *"退休教师医ーラｱﾊﾞครูสอน้ລາ០ဆရာ",
+    *"각각ㄱﾡ한",
+    *"\u0301\u0316\u0327\u0345\u3099\u309a\u0e38\u093f\u20dd",
+    *"\u00ad\u034f\u115f\u1160\u17b4\u200d\u202e\ufe0f\u3164\uffa0\U000e0100",
+    *"éÉßẞıİſKÅΣσςﬁǅ½²①ªﷺ＋＃⁺＊𝐀𝒜𖵃𖵩𐐀𠀀🙂🇩",
+    *"\ud800\udbff\udc00\udfff",
+]
+"""Signs that close words, scripts without spaces, what composes, folds or is taken away, and what is
+no character at all."""
+
+characters = st.sampled_from(CHARACTERS) | st.characters(exclude_categories=())
+any_texts = st.text(characters, max_size=40)
+valid_texts = st.text(characters.filter(lambda c: not "\ud800" <= c <= "\udfff"), max_size=40)
+
+HOSTILE = [
+    "",
+    "   ",
+    "\x00\x00",
+    "\ud800",
+    "nurse\x00nurse",
+    "\udfff nurse",
+    "NURSE nurse\u00ad",
+    "e" + "\u0301" * 5000,
+    "שלום עולם",
+    "\u202eשלום\u202c עולם",
+    "退休教师",
+    "退休\u200d教师",
+    "🙂🙂",
+    "c++ c#",
+    "c# c",
+    "x" * 3000,
+    "x" * 2999 + "y",
+    " ".join(f"long{i}" for i in range(3000)),
+    " ".join(f"long{i}" for i in range(2999)),
+]
+
+Row = tuple[int, int, float]
+
+
+def rows(edges: Edges) -> list[Row]:
+    columns = (edges.left.tolist(), edges.right.tolist(), edges.similarity.tolist())
+    return list(zip(*columns, strict=True))
+
+
+def brute_force(texts: Sequence[str], threshold: Fraction) -> list[Row]:
+    """All pairs, as `rows` gives them."""
+    bits: dict[str, int] = {}
+    sets = [sum(1 << bits.setdefault(word, len(bits)) for word in words(text)) for text in texts]
+    numerator, denominator = threshold.numerator, threshold.denominator
+    found: list[Row] = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(sets), 2):
+        shared, union = (a & b).bit_count(), (a | b).bit_count()
+        if shared * denominator >= union * numerator:
+            found.append((i, j, shared / union if union else 1.0))
+    return found
+
+
+@st.composite
+def related_texts(draw: st.DrawFn, max_size: int = 16) -> list[str]:
+    """Texts that differ from a few base texts by a few words, so that pairs straddle thresholds."""
+    bases = draw(st.lists(st.sets(st.sampled_from(VOCABULARY)), min_size=1, max_size=4))
+    changes = st.tuples(
+        st.sampled_from(bases), st.sets(st.sampled_from(VOCABULARY), max_size=3), st.randoms()
+    )
+    texts: list[str] = []
+    for base, change, order in draw(st.lists(changes, max_size=max_size)):
+        chosen = sorted(base ^ change)
+        order.shuffle(chosen)
+        texts.append(" ".join(chosen))
+    return texts

@@ -1,0 +1,164 @@
+"""Joins over the tables of a project: what goes, what is read again, and what the order decides."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from persona_assets.footer import Footer, data_version
+from persona_assets.ids import content_id
+from persona_assets.outcome import Outcome, frame
+from persona_assets.resources.deduplicator import Deduplicator
+from persona_assets.resources.storage import Storage
+from persona_assets.settings import Settings
+from persona_assets.steps.hub import DUPLICATES, EMBEDDINGS, duplicates
+from persona_assets.steps.personas import CANDIDATES
+from persona_assets_tests.steps.vectors import at_cosines, embeddings
+
+Rows = Sequence[tuple[str, bool]]
+
+
+class Hub:
+    """Tables in a folder, and the joins over them."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.storage = Storage(folder)
+        self.settings = Settings.load(data_dir=folder, dedup_threads=2, **settings)
+        self.figures: Mapping[str, Any] = {}
+        self._deduplicator = Deduplicator(self.settings, self.storage)
+
+    def write(self, asset: str, shard: str, rows: pl.DataFrame) -> None:
+        footer = Footer(
+            asset=asset,
+            shard=shard,
+            run_id="run",
+            code_version="1",
+            data_version=data_version(rows),
+            rows=len(rows),
+        )
+        self.storage.write(Outcome(rows), footer)
+
+    def candidates(self, shard: str, rows: Rows) -> list[str]:
+        """Writes a shard of candidates; returns their ids."""
+        made = [
+            {"persona_id": content_id(persona, str(place)), "persona": persona, "kept": kept}
+            for place, (persona, kept) in enumerate(rows)
+        ]
+        self.write("persona_candidates", shard, frame(made, CANDIDATES))
+        return [row["persona_id"] for row in made]
+
+    def lexical(self, *shards: str) -> pl.DataFrame:
+        tables = self.storage.shard_tables("persona_candidates", list(shards))
+        with self._deduplicator.lexical(tables, dg.build_asset_context()) as joined:
+            self.figures = joined.figures
+            by_content = self.settings.survivor_priority == "content"
+            return duplicates(joined.found, "lexical", by_content).rows
+
+    def semantic(self, *shards: str) -> pl.DataFrame:
+        tables = self.storage.shard_tables("persona_embeddings", list(shards))
+        with self._deduplicator.semantic(tables) as joined:
+            self.figures = joined.figures
+            return duplicates(joined.found, "semantic", by_content=False).rows
+
+
+def afresh(folder: Path, *shards: str) -> pl.DataFrame:
+    """What a join that remembers nothing finds."""
+    shutil.rmtree(folder / "dedup")
+    return Hub(folder).lexical(*shards)
+
+
+NURSE, SAME = "a night nurse at sea", "At sea: a night nurse!"
+ALMOST = "a night nurse at sea who reads the stars by the old lamp of her boat"
+OTHER = ALMOST.replace("old ", "")
+
+
+@pytest.mark.parametrize("method", ["auto", "exact", "minhash"])
+def test_a_repeated_persona_goes_and_names_the_one_that_stays(tmp_path: Path, method: str) -> None:
+    hub = Hub(tmp_path, lexical_method=method)
+    first = hub.candidates("a", [(NURSE, False), (NURSE, True), (ALMOST, True)])
+    second = hub.candidates("b", [(SAME, True), (OTHER, True), ("a tailor of sails", True)])
+    found = hub.lexical("a", "b")
+    assert found.schema == DUPLICATES
+    assert found.rows() == [
+        (second[0], first[1], 1.0, "lexical"),
+        (second[1], first[2], pytest.approx(14 / 15), "lexical"),
+    ]
+    assert hub.figures["rows"] == 5
+    assert hub.figures.get("sampled_recall", 1) == 1
+
+
+def test_of_the_shards_it_has_seen_only_new_ones_are_joined(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    hub.candidates("a", [(NURSE, True), (ALMOST, True)])
+    hub.candidates("b", [(SAME, True)])
+    before = hub.lexical("a", "b")
+    assert hub.figures["rows_joined"] == 3
+    hub.candidates("c", [(OTHER, True)])
+    after = hub.lexical("a", "b", "c")
+    assert hub.figures["rows_joined"] == 1
+    assert after.head(len(before)).equals(before)
+    hub.lexical("a", "b", "c")
+    assert hub.figures["rows_joined"] == 0
+    hub.candidates("a", [(ALMOST, True)])
+    changed = hub.lexical("a", "b", "c")
+    assert hub.figures["rows_joined"] == 1
+    assert changed.equals(afresh(tmp_path, "a", "b", "c"))
+
+
+def test_other_parameters_forget_what_was_joined(tmp_path: Path) -> None:
+    Hub(tmp_path).candidates("a", [(ALMOST, True), (OTHER, True)])
+    assert len(Hub(tmp_path).lexical("a")) == 1
+    strict = Hub(tmp_path, lexical_threshold=Fraction(99, 100))
+    assert len(strict.lexical("a")) == 0
+    assert strict.figures["rows_joined"] == 2
+    assert len(Hub(tmp_path, lexical_threshold="1/2").lexical("a")) == 1
+
+
+def test_by_content_no_order_of_shards_decides(tmp_path: Path) -> None:
+    hub = Hub(tmp_path, survivor_priority="content")
+    hub.candidates("a", [(NURSE, True), (ALMOST, True)])
+    hub.candidates("b", [(SAME, True), (OTHER, True)])
+    gone = set(hub.lexical("a", "b").select("persona_id", "survivor_id").rows())
+    assert gone == set(hub.lexical("b", "a").select("persona_id", "survivor_id").rows())
+    assert all(survivor < one for one, survivor in gone)
+    arrival = Hub(tmp_path)
+    assert set(arrival.lexical("a", "b")["persona_id"]) != set(
+        arrival.lexical("b", "a")["persona_id"]
+    )
+
+
+def test_personas_that_mean_the_same_go_and_the_first_stays(tmp_path: Path) -> None:
+    vectors = dict(zip("abcd", at_cosines(1.0, 0.95, 0.5, 0.85), strict=True))
+    hub = Hub(tmp_path)
+    hub.write("persona_embeddings", "x", embeddings({key: vectors[key] for key in "ab"}))
+    hub.write("persona_embeddings", "y", embeddings({key: vectors[key] for key in "cd"}))
+    found = hub.semantic("x", "y")
+    # d is like b (0.97), which is gone, and unlike a (0.85): it stays.
+    assert found.select("persona_id", "survivor_id", "stage").rows() == [("b", "a", "semantic")]
+    assert found["similarity"][0] == pytest.approx(0.95, abs=1e-3)
+    again = hub.semantic("y", "x")
+    assert again.select("persona_id", "survivor_id").rows() == [("b", "d")]
+    assert hub.figures["rows_joined"] == 0
+    assert len(Hub(tmp_path, semantic_threshold=0.96).semantic("x", "y")) == 1
+
+
+def test_no_rows_and_no_shards(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    hub.candidates("a", [])
+    hub.write("persona_embeddings", "a", frame([], EMBEDDINGS))
+    for found in (hub.lexical(), hub.lexical("a"), hub.semantic(), hub.semantic("a")):
+        assert found.schema == DUPLICATES
+        assert found.is_empty()
+
+
+def test_vectors_of_two_models_are_told_apart(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    hub.write("persona_embeddings", "x", embeddings({"a": [1.0, 0.0]}))
+    hub.write("persona_embeddings", "y", embeddings({"b": [1.0, 0.0, 0.0, 0.0]}))
+    with pytest.raises(ValueError, match="2 and 4 dimensions: materialize persona_embeddings"):
+        hub.semantic("x", "y")
