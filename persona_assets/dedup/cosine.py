@@ -135,8 +135,8 @@ class Vectors:
         if matrix.ndim != 2 or matrix.shape[1] != dimensions:
             raise ValueError(f"vectors must have shape (n, {dimensions}), not {matrix.shape}")
         old = Items(self._columns["vector"], self._columns["vector_hash"], self._columns["sketch"])
-        check = len(self._columns["edge_left"])
-        numbers, new, edges = _joined(self._parameters, matrix, old, self._threads, check)
+        count = len(self._columns["edge_left"])
+        numbers, new, edges = _joined(self._parameters, matrix, old, self._threads, count)
         for name, values in (
             ("vector", new.units),
             ("vector_hash", new.hashes),
@@ -260,8 +260,8 @@ def _each(
 
 
 def _tasks(parameters: Parameters, rows: int, threads: int) -> Sequence[range]:
-    """What threads share: tables, or if there are none, rows."""
-    if parameters.tables:
+    """What threads share: tables, or if there are none, new rows."""
+    if parameters.tables and rows:
         return [range(k, parameters.tables, threads) for k in range(threads)]
     return [range(start, min(start + TILE, rows)) for start in range(0, rows, TILE)]
 

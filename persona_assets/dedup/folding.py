@@ -8,6 +8,7 @@ goes through the definition itself.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ ROOM = 16
 
 SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED = range(6)
 _KIND_SHIFT = 24
+_ROWS = 1 << 16
 _TABLE_SIZE = 0x20000
 _ONES = 0x0101010101010101
 _HIGH = 0x80 * _ONES
@@ -47,15 +49,20 @@ class Texts(NamedTuple):
         return len(self.offsets) - 1
 
 
-def texts_of(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> Texts:
+def texts_of(texts: "Sequence[str] | pa.Array | pa.ChunkedArray", threads: int = 1) -> Texts:
     """`texts` for kernels: an Arrow array of strings is not copied. A null is an empty text."""
     array = _arrow(texts)
     data, offsets = _buffers(array)
     table = _table()
     flags = np.full(len(array), -1, np.int32)
-    count = _complicated(data, offsets, table, flags)
+
+    def look(start: int) -> None:
+        _complicated(data, offsets[start : start + _ROWS + 1], table, flags[start : start + _ROWS])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(look, range(0, len(array), _ROWS)))
     rows = np.flatnonzero(flags >= 0)
-    flags[rows] = np.arange(count)
+    flags[rows] = np.arange(len(rows))
     found = [" ".join(sorted(words(_text(data, offsets, row)))).encode() for row in rows.tolist()]
     ready = np.frombuffer(b"".join([*found, bytes(ROOM)]), np.uint8)
     ready_offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
@@ -236,9 +243,8 @@ def _encode(character: Int, out: Array, at: Int) -> Int:
 
 
 @kernel
-def _complicated(data: Array, offsets: Array, table: Array, flags: Array) -> Int:
-    """Marks with 0 in `flags` the rows that the table cannot fold; returns how many they are."""
-    count = 0
+def _complicated(data: Array, offsets: Array, table: Array, flags: Array) -> None:
+    """Marks with 0 in `flags` the rows that the table cannot fold."""
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
         high = np.uint64(0)
@@ -255,9 +261,7 @@ def _complicated(data: Array, offsets: Array, table: Array, flags: Array) -> Int
             i += width
             if character >= _TABLE_SIZE or table[character] >> _KIND_SHIFT == COMPLICATED:
                 flags[row] = 0
-                count += 1
                 break
-    return count
 
 
 @cache

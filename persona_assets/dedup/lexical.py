@@ -107,7 +107,7 @@ def lexical_join(
     ValueError for one outside (0, 1], for an unknown method, and for more pairs than `MAX_EDGES`.
     """
     check(threshold, method)
-    joined = join_with(NOTHING, texts_of(texts), threshold, method, threads)
+    joined = join_with(NOTHING, texts_of(texts, threads), threshold, method, threads)
     return Join(joined.numbers, joined.edges)
 
 
@@ -191,7 +191,7 @@ def join_with(
         chunks = list(pool.map(work, bounds[:-1], bounds[1:]))
         longest = max([known.longest, *(chunk.longest for chunk in chunks)])
         sets = Sets(*known[:4], texts, sizes, bitmaps, longest)
-        numbers = set_numbers(sets)
+        numbers = set_numbers(sets, pool, threads)
         count = len(known.sizes)
         first = numbers == np.arange(count, count + len(texts))
         if method == "exact" and threshold < LOWEST:

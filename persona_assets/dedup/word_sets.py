@@ -58,7 +58,8 @@ class WordSets:
         What is new is appended to the columns; the caller commits it.
         """
         known = self._known()
-        found = texts_of(texts.to_arrow() if isinstance(texts, pl.Series) else texts)
+        strings = texts.to_arrow() if isinstance(texts, pl.Series) else texts
+        found = texts_of(strings, self._threads)
         joined = join_with(known, found, self._threshold, self._method, self._threads, keep=True)
         count = len(known.sizes)
         # New sets are numbered without gaps from here on.

@@ -112,9 +112,10 @@ def test_the_threshold_itself_is_a_duplicate(method: Method) -> None:
 
 
 def template_cluster() -> list[str]:
-    """Of 18 words, one or two are each text's own: all are similar, or nearly so."""
-    stem = [f"stem{i}" for i in range(17)]
-    return [" ".join([*stem, f"own{i}", *([f"too{i}"] if i % 9 else [])]) for i in range(900)]
+    """Eighteen words that all have, and one or two of their own: most are similar."""
+    stem = [f"stem{i}" for i in range(18)]
+    own = [[f"own{i}", f"too{i}"][: 1 + (i % 9 == 0)] for i in range(900)]
+    return [" ".join([*stem, *words]) for words in own]
 
 
 def stop_words() -> list[str]:

@@ -1,103 +1,192 @@
 from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.lexical import lexical_edges
-from persona_assets.dedup.survivors import Edges, duplicates, survivors
+from persona_assets.dedup.lexical import lexical_join
+from persona_assets.dedup.survivors import Edges, Survivors, survivors
+from persona_assets_tests.dedup.texts import any_texts, brute_force, related_texts
 
 Graph = dict[tuple[int, int], float]
-ROWS = 14
+SETS = 10
 
 graphs = st.dictionaries(
-    st.tuples(st.integers(0, ROWS - 1), st.integers(0, ROWS - 1)).filter(lambda p: p[0] < p[1]),
-    st.sampled_from([0.9, 0.925, 0.95, 1.0]),
+    st.tuples(st.integers(0, SETS - 1), st.integers(0, SETS - 1)).filter(lambda p: p[0] < p[1]),
+    st.sampled_from([0.9, 0.925, 0.95]),
+    max_size=25,
 )
-priorities = st.lists(st.integers(0, 5), min_size=ROWS, max_size=ROWS)
+"""Pairs of sets; some of the sets have no rows."""
+sets_of_rows = st.lists(st.integers(0, SETS - 1), max_size=16)
+ranks = st.integers(0, 4)
 
 
 def edges_of(graph: Graph) -> Edges:
     return Edges.of([i for i, _ in graph], [j for _, j in graph], list(graph.values()))
 
 
-def greedy(graph: Graph, order: list[int]) -> list[int]:
+def decided(
+    sets: list[int], graph: Graph, priority: list[int] | list[float] | None = None
+) -> Survivors:
+    ranks = None if priority is None else np.array(priority)
+    return survivors(np.array(sets, np.int64), edges_of(graph), ranks)
+
+
+def likeness(graph: Graph, one: int, other: int) -> float | None:
+    return 1.0 if one == other else graph.get((min(one, other), max(one, other)))
+
+
+def greedy(sets: list[int], graph: Graph, order: list[int]) -> tuple[list[int], list[float]]:
     """The definition, row by row."""
-    survivor = list(range(len(order)))
-    taken: list[int] = []
+    survivor, similarity = list(range(len(sets))), [1.0] * len(sets)
+    kept: list[int] = []
+    first: dict[int, int] = {}
     for row in order:
-        best = -1.0
-        for other in taken:
-            similarity = graph.get((min(row, other), max(row, other)), -1.0)
-            if survivor[other] == other and similarity > best:
-                best, survivor[row] = similarity, other
-        taken.append(row)
-    return survivor
+        one = sets[row]
+        if one in first:
+            survivor[row], similarity[row] = survivor[first[one]], similarity[first[one]]
+            continue
+        first[one] = row
+        best = 0.0
+        for other in kept:
+            near = likeness(graph, one, sets[other])
+            if near is not None and near > best:
+                best, survivor[row], similarity[row] = near, other, near
+        if not best:
+            kept.append(row)
+    return survivor, similarity
 
 
 @settings(deadline=None, max_examples=200)
-@given(graphs, st.none() | priorities)
+@given(sets_of_rows, graphs, st.data())
 def test_equals_the_definition_and_keeps_its_promises(
-    graph: Graph, priority: list[int] | None
+    sets: list[int], graph: Graph, data: st.DataObject
 ) -> None:
-    edges = edges_of(graph)
-    result = survivors(ROWS, edges, None if priority is None else np.array(priority))
-    order = sorted(range(ROWS), key=lambda row: (priority[row] if priority else 0, row))
-    assert result.dtype == np.int64
-    assert result.tolist() == greedy(graph, order)
-    kept = {row for row in range(ROWS) if result[row] == row}
-    assert not any(i in kept and j in kept for i, j in graph)
-    ids = [f"p{row}" for row in range(ROWS)]
-    gone = duplicates(ids, edges, result)
-    assert [row_id for row_id, _, _ in gone] == [f"p{i}" for i in range(ROWS) if i not in kept]
-    for row_id, survivor_id, similarity in gone:
-        i, j = int(row_id[1:]), int(survivor_id[1:])
-        assert j in kept
-        assert graph[min(i, j), max(i, j)] == similarity
+    n = len(sets)
+    priority = data.draw(st.none() | st.lists(ranks, min_size=n, max_size=n))
+    result = decided(sets, graph, priority)
+    order = sorted(range(n), key=lambda row: (priority[row] if priority else 0, row))
+    assert (result.row.dtype, result.similarity.dtype) == (np.int64, np.float64)
+    assert (result.row.tolist(), result.similarity.tolist()) == greedy(sets, graph, order)
+    kept = [row for row in range(n) if result.row[row] == row]
+    assert result.gone().tolist() == [row for row in range(n) if row not in kept]
+    for i, one in enumerate(kept):
+        assert all(likeness(graph, sets[one], sets[other]) is None for other in kept[:i])
+    for row, survivor in enumerate(result.row.tolist()):
+        assert survivor in kept
+        assert likeness(graph, sets[row], sets[survivor]) == result.similarity[row]
+        # Only what was taken earlier decides.
+        assert order.index(survivor) <= order.index(row)
 
 
 @settings(deadline=None, max_examples=100)
-@given(graphs, st.integers(0, ROWS))
-def test_appending_rows_changes_no_earlier_decision(graph: Graph, first: int) -> None:
-    before = {pair: similarity for pair, similarity in graph.items() if pair[1] < first}
-    earlier = survivors(first, edges_of(before)).tolist()
-    assert survivors(ROWS, edges_of(graph)).tolist()[:first] == earlier
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.text(alphabet="ab ", max_size=7)), st.lists(st.text(alphabet="ab ", max_size=7)))
-def test_appending_texts_changes_no_earlier_decision(old: list[str], new: list[str]) -> None:
-    half = Fraction(1, 2)
-    earlier = survivors(len(old), lexical_edges(old, half)).tolist()
-    texts = old + new
-    assert survivors(len(texts), lexical_edges(texts, half)).tolist()[: len(old)] == earlier
+@given(sets_of_rows, graphs)
+def test_the_rows_that_stay_are_those_of_a_pass_over_all_pairs_of_rows(
+    sets: list[int], graph: Graph
+) -> None:
+    kept: list[int] = []
+    for row in range(len(sets)):
+        if all(likeness(graph, sets[row], sets[other]) is None for other in kept):
+            kept.append(row)
+    result = decided(sets, graph)
+    assert np.flatnonzero(result.row == np.arange(len(sets))).tolist() == kept
 
 
 @settings(deadline=None, max_examples=100)
-@given(graphs, st.permutations(range(ROWS)), st.permutations(range(ROWS)))
+@given(sets_of_rows, graphs, st.integers(0, 16))
+def test_appending_rows_changes_no_earlier_decision(
+    sets: list[int], graph: Graph, first: int
+) -> None:
+    earlier, later = decided(sets[:first], graph), decided(sets, graph)
+    assert later.row.tolist()[:first] == earlier.row.tolist()
+    assert later.similarity.tolist()[:first] == earlier.similarity.tolist()
+
+
+@settings(deadline=None, max_examples=100)
+@given(sets_of_rows, graphs, st.randoms())
 def test_a_priority_without_ties_makes_the_order_of_rows_irrelevant(
-    graph: Graph, priority: list[int], place: list[int]
+    sets: list[int], graph: Graph, random: Random
 ) -> None:
-    moved = {
-        (min(place[i], place[j]), max(place[i], place[j])): value for (i, j), value in graph.items()
+    n = len(sets)
+    priority, place = random.sample(range(n), n), random.sample(range(n), n)
+    moved, moved_priority = [0] * n, [0] * n
+    for row in range(n):
+        moved[place[row]], moved_priority[place[row]] = sets[row], priority[row]
+    here, there = decided(sets, graph, priority), decided(moved, graph, moved_priority)
+    assert [place[i] for i in here.row.tolist()] == [there.row[place[row]] for row in range(n)]
+    assert here.similarity.tolist() == [there.similarity[place[row]] for row in range(n)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(sets_of_rows, graphs, st.permutations(range(SETS)))
+def test_the_numbers_of_the_sets_mean_nothing(
+    sets: list[int], graph: Graph, number: list[int]
+) -> None:
+    renamed = {
+        (min(number[i], number[j]), max(number[i], number[j])): near
+        for (i, j), near in graph.items()
     }
-    moved_priority = np.empty(ROWS, np.int64)
-    moved_priority[place] = priority
-    here = survivors(ROWS, edges_of(graph), np.array(priority))
-    there = survivors(ROWS, edges_of(moved), moved_priority)
-    assert [place[i] for i in here.tolist()] == [int(there[place[row]]) for row in range(ROWS)]
+    here, there = decided(sets, graph), decided([number[one] for one in sets], renamed)
+    assert here.row.tolist() == there.row.tolist()
+    assert here.similarity.tolist() == there.similarity.tolist()
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    related_texts() | st.lists(any_texts, max_size=10),
+    st.sampled_from([Fraction(9, 10), Fraction(1, 2)]),
+)
+def test_of_texts_no_two_survivors_are_similar_and_each_that_goes_has_one(
+    texts: list[str], threshold: Fraction
+) -> None:
+    join = lexical_join(texts, threshold)
+    result = survivors(join.sets, join.edges)
+    near = {(i, j): similarity for i, j, similarity in brute_force(texts, threshold)}
+    kept = set(range(len(texts))) - set(result.gone().tolist())
+    assert not any(i in kept and j in kept for i, j in near)
+    for row in result.gone().tolist():
+        survivor = int(result.row[row])
+        assert survivor in kept
+        assert near[survivor, row] == result.similarity[row]
 
 
 def test_a_chain_loses_every_other_row_and_not_all_but_one() -> None:
-    chain = edges_of({(i, i + 1): 0.95 for i in range(5)})
-    assert survivors(6, chain).tolist() == [0, 0, 2, 2, 4, 4]
+    chain = {(i, i + 1): 0.95 for i in range(5)}
+    assert decided(list(range(6)), chain).row.tolist() == [0, 0, 2, 2, 4, 4]
+    assert decided([0, 1, 1, 2, 2, 3], chain).row.tolist() == [0, 0, 0, 3, 3, 3]
+
+
+def test_the_most_similar_kept_neighbour_is_the_survivor_and_the_first_taken_of_equals() -> None:
+    graph = {(0, 3): 0.9, (1, 3): 0.95, (2, 3): 0.95}
+    assert decided([0, 1, 2, 3], graph).row.tolist() == [0, 1, 2, 1]
+    assert decided([0, 1, 2, 3], graph, [0, 2, 1, 3]).row.tolist() == [0, 1, 2, 2]
+    assert decided([0, 1, 2, 3], graph).similarity.tolist() == [1, 1, 1, 0.95]
 
 
 def test_no_rows_and_no_edges() -> None:
-    assert survivors(0, Edges.of([], [], [])).tolist() == []
-    assert survivors(3, Edges.of([], [], [])).tolist() == [0, 1, 2]
-    assert duplicates(["a", "b"], Edges.of([], [], []), np.arange(2)) == []
+    assert decided([], {}).row.tolist() == []
+    assert decided([], {(0, 1): 0.9}).row.tolist() == []
+    assert decided([0, 1, 2], {}).row.tolist() == [0, 1, 2]
+    assert decided([7, 7, 5], {}).row.tolist() == [0, 0, 2]
+    assert decided([4, 4], {}, [2.5, -1]).row.tolist() == [1, 1]
+
+
+@settings(deadline=None, max_examples=100)
+@given(sets_of_rows, graphs)
+def test_pairs_of_rows_are_those_of_one_set_and_of_similar_ones(
+    sets: list[int], graph: Graph
+) -> None:
+    found = edges_of(graph).expanded(np.array(sets, np.int64))
+    expected = {
+        (i, j): near
+        for j in range(len(sets))
+        for i in range(j)
+        if (near := likeness(graph, sets[i], sets[j])) is not None
+    }
+    pairs = zip(found.left.tolist(), found.right.tolist(), strict=True)
+    assert dict(zip(pairs, found.similarity.tolist(), strict=True)) == expected
 
 
 def test_edges_in_any_order_and_orientation_are_put_straight() -> None:
@@ -124,15 +213,8 @@ def test_what_is_no_edge_list_is_refused(
         Edges.of(a, b, similarity)
 
 
-def test_bad_arguments() -> None:
-    edges = Edges.of([0], [2], [0.95])
-    with pytest.raises(ValueError, match="row 2, but there are 2 rows"):
-        survivors(2, edges)
+def test_bad_priorities_are_refused() -> None:
     with pytest.raises(ValueError, match="one value a row"):
-        survivors(3, edges, np.arange(2))
+        decided([0, 1, 2], {}, [0, 1])
     with pytest.raises(ValueError, match="no NaN"):
-        survivors(3, edges, np.array([0, np.nan, 1]))
-    with pytest.raises(ValueError, match="2 ids"):
-        duplicates(["a", "b"], edges, np.arange(3))
-    with pytest.raises(ValueError, match="no edge to its survivor"):
-        duplicates(["a", "b", "c"], edges, np.array([0, 0, 2]))
+        decided([0, 1, 2], {}, [0, float("nan"), 1])

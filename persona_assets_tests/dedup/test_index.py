@@ -1,0 +1,438 @@
+import itertools
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_assets.dedup.columns import Columns
+from persona_assets.dedup.index import SHAPES, Found, Index, Shard
+from persona_assets.dedup.lexical import lexical_join
+from persona_assets.dedup.minhash import SIZE
+from persona_assets.dedup.survivors import Edges, survivors
+from persona_assets.dedup.word_sets import WordSets
+from persona_assets_tests.dedup.texts import HOSTILE, any_texts, brute_force, related_texts
+
+Method = Literal["exact", "minhash"]
+METHODS: list[Method] = ["exact", "minhash"]
+NINE_TENTHS = Fraction(9, 10)
+HALF = Fraction(1, 2)
+SCHEMA = {"id": pl.String, "value": pl.String}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    threshold: Fraction = NINE_TENTHS
+    method: Method = "exact"
+    threads: int = 1
+
+
+parameters = st.builds(
+    Parameters,
+    st.sampled_from([NINE_TENTHS, NINE_TENTHS, HALF, Fraction(3, 4), Fraction(1)]),
+    st.sampled_from(METHODS),
+    st.sampled_from([1, 2, 3]),
+)
+
+some_texts = related_texts() | st.lists(any_texts | st.sampled_from(HOSTILE), max_size=10)
+
+
+def shard(key: str, texts: Sequence[str], version: str = "1") -> Shard:
+    """A shard of rows whose ids tell where they come from."""
+    ids = [f"{key}/{version}/{row}" for row in range(len(texts))]
+    # A lone surrogate cannot be in a table.
+    values = [text.encode(errors="replace").decode() for text in texts]
+    return Shard(key, version, lambda: pl.DataFrame({"id": ids, "value": values}, SCHEMA))
+
+
+def unreadable(known: Shard) -> Shard:
+    """The same shard, which can be known but not read."""
+
+    def read() -> pl.DataFrame:
+        raise OSError(f"shard {known.key} was read again")
+
+    return Shard(known.key, known.version, read)
+
+
+@contextmanager
+def opened(folder: Path, chosen: Parameters) -> Iterator[Index]:
+    made = f"{chosen.threshold} {chosen.method}"
+    with Columns(folder, {**SHAPES, **WordSets.SHAPES}, made) as columns:
+        sets = WordSets(columns, chosen.threshold, chosen.method, chosen.threads)
+        yield Index(columns, sets)
+
+
+@contextmanager
+def empty_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+Decided = tuple[list[str], list[str], list[float]]
+"""Ids, those of the survivors, and the similarity of the two."""
+
+
+def decided(found: Found, priority: npt.NDArray[np.int64] | None = None) -> Decided:
+    stay = survivors(found.sets, found.edges, priority)
+    rows = np.arange(len(found.sets))
+    return found.ids(rows).to_list(), found.ids(stay.row).to_list(), stay.similarity.tolist()
+
+
+def in_one_shot(shards: Sequence[Shard], chosen: Parameters) -> Decided:
+    rows = pl.concat([pl.DataFrame(schema=SCHEMA), *(shard.read() for shard in shards)])
+    join = lexical_join(rows["value"].to_list(), chosen.threshold, chosen.method)
+    stay = survivors(join.sets, join.edges)
+    ids = rows["id"].to_list()
+    return ids, [ids[row] for row in stay.row.tolist()], stay.similarity.tolist()
+
+
+def split(texts: Sequence[str], cuts: Sequence[int]) -> list[Shard]:
+    ends = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
+    parts = [texts[start:stop] for start, stop in itertools.pairwise(ends)]
+    return [shard(f"s{number}", part) for number, part in enumerate(parts)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(some_texts, st.lists(st.integers(0, 16), max_size=4), parameters, st.data())
+def test_any_split_any_order_of_updates_and_any_threads_decide_the_same(
+    texts: list[str], cuts: list[int], chosen: Parameters, data: st.DataObject
+) -> None:
+    shards = split(texts, cuts)
+    arrival = data.draw(st.permutations(shards))
+    with empty_folder() as folder, opened(folder, chosen) as index:
+        while arrival:
+            group = data.draw(st.integers(1, len(arrival)))
+            assert decided(index.update(arrival[:group])) == in_one_shot(arrival[:group], chosen)
+            arrival = arrival[group:]
+        found = index.update(shards)
+        assert decided(found) == in_one_shot(shards, chosen)
+        # Whatever the split: the shards' names are all that differs.
+        whole = [shard("s", texts)]
+        _, survivor, similarity = in_one_shot(whole, chosen)
+        row_of = {name: row for row, name in enumerate(decided(found)[0])}
+        assert [row_of[name] for name in decided(found)[1]] == [
+            int(name.split("/")[2]) for name in survivor
+        ]
+        assert decided(found)[2] == similarity
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(some_texts, min_size=4, max_size=4), parameters, st.data())
+def test_shards_that_come_change_and_go_leave_nothing_behind(
+    versions: list[list[str]], chosen: Parameters, data: st.DataObject
+) -> None:
+    """Two shards of two versions each, and one that does not change."""
+    a, b, c, d = versions
+    a_or_b = [shard("a", a), shard("a", b, "2")], [shard("b", c), shard("b", d, "2")]
+    steps = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=5)
+    with empty_folder() as folder:
+        for first, second, turned in data.draw(steps):
+            shards = [shard("fixed", a[:1] + d[:1])]
+            shards += [*a_or_b[0][first : first + 1], *a_or_b[1][second : second + 1]]
+            if turned:
+                shards.reverse()
+            # Opened anew each time, by any number of threads.
+            threads = data.draw(st.sampled_from([1, 2]))
+            now = Parameters(chosen.threshold, chosen.method, threads)
+            with opened(folder, now) as index:
+                assert decided(index.update(shards)) == in_one_shot(shards, chosen)
+
+
+@settings(deadline=None, max_examples=50)
+@given(some_texts, some_texts, parameters)
+def test_appending_a_shard_changes_no_earlier_decision(
+    old: list[str], new: list[str], chosen: Parameters
+) -> None:
+    with empty_folder() as folder, opened(folder, chosen) as index:
+        before = decided(index.update([shard("old", old)]))
+        after = decided(index.update([shard("old", old), shard("new", new)]))
+    assert tuple(column[: len(old)] for column in after) == before
+
+
+@settings(deadline=None, max_examples=100)
+@given(some_texts, st.lists(st.integers(0, 16), max_size=4), parameters, st.randoms())
+def test_by_the_rank_of_their_ids_rows_survive_in_whatever_order_they_come(
+    texts: list[str], cuts: list[int], chosen: Parameters, random: Any
+) -> None:
+    def surviving(order: list[int], cuts: list[int]) -> dict[str, tuple[str, float]]:
+        rows = [(f"p{row:03}", texts[row].encode(errors="replace").decode()) for row in order]
+        ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+        shards = [
+            Shard(str(number), "1", lambda rows=rows[start:stop]: pl.DataFrame(rows, SCHEMA, orient="row"))
+            for number, (start, stop) in enumerate(itertools.pairwise(ends))
+        ]
+        random.shuffle(shards)
+        with empty_folder() as folder, opened(folder, chosen) as index:
+            for stop in range(1, len(shards) + 1):
+                found = index.update(shards[:stop])
+        ids = found.ids(np.arange(len(found.sets)))
+        _, survivor, similarity = decided(found, ids.rank("ordinal").to_numpy().astype(np.int64))
+        return dict(zip(ids, zip(survivor, similarity, strict=True), strict=True))
+
+    order = list(range(len(texts)))
+    here = surviving(order, cuts)
+    random.shuffle(order)
+    assert surviving(order, [5]) == here
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("threshold", [NINE_TENTHS, HALF])
+def test_hostile_rows_one_by_one(method: Method, threshold: Fraction) -> None:
+    chosen = Parameters(threshold, method)
+    shards = [shard(f"{number:02}", [text]) for number, text in enumerate(HOSTILE * 2)]
+    with empty_folder() as folder:
+        for stop in range(1, len(shards) + 1):
+            if stop % 3:
+                with opened(folder, chosen) as index:
+                    found = index.update(shards[:stop])
+        assert decided(found) == in_one_shot(shards[:stop], chosen)
+
+
+@pytest.mark.parametrize("chosen", [Parameters(), Parameters(HALF), Parameters(method="minhash")])
+def test_many_rows_in_a_few_shards(chosen: Parameters) -> None:
+    stem = [f"stem{i}" for i in range(18)]
+    texts = [" ".join([*stem, f"own{i % 700}"]) for i in range(1500)]
+    texts[::7] = [" ".join([*stem[: i % 18], f"a{i}", f"b{i % 50}"]) for i in range(0, 1500, 7)]
+    with empty_folder() as folder, opened(folder, chosen) as index:
+        shards = split(texts, [100, 101, 900])
+        for stop in (2, 3, 4):
+            found = index.update(shards[:stop])
+        assert decided(found) == in_one_shot(shards, chosen)
+        assert decided(index.update(shards[::-1])) == in_one_shot(shards[::-1], chosen)
+
+
+@settings(deadline=None, max_examples=50)
+@given(some_texts, parameters)
+def test_a_known_shard_is_not_read_again(texts: list[str], chosen: Parameters) -> None:
+    one, two = shard("one", texts), shard("two", texts[::2])
+    with empty_folder() as folder:
+        with opened(folder, chosen) as index:
+            assert index.update([one]).added == len(texts)
+            assert index.update([unreadable(one), two]).added == len(texts[::2])
+        with opened(folder, chosen) as index:
+            found = index.update([unreadable(two), unreadable(one)])
+            assert found.added == 0
+            assert decided(found) == in_one_shot([two, one], chosen)
+
+
+def test_a_version_that_comes_back_is_not_read_again_while_it_is_remembered() -> None:
+    old, new = shard("a", ["a retired nurse"]), shard("a", ["a nurse"], "2")
+    other = shard("b", ["nurse retired a", "a pilot", "a miner"])
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        index.update([old, other])
+        assert decided(index.update([new, other])) == in_one_shot([new, other], Parameters())
+        again = [unreadable(old), unreadable(other)]
+        assert decided(index.update(again)) == in_one_shot([old, other], Parameters())
+
+
+def test_when_most_rows_are_of_shards_that_are_gone_all_is_made_anew() -> None:
+    large, small = shard("large", [f"a miner {i}" for i in range(50)]), shard("small", ["a nurse"])
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        index.update([large])
+        size = (folder / "text.bin").stat().st_size
+        assert index.update([large, small]).added == 1
+        found = index.update([small])
+        assert found.added == 1
+        assert decided(found) == in_one_shot([small], Parameters())
+        assert (folder / "text.bin").stat().st_size < size / 10
+
+
+def test_what_was_found_stays_found_when_all_is_made_anew() -> None:
+    large = shard("large", [f"a miner {i}" for i in range(50)])
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        found = index.update([large])
+        index.update([shard("other", ["a nurse"])])
+        assert decided(found)[0] == large.read()["id"].to_list()
+
+
+def test_no_shards_and_shards_without_rows() -> None:
+    empty = shard("empty", [])
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        assert decided(index.update([])) == ([], [], [])
+        assert decided(index.update([empty])) == ([], [], [])
+        assert index.update([unreadable(empty)]).added == 0
+        shards = [shard("a", ["x"]), unreadable(empty), shard("b", []), shard("c", ["y", "x"])]
+        readable = [shards[0], empty, *shards[2:]]
+        assert decided(index.update(shards)) == in_one_shot(readable, Parameters())
+        assert decided(index.update([])) == ([], [], [])
+
+
+def test_a_shard_named_twice_is_refused_or_counts_twice() -> None:
+    one = shard("one", ["a nurse", "a pilot"])
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        assert index.update([one, one]).added == 2
+
+
+def test_ids_of_any_characters_are_given_back() -> None:
+    ids = ["", "a", "退休", "", "🙂", "a"]
+    values = ["x", "y", "z", "x", "", "w"]
+    rows = pl.DataFrame({"id": ids, "value": values}, SCHEMA)
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        found = index.update([Shard("a", "1", lambda: rows), Shard("b", "1", lambda: rows[1:3])])
+        assert found.ids(np.arange(8)).to_list() == [*ids, "a", "退休"]
+        assert found.ids(np.array([2, 0, 2])).to_list() == ["退休", "", "退休"]
+        assert found.ids(np.empty(0, np.int64)).to_list() == []
+
+
+def test_rows_without_a_text_have_no_words() -> None:
+    rows = pl.DataFrame({"id": ["a", "b", "c"], "value": [None, "a nurse", "..."]}, SCHEMA)
+    with empty_folder() as folder, opened(folder, Parameters()) as index:
+        found = index.update([Shard("a", "1", lambda: rows)])
+        assert decided(found) == (["a", "b", "c"], ["a", "b", "a"], [1, 1, 1])
+
+
+def test_what_was_joined_before_a_failure_stays_known() -> None:
+    one = shard("one", ["a nurse"])
+    two, three = shard("two", ["nurse a", "a pilot"]), shard("three", ["a miner"])
+    with empty_folder() as folder:
+        with opened(folder, Parameters()) as index:
+            index.update([one])
+            with pytest.raises(OSError, match="three was read"):
+                index.update([one, two, unreadable(three)])
+            assert decided(index.update([one, two])) == in_one_shot([one, two], Parameters())
+        with opened(folder, Parameters()) as index:
+            known = [unreadable(one), unreadable(two), three]
+            assert decided(index.update(known)) == in_one_shot([one, two, three], Parameters())
+
+
+class FailingOnce:
+    """Items of their own for each value; the first batch fails."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self.failed = False
+
+    def add(self, values: pl.Series) -> npt.NDArray[np.int64]:
+        if not self.failed:
+            self.failed = True
+            raise ValueError("too many pairs")
+        start = len(self._columns["row_items"])
+        return np.arange(start, start + len(values))
+
+    def edges(self) -> Edges:
+        return Edges.of([], [], [])
+
+
+def test_a_batch_that_fails_can_be_tried_again() -> None:
+    one = shard("one", ["a nurse", "a pilot"])
+    with empty_folder() as folder, Columns(folder, SHAPES, "") as columns:
+        index = Index(columns, FailingOnce(columns))
+        with pytest.raises(ValueError, match="too many pairs"):
+            index.update([one])
+        assert decided(index.update([one]))[0] == ["one/1/0", "one/1/1"]
+
+
+def killed(folder: Path, shards: int) -> None:
+    """An update that is killed when it has appended all and committed nothing."""
+    code = """
+import os, signal, sys
+from fractions import Fraction
+from pathlib import Path
+import polars as pl
+from persona_assets.dedup.columns import Columns
+from persona_assets.dedup.index import SHAPES, Index, Shard
+from persona_assets.dedup.word_sets import WordSets
+
+class Killed(Columns):
+    def commit(self, state):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def read(key):
+    return pl.DataFrame({"id": [f"{key}{i}" for i in range(300)], "value": [f"{key} {i}" for i in range(300)]})
+
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+with Killed(folder, {**SHAPES, **WordSets.SHAPES}, "9/10 exact") as columns:
+    index = Index(columns, WordSets(columns, Fraction(9, 10), "exact", 1))
+    index.update([Shard(key, "1", lambda key=key: read(key)) for key in "vwxyz"[:count]])
+"""
+    arguments = [sys.executable, "-c", code, str(folder), str(shards)]
+    assert subprocess.run(arguments, check=False).returncode == -9
+
+
+def test_a_killed_update_leaves_what_was_known_or_nothing() -> None:
+    shards = [shard("one", ["a nurse", "a pilot", "a miner"]), shard("two", ["nurse a"])]
+    expected = in_one_shot(shards, Parameters())
+    with empty_folder() as folder:
+        with opened(folder, Parameters()) as index:
+            index.update(shards)
+        # None of the known shards is asked for: all is made anew, and lost on the way.
+        killed(folder, 2)
+        with opened(folder, Parameters()) as index:
+            assert decided(index.update(shards)) == expected
+
+
+def test_columns_hold_a_signature_of_each_set_for_minhash_alone() -> None:
+    rows = shard("a", ["a nurse", "nurse a", "a pilot", ""])
+    for method in METHODS:
+        with (
+            empty_folder() as folder,
+            Columns(folder, {**SHAPES, **WordSets.SHAPES}, "") as columns,
+        ):
+            Index(columns, WordSets(columns, NINE_TENTHS, method, 1)).update([rows])
+            expected = (3, SIZE) if method == "minhash" else (0, SIZE)
+            assert columns["signatures"].shape == expected
+
+
+@settings(deadline=None, max_examples=50)
+@given(some_texts, st.sampled_from([NINE_TENTHS, HALF]), st.sampled_from(METHODS))
+def test_the_sampled_recall_counts_the_true_pairs_of_sets(
+    texts: list[str], threshold: Fraction, method: Method
+) -> None:
+    with (
+        empty_folder() as folder,
+        Columns(folder, {**SHAPES, **WordSets.SHAPES}, "") as columns,
+    ):
+        sets = WordSets(columns, threshold, method, 1)
+        found = Index(columns, sets).update(split(texts, [3]))
+        clean = [text.encode(errors="replace").decode() for text in texts]
+        first = np.unique(found.sets, return_index=True)[1]
+        true = brute_force([clean[row] for row in sorted(first.tolist())], threshold)
+        assert sets.sampled_recall(len(texts) + 1) == (len(found.edges), len(true))
+        assert sets.sampled_recall(0) == (0, 0)
+        if method == "exact":
+            assert len(found.edges) == len(true)
+
+
+def test_known_texts_are_not_read_beyond_their_end() -> None:
+    """The last known text ends where a page does, and the next page cannot be read."""
+    code = """
+import ctypes, mmap, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from persona_assets.dedup.columns import Columns
+from persona_assets.dedup.word_sets import WordSets
+
+class AtTheEndOfAPage(Columns):
+    def __getitem__(self, name):
+        values = super().__getitem__(name)
+        if name != "text":
+            return values
+        end = -(-len(values) // mmap.PAGESIZE) * mmap.PAGESIZE
+        pages = np.frombuffer(mmap.mmap(-1, end + mmap.PAGESIZE), np.uint8)
+        pages[end - len(values) : end] = values
+        behind = ctypes.c_void_p(pages.ctypes.data + end)
+        assert ctypes.CDLL(None).mprotect(behind, mmap.PAGESIZE, 0) == 0
+        pages.flags.writeable = False
+        return pages[end - len(values) : end]
+
+for extra in range(8):
+    with AtTheEndOfAPage(Path(sys.argv[1]), WordSets.SHAPES, str(extra)) as columns:
+        sets = WordSets(columns, Fraction(9, 10), "exact", 1)
+        assert sets.add(["a retired nurse" + "x" * extra]).tolist() == [0]
+        columns.commit({})
+        assert sets.add(["x", "nurse" + "x" * extra + " retired a"]).tolist() == [1, 0]
+"""
+    with empty_folder() as folder:
+        subprocess.run([sys.executable, "-c", code, str(folder)], check=True)

@@ -1,0 +1,204 @@
+import itertools
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_assets.dedup.folding import ROOM
+from persona_assets.dedup.lexical import LOWEST
+from persona_assets.dedup.partenum import (
+    CLASS_MASK,
+    LONGEST,
+    NO_CLASS,
+    Scheme,
+    class_of,
+    describe,
+    emit,
+    reach,
+    scheme_of,
+    scratch_for,
+)
+
+THRESHOLDS = [LOWEST, Fraction(4, 5), Fraction(5, 6), Fraction(9, 10), Fraction(99, 100), Fraction(1)]
+MILLION = 10**6
+
+thresholds = st.one_of(
+    st.sampled_from(THRESHOLDS),
+    st.fractions(LOWEST, 1, max_denominator=40),
+    st.fractions(LOWEST, 1, max_denominator=MILLION),
+)
+"""Those at which PartEnum's keys are used."""
+low_thresholds = st.fractions(Fraction(1, MILLION), LOWEST, max_denominator=MILLION)
+sizes = st.integers(1, 100) | st.integers(1, LONGEST) | st.sampled_from([1, LONGEST - 1, LONGEST])
+
+
+def differences(threshold: Fraction, size: int, other: int) -> int:
+    """Most words in which two sets of these sizes differ if they reach the threshold."""
+    return int((1 - threshold) / (1 + threshold) * (size + other))
+
+
+def keys_of(sets: list[list[str]], scheme: Scheme) -> tuple[list[set[int]], np.ndarray, np.ndarray]:
+    """The keys of each set, the sizes and the bitmaps."""
+    forms = [" ".join(words).encode() for words in sets]
+    canonical = np.frombuffer(b"".join([*forms, bytes(ROOM)]), np.uint8)
+    offsets = np.cumsum([0, *map(len, forms)], dtype=np.int64)
+    _, words, sums = scratch_for(max(map(len, forms)), scheme)
+    sizes, bitmaps = np.empty(len(sets), np.uint32), np.empty((len(sets), 2), np.uint64)
+    keys, rows = np.empty(100_000, np.uint64), np.empty(100_000, np.uint32)
+    counted = np.zeros(1, np.int64)
+    done = emit(canonical, offsets, 0, scheme, words, sums, sizes, bitmaps, keys, rows, counted)
+    assert done == len(sets)
+    found: list[set[int]] = [set() for _ in sets]
+    for key, row in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
+        found[row].add(key)
+    return found, sizes, bitmaps
+
+
+@settings(deadline=None, max_examples=100)
+@given(thresholds | low_thresholds)
+def test_classes_of_sizes_have_no_gaps_and_their_parts_suffice(threshold: Fraction) -> None:
+    scheme = scheme_of(threshold)
+    lower, parts = scheme.lower.tolist(), scheme.parts.tolist()
+    assert (scheme.numerator, scheme.denominator) == (threshold.numerator, threshold.denominator)
+    assert lower[0] == 1
+    assert lower == sorted(set(lower))
+    assert parts == sorted(parts)
+    assert len(lower) <= NO_CLASS
+    for kind, (start, end) in enumerate(itertools.pairwise([*lower, LONGEST + 1])):
+        last = end - 1
+        assert class_of(scheme, start) == class_of(scheme, last) == kind
+        assert start <= last <= LONGEST
+        # k never falls as sizes grow: enough for the last size is enough for all of the class.
+        assert parts[kind] > differences(threshold, last, int(last / threshold))
+    assert class_of(scheme, 0) == -1
+
+
+@settings(deadline=None, max_examples=200)
+@given(thresholds, sizes, st.data())
+def test_two_sizes_that_can_reach_the_threshold_meet_in_the_class_of_the_smaller(
+    threshold: Fraction, size: int, data: st.DataObject
+) -> None:
+    scheme = scheme_of(threshold)
+    larger = data.draw(st.integers(size, min(int(size / threshold), LONGEST)))
+    first, last = reach(scheme, larger)
+    assert first <= class_of(scheme, size) <= last
+    assert reach(scheme, size)[1] == class_of(scheme, size)
+    assert differences(threshold, size, larger) < scheme.parts[class_of(scheme, size)]
+    assert reach(scheme, 0) == (0, -1)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sampled_from([2**31 - 1, 2**53, 10**16 + 1, 10**18 + 1, 2**63, 10**19, 10**30]),
+    st.integers(1, 100),
+    sizes,
+)
+def test_large_denominators_are_reckoned_with_exactly_or_refused(
+    denominator: int, less: int, size: int
+) -> None:
+    threshold = 1 - Fraction(less * (denominator // 1000), denominator)
+    try:
+        scheme = scheme_of(threshold)
+    except (ValueError, OverflowError) as error:
+        assert isinstance(error, ValueError), error
+        return
+    least = -(-size * threshold.numerator // threshold.denominator)
+    assert reach(scheme, size) == (class_of(scheme, least), class_of(scheme, size))
+
+
+@st.composite
+def near_sets(draw: st.DrawFn) -> tuple[Fraction, list[str], list[str]]:
+    """Two sets that just reach a threshold, and it."""
+    threshold = draw(thresholds)
+    union = draw(st.integers(1, 400))
+    most = int(union * (1 - threshold))
+    apart = max(0, most - draw(st.integers(0, 2)))
+    one = draw(st.integers(0, apart))
+    prefix = draw(st.sampled_from(["", "longer-than-8-"])) + str(draw(st.integers(0, 10**6))) + "x"
+    names = [f"{prefix}{k}" for k in range(union)]
+    shared = names[apart:]
+    return threshold, [*shared, *names[:one]], [*shared, *names[one:apart]]
+
+
+@settings(deadline=None, max_examples=200)
+@given(near_sets(), st.randoms())
+def test_sets_that_reach_the_threshold_share_a_key(
+    near: tuple[Fraction, list[str], list[str]], random: Random
+) -> None:
+    threshold, left, right = near
+    shared, union = len({*left} & {*right}), len({*left, *right})
+    assert Fraction(shared, union) >= threshold
+    random.shuffle(left)
+    random.shuffle(right)
+    # Repeats are no words of their own.
+    (here, there), sizes, bitmaps = keys_of([left, [*right, *right[:3]]], scheme_of(threshold))
+    assert sizes.tolist() == [len(left), len(right)]
+    flipped = sum(int(one ^ other).bit_count() for one, other in zip(*bitmaps.tolist(), strict=True))
+    assert flipped <= union - shared
+    assert {*left} == {*right} or here & there
+
+
+def test_without_room_for_differences_there_are_no_keys() -> None:
+    keys, sizes, _ = keys_of([["a"], ["b", "a"], []], scheme_of(Fraction(9, 10)))
+    assert keys == [set(), set(), set()]
+    assert sizes.tolist() == [1, 2, 0]
+    nine = [f"w{i}" for i in range(9)]
+    keys, _, _ = keys_of([nine, [*nine, "ten"]], scheme_of(Fraction(9, 10)))
+    assert keys[0] & keys[1]
+
+
+def test_keys_name_their_class_and_differ_between_classes_and_parts() -> None:
+    scheme = scheme_of(Fraction(3, 4))
+    sets = [[f"v{size}x{k}" for k in range(size)] for size in range(1, 80)]
+    keys, _, _ = keys_of(sets, scheme)
+    for size, found in enumerate(keys, start=1):
+        first, last = reach(scheme, size)
+        kinds = [kind for kind in range(first, last + 1) if scheme.parts[kind] > 1]
+        assert {key & CLASS_MASK for key in found} == set(kinds)
+        assert len(found) == sum(scheme.parts[kind] for kind in kinds)
+
+
+def test_emit_halts_where_its_output_is_full_and_goes_on_from_there() -> None:
+    scheme = scheme_of(LOWEST)
+    sets = [[f"v{i}x{k}" for k in range(2 + i % 30)] for i in range(60)]
+    forms = [" ".join(words).encode() for words in sets]
+    canonical = np.frombuffer(b"".join([*forms, bytes(ROOM)]), np.uint8)
+    offsets = np.cumsum([0, *map(len, forms)], dtype=np.int64)
+    expected, sizes, bitmaps = keys_of(sets, scheme)
+    _, words, sums = scratch_for(1000, scheme)
+    again_sizes, again_bitmaps = np.zeros_like(sizes), np.zeros_like(bitmaps)
+    found: list[set[int]] = [set() for _ in sets]
+    row = 0
+    while row < len(sets):
+        keys, rows, counted = np.empty(70, np.uint64), np.empty(70, np.uint32), np.zeros(1, np.int64)
+        before = row
+        row = emit(
+            canonical, offsets, row, scheme, words, sums, again_sizes, again_bitmaps, keys, rows, counted
+        )  # fmt: skip
+        assert row > before
+        for key, at in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
+            found[at].add(key)
+    assert found == expected
+    assert (again_sizes == sizes).all()
+    assert (again_bitmaps == bitmaps).all()
+    describe(canonical, offsets, words, again_sizes, again_bitmaps)
+    assert (again_sizes == sizes).all()
+    assert (again_bitmaps == bitmaps).all()
+
+
+@pytest.mark.parametrize("numerator", [*range(1, 100, 7), 99, 100])
+def test_the_classes_of_every_threshold_fit_into_a_byte(numerator: int) -> None:
+    assert len(scheme_of(Fraction(numerator, 100)).lower) <= NO_CLASS
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_scratch_has_room_for_the_parts_of_the_longest_text(threshold: Fraction) -> None:
+    scheme = scheme_of(threshold)
+    for longest in (1, 2, 33, 1000, 100_001):
+        canonical, words, sums = scratch_for(longest, scheme)
+        assert len(canonical) >= longest + ROOM
+        assert words.shape == (2, longest // 2 + 1)
+        assert len(sums) == scheme.parts[class_of(scheme, longest // 2 + 1)]
