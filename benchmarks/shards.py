@@ -95,7 +95,11 @@ def materialize(folder: Path) -> dict[str, Any]:
     class Clocked(Deduplicator):
         @contextmanager
         def lexical(self, *args: Any) -> Iterator[Joined]:
-            took["rss"], took["cpu"], took["wall"] = peak(), time.process_time(), time.perf_counter()
+            took["rss"], took["cpu"], took["wall"] = (
+                peak(),
+                time.process_time(),
+                time.perf_counter(),
+            )
             with super().lexical(*args) as joined:
                 took["join"] = time.process_time() - took["cpu"]
                 yield joined

@@ -19,8 +19,9 @@ import regex
 from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel, load64, store64
 from persona_assets.dedup.words import UNSPACED, WORD_CHARACTERS, fold, words
 
-ROOM = 16
-"""Bytes that every buffer of text has behind its last text, for loads of eight."""
+ROOM = 80
+"""Bytes that every buffer of canonical text has behind its last text: it is read in blocks of 64,
+and in words of 8 from anywhere in them."""
 
 SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED = range(6)
 _KIND_SHIFT = 24
@@ -96,30 +97,37 @@ def fold_text(texts: Texts, row: Int, out: Array, at: Int) -> Int:
 
 @kernel
 def room(length: Int) -> Int:
-    """The most bytes that the canonical form of a text of `length` bytes takes, and `ROOM`."""
-    return 3 * length + 2 * ROOM
+    """The most bytes that the canonical form of a text of `length` bytes takes or overwrites."""
+    return 3 * length + 16
 
 
 @kernel
 def fold_rows(texts: Texts, first: Int, stop: Int, out: Array, offsets: Array) -> None:
     """Canonical text of rows [first, stop) into `out`, row by row; offsets has shape (rows + 1,)"""
-    at = 0
+    data, bounds, canonical, table = texts.data, texts.offsets, texts.canonical, texts.table
+    at = np.int64(0)
     for row in range(first, stop):
         offsets[row - first] = at
-        at = fold_text(texts, row, out, at)
+        begin, end = bounds[row], bounds[row + 1]
+        if canonical[row] >= 0:
+            at = fold_text(texts, row, out, at)
+        elif _fold_ascii(data, begin, end, out, at):
+            at += end - begin
+        else:
+            at = _fold_characters(data, begin, end, table, out, at)
     offsets[stop - first] = at
 
 
 @kernel
 def longest_of(texts: Texts, first: Int, stop: Int) -> tuple[Int, Int]:
     """The most bytes that canonical text of rows [first, stop) takes: of one row, and of all."""
+    offsets, canonical, ready_offsets = texts.offsets, texts.canonical, texts.ready_offsets
     longest, total = 0, 0
     for row in range(first, stop):
-        ready = texts.canonical[row]
+        ready = canonical[row]
+        length = offsets[row + 1] - offsets[row]
         if ready >= 0:
-            length = texts.ready_offsets[ready + 1] - texts.ready_offsets[ready]
-        else:
-            length = texts.offsets[row + 1] - texts.offsets[row]
+            length = ready_offsets[ready + 1] - ready_offsets[ready]
         longest = max(longest, room(length))
         total += room(length)
     return longest, total
@@ -129,30 +137,43 @@ def longest_of(texts: Texts, first: Int, stop: Int) -> tuple[Int, Int]:
 def _fold_ascii(data: Array, start: Int, stop: Int, out: Array, at: Int) -> bool:
     """False if the text has other characters or signs that may close a word ("C++", "C#")."""
     other = np.uint64(0)
-    for i in range(start, stop, 8):
-        x = load64(data, i)
-        if i + 8 > stop:
-            x &= (np.uint64(1) << np.uint64(8 * (stop - i))) - np.uint64(1)
-        other |= x & np.uint64(_HIGH)
-        seven = x & np.uint64(0x7F * _ONES)
-        upper = (
-            (seven + np.uint64((0x80 - 0x41) * _ONES))
-            & ~(seven + np.uint64((0x7F - 0x5A) * _ONES))
-            & np.uint64(_HIGH)
-        )
-        lower = seven | (upper >> np.uint64(2))
-        letter = (lower + np.uint64((0x80 - 0x61) * _ONES)) & ~(
-            lower + np.uint64((0x7F - 0x7A) * _ONES)
-        )
-        digit = (lower + np.uint64((0x80 - 0x30) * _ONES)) & ~(
-            lower + np.uint64((0x7F - 0x39) * _ONES)
-        )
-        plus = (seven ^ np.uint64(0x2B * _ONES)) + np.uint64(0x7F * _ONES)
-        sharp = (seven ^ np.uint64(0x23 * _ONES)) + np.uint64(0x7F * _ONES)
-        other |= ~(plus & sharp) & np.uint64(_HIGH)
-        keep = (((letter | digit) & np.uint64(_HIGH)) >> np.uint64(7)) * np.uint64(0xFF)
-        store64(out, at + i - start, (lower & keep) | (np.uint64(_SPACES) & ~keep))
+    blocks = (stop - start) >> 3
+    for block in range(blocks):
+        x = load64(data, start + 8 * block)
+        folded, odd = _fold_eight(x)
+        other |= odd
+        store64(out, at + 8 * block, folded)
+    rest = (stop - start) & 7
+    if rest:
+        x = load64(data, stop - rest) & ((np.uint64(1) << np.uint64(8 * rest)) - np.uint64(1))
+        folded, odd = _fold_eight(x)
+        other |= odd
+        store64(out, at + 8 * blocks, folded)
     return bool(other == 0)
+
+
+@inlined
+def _fold_eight(x: Int) -> tuple[Int, Int]:
+    """Eight characters folded, separators as spaces; and not 0 if one needs more than that."""
+    odd = x & np.uint64(_HIGH)
+    seven = x & np.uint64(0x7F * _ONES)
+    upper = (
+        (seven + np.uint64((0x80 - 0x41) * _ONES))
+        & ~(seven + np.uint64((0x7F - 0x5A) * _ONES))
+        & np.uint64(_HIGH)
+    )
+    lower = seven | (upper >> np.uint64(2))
+    letter = (lower + np.uint64((0x80 - 0x61) * _ONES)) & ~(
+        lower + np.uint64((0x7F - 0x7A) * _ONES)
+    )
+    digit = (lower + np.uint64((0x80 - 0x30) * _ONES)) & ~(lower + np.uint64((0x7F - 0x39) * _ONES))
+    plus = (seven ^ np.uint64(0x2B * _ONES)) + np.uint64(0x7F * _ONES)
+    sharp = (seven ^ np.uint64(0x23 * _ONES)) + np.uint64(0x7F * _ONES)
+    odd |= ~(plus & sharp) & np.uint64(_HIGH)
+    high = (letter | digit) & np.uint64(_HIGH)
+    # 0x80 becomes 0xFF: (0x100 - 0x01) in each byte, without carries between them.
+    keep = (high << np.uint64(1)) - (high >> np.uint64(7))
+    return (lower & keep) | (np.uint64(_SPACES) & ~keep), odd
 
 
 @kernel
@@ -244,15 +265,21 @@ def _encode(character: Int, out: Array, at: Int) -> Int:
 
 @kernel
 def _complicated(data: Array, offsets: Array, table: Array, flags: Array) -> None:
-    """Marks with 0 in `flags` the rows that the table cannot fold."""
+    """Marks with 0 in `flags` the rows that the table cannot fold, and those that end where eight
+    bytes from their last ones on are no longer the buffer's."""
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
+        if stop > start and stop + 8 > len(data):
+            flags[row] = 0
+            continue
         high = np.uint64(0)
-        for i in range(start, stop, 8):
-            x = load64(data, i)
-            if i + 8 > stop:
-                x &= (np.uint64(1) << np.uint64(8 * (stop - i))) - np.uint64(1)
-            high |= x
+        for i in range(start, stop - 7, 8):
+            high |= load64(data, i)
+        rest = (stop - start) & 7
+        if rest:
+            high |= load64(data, stop - rest) & (
+                (np.uint64(1) << np.uint64(8 * rest)) - np.uint64(1)
+            )
         if high & np.uint64(_HIGH) == 0:
             continue
         i = start
@@ -313,12 +340,9 @@ def _arrow(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> pa.Array:
 def _buffers(array: pa.Array) -> tuple[Array, Array]:
     _, offset_buffer, data_buffer = array.buffers()
     if len(array) == 0:
-        return frozen(np.zeros(ROOM, np.uint8)), frozen(np.zeros(1, np.int64))
+        return frozen(np.empty(0, np.uint8)), frozen(np.zeros(1, np.int64))
     offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(data_buffer or b"", np.uint8)
-    # Arrow pads its buffers to 64 bytes, but does not promise that they may be read.
-    if len(data) < offsets[-1] + ROOM:
-        data = np.concatenate([data, np.zeros(ROOM, np.uint8)])
+    data = np.frombuffer(data_buffer, np.uint8) if data_buffer else np.empty(0, np.uint8)
     return frozen(data), frozen(offsets)
 
 

@@ -271,7 +271,7 @@ def join_partitions(
     widest = 0
     for part in range(first, stop):
         widest = max(widest, bounds[part + 1] - bounds[part])
-    table = np.empty(_table_size(widest), np.int32)
+    table = np.empty(table_size(widest), np.int32)
     head = np.empty(widest, np.int32)
     count = np.empty(widest, np.int32)
     end = np.empty(widest, np.int64)
@@ -283,7 +283,7 @@ def join_partitions(
     for part in range(first, stop):
         begin = bounds[part]
         length = bounds[part + 1] - begin
-        mask = _table_size(length) - 1
+        mask = table_size(length) - 1
         table[: mask + 1] = -1
         for e in range(length):
             wanted = key[begin + e]
@@ -341,7 +341,8 @@ def join_partitions(
 
 
 @kernel
-def _table_size(length: Int) -> Int:
+def table_size(length: Int) -> Int:
+    """Slots of a table for so many keys: a power of two, half of them free."""
     size = 16
     while size < 2 * length:
         size *= 2
@@ -470,19 +471,22 @@ def _deal_again(
 
 
 def partition(
-    emitted: Sequence[Keys], kept: Array, known: int, threads: ThreadPoolExecutor
+    emitted: list[Keys], kept: Array, known: int, threads: ThreadPoolExecutor
 ) -> tuple[Keys, Array]:
     """Keys by their highest bits, and the bounds of the partitions, int64.
 
-    Of sets from `known` on only those with `kept[set - known]` take part.
+    Of sets from `known` on only those with `kept[set - known]` take part. `emitted` is emptied, so
+    that its chunks, if no one else holds them, are freed one after the other.
     """
     bits = (sum(len(keys.key) for keys in emitted) // PARTITION).bit_length()
     counts = np.zeros((len(emitted), 1 << bits), np.int64)
+    chunks: list[Keys | None] = list(emitted)
 
     def count(number: int) -> None:
         count_partitions(emitted[number], kept, known, bits, counts[number])
 
     list(threads.map(count, range(len(emitted))))
+    emitted.clear()
     bounds = np.zeros((1 << bits) + 1, np.int64)
     np.cumsum(counts.sum(axis=0), out=bounds[1:])
     # Where the keys of one chunk begin in each partition: behind those of the chunks before it.
@@ -490,9 +494,10 @@ def partition(
     keys = Keys(np.empty(bounds[-1], np.uint64), np.empty(bounds[-1], np.uint32))
 
     def deal(number: int) -> None:
-        scatter(emitted[number], kept, known, bits, places[number], keys)
+        chunk, chunks[number] = chunks[number], None
+        scatter(chunk, kept, known, bits, places[number], keys)
 
-    list(threads.map(deal, range(len(emitted))))
+    list(threads.map(deal, range(len(chunks))))
     return keys, bounds
 
 

@@ -136,7 +136,7 @@ def neighbours(texts: Strings, rows: Sequence[int], threshold: Fraction) -> Edge
     longest = 0
     bounds = chunk_bounds(found.offsets)
     for start, stop in pairwise(bounds):
-        chunk = _exact_chunk(found, start, sizes[start:stop], bitmaps[start:stop], None)
+        chunk = _exact_chunk(found, 0, start, sizes[start:stop], bitmaps[start:stop], None)
         longest = max(longest, chunk.longest)
     sets = Sets(*NOTHING[:4], found, sizes, bitmaps, longest)
     return near(sets, scheme, np.asarray(rows, np.uint32))
@@ -178,6 +178,7 @@ def join_with(
     scheme = scheme_of(threshold)
     if len(known.sizes) + len(texts) >= 1 << 32:
         raise ValueError("more than 4,294,967,295 texts: join them on Spark")
+    count = len(known.sizes)
     with ThreadPoolExecutor(threads) as pool:
         sizes, bitmaps = np.empty(len(texts), np.uint32), np.empty((len(texts), 2), np.uint64)
         bounds = chunk_bounds(texts.offsets)
@@ -185,31 +186,29 @@ def join_with(
         def work(first: int, stop: int) -> Chunk:
             place = (first, sizes[first:stop], bitmaps[first:stop])
             if method == "minhash":
-                return _minhash_chunk(texts, *place, threshold, keep)
-            return _exact_chunk(texts, *place, scheme if threshold >= LOWEST else None)
+                return _minhash_chunk(texts, count, *place, threshold, keep)
+            return _exact_chunk(texts, count, *place, scheme if threshold >= LOWEST else None)
 
         chunks = list(pool.map(work, bounds[:-1], bounds[1:]))
         longest = max([known.longest, *(chunk.longest for chunk in chunks)])
         sets = Sets(*known[:4], texts, sizes, bitmaps, longest)
-        numbers = set_numbers(sets, pool, threads)
-        count = len(known.sizes)
+        numbers = set_numbers(sets, pool)
         first = numbers == np.arange(count, count + len(texts))
         if method == "exact" and threshold < LOWEST:
             return Joined(sets, numbers, first, chunks, every_pair(sets, scheme, first, pool))
-        emitted = [Keys(chunk.keys.key, chunk.keys.item + np.uint32(count)) for chunk in chunks]
+        emitted = [chunk.keys for chunk in chunks]
         if not keep:
             chunks.clear()
         if count:
             emitted.append(shared_keys(known.keys, emitted))
         keys, bounds_of_keys = partition(emitted, first, count, pool)
-        emitted.clear()
         return Joined(sets, numbers, first, chunks, pairs(sets, scheme, keys, bounds_of_keys, pool))
 
 
 def _exact_chunk(
-    texts: Texts, row: int, sizes: Array, bitmaps: Array, scheme: Scheme | None
+    texts: Texts, known: int, row: int, sizes: Array, bitmaps: Array, scheme: Scheme | None
 ) -> Chunk:
-    """PartEnum's keys of the rows from `row` on, by row; no keys without a scheme."""
+    """PartEnum's keys of the sets `known + row` and on, row by row; no keys without a scheme."""
     canonical, offsets, longest = _canonical(texts, row, len(sizes))
     _, words, sums = scratch_for(longest, scheme)
     pieces = [Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))]
@@ -223,7 +222,8 @@ def _exact_chunk(
         done = emit(canonical, offsets, done, scheme, words, sums, sizes, bitmaps, *keys, counted)
         if done == before:
             capacity *= 4
-        pieces.append(Keys(keys.key[: counted[0]], keys.item[: counted[0]] + np.uint32(row)))
+        items = keys.item[: counted[0]] + np.uint32(known + row)
+        pieces.append(Keys(keys.key[: counted[0]], items))
     return Chunk(Keys(*map(np.concatenate, zip(*pieces, strict=True))), _UNSIGNED, longest)
 
 
@@ -231,17 +231,24 @@ _UNSIGNED = np.empty((0, 0), np.uint32)
 
 
 def _minhash_chunk(
-    texts: Texts, row: int, sizes: Array, bitmaps: Array, threshold: Fraction, keep: bool
+    texts: Texts,
+    known: int,
+    row: int,
+    sizes: Array,
+    bitmaps: Array,
+    threshold: Fraction,
+    keep: bool,
 ) -> Chunk:
-    """The keys of the bands of the rows' signatures, by row, and these if they are to be kept."""
+    """As `_exact_chunk`, the keys of the bands of MinHash signatures, and these if to be kept."""
     canonical, offsets, longest = _canonical(texts, row, len(sizes))
     describe(canonical, offsets, scratch_for(longest)[1], sizes, bitmaps)
     signed = signatures(canonical, offsets)
     found = band_keys(signed, *bands(threshold))
-    rows = np.repeat(np.arange(row, row + len(sizes), dtype=np.uint32), found.shape[1])
+    items = np.arange(known + row, known + row + len(sizes), dtype=np.uint32)
     # The highest bits stay a hash; in place of the band's number, which they depend on, the class.
     keys = (found.ravel() * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(CLASS_MASK)
-    return Chunk(Keys(keys, rows), signed if keep else _UNSIGNED, longest)
+    items = np.repeat(items, found.shape[1])
+    return Chunk(Keys(keys, items), signed if keep else _UNSIGNED, longest)
 
 
 def _canonical(texts: Texts, row: int, count: int) -> tuple[Array, Array, int]:

@@ -27,18 +27,21 @@ CLASS_MASK = 0xFF
 
 NO_CLASS = 0xFF
 
+_SHORT = 256
+
 
 class Scheme(NamedTuple):
     """The threshold, and sets by size: class c holds those of `lower[c]` words and more.
 
     `parts[c]` is k + 1 for two sets of which the smaller one is in class c; 1 where only equal sets
-    are similar enough. All int64.
+    are similar enough. `short[n]` is the class of n words, for small n. All int64.
     """
 
     numerator: int
     denominator: int
     lower: Array
     parts: Array
+    short: Array
 
 
 def scheme_of(threshold: Fraction) -> Scheme:
@@ -68,13 +71,22 @@ def scheme_of(threshold: Fraction) -> Scheme:
         start = last + 1
     if len(lower) > NO_CLASS:
         raise ValueError(f"the threshold {threshold} needs {len(lower)} classes of sizes")
-    return Scheme(numerator, denominator, frozen(np.array(lower)), frozen(np.array(parts)))
+    short = np.searchsorted(lower, np.arange(_SHORT), side="right") - 1
+    arrays = (np.array(lower), np.array(parts), short)
+    return Scheme(numerator, denominator, *map(frozen, arrays))
 
 
 @kernel
 def class_of(scheme: Scheme, size: Int) -> Int:
     """The class of a size; -1 for no words."""
-    return np.searchsorted(scheme.lower, size, side="right") - 1
+    return _class_of(scheme.short, scheme.lower, size)
+
+
+@inlined
+def _class_of(short: Array, lower: Array, size: Int) -> Int:
+    if size < len(short):
+        return short[size]
+    return np.searchsorted(lower, size, side="right") - 1
 
 
 @kernel
@@ -83,10 +95,15 @@ def reach(scheme: Scheme, size: Int) -> tuple[Int, Int]:
 
     Without words, none: the last one is before the first.
     """
-    if size == 0:
-        return 0, -1
-    least = (scheme.numerator * size + scheme.denominator - 1) // scheme.denominator
-    return class_of(scheme, least), class_of(scheme, size)
+    return _reach(scheme.numerator, scheme.denominator, scheme.short, scheme.lower, size)
+
+
+@inlined
+def _reach(
+    numerator: Int, denominator: Int, short: Array, lower: Array, size: Int
+) -> tuple[Int, Int]:
+    least = (numerator * size + denominator - 1) // denominator
+    return max(np.int64(0), _class_of(short, lower, least)), _class_of(short, lower, size)
 
 
 @inlined
@@ -111,20 +128,21 @@ def describe(canonical: Array, offsets: Array, words: Array, sizes: Array, bitma
     One word more or less flips one bit: the bitmaps of two sets differ in at most as many bits as
     the sets in words.
     """
+    hashes = words[0]
     for row in range(len(offsets) - 1):
         count = split(canonical, offsets[row], offsets[row + 1], words)
-        _describe(words, count, row, sizes, bitmaps)
+        _describe(hashes, count, row, sizes, bitmaps)
 
 
 @inlined
-def _describe(words: Array, count: Int, row: Int, sizes: Array, bitmaps: Array) -> None:
+def _describe(hashes: Array, count: Int, row: Int, sizes: Array, bitmaps: Array) -> None:
     low, high = np.uint64(0), np.uint64(0)
     for i in range(count):
-        bit = np.uint64(1) << (words[0, i] & np.uint64(63))
-        if words[0, i] & np.uint64(64):
-            high ^= bit
-        else:
-            low ^= bit
+        # The word's bit in one half, 0 in the other, without a branch that no one can foresee.
+        bit = np.uint64(1) << (hashes[i] & np.uint64(63))
+        upper = np.uint64(0) - ((hashes[i] >> np.uint64(6)) & np.uint64(1))
+        high ^= bit & upper
+        low ^= bit & ~upper
     sizes[row] = count
     bitmaps[row, 0] = low
     bitmaps[row, 1] = high
@@ -150,21 +168,23 @@ def emit(
     it; `counted[0]` is how many keys are written.
     """
     at = counted[0]
-    parts_of = scheme.parts
+    hashes = words[0]
+    parts_of, short, lower = scheme.parts, scheme.short, scheme.lower
+    numerator, denominator = scheme.numerator, scheme.denominator
     while row < len(offsets) - 1:
         count = split(canonical, offsets[row], offsets[row + 1], words)
-        first, last = reach(scheme, count)
+        first, last = _reach(numerator, denominator, short, lower, count)
         needed = 0
         for kind in range(first, last + 1):
             if parts_of[kind] > 1:
                 needed += parts_of[kind]
         if at + needed > len(keys):
             break
-        _describe(words, count, row, sizes, bitmaps)
+        _describe(hashes, count, row, sizes, bitmaps)
         for kind in range(first, last + 1):
             parts = parts_of[kind]
             if parts > 1:
-                sum_parts(words, count, parts, sums)
+                sum_parts(hashes, count, parts, sums)
                 for part in range(parts):
                     keys[at] = key_of(sums[part], part, kind, 0)
                     rows[at] = row
@@ -174,12 +194,13 @@ def emit(
     return row
 
 
-@kernel
-def sum_parts(words: Array, count: Int, parts: Int, sums: Array) -> None:
+@inlined
+def sum_parts(hashes: Array, count: Int, parts: Int, sums: Array) -> None:
     """The sum of the hashes in each part, into `sums`."""
-    sums[:parts] = 0
+    for part in range(parts):
+        sums[part] = 0
     for i in range(count):
-        sums[part_of(words[0, i], parts)] += words[0, i]
+        sums[part_of(hashes[i], parts)] += hashes[i]
 
 
 def scratch_for(longest: int, scheme: Scheme | None = None) -> tuple[Array, Array, Array]:

@@ -325,7 +325,7 @@ def _against(
     hits = np.empty(BLOCK, np.int64)
     count = 0
     while cursor[0] < len(probes):
-        start, picked = cursor[0], 0
+        start, picked = cursor[0], np.int64(0)
         stop = min(start + BLOCK, len(probes))
         for i in range(start, stop):
             hits[picked] = i

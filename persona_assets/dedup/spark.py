@@ -123,12 +123,7 @@ def spark_join(
     """
     from pyspark.sql import functions as f
 
-    check(threshold, "exact")
-    if threshold < LOWEST:
-        raise ValueError(
-            f"on Spark the threshold must be at least {LOWEST}, not {threshold}: below it keys "
-            "tell nothing, and the local engine compares all sets instead"
-        )
+    check_threshold(threshold)
     found = _parquet_files(spark, files)
     homes = _share(sum(file.size for file in found), SHARE, spark)
     session = spark.newSession()
@@ -166,9 +161,17 @@ def spark_join(
             edges(sets, proposed, threshold).write.mode("overwrite").parquet(f"{folder}/edges")
             pairs = session.read.parquet(f"{folder}/edges").count()
         log(f"{pairs:,} pairs are near-duplicates")
-    return Report(
-        counted[0], counted[1], keys, count, pairs, steps.shuffle_bytes, steps.seconds
-    )
+    return Report(counted[0], counted[1], keys, count, pairs, steps.shuffle_bytes, steps.seconds)
+
+
+def check_threshold(threshold: Fraction) -> None:
+    """Raises TypeError or ValueError for a threshold that the join on Spark does not take."""
+    check(threshold, "exact")
+    if threshold < LOWEST:
+        raise ValueError(
+            f"on Spark the threshold must be at least {LOWEST}, not {threshold}: below it keys "
+            "tell nothing, and the local engine compares all sets instead"
+        )
 
 
 def positions(
@@ -447,9 +450,7 @@ def _decide(batches: Batches, threshold: Fraction) -> Batches:
         longest = _longest(offsets)
         known = np.empty(2 * count, np.uint32), np.empty((2 * count, 2), np.uint64)
         new = np.empty(0, np.uint32), np.empty((0, 2), np.uint64)
-        sets = Sets(
-            frozen(text), frozen(offsets), *map(frozen, known), texts_of([]), *new, longest
-        )
+        sets = Sets(frozen(text), frozen(offsets), *map(frozen, known), texts_of([]), *new, longest)
         items = np.arange(count, dtype=np.uint64)
         pairs = items << np.uint64(32) | (items + np.uint64(count))
         one, words, _ = scratch_for(longest)
@@ -619,9 +620,7 @@ def _unsigned(batch: pa.RecordBatch, name: str) -> Array:
     return values
 
 
-def _in_arrow(
-    frame: "DataFrame", task: Callable[[Batches], Batches], schema: str
-) -> "DataFrame":
+def _in_arrow(frame: "DataFrame", task: Callable[[Batches], Batches], schema: str) -> "DataFrame":
     with any_pandas():
         return frame.mapInArrow(task, schema)
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
 
 from persona_assets.dedup.lexical import JACCARD_THRESHOLD, LOWEST
-from persona_assets.dedup.spark import Log, any_pandas, spark_join
+from persona_assets.dedup.spark import Log, any_pandas, check_threshold, spark_join
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the join that the arguments describe; exits with 2 where they are wrong."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if not LOWEST <= options.threshold <= 1:
-        parser.error(f"--threshold must be from {LOWEST} to 1, not {options.threshold}")
-    if PipesEnvVarParamsLoader().is_dagster_pipes_process:
+    if PipesEnvVarParamsLoader().is_dagster_pipes_process():
         with open_dagster_pipes() as pipes:
             pipes.report_custom_message(_run(options, pipes.log.info))
         return
@@ -70,13 +68,14 @@ def spark_session(
     with any_pandas():
         from pyspark.sql import SparkSession
 
-        builder = SparkSession.Builder().appName("persona_assets")
+        builder = SparkSession.builder.appName("persona_assets")
         for name, value in (settings | dict(options or {})).items():
             builder = builder.config(name, value)
         return builder.getOrCreate()
 
 
 def _run(options: argparse.Namespace, log: Log) -> dict[str, object]:
+    check_threshold(options.threshold)
     spark = spark_session(options.master, dict(options.conf))
     try:
         report = spark_join(

@@ -34,36 +34,44 @@ def split(canonical: Array, start: Int, stop: Int, words: Array) -> Int:
 
     `words` is a uint64 array of shape (2, at least most_words(stop - start)); its first row gets
     the hashes, its second where each word lies: start << 32 | width, both in bytes.
-    `canonical` can be read 8 bytes beyond `stop`.
+    `canonical` can be read `folding.ROOM` bytes beyond `stop`.
     """
+    hashes, places = words[0], words[1]
     count = 0
-    at = start
-    while at < stop:
-        x = load64(canonical, at)
-        spaces = _spaces(x)
-        if spaces & np.uint64(0x80):
-            at += 1
-            continue
-        begin = at
-        value = np.uint64(0)
-        # The last one to eight bytes of a word are left, wherever in the text it stands.
-        if spaces == 0 and at + 8 < stop and canonical[at + 8] != 0x20:
-            value = np.uint64(_LONG)
-            while spaces == 0 and at + 8 < stop and canonical[at + 8] != 0x20:
-                value = mix64(value ^ x) * np.uint64(_LONG)
-                at += 8
-                x = load64(canonical, at)
-                spaces = _spaces(x)
-        width = np.int64(trailing_zeros(spaces)) >> 3
-        if width > stop - at:
-            width = stop - at
-        if width < 8:
-            x &= (np.uint64(1) << np.uint64(8 * width)) - np.uint64(1)
-        at += width
-        words[0, count] = mix64(value ^ x)
-        words[1, count] = np.uint64(begin) << np.uint64(32) | np.uint64(at - begin)
+    begin, inside = np.int64(0), False
+    for block in range(start, stop, 64):
+        letters = np.uint64(0)
+        for i in range(8):
+            spaces = _spaces(load64(canonical, block + 8 * i)) >> np.uint64(7)
+            # The lowest bits of eight bytes side by side.
+            eight = (spaces * np.uint64(0x0102040810204080)) >> np.uint64(56)
+            letters |= (eight ^ np.uint64(0xFF)) << np.uint64(8 * i)
+        if block + 64 > stop:
+            letters &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
+        turns = letters ^ (letters << np.uint64(1) | np.uint64(inside))
+        while turns:
+            at = block + np.int64(trailing_zeros(turns))
+            turns &= turns - np.uint64(1)
+            if inside:
+                places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(at - begin)
+                count += 1
+            begin, inside = at, not inside
+    if inside:
+        places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(stop - begin)
         count += 1
-    return _distinct(canonical, words, count)
+    for i in range(count):
+        at = np.int64(places[i] >> np.uint64(32))
+        width = np.int64(places[i] & np.uint64(0xFFFFFFFF))
+        value = np.uint64(0)
+        if width > 8:
+            value = np.uint64(_LONG)
+            while width > 8:
+                value = mix64(value ^ load64(canonical, at)) * np.uint64(_LONG)
+                at += 8
+                width -= 8
+        kept = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * width)
+        hashes[i] = mix64(value ^ (load64(canonical, at) & kept))
+    return _distinct(canonical, hashes, places, count)
 
 
 @inlined
@@ -73,12 +81,11 @@ def _spaces(x: Any) -> Any:
     return ~(((v & np.uint64(_SEVENS)) + np.uint64(_SEVENS)) | v | np.uint64(_SEVENS))
 
 
-@kernel
-def _distinct(canonical: Array, words: Array, count: Int) -> Int:
+@inlined
+def _distinct(canonical: Array, hashes: Array, places: Array, count: Int) -> Int:
     """Drops repeats among the first `count` words, in place; returns how many stay."""
-    hashes, places = words[0], words[1]
     if count > _SHORT:
-        ascending(words, count)
+        _sort(hashes, places, count)
     # A word whose bit is not set yet is no repeat; in a long text, equal hashes lie side by side.
     low, high = np.uint64(0), np.uint64(0)
     kept = 0
@@ -88,12 +95,10 @@ def _distinct(canonical: Array, words: Array, count: Int) -> Int:
             known = kept > 0 and hashes[kept - 1] == value
         else:
             bit = np.uint64(1) << (value & np.uint64(63))
-            if value & np.uint64(64):
-                known = high & bit != 0
-                high |= bit
-            else:
-                known = low & bit != 0
-                low |= bit
+            upper = np.uint64(0) - ((value >> np.uint64(6)) & np.uint64(1))
+            known = (high & bit & upper) | (low & bit & ~upper) != 0
+            high |= bit & upper
+            low |= bit & ~upper
         if known and _repeats(canonical, hashes, places, kept, value, place, count > _SHORT):
             continue
         hashes[kept], places[kept] = value, place
@@ -102,13 +107,18 @@ def _distinct(canonical: Array, words: Array, count: Int) -> Int:
 
 
 @kernel
+def _sort(hashes: Array, places: Array, count: Int) -> None:
+    order = np.argsort(hashes[:count], kind="mergesort")
+    hashes[:count] = hashes[:count][order]
+    places[:count] = places[:count][order]
+
+
+@kernel
 def ascending(words: Array, count: Int) -> None:
     """Sorts the first `count` words by hash, in place."""
     hashes, places = words[0], words[1]
     if count > _SHORT:
-        order = np.argsort(hashes[:count], kind="mergesort")
-        hashes[:count] = hashes[:count][order]
-        places[:count] = places[:count][order]
+        _sort(hashes, places, count)
         return
     for i in range(1, count):
         value, place = hashes[i], places[i]

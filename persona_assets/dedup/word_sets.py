@@ -122,9 +122,9 @@ class WordSets:
             end = end + offsets[-1]
             if chunk.signatures.size:
                 columns.append("signatures", chunk.signatures[rows - start])
-            kept = first[chunk.keys.item]
+            kept = first[chunk.keys.item - np.uint32(count)]
             columns.append("keys", chunk.keys.key[kept])
-            columns.append("key_sets", number[count + chunk.keys.item[kept]].astype(np.uint32))
+            columns.append("key_sets", number[chunk.keys.item[kept]].astype(np.uint32))
         columns.append("sizes", joined.sets.new_sizes[first])
         columns.append("bitmaps", joined.sets.new_bitmaps[first])
         columns.append("edge_left", number[joined.edges.left])

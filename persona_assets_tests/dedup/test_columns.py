@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def written(folder: Path) -> Iterator[Path]:
+def written(folder: Path) -> Path:
     """A folder in which three numbers and two pairs count."""
     with opened(folder) as columns:
         append(columns, [1, 2, 3], [[4, 5], [6, 7]])
         columns.commit({"done": ["a"]})
-    yield folder
+    return folder
 
 
 def opened(folder: Path, fingerprint: str = "one") -> Columns:
@@ -86,7 +85,7 @@ runs = st.tuples(
 """The parameters of a run and what it does: a number appends so many. It may end in between."""
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(runs, max_size=5))
 def test_wherever_a_run_ends_what_was_committed_last_counts_or_nothing(
     made: list[tuple[str, list[int | str]]],
@@ -246,7 +245,11 @@ def test_a_second_opener_waits_for_the_first(written: Path) -> None:
 
 
 def test_the_folder_is_free_again_after_a_failure(written: Path) -> None:
-    with pytest.raises(KeyError), opened(written) as columns:
-        append(columns, [8], [])
-        columns["no such column"]
+    def fail() -> None:
+        with opened(written) as columns:
+            append(columns, [8], [])
+            columns["no such column"]
+
+    with pytest.raises(KeyError):
+        fail()
     assert content(written) == WRITTEN

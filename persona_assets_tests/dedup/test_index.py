@@ -2,7 +2,7 @@ import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.dedup.columns import Columns
-from persona_assets.dedup.index import SHAPES, Found, Index, Shard
+from persona_assets.dedup.index import BATCH, SHAPES, Found, Index, Shard
 from persona_assets.dedup.lexical import lexical_join
 from persona_assets.dedup.minhash import SIZE
 from persona_assets.dedup.survivors import Edges, survivors
@@ -48,9 +48,11 @@ parameters = st.builds(
 some_texts = related_texts() | st.lists(any_texts | st.sampled_from(HOSTILE), max_size=10)
 
 
-def shard(key: str, texts: Sequence[str], version: str = "1") -> Shard:
-    """A shard of rows whose ids tell where they come from."""
-    ids = [f"{key}/{version}/{row}" for row in range(len(texts))]
+def shard(
+    key: str, texts: Sequence[str], version: str = "1", ids: Sequence[str] | None = None
+) -> Shard:
+    """A shard of rows whose ids tell where they come from, if no others are given."""
+    ids = ids or [f"{key}/{version}/{row}" for row in range(len(texts))]
     # A lone surrogate cannot be in a table.
     values = [text.encode(errors="replace").decode() for text in texts]
     return Shard(key, version, lambda: pl.DataFrame({"id": ids, "value": values}, SCHEMA))
@@ -166,11 +168,11 @@ def test_by_the_rank_of_their_ids_rows_survive_in_whatever_order_they_come(
     texts: list[str], cuts: list[int], chosen: Parameters, random: Any
 ) -> None:
     def surviving(order: list[int], cuts: list[int]) -> dict[str, tuple[str, float]]:
-        rows = [(f"p{row:03}", texts[row].encode(errors="replace").decode()) for row in order]
-        ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+        ends = [0, *sorted(min(cut, len(order)) for cut in cuts), len(order)]
+        parts = [order[start:stop] for start, stop in itertools.pairwise(ends)]
         shards = [
-            Shard(str(number), "1", lambda rows=rows[start:stop]: pl.DataFrame(rows, SCHEMA, orient="row"))
-            for number, (start, stop) in enumerate(itertools.pairwise(ends))
+            shard(str(number), [texts[row] for row in part], ids=[f"p{row:02}" for row in part])
+            for number, part in enumerate(parts)
         ]
         random.shuffle(shards)
         with empty_folder() as folder, opened(folder, chosen) as index:
@@ -237,7 +239,7 @@ def test_a_version_that_comes_back_is_not_read_again_while_it_is_remembered() ->
 
 
 def test_when_most_rows_are_of_shards_that_are_gone_all_is_made_anew() -> None:
-    large, small = shard("large", [f"a miner {i}" for i in range(50)]), shard("small", ["a nurse"])
+    large, small = shard("large", [f"a miner {i}" for i in range(500)]), shard("small", ["a nurse"])
     with empty_folder() as folder, opened(folder, Parameters()) as index:
         index.update([large])
         size = (folder / "text.bin").stat().st_size
@@ -249,11 +251,11 @@ def test_when_most_rows_are_of_shards_that_are_gone_all_is_made_anew() -> None:
 
 
 def test_what_was_found_stays_found_when_all_is_made_anew() -> None:
-    large = shard("large", [f"a miner {i}" for i in range(50)])
+    one, other = shard("aaaaa", ["a nurse", "a miner"]), shard("bbbbb", ["a pilot", "a poet"])
     with empty_folder() as folder, opened(folder, Parameters()) as index:
-        found = index.update([large])
-        index.update([shard("other", ["a nurse"])])
-        assert decided(found)[0] == large.read()["id"].to_list()
+        found = index.update([one])
+        index.update([other])
+        assert decided(found) == in_one_shot([one], Parameters())
 
 
 def test_no_shards_and_shards_without_rows() -> None:
@@ -268,10 +270,32 @@ def test_no_shards_and_shards_without_rows() -> None:
         assert decided(index.update([])) == ([], [], [])
 
 
-def test_a_shard_named_twice_is_refused_or_counts_twice() -> None:
-    one = shard("one", ["a nurse", "a pilot"])
-    with empty_folder() as folder, opened(folder, Parameters()) as index:
-        assert index.update([one, one]).added == 2
+@pytest.mark.parametrize("method", METHODS)
+def test_a_hub_may_begin_with_a_shard_without_rows(method: Method) -> None:
+    chosen = Parameters(method=method)
+    shards = [shard("empty", []), shard("a", ["a nurse", "a pilot"]), shard("b", ["nurse a", "a"])]
+    with empty_folder() as folder, opened(folder, chosen) as index:
+        for stop in (1, 2, 3):
+            assert decided(index.update(shards[:stop])) == in_one_shot(shards[:stop], chosen)
+
+
+def test_more_rows_than_are_joined_at_a_time() -> None:
+    """What comes before a failure is committed and stays known, though not asked for again."""
+    rows = pl.select(id=pl.int_range(BATCH).cast(pl.String), value=pl.repeat("a nurse", BATCH))
+    large, small = Shard("large", "1", lambda: rows), shard("small", ["nurse a", "a pilot"])
+    with empty_folder() as folder:
+        with (
+            opened(folder, Parameters(threads=2)) as index,
+            pytest.raises(OSError, match="small was read"),
+        ):
+            index.update([large, unreadable(small)])
+        with opened(folder, Parameters(threads=2)) as index:
+            found = index.update([unreadable(large), small])
+            assert found.added == 2
+            assert found.sets.tolist() == [*[0] * BATCH, 0, 1]
+            assert found.ids(np.array([7, BATCH - 1, BATCH])).to_list() == [
+                "7", str(BATCH - 1), "small/1/0",
+            ]  # fmt: skip
 
 
 def test_ids_of_any_characters_are_given_back() -> None:
@@ -349,7 +373,8 @@ class Killed(Columns):
         os.kill(os.getpid(), signal.SIGKILL)
 
 def read(key):
-    return pl.DataFrame({"id": [f"{key}{i}" for i in range(300)], "value": [f"{key} {i}" for i in range(300)]})
+    rows = [f"{key} {i}" for i in range(300)]
+    return pl.DataFrame({"id": rows, "value": rows})
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 with Killed(folder, {**SHAPES, **WordSets.SHAPES}, "9/10 exact") as columns:

@@ -16,7 +16,6 @@ from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
 from persona_assets_tests.dedup.texts import (
     HOSTILE,
-    VOCABULARY,
     any_texts,
     brute_force,
     related_texts,
@@ -26,11 +25,18 @@ from persona_assets_tests.dedup.texts import (
 Method = Literal["exact", "minhash"]
 METHODS: list[Method] = ["exact", "minhash"]
 NINE_TENTHS = Fraction(9, 10)
-THRESHOLDS = [Fraction(1), Fraction(99, 100), NINE_TENTHS, Fraction(3, 4), Fraction(1, 2), Fraction(1, 7)]
+THRESHOLDS = [
+    Fraction(1),
+    Fraction(99, 100),
+    NINE_TENTHS,
+    Fraction(3, 4),
+    Fraction(1, 2),
+    Fraction(1, 7),
+]
 HALVES = [NINE_TENTHS, Fraction(1, 2)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=150)
 @given(related_texts() | st.lists(any_texts, max_size=8), st.sampled_from(THRESHOLDS))
 def test_exact_equals_brute_force(texts: list[str], threshold: Fraction) -> None:
     assert rows(lexical_edges(texts, threshold)) == brute_force(texts, threshold)
@@ -85,9 +91,8 @@ def test_a_threshold_with_a_large_denominator_is_exact_or_refused(threshold: Fra
     texts = [" ".join(long[:size]) for size in (3000, 2700, 2699, 1000, 900, 899, 19, 17)]
     try:
         edges = lexical_edges(texts, threshold)
-    except ValueError as error:
+    except ValueError:
         assert threshold.denominator > 10**6
-        assert "denominator" in str(error)
     else:
         assert rows(edges) == brute_force(texts, threshold)
 
@@ -145,7 +150,9 @@ def test_buckets_of_more_sets_than_are_compared_at_once(
 
 
 @settings(deadline=None, max_examples=30)
-@given(related_texts(), st.sampled_from(METHODS), st.sampled_from([*THRESHOLDS[:3], Fraction(1, 2)]))
+@given(
+    related_texts(), st.sampled_from(METHODS), st.sampled_from([*THRESHOLDS[:3], Fraction(1, 2)])
+)
 def test_threads_change_nothing(texts: list[str], method: Method, threshold: Fraction) -> None:
     alone = rows(lexical_edges(texts, threshold, method))
     assert rows(lexical_edges(texts, threshold, method, threads=2)) == alone

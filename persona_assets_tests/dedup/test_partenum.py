@@ -22,7 +22,14 @@ from persona_assets.dedup.partenum import (
     scratch_for,
 )
 
-THRESHOLDS = [LOWEST, Fraction(4, 5), Fraction(5, 6), Fraction(9, 10), Fraction(99, 100), Fraction(1)]
+THRESHOLDS = [
+    LOWEST,
+    Fraction(4, 5),
+    Fraction(5, 6),
+    Fraction(9, 10),
+    Fraction(99, 100),
+    Fraction(1),
+]
 MILLION = 10**6
 
 thresholds = st.one_of(
@@ -76,7 +83,7 @@ def test_classes_of_sizes_have_no_gaps_and_their_parts_suffice(threshold: Fracti
     assert class_of(scheme, 0) == -1
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(thresholds, sizes, st.data())
 def test_two_sizes_that_can_reach_the_threshold_meet_in_the_class_of_the_smaller(
     threshold: Fraction, size: int, data: st.DataObject
@@ -102,8 +109,7 @@ def test_large_denominators_are_reckoned_with_exactly_or_refused(
     threshold = 1 - Fraction(less * (denominator // 1000), denominator)
     try:
         scheme = scheme_of(threshold)
-    except (ValueError, OverflowError) as error:
-        assert isinstance(error, ValueError), error
+    except ValueError:
         return
     least = -(-size * threshold.numerator // threshold.denominator)
     assert reach(scheme, size) == (class_of(scheme, least), class_of(scheme, size))
@@ -123,7 +129,7 @@ def near_sets(draw: st.DrawFn) -> tuple[Fraction, list[str], list[str]]:
     return threshold, [*shared, *names[:one]], [*shared, *names[one:apart]]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(near_sets(), st.randoms())
 def test_sets_that_reach_the_threshold_share_a_key(
     near: tuple[Fraction, list[str], list[str]], random: Random
@@ -136,7 +142,9 @@ def test_sets_that_reach_the_threshold_share_a_key(
     # Repeats are no words of their own.
     (here, there), sizes, bitmaps = keys_of([left, [*right, *right[:3]]], scheme_of(threshold))
     assert sizes.tolist() == [len(left), len(right)]
-    flipped = sum(int(one ^ other).bit_count() for one, other in zip(*bitmaps.tolist(), strict=True))
+    flipped = sum(
+        int(one ^ other).bit_count() for one, other in zip(*bitmaps.tolist(), strict=True)
+    )
     assert flipped <= union - shared
     assert {*left} == {*right} or here & there
 
@@ -173,11 +181,9 @@ def test_emit_halts_where_its_output_is_full_and_goes_on_from_there() -> None:
     found: list[set[int]] = [set() for _ in sets]
     row = 0
     while row < len(sets):
-        keys, rows, counted = np.empty(70, np.uint64), np.empty(70, np.uint32), np.zeros(1, np.int64)
-        before = row
-        row = emit(
-            canonical, offsets, row, scheme, words, sums, again_sizes, again_bitmaps, keys, rows, counted
-        )  # fmt: skip
+        keys, rows = np.empty(70, np.uint64), np.empty(70, np.uint32)
+        output = (again_sizes, again_bitmaps, keys, rows, counted := np.zeros(1, np.int64))
+        before, row = row, emit(canonical, offsets, row, scheme, words, sums, *output)
         assert row > before
         for key, at in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
             found[at].add(key)

@@ -2,7 +2,6 @@ import unicodedata
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from persona_assets.dedup.words import fold, words
 from persona_assets_tests.dedup.texts import HOSTILE, any_texts

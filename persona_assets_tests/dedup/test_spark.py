@@ -1,0 +1,197 @@
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from persona_assets.dedup.lexical import Join, lexical_join
+from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.tokens import word_hashes
+
+pytest.importorskip("pyspark", reason="the extra spark is not installed")
+
+from persona_assets.dedup.spark import positions, spark_join  # noqa: E402
+from persona_assets.dedup.spark_job import spark_session  # noqa: E402
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NINE_TENTHS = Fraction(9, 10)
+THREE_QUARTERS = Fraction(3, 4)
+ONE_HASH = ["zehqssukaaeaaaab", "kczgchfpskzmcqzx"]
+"""Two words that share a hash."""
+
+HOSTILE = [
+    "",
+    None,
+    "?!",
+    "\x00\x00",
+    "nurse\x00nurse",
+    "nurse",
+    "e" + "\u0301" * 500,
+    "退休教师喜欢在花园里种花",
+    "退休教师喜欢在花园里种花。",
+    "ครูเกษียณ",
+    "C++ and C#",
+    "C and C",
+    " ".join(f"long{i}" for i in range(3000)),
+    " ".join(f"long{i}" for i in range(2999)),
+    *ONE_HASH,
+    " ".join(ONE_HASH),
+    " ".join(reversed(ONE_HASH)),
+    *["no one in particular"] * 40,
+]
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str | None]:
+    """Sentences and their variants; a template with two places to fill in, which makes its bucket
+    large; a long one with a single place, whose sets are all similar; hostile ones."""
+    rng = random.Random(5)
+    vocabulary = [f"w{int(rng.paretovariate(0.8))}" for _ in range(4000)]
+    found: list[str | None] = [*HOSTILE]
+    for _ in range(1200):
+        words = rng.choices(vocabulary, k=rng.randrange(1, 40))
+        found.append(" ".join(words))
+        for _ in range(rng.randrange(2)):
+            varied = words[: rng.randrange(len(words) - len(words) // 6, len(words) + 1)]
+            varied += [f"v{rng.randrange(10_000)}" for _ in range(rng.randrange(2))]
+            rng.shuffle(varied)
+            found.append(" ".join(varied).upper())
+    form = "a {} who has lived in {} for ten years and likes to read in the evening"
+    found += [form.format(f"job{rng.randrange(40)}", f"city{i}") for i in range(900)]
+    long = " ".join(f"common{i}" for i in range(40))
+    found += [f"{long} name{i}" for i in range(60)]
+    rng.shuffle(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def kept(texts: list[str | None]) -> npt.NDArray[np.bool_]:
+    return np.random.default_rng(1).random(len(texts)) < 0.6
+
+
+@pytest.fixture(scope="module")
+def bounds(texts: list[str | None]) -> list[int]:
+    return [0, 1, 700, 700, 1300, 1900, 2500, len(texts)]
+
+
+@pytest.fixture(scope="module")
+def shards(
+    texts: list[str | None],
+    kept: npt.NDArray[np.bool_],
+    bounds: list[int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[str]:
+    folder = tmp_path_factory.mktemp("shards")
+    files: list[str] = []
+    for i in range(7):
+        rows = slice(bounds[i], bounds[i + 1])
+        # Row groups of which the filter lets some through as a whole, some in part, some not.
+        mask = kept[rows].copy()
+        mask[100:200] = False
+        kept[rows] = mask
+        table = pa.table({"persona": pa.array(texts[rows], pa.string()), "kept": mask})
+        files.append(str(folder / f"{9 - i} [odd] 100% ñame.parquet"))
+        pq.write_table(table, files[-1], row_group_size=64)
+    return files
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator["SparkSession"]:
+    session = spark_session("local[2]")
+    yield session
+    session.stop()
+
+
+def written(folder: Path, members: list[npt.NDArray[np.int64]]) -> Join:
+    edges, repeats = pq.read_table(folder / "edges"), pq.read_table(folder / "repeats")
+    sets = np.arange(sum(map(len, members)))
+    rows = positions(repeats["row"].to_numpy(), members)
+    sets[rows] = positions(repeats["first"].to_numpy(), members)
+    left, right = (positions(edges[side].to_numpy(), members) for side in ("left", "right"))
+    return Join(sets, Edges.of(left, right, edges["similarity"].to_numpy()))
+
+
+def assert_equal(found: Join, expected: Join) -> None:
+    assert found.sets.tolist() == expected.sets.tolist()
+    assert found.edges.left.tolist() == expected.edges.left.tolist()
+    assert found.edges.right.tolist() == expected.edges.right.tolist()
+    assert found.edges.similarity.tolist() == expected.edges.similarity.tolist()
+
+
+@pytest.mark.parametrize("threshold", [NINE_TENTHS, THREE_QUARTERS])
+def test_it_finds_what_the_local_engine_finds(
+    texts: list[str | None],
+    bounds: list[int],
+    shards: list[str],
+    threshold: Fraction,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    hashes, _ = word_hashes(ONE_HASH)
+    assert hashes[0] == hashes[1]
+    expected = lexical_join(pa.array(texts), threshold)
+    spark: SparkSession = request.getfixturevalue("spark")
+    lines: list[str] = []
+    report = spark_join(spark, shards, str(tmp_path), threshold, hot=24, log=lines.append)
+    members = [np.arange(stop - start) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    assert_equal(written(tmp_path, members), expected)
+    assert sum("dealt out anew" in line for line in lines) >= 2
+    assert report.rows == len(texts)
+    assert report.sets == len(np.unique(expected.sets))
+    assert report.candidates >= report.pairs == len(expected.edges) > 1700
+    assert report.keys > report.sets
+    assert list(report.seconds) == list(report.shuffle_bytes) == ["sets", "keys", "pairs"]
+    assert all(value > 0 for value in report.shuffle_bytes.values())
+    assert report.shuffle_bytes_per_row == sum(report.shuffle_bytes.values()) / len(texts)
+
+
+def test_only_rows_that_are_kept_take_part(
+    spark: "SparkSession",
+    texts: list[str | None],
+    kept: npt.NDArray[np.bool_],
+    bounds: list[int],
+    shards: list[str],
+    tmp_path: Path,
+) -> None:
+    report = spark_join(spark, shards, str(tmp_path), kept="kept")
+    members = [
+        np.flatnonzero(kept[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False)
+    ]
+    assert report.rows == kept.sum() < len(texts)
+    expected = lexical_join(pa.array(texts).filter(pa.array(kept)), NINE_TENTHS)
+    assert_equal(written(tmp_path, members), expected)
+
+
+def test_bad_input_is_refused(spark: "SparkSession", shards: list[str], tmp_path: Path) -> None:
+    output = str(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no file /nowhere/x.parquet"):
+        spark_join(spark, [shards[0], "/nowhere/x.parquet"], output)
+    for files in ([], [shards[0], shards[0]], [shards[0], f"file://{shards[0]}"]):
+        with pytest.raises(ValueError, match="at least one file, and none twice"):
+            spark_join(spark, files, output)
+    with pytest.raises(ValueError, match=r"at least 3/4, not 1/2: .* the local engine"):
+        spark_join(spark, shards, output, Fraction(1, 2))
+    with pytest.raises(TypeError, match=r"Fraction\(9, 10\)"):
+        spark_join(spark, shards, output, 0.9)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'text' of type string among persona"):
+        spark_join(spark, shards, output, text="text")
+    with pytest.raises(ValueError, match="'persona' of type boolean"):
+        spark_join(spark, shards, output, kept="persona")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_positions_of_rows_that_do_not_take_part() -> None:
+    members = [np.array([0, 4]), np.array([], np.int64), np.array([2])]
+    rows = np.array([2 << 32 | 2, 4, 0])
+    assert positions(rows, members).tolist() == [2, 1, 0]
+    for row in (1, 5, 1 << 32, 2 << 32, 3 << 32, -1):
+        with pytest.raises(ValueError, match="not that of a row that takes part"):
+            positions(np.array([0, row]), members)
