@@ -102,6 +102,7 @@ class Index:
 
     def _join(self, batch: Sequence[tuple[Shard, pl.DataFrame]]) -> None:
         columns, known = self._columns, self._known()
+        columns.rollback()
         rows = pl.concat([frame for _, frame in batch])
         ids = rows["id"].to_arrow().cast(pa.large_string())
         _, offsets, data = ids.buffers()

@@ -82,8 +82,11 @@ def words_of(sets: Sets, item: Int, scratch: Array, words: Array) -> Int:
     else:
         canonical, start = sets.canonical, sets.offsets[item]
         stop = sets.offsets[item + 1] - start
-        for i in range(0, stop, 8):
+        for i in range(0, stop - 7, 8):
             store64(scratch, i, load64(canonical, start + i))
+        # Behind the last known text there may be nothing that can be read.
+        for i in range(stop & ~7, stop):
+            scratch[i] = canonical[start + i]
     count = split(scratch, 0, stop, words)
     ascending(words, count)
     return count
@@ -243,7 +246,9 @@ def decide(
         shared = shared_words(canonical, words, one, other, other_words, two)
         union = one + two - shared
         reached = shared * scheme.denominator >= union * scheme.numerator
-        similarity[i] = shared / union if reached else -1.0
+        similarity[i] = -1.0
+        if reached:
+            similarity[i] = shared / union if union else 1.0
 
 
 @kernel

@@ -37,6 +37,9 @@ JACCARD_THRESHOLD = Fraction(9, 10)  # section 2.3
 LOWEST = Fraction(3, 4)
 """Below it PartEnum's keys hold a word or none and tell nothing: `exact` compares all bitmaps."""
 
+LARGEST_DENOMINATOR = 1_000_000
+"""Of a threshold: with it, sizes of texts and sums of two stay below 2^63."""
+
 CHUNK = 1 << 20
 """Bytes of text that a thread takes at a time, about: with its keys it stays in the cache."""
 
@@ -148,6 +151,8 @@ def check(threshold: Fraction, method: str) -> None:
         raise TypeError(f"threshold must be a Fraction such as Fraction(9, 10), not {threshold!r}")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be above 0 and at most 1, not {threshold}")
+    if threshold.denominator > LARGEST_DENOMINATOR:
+        raise ValueError(f"{threshold} is needlessly exact: round it to thousandths")
     if method not in ("exact", "minhash"):
         raise ValueError(f"method must be 'exact' or 'minhash', not {method!r}")
 

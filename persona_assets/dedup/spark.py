@@ -361,7 +361,7 @@ def _emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batche
 
 
 def _deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int) -> Batches:
-    """Blocks of entries (key, tag, size) of (tag, key, size, text): `size` is that of the bucket."""
+    """Blocks of entries (key, tag, size) of (tag, key, size, text), the size being the bucket's."""
     scheme = _scheme(threshold)
 
     def entries() -> Iterator[Array]:
@@ -448,9 +448,16 @@ def _decide(batches: Batches, threshold: Fraction) -> Batches:
         both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
         text, offsets = _texts(both)
         longest = _longest(offsets)
-        known = np.empty(2 * count, np.uint32), np.empty((2 * count, 2), np.uint64)
-        new = np.empty(0, np.uint32), np.empty((0, 2), np.uint64)
-        sets = Sets(frozen(text), frozen(offsets), *map(frozen, known), texts_of([]), *new, longest)
+        sets = Sets(
+            frozen(text),
+            frozen(offsets),
+            frozen(np.empty(2 * count, np.uint32)),
+            frozen(np.empty((2 * count, 2), np.uint64)),
+            texts_of([]),
+            np.empty(0, np.uint32),
+            np.empty((0, 2), np.uint64),
+            longest,
+        )
         items = np.arange(count, dtype=np.uint64)
         pairs = items << np.uint64(32) | (items + np.uint64(count))
         one, words, _ = scratch_for(longest)
@@ -480,7 +487,7 @@ def write_sets(
     """
     hashes, places = words[0], words[1]
     parts_of = scheme.parts
-    at = 0
+    at = np.int64(0)
     for row in range(len(offsets) - 1):
         count = split(canonical, offsets[row], offsets[row + 1], words)
         ascending(words, count)
@@ -521,8 +528,8 @@ def _before(canonical: Array, places: Array, i: Int) -> bool:
     other_width = np.int64(places[i - 1] & np.uint64(0xFFFFFFFF))
     for k in range(min(width, other_width)):
         if canonical[one + k] != canonical[other + k]:
-            return canonical[one + k] < canonical[other + k]
-    return width < other_width
+            return bool(canonical[one + k] < canonical[other + k])
+    return bool(width < other_width)
 
 
 @kernel

@@ -20,7 +20,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 from persona_assets.dedup.lexical import JACCARD_THRESHOLD, LOWEST
 from persona_assets.dedup.spark import Log, any_pandas, check_threshold, spark_join
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the join that the arguments describe; exits with 2 where they are wrong."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if PipesEnvVarParamsLoader().is_dagster_pipes_process():
+    if DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ:
         with open_dagster_pipes() as pipes:
             pipes.report_custom_message(_run(options, pipes.log.info))
         return

@@ -65,11 +65,14 @@ class Edges:
     def expanded(self, sets: npt.NDArray[np.int64]) -> "Edges":
         """Pairs of rows, where these are pairs of sets: `sets` (shape (n,)) is the set of each row.
 
-        Rows of one set are pairs of similarity 1. Raises ValueError for more than `MAX_EDGES`.
+        Rows of one set are pairs of similarity 1; sets without rows count for nothing. Raises
+        ValueError for more than `MAX_EDGES`.
         """
         order = np.argsort(sets, kind="stable")
         numbers, first, count = np.unique(sets[order], return_index=True, return_counts=True)
-        left, right = np.searchsorted(numbers, self.left), np.searchsorted(numbers, self.right)
+        alive = np.isin(self.left, numbers) & np.isin(self.right, numbers)
+        left = np.searchsorted(numbers, self.left[alive])
+        right = np.searchsorted(numbers, self.right[alive])
         check_edge_count(
             int((count * (count - 1) // 2).sum()) + int((count[left] * count[right]).sum())
         )
@@ -84,7 +87,7 @@ class Edges:
         for i, j in zip(left.tolist(), right.tolist(), strict=True):
             a.append(np.repeat(groups[i], len(groups[j])))
             b.append(np.tile(groups[j], len(groups[i])))
-        similarity = np.repeat(self.similarity, count[left] * count[right])
+        similarity = np.repeat(self.similarity[alive], count[left] * count[right])
         return Edges.of(
             np.concatenate(a), np.concatenate(b), np.concatenate([np.ones(same), similarity])
         )

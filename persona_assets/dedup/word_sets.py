@@ -78,8 +78,7 @@ class WordSets:
         known = self._known()
         count = len(known.sizes)
         chosen = np.random.default_rng(seed).permutation(count)[:sample]
-        longest = max(known.longest, ROOM)
-        sets = Sets(*known[:4], texts_of([]), *NOTHING[2:4], longest)
+        sets = Sets(*known[:4], texts_of([]), *NOTHING[2:4], known.longest)
         true = near(sets, scheme_of(self._threshold), chosen.astype(np.uint32))
         edges = self.edges()
         have = set(zip(edges.left.tolist(), edges.right.tolist(), strict=True))
@@ -97,15 +96,14 @@ class WordSets:
             columns["sizes"],
             columns["bitmaps"],
             Keys(columns["keys"], columns["key_sets"]),
-            int(np.diff(offsets).max()) + ROOM,
+            int(np.diff(offsets).max()),
         )
 
     def _append(self, texts: Texts, joined: Joined, number: Array, count: int) -> None:
         columns, first = self._columns, joined.first
-        end = np.zeros(1, np.int64)
-        if count:
-            end = columns["text_offsets"][-1:]
-        else:
+        end = columns["text_offsets"][-1:]
+        if not len(end):
+            end = np.zeros(1, np.int64)
             columns.append("text_offsets", end)
         bounds = chunk_bounds(texts.offsets)
         for start, stop, chunk in zip(bounds[:-1], bounds[1:], joined.chunks, strict=True):
@@ -113,10 +111,6 @@ class WordSets:
             _, total = longest_of(texts, start, stop)
             data, offsets = np.empty(total + ROOM, np.uint8), np.empty(len(rows) + 1, np.int64)
             fold_chosen(texts, frozen(rows), data, offsets)
-            if len(rows):
-                # Spaces, which are no part of a word: kernels read on behind the last text.
-                data[offsets[-1] : offsets[-1] + ROOM] = ord(" ")
-                offsets[-1] += ROOM
             columns.append("text", data[: offsets[-1]])
             columns.append("text_offsets", end + offsets[1:])
             end = end + offsets[-1]

@@ -22,7 +22,13 @@ from persona_assets.dedup.lexical import lexical_join
 from persona_assets.dedup.minhash import SIZE
 from persona_assets.dedup.survivors import Edges, survivors
 from persona_assets.dedup.word_sets import WordSets
-from persona_assets_tests.dedup.texts import HOSTILE, any_texts, brute_force, related_texts
+from persona_assets_tests.dedup.texts import (
+    HOSTILE,
+    any_texts,
+    brute_force,
+    related_texts,
+    texts_of_one_bitmap,
+)
 
 Method = Literal["exact", "minhash"]
 METHODS: list[Method] = ["exact", "minhash"]
@@ -105,7 +111,7 @@ def split(texts: Sequence[str], cuts: Sequence[int]) -> list[Shard]:
     return [shard(f"s{number}", part) for number, part in enumerate(parts)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(some_texts, st.lists(st.integers(0, 16), max_size=4), parameters, st.data())
 def test_any_split_any_order_of_updates_and_any_threads_decide_the_same(
     texts: list[str], cuts: list[int], chosen: Parameters, data: st.DataObject
@@ -129,7 +135,7 @@ def test_any_split_any_order_of_updates_and_any_threads_decide_the_same(
         assert decided(found)[2] == similarity
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(some_texts, min_size=4, max_size=4), parameters, st.data())
 def test_shards_that_come_change_and_go_leave_nothing_behind(
     versions: list[list[str]], chosen: Parameters, data: st.DataObject
@@ -151,7 +157,7 @@ def test_shards_that_come_change_and_go_leave_nothing_behind(
                 assert decided(index.update(shards)) == in_one_shot(shards, chosen)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(some_texts, some_texts, parameters)
 def test_appending_a_shard_changes_no_earlier_decision(
     old: list[str], new: list[str], chosen: Parameters
@@ -162,7 +168,7 @@ def test_appending_a_shard_changes_no_earlier_decision(
     assert tuple(column[: len(old)] for column in after) == before
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(some_texts, st.lists(st.integers(0, 16), max_size=4), parameters, st.randoms())
 def test_by_the_rank_of_their_ids_rows_survive_in_whatever_order_they_come(
     texts: list[str], cuts: list[int], chosen: Parameters, random: Any
@@ -201,6 +207,16 @@ def test_hostile_rows_one_by_one(method: Method, threshold: Fraction) -> None:
         assert decided(found) == in_one_shot(shards[:stop], chosen)
 
 
+def test_known_sets_of_equal_bitmaps_are_told_apart() -> None:
+    texts = texts_of_one_bitmap()
+    shards = split([*texts[::2], *texts, *texts[::-1]], [100, 105, 300])
+    with empty_folder() as folder, opened(folder, Parameters(HALF)) as index:
+        for stop in range(1, 5):
+            found = index.update(shards[:stop])
+            assert decided(found) == in_one_shot(shards[:stop], Parameters(HALF))
+        assert len(np.unique(found.sets)) == len(texts)
+
+
 @pytest.mark.parametrize("chosen", [Parameters(), Parameters(HALF), Parameters(method="minhash")])
 def test_many_rows_in_a_few_shards(chosen: Parameters) -> None:
     stem = [f"stem{i}" for i in range(18)]
@@ -214,7 +230,7 @@ def test_many_rows_in_a_few_shards(chosen: Parameters) -> None:
         assert decided(index.update(shards[::-1])) == in_one_shot(shards[::-1], chosen)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(some_texts, parameters)
 def test_a_known_shard_is_not_read_again(texts: list[str], chosen: Parameters) -> None:
     one, two = shard("one", texts), shard("two", texts[::2])
@@ -409,7 +425,7 @@ def test_columns_hold_a_signature_of_each_set_for_minhash_alone() -> None:
             assert columns["signatures"].shape == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(some_texts, st.sampled_from([NINE_TENTHS, HALF]), st.sampled_from(METHODS))
 def test_the_sampled_recall_counts_the_true_pairs_of_sets(
     texts: list[str], threshold: Fraction, method: Method

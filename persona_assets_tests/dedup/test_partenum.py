@@ -97,24 +97,6 @@ def test_two_sizes_that_can_reach_the_threshold_meet_in_the_class_of_the_smaller
     assert reach(scheme, 0) == (0, -1)
 
 
-@settings(deadline=None, max_examples=100)
-@given(
-    st.sampled_from([2**31 - 1, 2**53, 10**16 + 1, 10**18 + 1, 2**63, 10**19, 10**30]),
-    st.integers(1, 100),
-    sizes,
-)
-def test_large_denominators_are_reckoned_with_exactly_or_refused(
-    denominator: int, less: int, size: int
-) -> None:
-    threshold = 1 - Fraction(less * (denominator // 1000), denominator)
-    try:
-        scheme = scheme_of(threshold)
-    except ValueError:
-        return
-    least = -(-size * threshold.numerator // threshold.denominator)
-    assert reach(scheme, size) == (class_of(scheme, least), class_of(scheme, size))
-
-
 @st.composite
 def near_sets(draw: st.DrawFn) -> tuple[Fraction, list[str], list[str]]:
     """Two sets that just reach a threshold, and it."""

@@ -1,6 +1,7 @@
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ from persona_assets.dedup.tokens import word_hashes
 
 pytest.importorskip("pyspark", reason="the extra spark is not installed")
 
-from persona_assets.dedup.spark import positions, spark_join  # noqa: E402
-from persona_assets.dedup.spark_job import spark_session  # noqa: E402
+from persona_assets.dedup.spark import positions, spark_join
+from persona_assets.dedup.spark_job import spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -73,13 +74,17 @@ def texts() -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def kept(texts: list[str | None]) -> npt.NDArray[np.bool_]:
-    return np.random.default_rng(1).random(len(texts)) < 0.6
+def bounds(texts: list[str | None]) -> list[int]:
+    """Where the shards begin and end; one is empty."""
+    return [0, 1, 700, 700, 1300, 1900, 2500, len(texts)]
 
 
 @pytest.fixture(scope="module")
-def bounds(texts: list[str | None]) -> list[int]:
-    return [0, 1, 700, 700, 1300, 1900, 2500, len(texts)]
+def kept(texts: list[str | None]) -> npt.NDArray[np.bool_]:
+    """Of some groups of rows in a file all, of some none."""
+    groups = np.arange(len(texts)) // 64 % 4
+    rows = np.random.default_rng(1).random(len(texts)) < 0.6
+    return np.where(groups == 0, True, np.where(groups == 1, False, rows))
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +96,12 @@ def shards(
 ) -> list[str]:
     folder = tmp_path_factory.mktemp("shards")
     files: list[str] = []
-    for i in range(7):
-        rows = slice(bounds[i], bounds[i + 1])
-        # Row groups of which the filter lets some through as a whole, some in part, some not.
-        mask = kept[rows].copy()
-        mask[100:200] = False
-        kept[rows] = mask
-        table = pa.table({"persona": pa.array(texts[rows], pa.string()), "kept": mask})
+    for i, (start, stop) in enumerate(pairwise(bounds)):
+        personas = pa.array(texts[start:stop], pa.string())
         files.append(str(folder / f"{9 - i} [odd] 100% ñame.parquet"))
-        pq.write_table(table, files[-1], row_group_size=64)
+        pq.write_table(
+            pa.table({"persona": personas, "kept": kept[start:stop]}), files[-1], row_group_size=32
+        )
     return files
 
 
@@ -119,60 +121,51 @@ def written(folder: Path, members: list[npt.NDArray[np.int64]]) -> Join:
     return Join(sets, Edges.of(left, right, edges["similarity"].to_numpy()))
 
 
-def assert_equal(found: Join, expected: Join) -> None:
-    assert found.sets.tolist() == expected.sets.tolist()
-    assert found.edges.left.tolist() == expected.edges.left.tolist()
-    assert found.edges.right.tolist() == expected.edges.right.tolist()
-    assert found.edges.similarity.tolist() == expected.edges.similarity.tolist()
-
-
-@pytest.mark.parametrize("threshold", [NINE_TENTHS, THREE_QUARTERS])
+@pytest.mark.parametrize(
+    ("threshold", "column", "hot", "rounds"),
+    [(NINE_TENTHS, None, 24, 2), (THREE_QUARTERS, "kept", 50, 1)],
+)
 def test_it_finds_what_the_local_engine_finds(
     texts: list[str | None],
+    kept: npt.NDArray[np.bool_],
     bounds: list[int],
     shards: list[str],
     threshold: Fraction,
+    column: str | None,
+    hot: int,
+    rounds: int,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     hashes, _ = word_hashes(ONE_HASH)
     assert hashes[0] == hashes[1]
-    expected = lexical_join(pa.array(texts), threshold)
+    chosen = kept if column else np.ones(len(texts), np.bool_)
+    # What is compiled here need not be compiled by every process of Spark.
+    expected = lexical_join(pa.array(texts).filter(pa.array(chosen)), threshold)
     spark: SparkSession = request.getfixturevalue("spark")
     lines: list[str] = []
-    report = spark_join(spark, shards, str(tmp_path), threshold, hot=24, log=lines.append)
-    members = [np.arange(stop - start) for start, stop in zip(bounds, bounds[1:], strict=False)]
-    assert_equal(written(tmp_path, members), expected)
-    assert sum("dealt out anew" in line for line in lines) >= 2
-    assert report.rows == len(texts)
+    report = spark_join(
+        spark, shards, str(tmp_path), threshold, kept=column, hot=hot, log=lines.append
+    )
+    members = [np.flatnonzero(chosen[start:stop]) for start, stop in pairwise(bounds)]
+    found = written(tmp_path, members)
+    assert found.sets.tolist() == expected.sets.tolist()
+    assert found.edges.left.tolist() == expected.edges.left.tolist()
+    assert found.edges.right.tolist() == expected.edges.right.tolist()
+    assert found.edges.similarity.tolist() == expected.edges.similarity.tolist()
+    assert sum("dealt out anew" in line for line in lines) >= rounds
+    assert report.rows == chosen.sum()
     assert report.sets == len(np.unique(expected.sets))
-    assert report.candidates >= report.pairs == len(expected.edges) > 1700
+    assert report.candidates >= report.pairs == len(expected.edges) > 1000
     assert report.keys > report.sets
     assert list(report.seconds) == list(report.shuffle_bytes) == ["sets", "keys", "pairs"]
     assert all(value > 0 for value in report.shuffle_bytes.values())
-    assert report.shuffle_bytes_per_row == sum(report.shuffle_bytes.values()) / len(texts)
-
-
-def test_only_rows_that_are_kept_take_part(
-    spark: "SparkSession",
-    texts: list[str | None],
-    kept: npt.NDArray[np.bool_],
-    bounds: list[int],
-    shards: list[str],
-    tmp_path: Path,
-) -> None:
-    report = spark_join(spark, shards, str(tmp_path), kept="kept")
-    members = [
-        np.flatnonzero(kept[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False)
-    ]
-    assert report.rows == kept.sum() < len(texts)
-    expected = lexical_join(pa.array(texts).filter(pa.array(kept)), NINE_TENTHS)
-    assert_equal(written(tmp_path, members), expected)
+    assert report.shuffle_bytes_per_row == sum(report.shuffle_bytes.values()) / report.rows
 
 
 def test_bad_input_is_refused(spark: "SparkSession", shards: list[str], tmp_path: Path) -> None:
     output = str(tmp_path)
-    with pytest.raises(FileNotFoundError, match="there is no file /nowhere/x.parquet"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file /nowhere/x\.parquet"):
         spark_join(spark, [shards[0], "/nowhere/x.parquet"], output)
     for files in ([], [shards[0], shards[0]], [shards[0], f"file://{shards[0]}"]):
         with pytest.raises(ValueError, match="at least one file, and none twice"):

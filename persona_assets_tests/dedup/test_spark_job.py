@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,7 @@ from persona_assets.dedup.lexical import lexical_join
 
 pytest.importorskip("pyspark", reason="the extra spark is not installed")
 
-from persona_assets.dedup.spark_job import main  # noqa: E402
+from persona_assets.dedup.spark_job import main
 
 WORDS = [f"word{i}" for i in range(30)]
 TEXTS = [" ".join(WORDS[i % 7 : i % 7 + 12 + i % 5]) for i in range(60)] + [""] * 5
@@ -56,17 +55,12 @@ def assert_joined(folder: Path, report: dict[str, Any]) -> None:
     assert report["shuffle_bytes_per_row"] > 0
 
 
-def test_by_hand(tmp_path: Path) -> None:
+def test_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "arguments").write_text("\n".join(arguments(tmp_path)))
-    result = subprocess.run(
-        [*PROGRAM, f"@{tmp_path / 'arguments'}", "--conf", "spark.driver.memory=512m"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "different word sets" in result.stderr
-    assert_joined(tmp_path, json.loads(result.stdout))
+    main([f"@{tmp_path / 'arguments'}", "--conf", "spark.sql.session.timeZone=UTC"])
+    printed = capsys.readouterr()
+    assert "different word sets" in printed.err
+    assert_joined(tmp_path, json.loads(printed.out))
 
 
 # Dagster's own client calls what Dagster says is in preview.

@@ -7,9 +7,11 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
 from hypothesis import strategies as st
 
 from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
 
 VOCABULARY = [
@@ -79,6 +81,15 @@ def brute_force(texts: Sequence[str], threshold: Fraction) -> list[Row]:
         if shared * denominator >= union * numerator:
             found.append((i, j, shared / union if union else 1.0))
     return found
+
+
+def texts_of_one_bitmap() -> list[str]:
+    """Texts of one or of two words of 20, of which every one flips the same bit of a bitmap."""
+    candidates = [f"v{i}" for i in range(4000)]
+    bits = word_hashes(candidates)[0] & np.uint64(127)
+    chosen = [word for word, bit in zip(candidates, bits.tolist(), strict=True) if bit == 5][:20]
+    assert len(chosen) == 20
+    return [*chosen, *(" ".join(pair) for pair in itertools.combinations(chosen, 2))]
 
 
 @st.composite
