@@ -193,7 +193,7 @@ def measure(work: Work, out: Path, before: tuple[float, float] = (0.0, 0.0)) -> 
 
 def peak_memory() -> int:
     """The most MB that this process had; getrusage would count those of the parent in."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").open())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) // 1024
 
 

@@ -58,18 +58,19 @@ class Found:
     """The rows of the shards asked for, in their order, joined.
 
     `sets` (int64, shape (n,)) is the item of each row, `edges` are the pairs of items. `added` is
-    how many of the rows were joined by this update.
+    how many of the rows were joined by this update. The id of row i is
+    `stored_ids[places[i]]`.
     """
 
     sets: npt.NDArray[np.int64]
     edges: Edges
     added: int
-    _places: npt.NDArray[np.int64]
-    _ids: pa.Array
+    places: npt.NDArray[np.int64]
+    stored_ids: pa.Array
 
     def ids(self, rows: npt.NDArray[np.int64]) -> pl.Series:
         """The ids of some rows."""
-        chosen = self._ids.take(pa.array(self._places[rows]))
+        chosen = self.stored_ids.take(pa.array(self.places[rows]))
         return pl.Series("id", chosen, pl.String)
 
 
@@ -96,8 +97,8 @@ class Index:
             sets=self._columns["row_items"][places],
             edges=self._items.edges(),
             added=len(self._columns["row_items"]) - before,
-            _places=places,
-            _ids=self._ids(),
+            places=places,
+            stored_ids=self._ids(),
         )
 
     def _join(self, batch: Sequence[tuple[Shard, pl.DataFrame]]) -> None:

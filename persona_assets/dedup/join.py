@@ -485,7 +485,7 @@ def partition(
     """
     bits = (sum(len(keys.key) for keys in emitted) // PARTITION).bit_length()
     counts = np.zeros((len(emitted), 1 << bits), np.int64)
-    chunks: list[Keys | None] = list(emitted)
+    chunks = list(emitted)
 
     def count(number: int) -> None:
         count_partitions(emitted[number], kept, known, bits, counts[number])
@@ -499,11 +499,14 @@ def partition(
     keys = Keys(np.empty(bounds[-1], np.uint64), np.empty(bounds[-1], np.uint32))
 
     def deal(number: int) -> None:
-        chunk, chunks[number] = chunks[number], None
+        chunk, chunks[number] = chunks[number], _NO_KEYS
         scatter(chunk, kept, known, bits, places[number], keys)
 
     list(threads.map(deal, range(len(chunks))))
     return keys, bounds
+
+
+_NO_KEYS = Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))
 
 
 @kernel

@@ -212,7 +212,7 @@ def near(parameters: Parameters, tables: Sequence[int], new: Words, old: Words) 
 
 
 @inlined
-def _hash(a: Any, b: Any, c: Any, d: Any, mask: Array) -> Any:
+def _key(a: Any, b: Any, c: Any, d: Any, mask: Array) -> Any:
     """A hash of the bits of a sketch that a mask leaves; the highest bits are the best ones."""
     return (
         (a & mask[0]) * np.uint64(0x9E3779B97F4A7C15)
@@ -245,7 +245,7 @@ def _sort(
     for i in range(len(sketches)):
         a, b, c, d = sketches[i, 0], sketches[i, 1], sketches[i, 2], sketches[i, 3]
         if a | b | c | d:
-            key = _hash(a, b, c, d, mask)
+            key = _key(a, b, c, d, mask)
             if marked:
                 bit = key >> fine
                 taken[np.int64(bit >> np.uint64(6))] |= np.uint64(1) << (bit & np.uint64(63))
@@ -319,33 +319,34 @@ def _against(
     The probes whose slot is not empty are picked out first, a block at a time: what is fetched for
     one of them then does not wait for what is fetched for another.
     """
-    mask = masks[len(masks) - 1]
     fine = np.uint64(64 - trailing_zeros(np.uint64(64 * len(taken))))
     coarse = np.uint64(64 - trailing_zeros(np.uint64(len(ends))))
+    keys = np.empty(BLOCK, np.uint64)
     hits = np.empty(BLOCK, np.int64)
     count = 0
     while cursor[0] < len(probes):
-        start, picked = cursor[0], np.int64(0)
-        stop = min(start + BLOCK, len(probes))
-        for i in range(start, stop):
+        block = probes[cursor[0] : cursor[0] + BLOCK]
+        for i in range(len(block)):
+            keys[i] = _key(block[i, 0], block[i, 1], block[i, 2], block[i, 3], masks[-1])
+        picked = np.int64(0)
+        for i in range(len(block)):
             hits[picked] = i
-            bit = _hash(probes[i, 0], probes[i, 1], probes[i, 2], probes[i, 3], mask) >> fine
+            bit = keys[i] >> fine
             word = taken[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))
             picked += np.int64(word & np.uint64(1))
-        for k in range(picked):
-            i = hits[k]
-            a, b, c, d = probes[i, 0], probes[i, 1], probes[i, 2], probes[i, 3]
-            slot = np.int64(_hash(a, b, c, d, mask) >> coarse)
+        for i in hits[:picked]:
+            a, b, c, d = block[i, 0], block[i, 1], block[i, 2], block[i, 3]
+            slot = np.int64(keys[i] >> coarse)
             begin = np.int64(ends[slot - 1]) if slot else 0
             for other in range(max(begin, cursor[1]), np.int64(ends[slot])):
                 if _close(a, b, c, d, ordered, other, masks, cut):
                     if count == len(left):
-                        cursor[0], cursor[1] = i, other
+                        cursor[0], cursor[1] = cursor[0] + i, other
                         return count
-                    left[count], right[count] = i, rows[other]
+                    left[count], right[count] = cursor[0] + i, rows[other]
                     count += 1
             cursor[1] = 0
-        cursor[0] = stop
+        cursor[0] += len(block)
     return count
 
 

@@ -4,16 +4,17 @@ It is a cache: taken away, it is made again from the tables by the next run.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
 from persona_assets.dedup.words import VERSION as WORDS_VERSION
 from persona_assets.ids import content_id
+from persona_assets.resources.spark_join import SparkJoin
 from persona_assets.resources.storage import ShardTable, ShardTables, Storage
 from persona_assets.settings import Settings
 
@@ -41,6 +42,7 @@ class Deduplicator:
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
         self._storage = storage
+        self._spark = SparkJoin(settings.spark_master, storage.data_dir / "dedup" / "spark")
 
     @contextmanager
     def lexical(
@@ -53,6 +55,10 @@ class Deduplicator:
         from persona_assets.dedup.word_sets import WordSets
 
         threshold = self._settings.lexical_threshold
+        if self._settings.dedup_engine == "spark":
+            found, report = self._spark.join(candidates, threshold, context)
+            yield Joined(found, {"engine": "spark", **_figures(found), **_numbers(report)})
+            return
         rows = sum(table.rows for table in candidates)
         chosen = self._settings.lexical_method
         method = method_for(rows, threshold) if chosen == "auto" else chosen
@@ -133,6 +139,10 @@ def _dimensions(tables: ShardTables) -> int:
 
 def _figures(found: "Found") -> dict[str, str | int | float]:
     return {"rows": len(found.sets), "rows_joined": found.added, "similar_pairs": len(found.edges)}
+
+
+def _numbers(report: Mapping[str, Any]) -> dict[str, str | int | float]:
+    return {name: value for name, value in report.items() if isinstance(value, int | float)}
 
 
 def _recall(found: int, true: int) -> dict[str, str | int | float]:

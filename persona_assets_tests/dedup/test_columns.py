@@ -47,6 +47,12 @@ def held(columns: Columns) -> Content:
     return columns["number"].tolist(), columns["pair"].tolist(), columns.state
 
 
+def file_of(folder: Path, name: str) -> Path:
+    """The only file of a column."""
+    (found,) = folder.glob(f"{name}*.bin")
+    return found
+
+
 def content(folder: Path, fingerprint: str = "one") -> Content:
     with opened(folder, fingerprint) as columns:
         return held(columns)
@@ -150,14 +156,14 @@ with columns:
 """
     killed = subprocess.run([sys.executable, "-c", code, str(written)], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert (written / "number.bin").stat().st_size == 8 * 8
+    assert file_of(written, "number").stat().st_size == 8 * 8
     assert content(written) == WRITTEN
 
 
-@pytest.mark.parametrize("name", ["number.bin", "pair.bin"])
+@pytest.mark.parametrize("name", ["number", "pair"])
 @pytest.mark.parametrize("left", [0, 7])
 def test_a_truncated_file_is_forgotten(written: Path, name: str, left: int) -> None:
-    os.truncate(written / name, left)
+    os.truncate(file_of(written, name), left)
     assert content(written) == NOTHING
     with opened(written) as columns:
         append(columns, [1], [[1, 1]])
@@ -166,7 +172,7 @@ def test_a_truncated_file_is_forgotten(written: Path, name: str, left: int) -> N
 
 
 def test_a_missing_file_is_forgotten(written: Path) -> None:
-    (written / "pair.bin").unlink()
+    file_of(written, "pair").unlink()
     assert content(written) == NOTHING
 
 
@@ -177,9 +183,15 @@ def test_what_was_made_with_other_parameters_is_forgotten(written: Path) -> None
         columns.commit({})
     assert content(written, "two") == ([9], [], {})
     assert content(written, "one") == NOTHING
+    assert file_of(written, "number").stat().st_size == 8
 
 
-good = {"fingerprint": "one", "lengths": {"number": 3, "pair": 2}, "state": {}}
+good = {"fingerprint": "one", "generation": 1, "lengths": {"number": 3, "pair": 2}, "state": {}}
+
+
+def test_the_state_that_is_damaged_below_would_be_read(written: Path) -> None:
+    (written / STATE).write_text(json.dumps({**good, "state": {"done": ["a"]}}))
+    assert content(written) == WRITTEN
 
 
 @pytest.mark.parametrize(
@@ -200,7 +212,9 @@ good = {"fingerprint": "one", "lengths": {"number": 3, "pair": 2}, "state": {}}
         json.dumps({**good, "lengths": {"number": "3", "pair": 2}}).encode(),
         json.dumps({**good, "lengths": {"number": 2.5, "pair": 2}}).encode(),
         json.dumps({**good, "state": None}).encode(),
-        json.dumps({key: good[key] for key in ("fingerprint", "lengths")}).encode(),
+        json.dumps({**good, "generation": "1"}).encode(),
+        json.dumps({**good, "generation": 7}).encode(),
+        json.dumps({key: good[key] for key in ("fingerprint", "generation", "lengths")}).encode(),
     ],
 )
 def test_a_damaged_state_is_forgotten(written: Path, damaged: bytes) -> None:
@@ -253,3 +267,12 @@ def test_the_folder_is_free_again_after_a_failure(written: Path) -> None:
     with pytest.raises(KeyError):
         fail()
     assert content(written) == WRITTEN
+
+
+def test_what_is_rolled_back_does_not_count(written: Path) -> None:
+    with opened(written) as columns:
+        append(columns, [8], [[8, 8]])
+        columns.rollback()
+        append(columns, [9], [])
+        columns.commit({})
+    assert content(written) == ([1, 2, 3, 9], [[4, 5], [6, 7]], {})

@@ -43,7 +43,7 @@ def assert_folded(texts: list[str]) -> None:
         assert found == right, text
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(any_texts, max_size=6))
 def test_the_words_of_the_canonical_form_are_the_words_of_the_text(texts: list[str]) -> None:
     assert_folded(texts)
@@ -83,7 +83,7 @@ def test_ascii_texts_of_every_length_at_every_place(length: int) -> None:
     assert_folded(without_signs)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.none() | valid_texts, max_size=8), st.sampled_from(STRINGS), st.data())
 def test_arrow_arrays_sliced_and_chunked_are_read_as_lists_are(
     texts: list[str | None], kind: pa.DataType, data: st.DataObject
@@ -107,7 +107,7 @@ def test_arrays_without_a_text_and_without_a_character(kind: pa.DataType) -> Non
     assert folded(pa.array(["a nurse", None], kind)[1:]) == [set()]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(any_texts | st.lists(st.sampled_from(VOCABULARY)).map(" ".join), max_size=6))
 def test_a_word_has_one_hash_in_every_text_and_no_other_word_has_it(texts: list[str]) -> None:
     every = sorted({word for text in texts for word in words(text)})

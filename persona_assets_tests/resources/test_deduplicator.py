@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from persona_assets.definitions import build_defs
 from persona_assets.footer import Footer, data_version
 from persona_assets.ids import content_id
 from persona_assets.outcome import Outcome, frame
@@ -162,3 +163,25 @@ def test_vectors_of_two_models_are_told_apart(tmp_path: Path) -> None:
     hub.write("persona_embeddings", "y", embeddings({"b": [1.0, 0.0, 0.0, 0.0]}))
     with pytest.raises(ValueError, match="2 and 4 dimensions: materialize persona_embeddings"):
         hub.semantic("x", "y")
+
+
+def test_on_spark_the_asset_finds_what_it_finds_here(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    hub.candidates("a.jsonl", [(NURSE, False), (NURSE, True), (ALMOST, True), ("", True)])
+    hub.candidates("b.jsonl", [(SAME, True), (OTHER, True), ("a tailor of sails", True)])
+    here = hub.lexical("a.jsonl", "b.jsonl")
+    assert len(here) == 2
+    defs = build_defs(
+        Settings.load(data_dir=tmp_path, dedup_engine="spark", spark_master="local[2]")
+    )
+    job = defs.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={dg.AssetKey("lexical_duplicates")}
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("shards", ["a.jsonl", "b.jsonl"])
+        done = job.execute_in_process(instance=instance)
+    assert all(check.passed for check in done.get_asset_check_evaluations())
+    [made] = done.asset_materializations_for_node("lexical_duplicates")
+    assert made.metadata["engine"].value == "spark"
+    assert made.metadata["shuffle_bytes_per_row"].value > 0
+    assert hub.storage.scan("lexical_duplicates", None).collect().equals(here)
