@@ -44,8 +44,8 @@ LIMITS = ("OMP", "OPENBLAS", "MKL", "NUMBA")
 
 Line = dict[str, Any]
 Matrix = Any
-Work = Callable[[], Matrix]
-"""Gives the pairs that it finds, int64 of shape (m, 2), the smaller row first."""
+Work = Callable[[], Callable[[], Matrix]]
+"""Finds pairs of rows; what it returns gives them, shape (m, 2), the smaller one first."""
 
 
 def synthetic(rows: int, dimensions: int, seed: int) -> Path:
@@ -100,9 +100,9 @@ def cosine(vectors: Matrix) -> Work:
     cosine_edges(some, THRESHOLD)
     cosine_edges(some, THRESHOLD, parameters=parameters(10**6, THRESHOLD, vectors.shape[1]))
 
-    def work() -> Matrix:
+    def work() -> Callable[[], Matrix]:
         edges = cosine_edges(vectors, THRESHOLD)
-        return np.stack([edges.left, edges.right], axis=1)
+        return lambda: np.stack([edges.left, edges.right], axis=1)
 
     return work
 
@@ -116,23 +116,28 @@ def cosine_add(vectors: Matrix) -> Work:
     chosen = parameters(rows, THRESHOLD, dimensions)
     folder = tempfile.TemporaryDirectory(dir=CACHE)
     columns = Columns(Path(folder.name), Vectors.shapes(dimensions), "").__enter__()
-    index = Vectors(columns, chosen)
+    index, items = Vectors(columns, chosen), []
     for start, stop in ((0, ADDED), (ADDED, rows - ADDED)):
-        index.add(vectors[start:stop])
+        items.append(index.add(vectors[start:stop]))
         columns.commit({})
 
-    def work() -> Matrix:
-        index.add(vectors[rows - ADDED :])
+    def work() -> Callable[[], Matrix]:
+        items.append(index.add(vectors[rows - ADDED :]))
         columns.commit({})
         edges = index.edges()
-        folder.cleanup()
-        return np.stack([edges.left, edges.right], axis=1)
+
+        def pairs() -> Matrix:
+            folder.cleanup()
+            expanded = edges.expanded(np.concatenate(items))
+            return np.stack([expanded.left, expanded.right], axis=1)
+
+        return pairs
 
     return work
 
 
 def brute(vectors: Matrix) -> Work:
-    def work() -> Matrix:
+    def work() -> Callable[[], Matrix]:
         units = vectors.astype(np.float32)
         units /= np.linalg.norm(units, axis=1, keepdims=True)
         found = []
@@ -142,7 +147,7 @@ def brute(vectors: Matrix) -> Work:
                 row, other = np.nonzero(product > THRESHOLD)
                 pairs = np.stack([row + top, other + start], axis=1)
                 found.append(pairs[pairs[:, 0] < pairs[:, 1]])
-        return np.concatenate(found)
+        return lambda: np.concatenate(found)
 
     return work
 
@@ -168,7 +173,7 @@ class Faiss:
         self.seconds = time.process_time() - start[0], time.perf_counter() - start[1]
 
     def work(self, probes: int) -> Work:
-        def search() -> Matrix:
+        def search() -> Callable[[], Matrix]:
             self._index.nprobe = probes
             found = []
             for start in range(0, len(self._units), 1 << 14):
@@ -177,7 +182,7 @@ class Faiss:
                 row = np.repeat(np.arange(len(block)) + start, np.diff(limits.astype(np.int64)))
                 pairs = np.stack([np.minimum(row, other), np.maximum(row, other)], axis=1)
                 found.append(pairs[row != other])
-            return np.unique(np.concatenate(found), axis=0)
+            return lambda: np.unique(np.concatenate(found), axis=0)
 
         return search
 
@@ -187,7 +192,7 @@ def measure(work: Work, out: Path, before: tuple[float, float] = (0.0, 0.0)) -> 
     wall, cpu = time.perf_counter(), time.process_time()
     pairs = work()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    np.save(out, pairs)
+    np.save(out, pairs())
     return {"cpu_s": cpu + before[0], "wall_s": wall + before[1], "rss_mb": peak_memory()}
 
 

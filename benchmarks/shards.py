@@ -6,9 +6,9 @@ Each run of the asset is a process of its own over the same project. One JSON ob
 
     run        full (all shards), again (nothing new), one_more (with one shard more)
     load_cpu_s of the kernels, which are compiled already, into the process
-    join_cpu_s of the join: shards are read, new ones joined, what is remembered is written
+    join_cpu_s of the join: new shards are read and joined, what is remembered is written
     join_share of that, over that of `full`
-    step_cpu_s from the join's start to the published table, its picture and its place in the catalog
+    step_cpu_s from the join's start to the table, its picture and its place in the catalog
     rss_mb     most memory of the process, rss_before_mb of it before the join
 """
 

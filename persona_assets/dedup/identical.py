@@ -1,25 +1,18 @@
 """Texts with the same set of words: they are found first, and stand for one set from then on.
 
 Whatever is similar to one of them is as similar to all, so a million repeats of a text are a
-million rows of one set, and not 5e11 pairs. Sets with equal bitmaps fall into one bucket, like those
-that share a key in `join`, and the words decide.
+million rows of one set, and not 5e11 pairs. Sets with equal bitmaps fall into one bucket, like
+those that share a key in `join`, and the words decide.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from persona_assets.dedup.join import (
-    TASKS,
-    Keys,
-    Sets,
-    partition,
-    shared_keys,
-    table_size,
-    words_of,
-)
 from persona_assets.dedup.kernels import Array, Int, kernel, mix64
 from persona_assets.dedup.partenum import scratch_for
+from persona_assets.dedup.partitions import partition, shared_keys, table_size, tasks
+from persona_assets.dedup.sets import Keys, Sets, words_of
 from persona_assets.dedup.tokens import shared_words
 
 
@@ -32,7 +25,7 @@ def set_numbers(sets: Sets, threads: ThreadPoolExecutor) -> Array:
         given.insert(0, shared_keys(contents(sets.bitmaps, 0), given))
     keys, bounds = partition(given, np.ones(rows, np.bool_), known, threads)
     given.clear()
-    ends = np.unique(np.linspace(0, len(bounds) - 1, num=TASKS + 1, dtype=np.int64)).tolist()
+    ends = tasks(bounds)
 
     def task(first: int, stop: int) -> None:
         canonical, words, _ = scratch_for(sets.longest)

@@ -9,21 +9,10 @@ loses no pair.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 
-from persona_assets.dedup.folding import Texts, fold_text
-from persona_assets.dedup.kernels import (
-    Array,
-    Int,
-    inlined,
-    kernel,
-    load64,
-    mix64,
-    popcount,
-    store64,
-)
+from persona_assets.dedup.kernels import Array, Int, inlined, kernel, mix64, popcount
 from persona_assets.dedup.partenum import (
     CLASS_MASK,
     NO_CLASS,
@@ -32,76 +21,16 @@ from persona_assets.dedup.partenum import (
     part_of,
     scratch_for,
 )
+from persona_assets.dedup.partitions import TASKS, table_size, tasks
+from persona_assets.dedup.sets import Keys, Sets, bitmap_of, size_of, words_of
 from persona_assets.dedup.survivors import Edges, check_edge_count
-from persona_assets.dedup.tokens import ascending, shared_words, split
-
-PARTITION = 1 << 14
-"""Keys in a partition, about: with their rows and a table of them they stay in the second cache."""
+from persona_assets.dedup.tokens import shared_words
 
 HOT = 1 << 9
 """Sets in a bucket above which dealing them out anew costs less than comparing their bitmaps."""
 
 BLOCK = 256
 """Sets that a thread compares with all others at a time."""
-
-TASKS = 64
-
-
-class Sets(NamedTuple):
-    """Distinct word sets by number: first those known before, then the rows of `texts`.
-
-    Of the known ones, `canonical[offsets[i]:offsets[i + 1]]` is the text of set i. `sizes` and
-    `bitmaps` (uint32 and uint64 (n, 2)) are as `partenum.describe` gives them, `new_...` those of
-    `texts`.
-    `longest` is the most bytes that the canonical form of any takes.
-    """
-
-    canonical: Array
-    offsets: Array
-    sizes: Array
-    bitmaps: Array
-    texts: Texts
-    new_sizes: Array
-    new_bitmaps: Array
-    longest: int
-
-
-class Keys(NamedTuple):
-    """Keys and the sets that have them: uint64 and uint32 of one length."""
-
-    key: Array
-    item: Array
-
-
-@kernel
-def words_of(sets: Sets, item: Int, scratch: Array, words: Array) -> Int:
-    """How many words a set has; `words` gets them, ascending, `scratch` its canonical text."""
-    known = len(sets.sizes)
-    if item >= known:
-        stop = fold_text(sets.texts, item - known, scratch, 0)
-    else:
-        canonical, start = sets.canonical, sets.offsets[item]
-        stop = sets.offsets[item + 1] - start
-        for i in range(0, stop - 7, 8):
-            store64(scratch, i, load64(canonical, start + i))
-        # Behind the last known text there may be nothing that can be read.
-        for i in range(stop & ~7, stop):
-            scratch[i] = canonical[start + i]
-    count = split(scratch, 0, stop, words)
-    ascending(words, count)
-    return count
-
-
-@inlined
-def size_of(sets: Sets, item: Int) -> Int:
-    known = len(sets.sizes)
-    return np.int64(sets.sizes[item] if item < known else sets.new_sizes[item - known])
-
-
-@inlined
-def bitmap_of(sets: Sets, item: Int, half: Int) -> Int:
-    known = len(sets.sizes)
-    return sets.bitmaps[item, half] if item < known else sets.new_bitmaps[item - known, half]
 
 
 def pairs(
@@ -111,7 +40,7 @@ def pairs(
 
     `keys` are in partitions with these `bounds`. Raises ValueError for more pairs than `MAX_EDGES`.
     """
-    ends = np.unique(np.linspace(0, len(bounds) - 1, num=TASKS + 1, dtype=np.int64)).tolist()
+    ends = tasks(bounds)
 
     def task(first: int, stop: int) -> list[Array]:
         found: list[Array] = []
@@ -345,15 +274,6 @@ def join_partitions(
     return stop
 
 
-@kernel
-def table_size(length: Int) -> Int:
-    """Slots of a table for so many keys: a power of two, half of them free."""
-    size = 16
-    while size < 2 * length:
-        size *= 2
-    return size
-
-
 @inlined
 def plausible(more: Int, less: Int, size: Int, other: Int, flipped: Int) -> bool:
     """Whether sizes and bitmaps leave it possible that two sets reach the threshold t.
@@ -473,92 +393,3 @@ def _deal_again(
             keys.key[at] = key_of(sums[part], part, kind, salt)
             keys.item[at] = bucket[e]
             at += 1
-
-
-def partition(
-    emitted: list[Keys], kept: Array, known: int, threads: ThreadPoolExecutor
-) -> tuple[Keys, Array]:
-    """Keys by their highest bits, and the bounds of the partitions, int64.
-
-    Of sets from `known` on only those with `kept[set - known]` take part. `emitted` is emptied, so
-    that its chunks, if no one else holds them, are freed one after the other.
-    """
-    bits = (sum(len(keys.key) for keys in emitted) // PARTITION).bit_length()
-    counts = np.zeros((len(emitted), 1 << bits), np.int64)
-    chunks = list(emitted)
-
-    def count(number: int) -> None:
-        count_partitions(emitted[number], kept, known, bits, counts[number])
-
-    list(threads.map(count, range(len(emitted))))
-    emitted.clear()
-    bounds = np.zeros((1 << bits) + 1, np.int64)
-    np.cumsum(counts.sum(axis=0), out=bounds[1:])
-    # Where the keys of one chunk begin in each partition: behind those of the chunks before it.
-    places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
-    keys = Keys(np.empty(bounds[-1], np.uint64), np.empty(bounds[-1], np.uint32))
-
-    def deal(number: int) -> None:
-        chunk, chunks[number] = chunks[number], _NO_KEYS
-        scatter(chunk, kept, known, bits, places[number], keys)
-
-    list(threads.map(deal, range(len(chunks))))
-    return keys, bounds
-
-
-_NO_KEYS = Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))
-
-
-@kernel
-def count_partitions(keys: Keys, kept: Array, known: Int, bits: Int, counts: Array) -> None:
-    key, item = keys.key, keys.item
-    for i in range(len(key)):
-        if item[i] < known or kept[item[i] - known]:
-            counts[_highest(key[i], bits)] += 1
-
-
-@kernel
-def scatter(keys: Keys, kept: Array, known: Int, bits: Int, places: Array, out: Keys) -> None:
-    key, item = keys.key, keys.item
-    out_key, out_item = out.key, out.item
-    for i in range(len(key)):
-        if item[i] < known or kept[item[i] - known]:
-            part = _highest(key[i], bits)
-            at = places[part]
-            out_key[at] = key[i]
-            out_item[at] = item[i]
-            places[part] = at + 1
-
-
-@inlined
-def _highest(key: Int, bits: Int) -> Int:
-    return np.int64((key >> np.uint64(1)) >> np.uint64(63 - bits))
-
-
-def shared_keys(known: Keys, emitted: Sequence[Keys]) -> Keys:
-    """Those of the known keys that new ones may equal; few others slip through.
-
-    The known ones are read once from end to end, wherever they lie.
-    """
-    total = sum(len(keys.key) for keys in emitted)
-    bits = min(30, max(12, (64 * total).bit_length()))
-    marks = np.zeros(1 << (bits - 6), np.uint64)
-    for keys in emitted:
-        mark(keys.key, bits, marks)
-    chosen = np.empty(len(known.key), np.bool_)
-    marked(known.key, bits, marks, chosen)
-    return Keys(known.key[chosen], known.item[chosen])
-
-
-@kernel
-def mark(keys: Array, bits: Int, marks: Array) -> None:
-    for i in range(len(keys)):
-        place = _highest(keys[i], bits)
-        marks[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-
-
-@kernel
-def marked(keys: Array, bits: Int, marks: Array, chosen: Array) -> None:
-    for i in range(len(keys)):
-        place = _highest(keys[i], bits)
-        chosen[i] = (marks[place >> 6] >> np.uint64(place & 63)) & np.uint64(1) != 0

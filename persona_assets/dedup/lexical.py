@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from persona_assets.dedup.folding import ROOM, Texts, fold_rows, longest_of, texts_of
 from persona_assets.dedup.identical import set_numbers
-from persona_assets.dedup.join import Keys, Sets, every_pair, near, pairs, partition, shared_keys
+from persona_assets.dedup.join import every_pair, near, pairs
 from persona_assets.dedup.kernels import Array, frozen
 from persona_assets.dedup.minhash import band_keys, bands, signatures
 from persona_assets.dedup.partenum import (
@@ -31,6 +31,8 @@ from persona_assets.dedup.partenum import (
     scheme_of,
     scratch_for,
 )
+from persona_assets.dedup.partitions import partition, shared_keys
+from persona_assets.dedup.sets import Keys, Sets
 from persona_assets.dedup.survivors import Edges
 
 JACCARD_THRESHOLD = Fraction(9, 10)  # section 2.3

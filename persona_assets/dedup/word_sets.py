@@ -9,7 +9,7 @@ import polars as pl
 
 from persona_assets.dedup.columns import Columns, Shape
 from persona_assets.dedup.folding import ROOM, Texts, fold_text, longest_of, texts_of
-from persona_assets.dedup.join import Keys, Sets, near
+from persona_assets.dedup.join import near
 from persona_assets.dedup.kernels import Array, frozen, kernel
 from persona_assets.dedup.lexical import (
     NOTHING,
@@ -23,6 +23,7 @@ from persona_assets.dedup.lexical import (
 )
 from persona_assets.dedup.minhash import SIZE
 from persona_assets.dedup.partenum import scheme_of
+from persona_assets.dedup.sets import Keys, Sets
 from persona_assets.dedup.survivors import Edges
 
 

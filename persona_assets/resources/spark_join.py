@@ -40,7 +40,7 @@ class SparkJoin:
                 # Of what Pipes itself uses.
                 warnings.simplefilter("ignore", dg.PreviewWarning)
                 done = dg.PipesSubprocessClient().run(
-                    context=context, command=[*command, f"@{files.resolve()}"]
+                    context=context.op_execution_context, command=[*command, f"@{files.resolve()}"]
                 )
             [report] = done.get_custom_messages()
         return self._found(candidates), report
