@@ -37,12 +37,12 @@ SEED = 0x5EED
 BACKGROUND = 0.1  # median cosine of two personas under all-MiniLM-L6-v2
 MOST_TABLES = 1024
 MOST_KEY_BITS = 24
-BLOCK = 512  # rows at a time through the planes: what they take stays in the cache
-STREAM = 1 << 18
-BUFFER = 1 << 16
+BLOCK = 512  # rows at a time, so that what is made of them stays in the cache
+STREAM = 1 << 18  # rows that all tables see before the next ones are read
+BUFFER = 1 << 16  # pairs in a batch
 ROOM = 1 << 27  # bytes
-FINER = 16
-EXTRA = 2
+SPARSE = 2  # doublings of the slots: most hold one key
+FINER = 16  # bits a slot that tell whether a key may be there
 
 # Nanoseconds: a row in a table, both when it is sorted and when later ones come; a bucket; a pair.
 ROW, BUCKET, PAIR = 30.0, 1.0, 1.6
@@ -177,7 +177,7 @@ def near(parameters: Parameters, tables: Sequence[int], new: Words, old: Words) 
     many tables at a time as `ROOM` holds.
     """
     masks = key_masks(parameters)
-    slots = 1 << (min(parameters.bits, len(new).bit_length()) + EXTRA)
+    slots = 1 << (min(parameters.bits, len(new).bit_length()) + SPARSE)
     room = 8 * slots + 36 * len(new)
     together = max(1, min(len(tables), ROOM // room)) if len(old) else 1
     slot = np.empty(len(new), np.uint32)

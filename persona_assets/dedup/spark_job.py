@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 from persona_assets.dedup.lexical import JACCARD_THRESHOLD, LOWEST
-from persona_assets.dedup.spark import Log, any_pandas, check_threshold, spark_join
+from persona_assets.dedup.spark import Log, check_threshold, spark_join
+from persona_assets.dedup.spark_tasks import any_pandas
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

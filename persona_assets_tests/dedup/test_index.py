@@ -24,9 +24,11 @@ from persona_assets.dedup.survivors import Edges, survivors
 from persona_assets.dedup.word_sets import WordSets
 from persona_assets_tests.dedup.texts import (
     HOSTILE,
+    Row,
     any_texts,
     brute_force,
     related_texts,
+    rows,
     texts_of_one_bitmap,
 )
 
@@ -87,22 +89,32 @@ def empty_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-Decided = tuple[list[str], list[str], list[float]]
-"""Ids, those of the survivors, and the similarity of the two."""
+Decided = tuple[list[int], list[float], list[Row]]
+"""The survivor of each row, their similarity, and the pairs of the first rows of similar sets."""
 
 
-def decided(found: Found, priority: npt.NDArray[np.int64] | None = None) -> Decided:
-    stay = survivors(found.sets, found.edges, priority)
-    rows = np.arange(len(found.sets))
-    return found.ids(rows).to_list(), found.ids(stay.row).to_list(), stay.similarity.tolist()
+def decided(found: Found) -> Decided:
+    stay = survivors(found.sets, found.edges)
+    alive, first = np.unique(found.sets, return_index=True)
+    row_of = dict(zip(alive.tolist(), first.tolist(), strict=True))
+    pairs = [
+        (*sorted((row_of[one], row_of[other])), similarity)
+        for one, other, similarity in rows(found.edges)
+        if one in row_of and other in row_of
+    ]
+    return stay.row.tolist(), stay.similarity.tolist(), sorted(pairs)
 
 
-def in_one_shot(shards: Sequence[Shard], chosen: Parameters) -> Decided:
-    rows = pl.concat([pl.DataFrame(schema=SCHEMA), *(shard.read() for shard in shards)])
-    join = lexical_join(rows["value"].to_list(), chosen.threshold, chosen.method)
+def in_one_shot(texts: Sequence[str], chosen: Parameters) -> Decided:
+    join = lexical_join(texts, chosen.threshold, chosen.method)
     stay = survivors(join.sets, join.edges)
-    ids = rows["id"].to_list()
-    return ids, [ids[row] for row in stay.row.tolist()], stay.similarity.tolist()
+    return stay.row.tolist(), stay.similarity.tolist(), rows(join.edges)
+
+
+def assert_as_in_one_shot(found: Found, shards: Sequence[Shard], chosen: Parameters) -> None:
+    table = pl.concat([pl.DataFrame(schema=SCHEMA), *(shard.read() for shard in shards)])
+    assert found.ids(np.arange(len(found.sets))).to_list() == table["id"].to_list()
+    assert decided(found) == in_one_shot(table["value"].to_list(), chosen)
 
 
 def split(texts: Sequence[str], cuts: Sequence[int]) -> list[Shard]:
@@ -118,21 +130,14 @@ def test_any_split_any_order_of_updates_and_any_threads_decide_the_same(
 ) -> None:
     shards = split(texts, cuts)
     arrival = data.draw(st.permutations(shards))
+    stop = 0
     with empty_folder() as folder, opened(folder, chosen) as index:
-        while arrival:
-            group = data.draw(st.integers(1, len(arrival)))
-            assert decided(index.update(arrival[:group])) == in_one_shot(arrival[:group], chosen)
-            arrival = arrival[group:]
+        while stop < len(arrival):
+            stop = data.draw(st.integers(stop + 1, len(arrival)))
+            assert_as_in_one_shot(index.update(arrival[:stop]), arrival[:stop], chosen)
         found = index.update(shards)
-        assert decided(found) == in_one_shot(shards, chosen)
-        # Whatever the split: the shards' names are all that differs.
-        whole = [shard("s", texts)]
-        _, survivor, similarity = in_one_shot(whole, chosen)
-        row_of = {name: row for row, name in enumerate(decided(found)[0])}
-        assert [row_of[name] for name in decided(found)[1]] == [
-            int(name.split("/")[2]) for name in survivor
-        ]
-        assert decided(found)[2] == similarity
+        assert found.added == 0
+        assert_as_in_one_shot(found, shards, chosen)
 
 
 @settings(deadline=None, max_examples=50)
@@ -154,7 +159,7 @@ def test_shards_that_come_change_and_go_leave_nothing_behind(
             threads = data.draw(st.sampled_from([1, 2]))
             now = Parameters(chosen.threshold, chosen.method, threads)
             with opened(folder, now) as index:
-                assert decided(index.update(shards)) == in_one_shot(shards, chosen)
+                assert_as_in_one_shot(index.update(shards), shards, chosen)
 
 
 @settings(deadline=None, max_examples=20)
@@ -163,9 +168,10 @@ def test_appending_a_shard_changes_no_earlier_decision(
     old: list[str], new: list[str], chosen: Parameters
 ) -> None:
     with empty_folder() as folder, opened(folder, chosen) as index:
-        before = decided(index.update([shard("old", old)]))
-        after = decided(index.update([shard("old", old), shard("new", new)]))
-    assert tuple(column[: len(old)] for column in after) == before
+        before, likeness, _ = decided(index.update([shard("old", old)]))
+        after, later_likeness, _ = decided(index.update([shard("old", old), shard("new", new)]))
+    assert after[: len(old)] == before
+    assert later_likeness[: len(old)] == likeness
 
 
 @settings(deadline=None, max_examples=30)
@@ -185,8 +191,9 @@ def test_by_the_rank_of_their_ids_rows_survive_in_whatever_order_they_come(
             for stop in range(1, len(shards) + 1):
                 found = index.update(shards[:stop])
         ids = found.ids(np.arange(len(found.sets)))
-        _, survivor, similarity = decided(found, ids.rank("ordinal").to_numpy().astype(np.int64))
-        return dict(zip(ids, zip(survivor, similarity, strict=True), strict=True))
+        stay = survivors(found.sets, found.edges, ids.rank("ordinal").to_numpy())
+        survivor = found.ids(stay.row)
+        return dict(zip(ids, zip(survivor, stay.similarity.tolist(), strict=True), strict=True))
 
     order = list(range(len(texts)))
     here = surviving(order, cuts)
@@ -204,7 +211,7 @@ def test_hostile_rows_one_by_one(method: Method, threshold: Fraction) -> None:
             if stop % 3:
                 with opened(folder, chosen) as index:
                     found = index.update(shards[:stop])
-        assert decided(found) == in_one_shot(shards[:stop], chosen)
+        assert_as_in_one_shot(found, shards[:stop], chosen)
 
 
 def test_known_sets_of_equal_bitmaps_are_told_apart() -> None:
@@ -213,7 +220,7 @@ def test_known_sets_of_equal_bitmaps_are_told_apart() -> None:
     with empty_folder() as folder, opened(folder, Parameters(HALF)) as index:
         for stop in range(1, 5):
             found = index.update(shards[:stop])
-            assert decided(found) == in_one_shot(shards[:stop], Parameters(HALF))
+            assert_as_in_one_shot(found, shards[:stop], Parameters(HALF))
         assert len(np.unique(found.sets)) == len(texts)
 
 
@@ -226,8 +233,8 @@ def test_many_rows_in_a_few_shards(chosen: Parameters) -> None:
         shards = split(texts, [100, 101, 900])
         for stop in (2, 3, 4):
             found = index.update(shards[:stop])
-        assert decided(found) == in_one_shot(shards, chosen)
-        assert decided(index.update(shards[::-1])) == in_one_shot(shards[::-1], chosen)
+        assert_as_in_one_shot(found, shards, chosen)
+        assert_as_in_one_shot(index.update(shards[::-1]), shards[::-1], chosen)
 
 
 @settings(deadline=None, max_examples=20)
@@ -241,7 +248,7 @@ def test_a_known_shard_is_not_read_again(texts: list[str], chosen: Parameters) -
         with opened(folder, chosen) as index:
             found = index.update([unreadable(two), unreadable(one)])
             assert found.added == 0
-            assert decided(found) == in_one_shot([two, one], chosen)
+            assert_as_in_one_shot(found, [two, one], chosen)
 
 
 def test_a_version_that_comes_back_is_not_read_again_while_it_is_remembered() -> None:
@@ -249,9 +256,9 @@ def test_a_version_that_comes_back_is_not_read_again_while_it_is_remembered() ->
     other = shard("b", ["nurse retired a", "a pilot", "a miner"])
     with empty_folder() as folder, opened(folder, Parameters()) as index:
         index.update([old, other])
-        assert decided(index.update([new, other])) == in_one_shot([new, other], Parameters())
+        assert_as_in_one_shot(index.update([new, other]), [new, other], Parameters())
         again = [unreadable(old), unreadable(other)]
-        assert decided(index.update(again)) == in_one_shot([old, other], Parameters())
+        assert_as_in_one_shot(index.update(again), [old, other], Parameters())
 
 
 def size_of(folder: Path) -> int:
@@ -266,7 +273,7 @@ def test_when_most_rows_are_of_shards_that_are_gone_all_is_made_anew() -> None:
         assert index.update([large, small]).added == 1
         found = index.update([small])
         assert found.added == 1
-        assert decided(found) == in_one_shot([small], Parameters())
+        assert_as_in_one_shot(found, [small], Parameters())
         assert size_of(folder) < size / 10
 
 
@@ -275,7 +282,7 @@ def test_what_was_found_stays_found_when_all_is_made_anew() -> None:
     with empty_folder() as folder, opened(folder, Parameters()) as index:
         found = index.update([one])
         index.update([other])
-        assert decided(found) == in_one_shot([one], Parameters())
+        assert_as_in_one_shot(found, [one], Parameters())
 
 
 def test_no_shards_and_shards_without_rows() -> None:
@@ -286,7 +293,7 @@ def test_no_shards_and_shards_without_rows() -> None:
         assert index.update([unreadable(empty)]).added == 0
         shards = [shard("a", ["x"]), unreadable(empty), shard("b", []), shard("c", ["y", "x"])]
         readable = [shards[0], empty, *shards[2:]]
-        assert decided(index.update(shards)) == in_one_shot(readable, Parameters())
+        assert_as_in_one_shot(index.update(shards), readable, Parameters())
         assert decided(index.update([])) == ([], [], [])
 
 
@@ -296,13 +303,13 @@ def test_a_hub_may_begin_with_a_shard_without_rows(method: Method) -> None:
     shards = [shard("empty", []), shard("a", ["a nurse", "a pilot"]), shard("b", ["nurse a", "a"])]
     with empty_folder() as folder, opened(folder, chosen) as index:
         for stop in (1, 2, 3):
-            assert decided(index.update(shards[:stop])) == in_one_shot(shards[:stop], chosen)
+            assert_as_in_one_shot(index.update(shards[:stop]), shards[:stop], chosen)
 
 
 def test_more_rows_than_are_joined_at_a_time() -> None:
     """What comes before a failure is committed and stays known, though not asked for again."""
-    rows = pl.select(id=pl.int_range(BATCH).cast(pl.String), value=pl.repeat("a nurse", BATCH))
-    large, small = Shard("large", "1", lambda: rows), shard("small", ["nurse a", "a pilot"])
+    many = pl.select(id=pl.int_range(BATCH).cast(pl.String), value=pl.repeat("a nurse", BATCH))
+    large, small = Shard("large", "1", lambda: many), shard("small", ["nurse a", "a pilot"])
     with empty_folder() as folder:
         with (
             opened(folder, Parameters(threads=2)) as index,
@@ -321,19 +328,19 @@ def test_more_rows_than_are_joined_at_a_time() -> None:
 def test_ids_of_any_characters_are_given_back() -> None:
     ids = ["", "a", "退休", "", "🙂", "a"]
     values = ["x", "y", "z", "x", "", "w"]
-    rows = pl.DataFrame({"id": ids, "value": values}, SCHEMA)
+    table = pl.DataFrame({"id": ids, "value": values}, SCHEMA)
     with empty_folder() as folder, opened(folder, Parameters()) as index:
-        found = index.update([Shard("a", "1", lambda: rows), Shard("b", "1", lambda: rows[1:3])])
+        found = index.update([Shard("a", "1", lambda: table), Shard("b", "1", lambda: table[1:3])])
         assert found.ids(np.arange(8)).to_list() == [*ids, "a", "退休"]
         assert found.ids(np.array([2, 0, 2])).to_list() == ["退休", "", "退休"]
         assert found.ids(np.empty(0, np.int64)).to_list() == []
 
 
 def test_rows_without_a_text_have_no_words() -> None:
-    rows = pl.DataFrame({"id": ["a", "b", "c"], "value": [None, "a nurse", "..."]}, SCHEMA)
+    table = pl.DataFrame({"id": ["a", "b", "c"], "value": [None, "a nurse", "..."]}, SCHEMA)
     with empty_folder() as folder, opened(folder, Parameters()) as index:
-        found = index.update([Shard("a", "1", lambda: rows)])
-        assert decided(found) == (["a", "b", "c"], ["a", "b", "a"], [1, 1, 1])
+        found = index.update([Shard("a", "1", lambda: table)])
+        assert decided(found) == ([0, 1, 0], [1, 1, 1], [])
 
 
 def test_what_was_joined_before_a_failure_stays_known() -> None:
@@ -344,10 +351,10 @@ def test_what_was_joined_before_a_failure_stays_known() -> None:
             index.update([one])
             with pytest.raises(OSError, match="three was read"):
                 index.update([one, two, unreadable(three)])
-            assert decided(index.update([one, two])) == in_one_shot([one, two], Parameters())
+            assert_as_in_one_shot(index.update([one, two]), [one, two], Parameters())
         with opened(folder, Parameters()) as index:
             known = [unreadable(one), unreadable(two), three]
-            assert decided(index.update(known)) == in_one_shot([one, two, three], Parameters())
+            assert_as_in_one_shot(index.update(known), [one, two, three], Parameters())
 
 
 class FailingOnce:
@@ -374,7 +381,7 @@ def test_a_batch_that_fails_can_be_tried_again() -> None:
         index = Index(columns, FailingOnce(columns))
         with pytest.raises(ValueError, match="too many pairs"):
             index.update([one])
-        assert decided(index.update([one]))[0] == ["one/1/0", "one/1/1"]
+        assert index.update([one]).ids(np.arange(2)).to_list() == ["one/1/0", "one/1/1"]
 
 
 def killed(folder: Path, shards: int) -> None:
@@ -407,24 +414,23 @@ with Killed(folder, {**SHAPES, **WordSets.SHAPES}, "9/10 exact") as columns:
 
 def test_a_killed_update_leaves_what_was_known_or_nothing() -> None:
     shards = [shard("one", ["a nurse", "a pilot", "a miner"]), shard("two", ["nurse a"])]
-    expected = in_one_shot(shards, Parameters())
     with empty_folder() as folder:
         with opened(folder, Parameters()) as index:
             index.update(shards)
         # None of the known shards is asked for: all is made anew, and lost on the way.
         killed(folder, 2)
         with opened(folder, Parameters()) as index:
-            assert decided(index.update(shards)) == expected
+            assert_as_in_one_shot(index.update(shards), shards, Parameters())
 
 
 def test_columns_hold_a_signature_of_each_set_for_minhash_alone() -> None:
-    rows = shard("a", ["a nurse", "nurse a", "a pilot", ""])
+    some = shard("a", ["a nurse", "nurse a", "a pilot", ""])
     for method in METHODS:
         with (
             empty_folder() as folder,
             Columns(folder, {**SHAPES, **WordSets.SHAPES}, "") as columns,
         ):
-            Index(columns, WordSets(columns, NINE_TENTHS, method, 1)).update([rows])
+            Index(columns, WordSets(columns, NINE_TENTHS, method, 1)).update([some])
             expected = (3, SIZE) if method == "minhash" else (0, SIZE)
             assert columns["signatures"].shape == expected
 

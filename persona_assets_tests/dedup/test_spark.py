@@ -107,7 +107,9 @@ def shards(
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator["SparkSession"]:
-    session = spark_session("local[2]")
+    # One process, so that kernels are compiled once; several partitions all the same.
+    session = spark_session("local[1]", {"spark.default.parallelism": "3"})
+    assert session.sparkContext.defaultParallelism == 3
     yield session
     session.stop()
 

@@ -95,7 +95,9 @@ def texts_of_one_bitmap() -> list[str]:
 @st.composite
 def related_texts(draw: st.DrawFn) -> list[str]:
     """Texts that differ from a few base texts by a few words, so that pairs straddle thresholds."""
-    bases = draw(st.lists(st.sets(st.sampled_from(VOCABULARY)), min_size=1, max_size=4))
+    # At high thresholds only sets of many words differ and are similar.
+    few = st.sets(st.sampled_from(VOCABULARY), max_size=8)
+    bases = draw(st.lists(few | few.map(set(VOCABULARY).difference), min_size=1, max_size=4))
     changes = st.tuples(
         st.sampled_from(bases), st.sets(st.sampled_from(VOCABULARY), max_size=3), st.booleans()
     )

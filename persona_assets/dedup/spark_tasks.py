@@ -1,0 +1,232 @@
+"""The tasks of the join on Spark: what runs inside `mapInArrow`, over record batches.
+
+What belongs here takes an iterator of record batches, and returns one, without a Spark session;
+`in_arrow` gives a task to a DataFrame. Docstrings name the columns that come in and go out.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from persona_assets.dedup.folding import ROOM, fold_rows, longest_of, texts_of
+from persona_assets.dedup.join import decide
+from persona_assets.dedup.kernels import Array, frozen
+from persona_assets.dedup.partenum import CLASS_MASK, Scheme, emit, scheme_of, scratch_for
+from persona_assets.dedup.sets import Sets
+from persona_assets.dedup.spark_kernels import compare, deal, write_sets
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+BLOCK = 1 << 20
+"""Rows that a task collects before it hands them on."""
+
+Batches: TypeAlias = Iterator[pa.RecordBatch]
+
+
+def in_arrow(frame: "DataFrame", task: Callable[[Batches], Batches], schema: str) -> "DataFrame":
+    with any_pandas():
+        return frame.mapInArrow(task, schema)
+
+
+@contextmanager
+def any_pandas() -> Iterator[None]:
+    """Spark asks which pandas there is even where, as here, nothing uses it."""
+    with warnings.catch_warnings():
+        message = "PySpark does not yet fully support pandas"
+        warnings.filterwarnings("ignore", message, FutureWarning)
+        yield
+
+
+def describe(batches: Batches, threshold: Fraction) -> Batches:
+    """(tag, row, keys, text) of (row, text)."""
+    scheme = _scheme(threshold)
+    for batch in batches:
+        texts = texts_of(batch.column("text"))
+        count = len(texts)
+        longest, total = longest_of(texts, 0, count)
+        canonical, offsets = np.empty(total + ROOM, np.uint8), np.empty(count + 1, np.int64)
+        fold_rows(texts, 0, count, canonical, offsets)
+        text, ends = np.empty(int(offsets[-1]) + ROOM, np.uint8), np.zeros(count + 1, np.int64)
+        tags, keys = np.empty(count, np.uint64), np.empty(count, np.int32)
+        words = scratch_for(longest)[1]
+        write_sets(canonical, offsets, words, scheme, text, ends, tags, keys)
+        columns = [_signed(tags), batch.column("row"), pa.array(keys), _binary(text, ends)]
+        yield pa.record_batch(columns, ["tag", "row", "keys", "text"])
+
+
+def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches:
+    """Blocks of entries (key, tag) of (tag, text, keys)."""
+    scheme = _scheme(threshold)
+
+    def entries() -> Iterator[Array]:
+        for batch in batches:
+            text, offsets = _texts(batch.column("text"))
+            count, total = batch.num_rows, int(batch.column("keys").to_numpy().sum())
+            _, words, sums = scratch_for(_longest(offsets), scheme)
+            sizes, bitmaps = np.empty(count, np.uint32), np.empty((count, 2), np.uint64)
+            keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)
+            counted = np.zeros(1, np.int64)
+            emit(text, offsets, 0, scheme, words, sums, sizes, bitmaps, keys, rows, counted)
+            yield np.column_stack((keys, _unsigned(batch, "tag")[rows]))
+
+    return _blocks(entries(), partitions)
+
+
+def deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int) -> Batches:
+    """Blocks of entries (key, tag, size) of (tag, key, size, text), the size being the bucket's."""
+    scheme = _scheme(threshold)
+
+    def entries() -> Iterator[Array]:
+        for batch in batches:
+            text, offsets = _texts(batch.column("text"))
+            keys, tags, sizes = (_unsigned(batch, name) for name in ("key", "tag", "size"))
+            parts = scheme.parts[(keys & np.uint64(CLASS_MASK)).astype(np.int64)]
+            words, sums = scratch_for(_longest(offsets))[1], np.empty(parts.max(), np.uint64)
+            dealt = np.empty(parts.sum(), np.uint64)
+            deal(keys, text, offsets, scheme, salt, words, sums, dealt)
+            yield np.column_stack((dealt, np.repeat(tags, parts), np.repeat(sizes, parts)))
+
+    return _blocks(entries(), partitions)
+
+
+def _blocks(pieces: Iterator[Array], partitions: int) -> Batches:
+    """(partition, entries): rows of `pieces` by the first column, those of a partition in a row."""
+    held: list[Array] = []
+    for piece in pieces:
+        held.append(piece)
+        if sum(map(len, held)) >= BLOCK:
+            yield _dealt_out(np.concatenate(held), partitions)
+            held.clear()
+    if held:
+        yield _dealt_out(np.concatenate(held), partitions)
+
+
+def _dealt_out(entries: Array, partitions: int) -> pa.RecordBatch:
+    high = entries[:, 0] >> np.uint64(32)
+    places = ((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint16)
+    counts = np.bincount(places, minlength=partitions)
+    ends = np.concatenate([[0], np.cumsum(counts)]) * entries.strides[0]
+    numbers = pa.array(np.arange(partitions, dtype=np.int32))
+    content = _binary(entries[np.argsort(places, kind="stable")], ends)
+    batch = pa.record_batch([numbers, content], ["partition", "entries"])
+    return batch.filter(pa.array(counts > 0))
+
+
+def meet(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> Batches:
+    """Candidates (null, tag, tag), and (key, tag, size) of those buckets to be dealt out anew.
+
+    An entry is (key, tag), or (key, tag, size of the bucket that was dealt out).
+    """
+    pieces = [_content(batch.column("entries"))[0].view(np.uint64) for batch in batches]
+    if not pieces:
+        return
+    entries = np.concatenate(pieces).reshape(-1, width)
+    pieces.clear()
+    entries = entries[np.argsort(entries[:, 0], kind="stable")]
+    keys, tags = np.ascontiguousarray(entries[:, 0]), np.ascontiguousarray(entries[:, 1])
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    sizes = np.diff(np.append(starts, len(keys)))
+    again = np.zeros(len(starts), np.bool_)
+    if hot is not None:
+        again = sizes > hot
+    if width == 3:
+        # Where most of a bucket stays together its sets are alike, however they are dealt out.
+        again &= sizes <= entries[starts, 2].view(np.int64) // 2
+    stops = np.repeat(np.where(again, 0, starts + sizes), sizes)
+    capacity = max(1 << 16, int(sizes.max()))
+    done, counted = 0, np.zeros(1, np.int64)
+    while done < len(keys):
+        found = np.empty((2, capacity), np.uint64)
+        done = compare(keys, tags, stops, _scheme(threshold).parts, done, found, counted)
+        if counted[0]:
+            one, two = found[:, : counted[0]]
+            yield _met(pa.nulls(len(one), pa.int64()), one, two)
+    chosen = np.flatnonzero(stops == 0)
+    sizes = np.repeat(sizes, sizes)
+    for at in range(0, len(chosen), BLOCK):
+        rows = chosen[at : at + BLOCK]
+        yield _met(_signed(keys[rows]), tags[rows], sizes[rows])
+
+
+def _met(key: pa.Array, one: Array, two: Array) -> pa.RecordBatch:
+    return pa.record_batch([key, _signed(one), _signed(two)], ["key", "one", "two"])
+
+
+def verify(batches: Batches, threshold: Fraction) -> Batches:
+    """(left, right, similarity) of those pairs that reach the threshold."""
+    scheme = _scheme(threshold)
+    for batch in batches:
+        count = batch.num_rows
+        both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
+        text, offsets = _texts(both)
+        longest = _longest(offsets)
+        sets = Sets(
+            frozen(text),
+            frozen(offsets),
+            frozen(np.empty(2 * count, np.uint32)),
+            frozen(np.empty((2 * count, 2), np.uint64)),
+            texts_of([]),
+            np.empty(0, np.uint32),
+            np.empty((0, 2), np.uint64),
+            longest,
+        )
+        items = np.arange(count, dtype=np.uint64)
+        pairs = items << np.uint64(32) | (items + np.uint64(count))
+        one, words, _ = scratch_for(longest)
+        other, other_words, _ = scratch_for(longest)
+        similarity = np.empty(count)
+        decide(sets, scheme, pairs, one, words, other, other_words, similarity)
+        near = similarity >= 0
+        left, right = (batch.column(name).to_numpy()[near] for name in ("left", "right"))
+        columns = (np.minimum(left, right), np.maximum(left, right), similarity[near])
+        yield pa.record_batch(list(map(pa.array, columns)), ["left", "right", "similarity"])
+
+
+@cache
+def _scheme(threshold: Fraction) -> Scheme:
+    return scheme_of(threshold)
+
+
+def _content(column: pa.Array) -> tuple[Array, Array]:
+    """(bytes, ends) of an Arrow array of bytes: those of element i end at `ends[i + 1]`."""
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]], ends - ends[0]
+
+
+def _texts(column: pa.Array) -> tuple[Array, Array]:
+    """(data, offsets) of texts as kernels read them, with room behind the last one."""
+    data, ends = _content(column)
+    return np.concatenate([data, np.full(ROOM, 0x20, np.uint8)]), ends.astype(np.int64)
+
+
+def _longest(offsets: Array) -> int:
+    return int(np.diff(offsets).max(initial=0)) + ROOM
+
+
+def _binary(data: Array, ends: Array) -> pa.Array:
+    """An Arrow array of `data[ends[i]:ends[i + 1]]`, in bytes, not copied.
+
+    Raises OverflowError from 2 GiB on.
+    """
+    if ends[-1] >= 1 << 31:
+        raise OverflowError(f"texts of {ends[-1]:,} bytes are too long for one batch of rows")
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(ends) - 1, buffers)
+
+
+def _signed(values: Array) -> pa.Array:
+    """Spark has no unsigned numbers."""
+    return pa.array(values.view(np.int64))
+
+
+def _unsigned(batch: pa.RecordBatch, name: str) -> Array:
+    values: Array = batch.column(name).to_numpy().view(np.uint64)
+    return values
