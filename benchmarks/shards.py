@@ -49,7 +49,8 @@ def write(storage: Storage, number: int, personas: list[str]) -> None:
     rows = pl.concat([filled, rows], how="diagonal").with_columns(
         kept=pl.lit(True), licence=pl.lit(LICENCE), hop=pl.lit(0, pl.Int64())
     )
-    for asset, table in (("raw_corpus", pl.DataFrame({"text_id": [str(number)]})), ("persona_candidates", rows)):
+    corpus = pl.DataFrame({"text_id": [str(number)]})
+    for asset, table in (("raw_corpus", corpus), ("persona_candidates", rows)):
         footer = Footer(
             asset=asset,
             shard=f"{number}.jsonl",
