@@ -23,6 +23,9 @@ OPERATIONAL = {
     "backfill_budget",
     "ledger_url",
     "training_sizes",  # partitions
+    "dedup_engine",  # where and how fast the join is made, not what it finds
+    "dedup_threads",
+    "spark_master",
 }
 """Settings that decide no row."""
 

@@ -94,16 +94,15 @@ def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
         repeated = storage.scan(asset.key.to_user_string(), None).collect()
-        if asset.key == lexical_duplicates.key:
-            known = storage.scan_shards("persona_candidates", storage.shards("persona_candidates"))
-            personas = known.filter("kept").select("persona_id", "persona").collect()
-            broken = audit_lexical(personas, repeated, settings.lexical_threshold)
+        lexical = asset.key == lexical_duplicates.key
+        joined = "persona_candidates" if lexical else "persona_embeddings"
+        tables = [it.scan() for it in storage.shard_tables(joined, storage.shards(joined))]
+        if lexical:
+            broken = audit_lexical(tables, repeated, settings.lexical_threshold)
         else:
-            shards = storage.shards("persona_embeddings")
-            vectors = [it.scan() for it in storage.shard_tables("persona_embeddings", shards)]
-            broken = audit_semantic(vectors, repeated, settings.semantic_threshold)
+            broken = audit_semantic(tables, repeated, settings.semantic_threshold)
         # What a join that does not promise all pairs has missed is no reason to stop.
-        promised = asset.key == lexical_duplicates.key and settings.lexical_method != "minhash"
+        promised = lexical and settings.lexical_method != "minhash"
         fatal = [name for name in broken if promised or name != "similar_survivors"]
         return dg.AssetCheckResult(
             passed=not any(broken.values()),

@@ -69,7 +69,7 @@ class Deduplicator:
             sets = WordSets(columns, threshold, method, self.threads)
             found = Index(columns, sets).update([_texts(table) for table in candidates])
             figures = {"method": method, **_figures(found)}
-            if method == "minhash":
+            if method == "minhash" and found.added:
                 figures |= _recall(*sets.sampled_recall(SAMPLE))
             yield Joined(found, figures)
 
@@ -93,7 +93,7 @@ class Deduplicator:
                 [_vectors(table, dimensions) for table in embeddings]
             )
             figures = _figures(found)
-            if chosen.tables:
+            if chosen.tables and found.added:
                 figures |= _recall(*vectors.sampled_recall(SAMPLE))
             yield Joined(found, figures)
 

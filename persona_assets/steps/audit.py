@@ -24,14 +24,18 @@ TOLERANCE = 1e-3
 
 
 def audit_lexical(
-    personas: pl.DataFrame, repeated: pl.DataFrame, threshold: Fraction
+    candidates: Sequence[pl.LazyFrame], repeated: pl.DataFrame, threshold: Fraction
 ) -> dict[str, int]:
     """Broken promises by kind; all 0 in a sound table.
 
-    `personas` (persona_id, persona) are all that took part, `repeated` is `lexical_duplicates`.
+    `candidates` are the shards that took part, read one at a time, `repeated` is
+    `lexical_duplicates`.
     """
     from persona_assets.dedup.lexical import neighbours
 
+    columns = pl.DataFrame(schema={"persona_id": pl.String(), "persona": pl.String()})
+    taken = (shard.filter("kept").select(columns.columns).collect() for shard in candidates)
+    personas = pl.concat([columns, *taken])
     drawn = _drawn(repeated["persona_id"])
     pairs = repeated.filter(pl.col("persona_id").is_in(drawn))
     needed = pl.concat([pairs["persona_id"], pairs["survivor_id"]]).implode()
@@ -71,7 +75,7 @@ def audit_semantic(
     found = [shard.filter(pl.col("persona_id").is_in(wanted.implode())) for shard in embeddings]
     vector: dict[str, np.ndarray] = {}
     for shard in found:
-        rows = shard.collect()
+        rows = shard.select("persona_id", "vector").collect()
         vector.update(zip(rows["persona_id"], _unit(matrix(rows["vector"])), strict=True))
     wrong = 0
     for one, other, similarity, _ in pairs.iter_rows():
@@ -81,6 +85,8 @@ def audit_semantic(
     similar = 0
     for shard in embeddings if asked else []:
         rows = shard.filter(~pl.col("persona_id").is_in(gone)).collect()
+        if rows.is_empty():
+            continue
         near = np.stack([vector[one] for one in asked]) @ _unit(matrix(rows["vector"])).T
         itself = np.array(asked)[:, None] == rows["persona_id"].to_numpy()
         similar += int(((near > threshold + TOLERANCE) & ~itself).sum())

@@ -1,4 +1,5 @@
 import itertools
+import random
 import subprocess
 import sys
 import tempfile
@@ -224,16 +225,33 @@ def test_known_sets_of_equal_bitmaps_are_told_apart() -> None:
         assert len(np.unique(found.sets)) == len(texts)
 
 
-@pytest.mark.parametrize("chosen", [Parameters(), Parameters(HALF), Parameters(method="minhash")])
-def test_many_rows_in_a_few_shards(chosen: Parameters) -> None:
-    stem = [f"stem{i}" for i in range(18)]
-    texts = [" ".join([*stem, f"own{i % 700}"]) for i in range(1500)]
-    texts[::7] = [" ".join([*stem[: i % 18], f"a{i}", f"b{i % 50}"]) for i in range(0, 1500, 7)]
+def variants(count: int) -> list[str]:
+    """Texts of which each is like some, equal to a few, and unlike most of the others."""
+    rng = random.Random(4)
+    bases = [[f"v{rng.randrange(900)}" for _ in range(rng.randrange(1, 45))] for _ in range(40)]
+    texts: list[str] = []
+    for i in range(count):
+        base = rng.choice(bases)
+        chosen = rng.sample(base, max(0, len(base) - rng.choice([0, 0, 1, 2, 4])))
+        texts.append(" ".join(chosen + [f"n{i}x{k}" for k in range(rng.choice([0, 0, 0, 1, 2]))]))
+    return texts
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("threshold", [NINE_TENTHS, Fraction(3, 4), HALF])
+def test_what_one_shard_brings_is_found_by_those_behind_it(
+    method: Method, threshold: Fraction
+) -> None:
+    chosen = Parameters(threshold, method, threads=2)
+    texts = variants(500)
+    # Shards begin with what is known and with what is new.
+    texts[100] = texts[101] = texts[350] = texts[0]
+    shards = split(texts, [100, 101, 200, 350, 420])
     with empty_folder() as folder, opened(folder, chosen) as index:
-        shards = split(texts, [100, 101, 900])
-        for stop in (2, 3, 4):
+        for stop in range(1, len(shards) + 1):
             found = index.update(shards[:stop])
-        assert_as_in_one_shot(found, shards, chosen)
+            assert_as_in_one_shot(found, shards[:stop], chosen)
+        assert len(found.edges) > 300
         assert_as_in_one_shot(index.update(shards[::-1]), shards[::-1], chosen)
 
 

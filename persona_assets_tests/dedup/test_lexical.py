@@ -125,7 +125,7 @@ def test_the_threshold_itself_is_a_duplicate(method: Method) -> None:
 def template_cluster() -> list[str]:
     """Eighteen words that all have, and one or two of their own: most are similar."""
     stem = [f"stem{i}" for i in range(18)]
-    own = [[f"own{i}", f"too{i}"][: 1 + (i % 9 == 0)] for i in range(900)]
+    own = [[f"own{i}", f"too{i}"][: 1 + (i % 9 == 0)] for i in range(800)]
     return [" ".join([*stem, *words]) for words in own]
 
 
@@ -138,8 +138,8 @@ def stop_words() -> list[str]:
     own = [f"v{i}" for i in range(9000)]
     high = (word_hashes(own)[0] >> np.uint64(32)).tolist()
     own = [word for word, value in zip(own, high, strict=True) if value >= 1 << 31]
-    texts = [[*(f"stop{i}" for i in range(9)), *rng.sample(own, 10)] for _ in range(1200)]
-    texts += [[*base[:-1], "other"] for base in texts[::10]] + [base[1:] for base in texts[::9]]
+    texts = [[*(f"stop{i}" for i in range(9)), *rng.sample(own, 10)] for _ in range(700)]
+    texts += [[*base[:-1], "other"] for base in texts[::6]] + [base[1:] for base in texts[::7]]
     return [" ".join(rng.sample(text, len(text))) for text in texts]
 
 

@@ -197,10 +197,12 @@ def test_an_unknown_base_model_is_refused(tmp_path: Path) -> None:
 def test_an_interrupted_training_leaves_no_process(tmp_path: Path) -> None:
     base = write_tiny_gguf(tmp_path / "tiny.gguf")
     endless = FAST.model_copy(update={"epochs": 1e6})
+    before = psutil.Process().children(recursive=True)
     children = list[psutil.Process]()
 
     def interrupt(step: int, steps: int, loss: float) -> None:
-        children.extend(psutil.Process().children(recursive=True))
+        now = psutil.Process().children(recursive=True)
+        children.extend(child for child in now if child not in before)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
