@@ -70,13 +70,6 @@ def texts_of(texts: "Sequence[str] | pa.Array | pa.ChunkedArray", threads: int =
     return Texts(data, offsets, frozen(flags), frozen(ready), frozen(ready_offsets), table)
 
 
-def ready_texts(data: Array, offsets: Array) -> Texts:
-    """Texts that are all in canonical form; `data` has `ROOM` behind the last one."""
-    nothing = np.zeros(1, np.int64)
-    rows = frozen(np.empty(0, np.int32))
-    return Texts(frozen(data), frozen(offsets), rows, frozen(data), frozen(nothing), _table())
-
-
 @kernel
 def fold_text(texts: Texts, row: Int, out: Array, at: Int) -> Int:
     """Writes the canonical form of a row into `out` from `at`; returns where it ends.

@@ -86,9 +86,8 @@ class Index:
         if len(self._columns["row_items"]) > WASTE * self._alive(shards):
             self._columns.clear()
         before = len(self._columns["row_items"])
-        for batch in self._batches(
-            [shard for shard in shards if _name(shard) not in self._known()]
-        ):
+        known = self._known()
+        for batch in self._batches([shard for shard in shards if _name(shard) not in known]):
             self._join(batch)
         known = self._known()
         ranges = [np.arange(*known[_name(shard)]) for shard in shards]

@@ -9,6 +9,7 @@ loses no pair.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from persona_assets.dedup.partenum import (
     scratch_for,
 )
 from persona_assets.dedup.partitions import TASKS, table_size, tasks
-from persona_assets.dedup.sets import Keys, Sets, bitmap_of, size_of, words_of
+from persona_assets.dedup.sets import Keys, Sets, words_of
 from persona_assets.dedup.survivors import Edges, check_edge_count
 from persona_assets.dedup.tokens import shared_words
 
@@ -70,37 +71,48 @@ def every_pair(sets: Sets, scheme: Scheme, first: Array, threads: ThreadPoolExec
     """
     known = len(sets.sizes)
     items = np.concatenate([np.arange(known), known + np.flatnonzero(first)]).astype(np.uint32)
-    items, rows = by_size(sets, items)
+    ordered = by_size(sets, items)
+    rows = np.flatnonzero(ordered.items >= known)
 
     def task(start: int) -> list[Array]:
-        return compared(sets, scheme, items, rows[start : start + BLOCK])
+        return compared(scheme, ordered, rows[start : start + BLOCK])
 
     return decided(sets, scheme, threads.map(task, range(0, len(rows), BLOCK)), threads)
 
 
 def near(sets: Sets, scheme: Scheme, chosen: Array) -> Edges:
     """All pairs of sets that reach the threshold with one of them in `chosen`, by comparing all."""
-    items, _ = by_size(sets, np.arange(len(sets.sizes) + len(sets.new_sizes), dtype=np.uint32))
-    rows = np.flatnonzero(np.isin(items, chosen))
+    ordered = by_size(sets, np.arange(len(sets.sizes) + len(sets.new_sizes), dtype=np.uint32))
+    rows = np.flatnonzero(np.isin(ordered.items, chosen))
     with ThreadPoolExecutor(1) as one:
-        return decided(sets, scheme, iter([compared(sets, scheme, items, rows)]), one)
+        return decided(sets, scheme, iter([compared(scheme, ordered, rows)]), one)
 
 
-def by_size(sets: Sets, items: Array) -> tuple[Array, Array]:
-    """Sets by ascending number of words, and the places of the new ones among them."""
-    known = len(sets.sizes)
-    old = items < known
-    sizes = np.empty(len(items), np.uint32)
-    sizes[old], sizes[~old] = sets.sizes[items[old]], sets.new_sizes[items[~old] - known]
-    items = items[np.argsort(sizes, kind="stable")]
-    return items, np.flatnonzero(items >= known)
+class Ordered(NamedTuple):
+    """Sets by ascending number of words, with it and both halves of their bitmaps."""
+
+    items: Array
+    sizes: Array
+    low: Array
+    high: Array
 
 
-def compared(sets: Sets, scheme: Scheme, items: Array, rows: Array) -> list[Array]:
-    """The candidates among `items` of which one is in `rows`; both as `by_size` gives them."""
+def by_size(sets: Sets, items: Array) -> Ordered:
+    """The sets with these numbers, by size."""
+    old = items < len(sets.sizes)
+    new = items[~old] - len(sets.sizes)
+    sizes, bitmaps = np.empty(len(items), np.int64), np.empty((len(items), 2), np.uint64)
+    sizes[old], sizes[~old] = sets.sizes[items[old]], sets.new_sizes[new]
+    bitmaps[old], bitmaps[~old] = sets.bitmaps[items[old]], sets.new_bitmaps[new]
+    order = np.argsort(sizes, kind="stable")
+    return Ordered(items[order], sizes[order], *np.ascontiguousarray(bitmaps[order].T))
+
+
+def compared(scheme: Scheme, ordered: Ordered, rows: Array) -> list[Array]:
+    """The candidates among sets by size of which one is at one of the places `rows`."""
 
     def step(first: int, out: Array, counted: Array) -> int:
-        done: int = compare(sets, scheme, items, rows, first, out, counted)
+        done: int = compare(scheme, ordered, rows, first, out, counted)
         return done
 
     return collected(step, 0, len(rows))
@@ -317,30 +329,25 @@ def compare_bucket(sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: i
                 for piece in compare_bucket(sets, scheme, part, kind, salt + 1)
             ]
 
-    items, rows = by_size(sets, bucket)
-    return compared(sets, scheme, items, rows)
+    ordered = by_size(sets, bucket)
+    return compared(scheme, ordered, np.flatnonzero(ordered.items >= len(sets.sizes)))
 
 
 @kernel
 def compare(
-    sets: Sets, scheme: Scheme, items: Array, rows: Array, first: Int, out: Array, counted: Array
+    scheme: Scheme, ordered: Ordered, rows: Array, first: Int, out: Array, counted: Array
 ) -> Int:
-    """Compares the items at `rows[first:]` with all items of a size that allows it.
+    """Compares the sets at the places `rows[first:]` with all of a size that allows it.
 
     Returns the first of `rows` for which `out` has no room. Two of `rows` are compared once.
     """
     numerator, denominator = scheme.numerator, scheme.denominator
     more, less = denominator + numerator, denominator - numerator
-    sizes = np.empty(len(items), np.int64)
-    low, high = np.empty(len(items), np.uint64), np.empty(len(items), np.uint64)
+    items, sizes, low, high = ordered.items, ordered.sizes, ordered.low, ordered.high
     near = np.empty(len(items), np.bool_)
     asked = np.zeros(len(items), np.bool_)
     for row in range(len(rows)):
         asked[rows[row]] = True
-    for j in range(len(items)):
-        sizes[j] = size_of(sets, np.int64(items[j]))
-        low[j] = bitmap_of(sets, np.int64(items[j]), 0)
-        high[j] = bitmap_of(sets, np.int64(items[j]), 1)
     written = 0
     counted[0] = 0
     for row in range(first, len(rows)):

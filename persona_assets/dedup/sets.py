@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from persona_assets.dedup.folding import Texts, fold_text
-from persona_assets.dedup.kernels import Array, Int, inlined, kernel, load64, store64
+from persona_assets.dedup.kernels import Array, Int, kernel, load64, store64
 from persona_assets.dedup.tokens import ascending, split
 
 
@@ -52,15 +50,3 @@ def words_of(sets: Sets, item: Int, scratch: Array, words: Array) -> Int:
     count = split(scratch, 0, stop, words)
     ascending(words, count)
     return count
-
-
-@inlined
-def size_of(sets: Sets, item: Int) -> Int:
-    known = len(sets.sizes)
-    return np.int64(sets.sizes[item] if item < known else sets.new_sizes[item - known])
-
-
-@inlined
-def bitmap_of(sets: Sets, item: Int, half: Int) -> Int:
-    known = len(sets.sizes)
-    return sets.bitmaps[item, half] if item < known else sets.new_bitmaps[item - known, half]
