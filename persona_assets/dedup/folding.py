@@ -1,12 +1,13 @@
 """From texts to their words as bytes, at the speed of the machine; `words` says what a word is.
 
 A text's canonical form holds its words, folded, in UTF-8, with spaces between them (one or more,
-repeats and all); in scripts without spaces the words are the bigrams already. ASCII is folded eight
+repeats and all); in scripts without spaces the words are the bigrams already. English is folded 64
 bytes at a time and most other texts character by character, from a table that is made of the
-definition. What depends on more than one character (combining marks, letters that fold to several)
-goes through the definition itself.
+definition. What depends on more than one character (most combining marks, letters that fold to
+several) goes through the definition itself.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,32 +17,44 @@ import numpy as np
 import pyarrow as pa
 import regex
 
-from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel, load64, store64
+from persona_assets.dedup.kernels import (
+    Array,
+    Int,
+    frozen,
+    kernel,
+    load64,
+    store64,
+    trailing_zeros,
+)
+from persona_assets.dedup.simd import BYTES, fold_block, odd_bytes
 from persona_assets.dedup.words import UNSPACED, WORD_CHARACTERS, fold, words
 
 ROOM = 80
 """Bytes that every buffer of canonical text has behind its last text: it is read in blocks of 64,
 and in words of 8 from anywhere in them."""
 
-SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED = range(6)
-_KIND_SHIFT = 24
+PLAIN, BY_CHARACTER, BY_DEFINITION = -1, -2, -3
+"""How a row is folded; `BY_DEFINITION` becomes the number of its canonical form, from 0 on."""
+
+SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED, STILL_MARK, MOVING_MARK = range(8)
+"""Kinds of characters. Marks of unspaced scripts are letters to us, but not in every company."""
+
+_MOST_MARKS = 30
+_KIND_SHIFT, _SECOND_SHIFT = 24, 17
 _ROWS = 1 << 16
 _TABLE_SIZE = 0x20000
-_ONES = 0x0101010101010101
-_HIGH = 0x80 * _ONES
-_SPACES = 0x20 * _ONES
 
 
 class Texts(NamedTuple):
     """Texts as kernels read them.
 
-    Row i is `data[offsets[i]:offsets[i + 1]]` in UTF-8, or, where `canonical[i] >= 0`, canonical
-    already and number `canonical[i]` of `ready` and `ready_offsets`.
+    Row i is `data[offsets[i]:offsets[i + 1]]` in UTF-8, or, where `marks[i] >= 0`, canonical
+    already and number `marks[i]` of `ready` and `ready_offsets`.
     """
 
     data: Array
     offsets: Array
-    canonical: Array
+    marks: Array
     ready: Array
     ready_offsets: Array
     table: Array
@@ -50,123 +63,87 @@ class Texts(NamedTuple):
         return len(self.offsets) - 1
 
 
+class Canonical(NamedTuple):
+    """Canonical texts: number i is `data[ends[i]:ends[i + 1]]`, and `ROOM` bytes follow the last.
+
+    `data` is uint8, `ends` int64 of shape (n + 1,).
+    """
+
+    data: Array
+    ends: Array
+
+    def longest(self) -> int:
+        """Bytes of the longest."""
+        return int(np.diff(self.ends).max(initial=0))
+
+
 def texts_of(texts: "Sequence[str] | pa.Array | pa.ChunkedArray", threads: int = 1) -> Texts:
     """`texts` for kernels: an Arrow array of strings is not copied. A null is an empty text."""
     array = _arrow(texts)
     data, offsets = _buffers(array)
     table = _table()
-    flags = np.full(len(array), -1, np.int32)
+    marks = np.empty(len(array), np.int32)
 
     def look(start: int) -> None:
-        _complicated(data, offsets[start : start + _ROWS + 1], table, flags[start : start + _ROWS])
+        _mark(data, offsets[start : start + _ROWS + 1], table, marks[start : start + _ROWS])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(look, range(0, len(array), _ROWS)))
-    rows = np.flatnonzero(flags >= 0)
-    flags[rows] = np.arange(len(rows))
+    rows = np.flatnonzero(marks == BY_DEFINITION)
+    marks[rows] = np.arange(len(rows))
     found = [" ".join(sorted(words(_text(data, offsets, row)))).encode() for row in rows.tolist()]
     ready = np.frombuffer(b"".join([*found, bytes(ROOM)]), np.uint8)
     ready_offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
-    return Texts(data, offsets, frozen(flags), frozen(ready), frozen(ready_offsets), table)
+    return Texts(data, offsets, frozen(marks), frozen(ready), frozen(ready_offsets), table)
+
+
+def canonical(texts: Texts, rows: Array) -> Canonical:
+    """The canonical texts of some rows, in their order."""
+    room = np.empty(len(rows), np.int64)
+    _rooms(texts, rows, room)
+    data, ends = np.empty(int(room.sum()) + ROOM, np.uint8), np.empty(len(rows) + 1, np.int64)
+    _fold_rows(texts, rows, data, ends)
+    return Canonical(data, ends)
 
 
 @kernel
-def fold_text(texts: Texts, row: Int, out: Array, at: Int) -> Int:
-    """Writes the canonical form of a row into `out` from `at`; returns where it ends.
-
-    `out` has room for `room(bytes)` from there on.
-    """
-    ready = texts.canonical[row]
-    if ready >= 0:
-        start, stop = texts.ready_offsets[ready], texts.ready_offsets[ready + 1]
-        for i in range(start, stop, 8):
-            store64(out, at + i - start, load64(texts.ready, i))
-        return at + stop - start
-    start, stop = texts.offsets[row], texts.offsets[row + 1]
-    if _fold_ascii(texts.data, start, stop, out, at):
-        return at + stop - start
-    return _fold_characters(texts.data, start, stop, texts.table, out, at)
-
-
-@kernel
-def room(length: Int) -> Int:
-    """The most bytes that the canonical form of a text of `length` bytes takes or overwrites."""
-    return 3 * length + 16
-
-
-@kernel
-def fold_rows(texts: Texts, first: Int, stop: Int, out: Array, offsets: Array) -> None:
-    """Canonical text of rows [first, stop) into `out`, row by row; offsets has shape (rows + 1,)"""
-    data, bounds, canonical, table = texts.data, texts.offsets, texts.canonical, texts.table
+def _fold_rows(texts: Texts, rows: Array, out: Array, ends: Array) -> None:
+    data, offsets, marks, table = texts.data, texts.offsets, texts.marks, texts.table
     at = np.int64(0)
-    for row in range(first, stop):
-        offsets[row - first] = at
-        begin, end = bounds[row], bounds[row + 1]
-        if canonical[row] >= 0:
-            at = fold_text(texts, row, out, at)
-        elif _fold_ascii(data, begin, end, out, at):
-            at += end - begin
+    for i in range(len(rows)):
+        ends[i] = at
+        row = rows[i]
+        start, stop = offsets[row], offsets[row + 1]
+        if marks[row] == PLAIN:
+            for block in range(start, stop, BYTES):
+                fold_block(data, block, out, at + block - start)
+            at += stop - start
+        elif marks[row] == BY_CHARACTER:
+            at = _fold_characters(data, start, stop, table, out, at)
         else:
-            at = _fold_characters(data, begin, end, table, out, at)
-    offsets[stop - first] = at
+            at = _copy_ready(texts, marks[row], out, at)
+    ends[len(rows)] = at
 
 
 @kernel
-def longest_of(texts: Texts, first: Int, stop: Int) -> tuple[Int, Int]:
-    """The most bytes that canonical text of rows [first, stop) takes: of one row, and of all."""
-    offsets, canonical, ready_offsets = texts.offsets, texts.canonical, texts.ready_offsets
-    longest, total = 0, 0
-    for row in range(first, stop):
-        ready = canonical[row]
+def _copy_ready(texts: Texts, number: Int, out: Array, at: Int) -> Int:
+    ready, start, stop = texts.ready, texts.ready_offsets[number], texts.ready_offsets[number + 1]
+    for i in range(start, stop, 8):
+        store64(out, at + i - start, load64(ready, i))
+    return at + stop - start
+
+
+@kernel
+def _rooms(texts: Texts, rows: Array, bytes: Array) -> None:
+    """The most bytes that the canonical text of each row takes or overwrites, into `bytes`."""
+    offsets, marks, ready_offsets = texts.offsets, texts.marks, texts.ready_offsets
+    for i in range(len(rows)):
+        row = rows[i]
         length = offsets[row + 1] - offsets[row]
-        if ready >= 0:
-            length = ready_offsets[ready + 1] - ready_offsets[ready]
-        longest = max(longest, room(length))
-        total += room(length)
-    return longest, total
-
-
-@inlined
-def _fold_ascii(data: Array, start: Int, stop: Int, out: Array, at: Int) -> bool:
-    """False if the text has other characters or signs that may close a word ("C++", "C#")."""
-    other = np.uint64(0)
-    blocks = (stop - start) >> 3
-    for block in range(blocks):
-        x = load64(data, start + 8 * block)
-        folded, odd = _fold_eight(x)
-        other |= odd
-        store64(out, at + 8 * block, folded)
-    rest = (stop - start) & 7
-    if rest:
-        x = load64(data, stop - rest) & ((np.uint64(1) << np.uint64(8 * rest)) - np.uint64(1))
-        folded, odd = _fold_eight(x)
-        other |= odd
-        store64(out, at + 8 * blocks, folded)
-    return bool(other == 0)
-
-
-@inlined
-def _fold_eight(x: Int) -> tuple[Int, Int]:
-    """Eight characters folded, separators as spaces; and not 0 if one needs more than that."""
-    odd = x & np.uint64(_HIGH)
-    seven = x & np.uint64(0x7F * _ONES)
-    upper = (
-        (seven + np.uint64((0x80 - 0x41) * _ONES))
-        & ~(seven + np.uint64((0x7F - 0x5A) * _ONES))
-        & np.uint64(_HIGH)
-    )
-    lower = seven | (upper >> np.uint64(2))
-    letter = (lower + np.uint64((0x80 - 0x61) * _ONES)) & ~(
-        lower + np.uint64((0x7F - 0x7A) * _ONES)
-    )
-    digit = (lower + np.uint64((0x80 - 0x30) * _ONES)) & ~(lower + np.uint64((0x7F - 0x39) * _ONES))
-    plus = (seven ^ np.uint64(0x2B * _ONES)) + np.uint64(0x7F * _ONES)
-    sharp = (seven ^ np.uint64(0x23 * _ONES)) + np.uint64(0x7F * _ONES)
-    odd |= ~(plus & sharp) & np.uint64(_HIGH)
-    high = (letter | digit) & np.uint64(_HIGH)
-    # 0x80 becomes 0xFF: (0x100 - 0x01) in each byte, without carries between them.
-    keep = (high << np.uint64(1)) - (high >> np.uint64(7))
-    return (lower & keep) | (np.uint64(_SPACES) & ~keep), odd
+        if marks[row] >= 0:
+            length = ready_offsets[marks[row] + 1] - ready_offsets[marks[row]]
+        # A letter of two bytes may fold to one of three, and has a space behind it.
+        bytes[i] = 3 * length + BYTES
 
 
 @kernel
@@ -180,7 +157,9 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
         i += width
         entry = table[character] if character < _TABLE_SIZE else np.uint32(character)
         kind = entry >> _KIND_SHIFT
-        folded = np.int64(entry & np.uint32((1 << _KIND_SHIFT) - 1))
+        if kind >= STILL_MARK:
+            kind = UNSPACED_LETTER
+        folded = np.int64(entry & np.uint32((1 << _SECOND_SHIFT) - 1))
         if kind == REMOVED:
             continue
         if run == 3 and kind != UNSPACED_LETTER:
@@ -195,6 +174,10 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
                 out[at] = 0x20
                 at += 1
             at = _encode(folded, out, at)
+            second = entry >> _SECOND_SHIFT & np.uint32(0x7F)
+            if second:
+                out[at] = second
+                at += 1
             run = 1
             continue
         if kind == SIGN and run in (1, 2):
@@ -257,61 +240,97 @@ def _encode(character: Int, out: Array, at: Int) -> Int:
 
 
 @kernel
-def _complicated(data: Array, offsets: Array, table: Array, flags: Array) -> None:
-    """Marks with 0 in `flags` the rows that the table cannot fold, and those that end where eight
-    bytes from their last ones on are no longer the buffer's."""
+def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
+    """How each row is to be folded.
+
+    `PLAIN` where all that is neither an ASCII letter nor a digit is a separator; `BY_DEFINITION`
+    what the table cannot fold, and where a block from a text's last bytes on leaves the buffer.
+    """
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
-        if stop > start and stop + 8 > len(data):
-            flags[row] = 0
+        if stop > start and stop + BYTES > len(data):
+            marks[row] = BY_DEFINITION
             continue
-        high = np.uint64(0)
-        for i in range(start, stop - 7, 8):
-            high |= load64(data, i)
-        rest = (stop - start) & 7
-        if rest:
-            high |= load64(data, stop - rest) & (
-                (np.uint64(1) << np.uint64(8 * rest)) - np.uint64(1)
-            )
-        if high & np.uint64(_HIGH) == 0:
-            continue
-        i = start
-        while i < stop:
-            character, width = _decode(data, i)
-            i += width
-            if character >= _TABLE_SIZE or table[character] >> _KIND_SHIFT == COMPLICATED:
-                flags[row] = 0
-                break
+        mark = PLAIN
+        run, moving, after = 0, False, np.int64(-1)
+        for block in range(start, stop, BYTES):
+            odd = odd_bytes(data, block)
+            if stop - block < BYTES:
+                odd &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
+            while odd:
+                at = block + np.int64(trailing_zeros(odd))
+                odd &= odd - np.uint64(1)
+                # The first byte of a character stands for it.
+                if data[at] & 0xC0 == 0x80:
+                    continue
+                character, width = _decode(data, at)
+                kind = COMPLICATED
+                if character < _TABLE_SIZE:
+                    kind = np.int64(table[character] >> _KIND_SHIFT)
+                if kind != SEPARATOR:
+                    mark = min(mark, BY_CHARACTER)
+                if at != after:
+                    run, moving = 0, False
+                after = at + width
+                if kind == REMOVED:
+                    continue
+                if kind < STILL_MARK:
+                    run, moving = 0, False
+                else:
+                    # Marks are put in order where two that move meet, and cut off after so many.
+                    run += 1
+                    if run > _MOST_MARKS or (moving and kind == MOVING_MARK):
+                        kind = COMPLICATED
+                    moving = kind == MOVING_MARK
+                if kind == COMPLICATED:
+                    mark = BY_DEFINITION
+        marks[row] = mark
 
 
 @cache
 def _table() -> Array:
-    """For each character below U+20000 its kind, and in the low bits the character it folds to."""
+    """For each character below U+20000 its kind, and in the low bits the character it folds to.
+
+    In the bits between them, an ASCII letter that follows that one: German's sharp s is two.
+    """
     table = np.full(_TABLE_SIZE, COMPLICATED << _KIND_SHIFT, np.uint32)
     characters = [i for i in range(_TABLE_SIZE) if i != 0x0A]
     folded = fold("\n".join(map(chr, characters))).split("\n")
     removed = regex.compile(r"(?!\u200B)\p{Default_Ignorable_Code_Point}")
     separators = regex.compile(rf"(?V1)(?:(?!{WORD_CHARACTERS})[^+#])+")
-    unspaced = regex.compile(rf"(?V1)(?!\p{{M}}){UNSPACED}")
+    unspaced = regex.compile(rf"(?V1){UNSPACED}")
     # Letters that combine with the one before them are complicated though they are no marks: the
     # parts of Korean syllables and the vowels of Kirat Rai.
     spaced = regex.compile(
         rf"(?V1)(?![\p{{M}}\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF\U00016D40-\U00016D7F])"
         rf"{WORD_CHARACTERS}"
     )
+    # What normalization may put together with its neighbour.
+    parts = [unicodedata.decomposition(chr(i)).split() for i in range(_TABLE_SIZE)]
+    composing = {
+        chr(int(part, 16)) for pair in parts if len(pair) == 2 for part in pair if "<" not in part
+    }
     for character, result in zip(characters, folded, strict=True):
         if removed.fullmatch(chr(character)):
             table[character] = REMOVED << _KIND_SHIFT
         elif separators.fullmatch(result):
             table[character] = SEPARATOR << _KIND_SHIFT
         elif len(result) == 1 and ord(result) < _TABLE_SIZE:
-            for kind, pattern in ((UNSPACED_LETTER, unspaced), (SPACED, spaced)):
-                if pattern.fullmatch(result):
-                    table[character] = kind << _KIND_SHIFT | ord(result)
-                    break
-            else:
-                if result in "+#":
-                    table[character] = SIGN << _KIND_SHIFT | ord(result)
+            kind = COMPLICATED
+            if unspaced.fullmatch(result):
+                kind = UNSPACED_LETTER
+                if unicodedata.category(result).startswith("M"):
+                    kind = MOVING_MARK if unicodedata.combining(result) else STILL_MARK
+                    if chr(character) in composing:
+                        kind = COMPLICATED
+            elif spaced.fullmatch(result):
+                kind = SPACED
+            elif result in "+#":
+                kind = SIGN
+            table[character] = kind << _KIND_SHIFT | ord(result)
+        elif len(result) == 2 and result.isascii() and result.isalnum():
+            first, second = map(ord, result)
+            table[character] = SPACED << _KIND_SHIFT | second << _SECOND_SHIFT | first
     table[0x0A] = SEPARATOR << _KIND_SHIFT
     return frozen(table)
 

@@ -13,19 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from persona_assets.dedup.kernels import Array, Int, inlined, kernel, mix64, popcount
+from persona_assets.dedup.kernels import Array, Int, inlined, kernel, popcount
 from persona_assets.dedup.partenum import (
     CLASS_MASK,
     NO_CLASS,
     Scheme,
-    key_of,
-    part_of,
-    scratch_for,
+    deal,
 )
-from persona_assets.dedup.partitions import TASKS, table_size, tasks
-from persona_assets.dedup.sets import Keys, Sets, words_of
+from persona_assets.dedup.partitions import table_size, tasks, widest
+from persona_assets.dedup.sets import Keys, Sets, canonical_of
 from persona_assets.dedup.survivors import Edges, check_edge_count
-from persona_assets.dedup.tokens import shared_words
+from persona_assets.dedup.tokens import words_for
+from persona_assets.dedup.verify import candidate, similarities
 
 HOT = 1 << 9
 """Sets in a bucket above which dealing them out anew costs less than comparing their bitmaps."""
@@ -48,8 +47,8 @@ def pairs(
         hot: list[Keys] = []
 
         def partitions(first: int, out: Array, counted: Array) -> int:
-            widest = int(np.diff(bounds[first : stop + 1]).max())
-            buckets = Keys(np.empty(widest, np.uint64), np.empty(widest, np.uint32))
+            most = int(widest(bounds, first, stop))
+            buckets = Keys(np.empty(most, np.uint64), np.empty(most, np.uint32))
             done: int = join_partitions(
                 sets, scheme, keys, bounds, first, stop, out, buckets, counted
             )
@@ -146,50 +145,11 @@ def decided(
         pieces += piece
         check_edge_count(sum(map(len, pieces)) // 16)
     candidates = np.unique(np.concatenate([np.empty(0, np.uint64), *pieces]))
-    similarity = np.empty(len(candidates))
-    ends = np.linspace(0, len(candidates), num=TASKS + 1, dtype=np.int64).tolist()
-
-    def task(first: int, stop: int) -> None:
-        canonical, words, _ = scratch_for(sets.longest)
-        other, other_words, _ = scratch_for(sets.longest)
-        decide(
-            sets, scheme, candidates[first:stop], canonical, words, other, other_words,
-            similarity[first:stop],
-        )  # fmt: skip
-
-    list(threads.map(task, ends[:-1], ends[1:]))
+    similarity = similarities(sets, scheme, candidates, threads)
     near = similarity >= 0
     left, right = candidates[near] >> np.uint64(32), candidates[near] & np.uint64(0xFFFFFFFF)
     check_edge_count(len(left))
     return Edges(left.astype(np.int64), right.astype(np.int64), similarity[near])
-
-
-@kernel
-def decide(
-    sets: Sets,
-    scheme: Scheme,
-    candidates: Array,
-    canonical: Array,
-    words: Array,
-    other: Array,
-    other_words: Array,
-    similarity: Array,
-) -> None:
-    """The Jaccard similarity of each candidate, or -1 where it is below the threshold."""
-    before, one = np.int64(-1), 0
-    for i in range(len(candidates)):
-        left = np.int64(candidates[i] >> np.uint64(32))
-        if left != before:
-            one = words_of(sets, left, canonical, words)
-            before = left
-        right = np.int64(candidates[i] & np.uint64(0xFFFFFFFF))
-        two = words_of(sets, right, other, other_words)
-        shared = shared_words(canonical, words, one, other, other_words, two)
-        union = one + two - shared
-        reached = shared * scheme.denominator >= union * scheme.numerator
-        similarity[i] = -1.0
-        if reached:
-            similarity[i] = shared / union if union else 1.0
 
 
 @kernel
@@ -214,16 +174,14 @@ def join_partitions(
     known_bitmaps, new_bitmaps = sets.bitmaps, sets.new_bitmaps
     key, item, hot_key, hot_item = keys.key, keys.item, hot.key, hot.item
     more, less = scheme.denominator + scheme.numerator, scheme.denominator - scheme.numerator
-    widest = 0
-    for part in range(first, stop):
-        widest = max(widest, bounds[part + 1] - bounds[part])
-    table = np.empty(table_size(widest), np.int32)
-    head = np.empty(widest, np.int32)
-    count = np.empty(widest, np.int32)
-    end = np.empty(widest, np.int64)
-    members = np.empty(widest, np.uint32)
-    sizes = np.empty(widest, np.int64)
-    low, high = np.empty(widest, np.uint64), np.empty(widest, np.uint64)
+    most = widest(bounds, first, stop)
+    table = np.empty(table_size(most), np.int32)
+    head = np.empty(most, np.int32)
+    count = np.empty(most, np.int32)
+    end = np.empty(most, np.int64)
+    members = np.empty(most, np.uint32)
+    sizes = np.empty(most, np.int64)
+    low, high = np.empty(most, np.uint64), np.empty(most, np.uint64)
     written, kept = 0, 0
     counted[0], counted[1] = 0, 0
     for part in range(first, stop):
@@ -297,12 +255,6 @@ def plausible(more: Int, less: Int, size: Int, other: Int, flipped: Int) -> bool
     return bool(max(np.int64(flipped), abs(size - other)) * more <= (size + other) * less)
 
 
-@inlined
-def candidate(one: Int, two: Int) -> Int:
-    """A pair of sets as one number: the smaller one in the high half."""
-    return np.uint64(min(one, two)) << np.uint64(32) | np.uint64(max(one, two))
-
-
 def buckets_of(hot: Sequence[Keys]) -> Iterator[tuple[Array, int]]:
     """The sets of each bucket, and the class of its key."""
     for keys in hot:
@@ -370,33 +322,8 @@ def compare(
 
 def deal_again(sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: int) -> Keys:
     """The keys of a bucket's sets under other hashes, `scheme.parts[kind]` for each."""
-    total = len(bucket) * int(scheme.parts[kind])
-    keys = Keys(np.empty(total, np.uint64), np.empty(total, np.uint32))
-    canonical, words, _ = scratch_for(sets.longest)
-    _deal_again(sets, scheme, bucket, kind, salt, canonical, words, keys)
-    return keys
-
-
-@kernel
-def _deal_again(
-    sets: Sets,
-    scheme: Scheme,
-    bucket: Array,
-    kind: Int,
-    salt: Int,
-    canonical: Array,
-    words: Array,
-    keys: Keys,
-) -> None:
-    parts = scheme.parts[kind]
-    sums = np.empty(parts, np.uint64)
-    at = 0
-    for e in range(len(bucket)):
-        count = words_of(sets, np.int64(bucket[e]), canonical, words)
-        sums[:] = 0
-        for i in range(count):
-            sums[part_of(mix64(words[0, i] + np.uint64(salt)), parts)] += words[0, i]
-        for part in range(parts):
-            keys.key[at] = key_of(sums[part], part, kind, salt)
-            keys.item[at] = bucket[e]
-            at += 1
+    texts, parts = canonical_of(sets, bucket.astype(np.int64)), int(scheme.parts[kind])
+    dealt = Keys(np.empty(len(bucket) * parts, np.uint64), np.repeat(bucket, parts))
+    keys, sums = np.full(len(bucket), kind, np.uint64), np.empty(parts, np.uint64)
+    deal(keys, *texts, scheme, salt, words_for(texts.longest()), sums, dealt.key)
+    return dealt

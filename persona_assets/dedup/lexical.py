@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from persona_assets.dedup.folding import ROOM, Texts, fold_rows, longest_of, texts_of
+from persona_assets.dedup.folding import ROOM, Texts, canonical, texts_of
 from persona_assets.dedup.identical import set_numbers
 from persona_assets.dedup.join import every_pair, near, pairs
 from persona_assets.dedup.kernels import Array, frozen
@@ -29,11 +28,12 @@ from persona_assets.dedup.partenum import (
     describe,
     emit,
     scheme_of,
-    scratch_for,
+    sums_for,
 )
-from persona_assets.dedup.partitions import partition, shared_keys
-from persona_assets.dedup.sets import Keys, Sets
+from persona_assets.dedup.partitions import partition, runs, shared_keys
+from persona_assets.dedup.sets import Keys, Sets, Summary, summary_for
 from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.tokens import words_for
 
 JACCARD_THRESHOLD = Fraction(9, 10)  # section 2.3
 LOWEST = Fraction(3, 4)
@@ -72,32 +72,36 @@ class Join:
 
 
 class Known(NamedTuple):
-    """Distinct word sets that were joined before, as `join.Sets` has them, and their keys."""
+    """Distinct word sets that were joined before: as `Sets` has them, their contents and keys."""
 
     canonical: Array
     offsets: Array
     sizes: Array
     bitmaps: Array
+    contents: Array
     keys: Keys
-    longest: int
+
+    def sets(self, texts: Texts, summary: Summary) -> Sets:
+        """These, and behind them those of `texts`."""
+        known = (self.canonical, self.offsets, self.sizes, self.bitmaps)
+        return Sets(*known, texts, summary.sizes, summary.bitmaps)
 
 
 NOTHING = Known(
     frozen(np.zeros(ROOM, np.uint8)),
     frozen(np.zeros(1, np.int64)),
-    frozen(np.empty(0, np.uint32)),
-    frozen(np.empty((0, 2), np.uint64)),
+    *map(frozen, summary_for(0)),
     Keys(frozen(np.empty(0, np.uint64)), frozen(np.empty(0, np.uint32))),
-    0,
 )
 
 
 class Chunk(NamedTuple):
-    """What is computed of a run of rows: keys, MinHash signatures if there are any."""
+    """What is computed of rows [first, stop): keys, MinHash signatures if there are any."""
 
+    first: int
+    stop: int
     keys: Keys
     signatures: Array
-    longest: int
 
 
 def lexical_join(
@@ -136,15 +140,10 @@ def neighbours(texts: Strings, rows: Sequence[int], threshold: Fraction) -> Edge
     """
     check(threshold, "exact")
     found = texts_of(texts)
-    scheme = scheme_of(threshold)
-    sizes, bitmaps = np.empty(len(found), np.uint32), np.empty((len(found), 2), np.uint64)
-    longest = 0
-    bounds = chunk_bounds(found.offsets)
-    for start, stop in pairwise(bounds):
-        chunk = _exact_chunk(found, 0, start, sizes[start:stop], bitmaps[start:stop], None)
-        longest = max(longest, chunk.longest)
-    sets = Sets(*NOTHING[:4], found, sizes, bitmaps, longest)
-    return near(sets, scheme, np.asarray(rows, np.uint32))
+    summary = summary_for(len(found))
+    for bounds in runs(found.offsets, ROWS, CHUNK):
+        _exact_chunk(found, 0, *bounds, summary, None)
+    return near(NOTHING.sets(found, summary), scheme_of(threshold), np.asarray(rows, np.uint32))
 
 
 def check(threshold: Fraction, method: str) -> None:
@@ -162,11 +161,12 @@ def check(threshold: Fraction, method: str) -> None:
 class Joined(NamedTuple):
     """New texts joined with known sets and each other.
 
-    `numbers` (int64) are the sets of the rows, `known + row` for a new one; `first` (bool) marks
-    the first row of each new one. `edges` have at least one new set each.
+    `summary` and `chunks` are of the rows. `numbers` (int64) are their sets, `known + row` for a
+    new one; `first` (bool) marks the first row of each new one. `edges` have at least one new set
+    each.
     """
 
-    sets: Sets
+    summary: Summary
     numbers: npt.NDArray[np.int64]
     first: npt.NDArray[np.bool_]
     chunks: list[Chunk]
@@ -187,51 +187,55 @@ def join_with(
         raise ValueError("more than 4,294,967,295 texts: join them on Spark")
     count = len(known.sizes)
     with ThreadPoolExecutor(threads) as pool:
-        sizes, bitmaps = np.empty(len(texts), np.uint32), np.empty((len(texts), 2), np.uint64)
-        bounds = chunk_bounds(texts.offsets)
+        summary = summary_for(len(texts))
+        keyed = threshold >= LOWEST or method == "minhash"
 
-        def work(first: int, stop: int) -> Chunk:
-            place = (first, sizes[first:stop], bitmaps[first:stop])
+        def work(bounds: tuple[int, int]) -> Chunk:
             if method == "minhash":
-                return _minhash_chunk(texts, count, *place, threshold, keep)
-            return _exact_chunk(texts, count, *place, scheme if threshold >= LOWEST else None)
+                return _minhash_chunk(texts, count, *bounds, summary, threshold, keep)
+            return _exact_chunk(texts, count, *bounds, summary, scheme if keyed else None)
 
-        chunks = list(pool.map(work, bounds[:-1], bounds[1:]))
-        longest = max([known.longest, *(chunk.longest for chunk in chunks)])
-        sets = Sets(*known[:4], texts, sizes, bitmaps, longest)
-        numbers = set_numbers(sets, pool)
+        chunks = list(pool.map(work, runs(texts.offsets, ROWS, CHUNK)))
+        sets = known.sets(texts, summary)
+        numbers = set_numbers(sets, known.contents, summary.contents, pool)
         first = numbers == np.arange(count, count + len(texts))
-        if method == "exact" and threshold < LOWEST:
-            return Joined(sets, numbers, first, chunks, every_pair(sets, scheme, first, pool))
+        if not keep:
+            summary = summary._replace(contents=np.empty(0, np.uint64))
+        if not keyed:
+            edges = every_pair(sets, scheme, first, pool)
+            return Joined(summary, numbers, first, chunks, edges)
         emitted = [chunk.keys for chunk in chunks]
         if not keep:
             chunks.clear()
         if count:
             emitted.append(shared_keys(known.keys, emitted))
-        keys, bounds_of_keys = partition(emitted, first, count, pool)
-        return Joined(sets, numbers, first, chunks, pairs(sets, scheme, keys, bounds_of_keys, pool))
+        edges = pairs(sets, scheme, *partition(emitted, first, count, pool), pool)
+        return Joined(summary, numbers, first, chunks, edges)
 
 
 def _exact_chunk(
-    texts: Texts, known: int, row: int, sizes: Array, bitmaps: Array, scheme: Scheme | None
+    texts: Texts, known: int, first: int, stop: int, summary: Summary, scheme: Scheme | None
 ) -> Chunk:
-    """PartEnum's keys of the sets `known + row` and on, row by row; no keys without a scheme."""
-    canonical, offsets, longest = _canonical(texts, row, len(sizes))
-    _, words, sums = scratch_for(longest, scheme)
+    """PartEnum's keys of the sets from `known + first` on; no keys without a scheme."""
+    folded = canonical(texts, np.arange(first, stop))
+    words = words_for(folded.longest())
+    described = summary.rows(first, stop)
     pieces = [Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))]
     if scheme is None:
-        describe(canonical, offsets, words, sizes, bitmaps)
-    done, capacity = 0, 4 * len(sizes) + 1024
-    while scheme is not None and done < len(sizes):
+        describe(*folded, words, described)
+    done, capacity = 0, 4 * (stop - first) + 1024
+    while scheme is not None and done < stop - first:
         keys = Keys(np.empty(capacity, np.uint64), np.empty(capacity, np.uint32))
         counted = np.zeros(1, np.int64)
         before = done
-        done = emit(canonical, offsets, done, scheme, words, sums, sizes, bitmaps, *keys, counted)
+        sums = sums_for(folded.longest(), scheme)
+        done = emit(*folded, done, scheme, words, sums, described, *keys, counted)
         if done == before:
             capacity *= 4
-        items = keys.item[: counted[0]] + np.uint32(known + row)
+        items = keys.item[: counted[0]] + np.uint32(known + first)
         pieces.append(Keys(keys.key[: counted[0]], items))
-    return Chunk(Keys(*map(np.concatenate, zip(*pieces, strict=True))), _UNSIGNED, longest)
+    keys = Keys(*map(np.concatenate, zip(*pieces, strict=True)))
+    return Chunk(first, stop, keys, _UNSIGNED)
 
 
 _UNSIGNED = np.empty((0, 0), np.uint32)
@@ -240,34 +244,19 @@ _UNSIGNED = np.empty((0, 0), np.uint32)
 def _minhash_chunk(
     texts: Texts,
     known: int,
-    row: int,
-    sizes: Array,
-    bitmaps: Array,
+    first: int,
+    stop: int,
+    summary: Summary,
     threshold: Fraction,
     keep: bool,
 ) -> Chunk:
     """As `_exact_chunk`, the keys of the bands of MinHash signatures, and these if to be kept."""
-    canonical, offsets, longest = _canonical(texts, row, len(sizes))
-    describe(canonical, offsets, scratch_for(longest)[1], sizes, bitmaps)
-    signed = signatures(canonical, offsets)
+    folded = canonical(texts, np.arange(first, stop))
+    describe(*folded, words_for(folded.longest()), summary.rows(first, stop))
+    signed = signatures(*folded)
     found = band_keys(signed, *bands(threshold))
-    items = np.arange(known + row, known + row + len(sizes), dtype=np.uint32)
+    items = np.arange(known + first, known + stop, dtype=np.uint32)
     # The highest bits stay a hash; in place of the band's number, which they depend on, the class.
     keys = (found.ravel() * np.uint64(0x9E3779B97F4A7C15)) | np.uint64(CLASS_MASK)
     items = np.repeat(items, found.shape[1])
-    return Chunk(Keys(keys, items), signed if keep else _UNSIGNED, longest)
-
-
-def _canonical(texts: Texts, row: int, count: int) -> tuple[Array, Array, int]:
-    longest, total = longest_of(texts, row, row + count)
-    canonical, offsets = np.empty(total + ROOM, np.uint8), np.empty(count + 1, np.int64)
-    fold_rows(texts, row, row + count, canonical, offsets)
-    return canonical, offsets, longest
-
-
-def chunk_bounds(offsets: Array) -> list[int]:
-    """Bounds of runs of at most `ROWS` rows and of about `CHUNK` bytes."""
-    rows = len(offsets) - 1
-    inner = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], CHUNK))
-    bounds = np.concatenate([[0, rows], inner, np.arange(0, rows, ROWS)])
-    return [int(bound) for bound in np.unique(bounds) if bound <= rows] if rows else [0]
+    return Chunk(first, stop, Keys(keys, items), signed if keep else _UNSIGNED)

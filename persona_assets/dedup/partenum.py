@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from persona_assets.dedup.folding import ROOM
 from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel, mix64
+from persona_assets.dedup.sets import Summary
 from persona_assets.dedup.tokens import most_words, split
 
 LONGEST = 1 << 31
@@ -107,9 +107,10 @@ def _reach(
 
 
 @inlined
-def part_of(value: Int, parts: Int) -> Int:
-    """The part that a word with that hash falls into."""
-    return np.int64(((value >> np.uint64(32)) * np.uint64(parts)) >> np.uint64(32))
+def part_of(value: Int, parts: Int, salt: Int) -> Int:
+    """The part that a word with that hash falls into; another one with another salt."""
+    mixed = mix64(value + np.uint64(salt)) if salt else value
+    return np.int64(((mixed >> np.uint64(32)) * np.uint64(parts)) >> np.uint64(32))
 
 
 @inlined
@@ -121,31 +122,46 @@ def key_of(content: Int, part: Int, kind: Int, salt: Int) -> Int:
     return mix64(content ^ mix64(place)) & np.uint64(0xFFFFFFFFFFFFFF00) | np.uint64(kind)
 
 
-@kernel
-def describe(canonical: Array, offsets: Array, words: Array, sizes: Array, bitmaps: Array) -> None:
-    """Number of words, and the 128-bit parity bitmap of their hashes, of each canonical text.
+@inlined
+def key_count(parts_of: Array, first: Int, last: Int) -> Int:
+    """Keys of a set that may be similar to those of the classes from `first` to `last`."""
+    count = 0
+    for kind in range(first, last + 1):
+        if parts_of[kind] > 1:
+            count += parts_of[kind]
+    return count
 
-    One word more or less flips one bit: the bitmaps of two sets differ in at most as many bits as
-    the sets in words.
+
+@kernel
+def describe(canonical: Array, offsets: Array, words: Array, summary: Summary) -> None:
+    """The summary of each canonical text.
+
+    A bitmap holds the parity of 128 bits: one word more or less flips one. Those of two sets differ
+    in at most as many bits as the sets in words.
     """
     hashes = words[0]
+    sizes, bitmaps, contents = summary
     for row in range(len(offsets) - 1):
         count = split(canonical, offsets[row], offsets[row + 1], words)
-        _describe(hashes, count, row, sizes, bitmaps)
+        _describe(hashes, count, row, sizes, bitmaps, contents)
 
 
 @inlined
-def _describe(hashes: Array, count: Int, row: Int, sizes: Array, bitmaps: Array) -> None:
-    low, high = np.uint64(0), np.uint64(0)
+def _describe(
+    hashes: Array, count: Int, row: Int, sizes: Array, bitmaps: Array, contents: Array
+) -> None:
+    low, high, content = np.uint64(0), np.uint64(0), np.uint64(0)
     for i in range(count):
         # The word's bit in one half, 0 in the other, without a branch that no one can foresee.
         bit = np.uint64(1) << (hashes[i] & np.uint64(63))
         upper = np.uint64(0) - ((hashes[i] >> np.uint64(6)) & np.uint64(1))
         high ^= bit & upper
         low ^= bit & ~upper
+        content += hashes[i]
     sizes[row] = count
     bitmaps[row, 0] = low
     bitmaps[row, 1] = high
+    contents[row] = content
 
 
 @kernel
@@ -156,8 +172,7 @@ def emit(
     scheme: Scheme,
     words: Array,
     sums: Array,
-    sizes: Array,
-    bitmaps: Array,
+    summary: Summary,
     keys: Array,
     rows: Array,
     counted: Array,
@@ -169,22 +184,19 @@ def emit(
     """
     at = counted[0]
     hashes = words[0]
+    sizes, bitmaps, contents = summary
     parts_of, short, lower = scheme.parts, scheme.short, scheme.lower
     numerator, denominator = scheme.numerator, scheme.denominator
     while row < len(offsets) - 1:
         count = split(canonical, offsets[row], offsets[row + 1], words)
         first, last = _reach(numerator, denominator, short, lower, count)
-        needed = 0
-        for kind in range(first, last + 1):
-            if parts_of[kind] > 1:
-                needed += parts_of[kind]
-        if at + needed > len(keys):
+        if at + key_count(parts_of, first, last) > len(keys):
             break
-        _describe(hashes, count, row, sizes, bitmaps)
+        _describe(hashes, count, row, sizes, bitmaps, contents)
         for kind in range(first, last + 1):
             parts = parts_of[kind]
             if parts > 1:
-                sum_parts(hashes, count, parts, sums)
+                sum_parts(hashes, count, parts, 0, sums)
                 for part in range(parts):
                     keys[at] = key_of(sums[part], part, kind, 0)
                     rows[at] = row
@@ -195,22 +207,40 @@ def emit(
 
 
 @inlined
-def sum_parts(hashes: Array, count: Int, parts: Int, sums: Array) -> None:
+def sum_parts(hashes: Array, count: Int, parts: Int, salt: Int, sums: Array) -> None:
     """The sum of the hashes in each part, into `sums`."""
     for part in range(parts):
         sums[part] = 0
     for i in range(count):
-        sums[part_of(hashes[i], parts)] += hashes[i]
+        sums[part_of(hashes[i], parts, salt)] += hashes[i]
 
 
-def scratch_for(longest: int, scheme: Scheme | None = None) -> tuple[Array, Array, Array]:
-    """(canonical, words, sums) for texts whose canonical form takes at most `longest` bytes."""
-    count = int(most_words(longest))
-    parts = 1
-    if scheme is not None and count:
-        parts = int(scheme.parts[int(class_of(scheme, count))])
-    return (
-        np.zeros(longest + ROOM, np.uint8),
-        np.empty((2, count), np.uint64),
-        np.empty(parts, np.uint64),
-    )
+@kernel
+def deal(
+    keys: Array,
+    canonical: Array,
+    ends: Array,
+    scheme: Scheme,
+    salt: Int,
+    words: Array,
+    sums: Array,
+    out: Array,
+) -> None:
+    """New keys for sets that share a key: parts by other hashes, apart from those of other keys."""
+    parts_of, hashes = scheme.parts, words[0]
+    at = 0
+    for row in range(len(keys)):
+        count = split(canonical, ends[row], ends[row + 1], words)
+        kind = np.int64(keys[row] & np.uint64(CLASS_MASK))
+        parts = parts_of[kind]
+        sum_parts(hashes, count, parts, salt, sums)
+        bucket = mix64(keys[row])
+        for part in range(parts):
+            out[at] = key_of(sums[part] ^ bucket, part, kind, salt)
+            at += 1
+
+
+def sums_for(longest: int, scheme: Scheme) -> Array:
+    """Room for the parts of a set whose canonical text has at most `longest` bytes."""
+    most = int(most_words(longest))
+    return np.empty(int(scheme.parts[int(class_of(scheme, most))]), np.uint64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,10 +49,27 @@ def partition(
     return keys, bounds
 
 
+def runs(ends: Array, rows: int, size: int) -> list[tuple[int, int]]:
+    """Runs of at most `rows` rows and of about `size` bytes; `ends[i]` is where row i begins."""
+    count = len(ends) - 1
+    cuts = np.searchsorted(ends, np.arange(ends[0], ends[-1], size))
+    bounds = np.unique(np.concatenate([[0, count], cuts, np.arange(0, count, rows)]))
+    return list(pairwise(bounds[bounds <= count].tolist()))
+
+
 def tasks(bounds: Array) -> list[int]:
     """Bounds of `TASKS` runs of partitions, or of fewer."""
     ends = np.linspace(0, len(bounds) - 1, num=TASKS + 1, dtype=np.int64)
     return [int(end) for end in np.unique(ends)]
+
+
+@kernel
+def widest(bounds: Array, first: Int, stop: Int) -> Int:
+    """Keys in the largest of the partitions [first, stop)."""
+    most = 0
+    for part in range(first, stop):
+        most = max(most, bounds[part + 1] - bounds[part])
+    return most
 
 
 @kernel

@@ -2,18 +2,17 @@
 
 from typing import NamedTuple
 
-from persona_assets.dedup.folding import Texts, fold_text
-from persona_assets.dedup.kernels import Array, Int, kernel, load64, store64
-from persona_assets.dedup.tokens import ascending, split
+import numpy as np
+
+from persona_assets.dedup.folding import ROOM, Canonical, Texts, canonical
+from persona_assets.dedup.kernels import Array, Int, kernel
 
 
 class Sets(NamedTuple):
     """Distinct word sets by number: first those known before, then the rows of `texts`.
 
     Of the known ones, `canonical[offsets[i]:offsets[i + 1]]` is the text of set i. `sizes` and
-    `bitmaps` (uint32 and uint64 (n, 2)) are as `partenum.describe` gives them, `new_...` those of
-    `texts`.
-    `longest` is the most bytes that the canonical form of any takes.
+    `bitmaps` are as in `Summary`, `new_...` those of `texts`.
     """
 
     canonical: Array
@@ -23,7 +22,28 @@ class Sets(NamedTuple):
     texts: Texts
     new_sizes: Array
     new_bitmaps: Array
-    longest: int
+
+
+class Summary(NamedTuple):
+    """What is told of each of n sets by numbers alone.
+
+    `sizes` (uint32) are words, `bitmaps` (uint64 (n, 2)) parities of their hashes, `contents`
+    (uint64) sums of them: equal sets have equal ones.
+    """
+
+    sizes: Array
+    bitmaps: Array
+    contents: Array
+
+    def rows(self, first: int, stop: int) -> "Summary":
+        """That of the sets [first, stop): a view."""
+        return Summary(*(column[first:stop] for column in self))
+
+
+def summary_for(count: int) -> Summary:
+    """Room for what `partenum.describe` tells of so many sets."""
+    sizes, contents = np.empty(count, np.uint32), np.empty(count, np.uint64)
+    return Summary(sizes, np.empty((count, 2), np.uint64), contents)
 
 
 class Keys(NamedTuple):
@@ -33,20 +53,53 @@ class Keys(NamedTuple):
     item: Array
 
 
-@kernel
-def words_of(sets: Sets, item: Int, scratch: Array, words: Array) -> Int:
-    """How many words a set has; `words` gets them, ascending, `scratch` its canonical text."""
+def lengths_of(sets: Sets, items: Array) -> Array:
+    """Bytes of the texts of some sets, int64: of the canonical one of a known set."""
     known = len(sets.sizes)
-    if item >= known:
-        stop = fold_text(sets.texts, item - known, scratch, 0)
-    else:
-        canonical, start = sets.canonical, sets.offsets[item]
-        stop = sets.offsets[item + 1] - start
-        for i in range(0, stop - 7, 8):
-            store64(scratch, i, load64(canonical, start + i))
-        # Behind the last known text there may be nothing that can be read.
-        for i in range(stop & ~7, stop):
-            scratch[i] = canonical[start + i]
-    count = split(scratch, 0, stop, words)
-    ascending(words, count)
-    return count
+    lengths, old = np.empty(len(items), np.int64), items < known
+    for offsets, chosen, rows in (
+        (sets.offsets, old, items[old]),
+        (sets.texts.offsets, ~old, items[~old] - known),
+    ):
+        lengths[chosen] = offsets[rows + 1] - offsets[rows]
+    return lengths
+
+
+def canonical_of(sets: Sets, items: Array) -> Canonical:
+    """The canonical texts of some sets, in their order."""
+    known = len(sets.sizes)
+    new = items >= known
+    fresh = canonical(sets.texts, items[new] - known)
+    if new.all():
+        return fresh
+    old = items[~new]
+    total = int((sets.offsets[old + 1] - sets.offsets[old]).sum() + fresh.ends[-1])
+    data, ends = np.empty(total + ROOM, np.uint8), np.empty(len(items) + 1, np.int64)
+    _merge(sets.canonical, sets.offsets, *fresh, items, known, data, ends)
+    return Canonical(data, ends)
+
+
+@kernel
+def _merge(
+    canonical: Array,
+    offsets: Array,
+    fresh: Array,
+    fresh_ends: Array,
+    items: Array,
+    known: Int,
+    out: Array,
+    ends: Array,
+) -> None:
+    """Texts of items below `known` by their number, the others as they come."""
+    at, taken = np.int64(0), 0
+    for i in range(len(items)):
+        ends[i] = at
+        if items[i] < known:
+            start, stop = offsets[items[i]], offsets[items[i] + 1]
+            out[at : at + stop - start] = canonical[start:stop]
+        else:
+            start, stop = fresh_ends[taken], fresh_ends[taken + 1]
+            out[at : at + stop - start] = fresh[start:stop]
+            taken += 1
+        at += stop - start
+    ends[len(items)] = at

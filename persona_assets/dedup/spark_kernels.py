@@ -15,7 +15,7 @@ from persona_assets.dedup.kernels import (
     popcount,
     store64,
 )
-from persona_assets.dedup.partenum import CLASS_MASK, Scheme, key_of, part_of, reach
+from persona_assets.dedup.partenum import CLASS_MASK, Scheme, key_count, reach
 from persona_assets.dedup.tokens import ascending, split
 
 PARITY = 40
@@ -64,11 +64,7 @@ def write_sets(
         ends[row + 1] = at
         tags[row] = parity << np.uint64(64 - PARITY) | mix64(content) >> np.uint64(PARITY)
         first, last = reach(scheme, count)
-        total = 0
-        for kind in range(first, last + 1):
-            if parts_of[kind] > 1:
-                total += parts_of[kind]
-        keys[row] = total
+        keys[row] = key_count(parts_of, first, last)
 
 
 @inlined
@@ -82,33 +78,6 @@ def _before(canonical: Array, places: Array, i: Int) -> bool:
         if canonical[one + k] != canonical[other + k]:
             return bool(canonical[one + k] < canonical[other + k])
     return bool(width < other_width)
-
-
-@kernel
-def deal(
-    keys: Array,
-    text: Array,
-    offsets: Array,
-    scheme: Scheme,
-    salt: Int,
-    words: Array,
-    sums: Array,
-    out: Array,
-) -> None:
-    """New keys for sets that share a key: parts by other hashes, apart from those of other keys."""
-    parts_of = scheme.parts
-    at = 0
-    for row in range(len(keys)):
-        count = split(text, offsets[row], offsets[row + 1], words)
-        kind = np.int64(keys[row] & np.uint64(CLASS_MASK))
-        parts = parts_of[kind]
-        sums[:parts] = 0
-        for i in range(count):
-            sums[part_of(mix64(words[0, i] + np.uint64(salt)), parts)] += words[0, i]
-        bucket = mix64(keys[row])
-        for part in range(parts):
-            out[at] = key_of(sums[part] ^ bucket, part, kind, salt)
-            at += 1
 
 
 @kernel

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from persona_assets.dedup.folding import ROOM, fold_rows, longest_of, texts_of
-from persona_assets.dedup.join import decide
-from persona_assets.dedup.kernels import Array, frozen
-from persona_assets.dedup.partenum import CLASS_MASK, Scheme, emit, scheme_of, scratch_for
-from persona_assets.dedup.sets import Sets
-from persona_assets.dedup.spark_kernels import compare, deal, write_sets
+from persona_assets.dedup.folding import ROOM, Canonical, canonical, texts_of
+from persona_assets.dedup.kernels import Array
+from persona_assets.dedup.partenum import CLASS_MASK, Scheme, deal, emit, scheme_of, sums_for
+from persona_assets.dedup.sets import summary_for
+from persona_assets.dedup.spark_kernels import compare, write_sets
+from persona_assets.dedup.tokens import words_for
+from persona_assets.dedup.verify import verify as decide
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -48,15 +49,12 @@ def describe(batches: Batches, threshold: Fraction) -> Batches:
     """(tag, row, keys, text) of (row, text)."""
     scheme = _scheme(threshold)
     for batch in batches:
-        texts = texts_of(batch.column("text"))
-        count = len(texts)
-        longest, total = longest_of(texts, 0, count)
-        canonical, offsets = np.empty(total + ROOM, np.uint8), np.empty(count + 1, np.int64)
-        fold_rows(texts, 0, count, canonical, offsets)
-        text, ends = np.empty(int(offsets[-1]) + ROOM, np.uint8), np.zeros(count + 1, np.int64)
+        count = batch.num_rows
+        folded = canonical(texts_of(batch.column("text")), np.arange(count))
+        text, ends = np.empty(len(folded.data), np.uint8), np.zeros(count + 1, np.int64)
         tags, keys = np.empty(count, np.uint64), np.empty(count, np.int32)
-        words = scratch_for(longest)[1]
-        write_sets(canonical, offsets, words, scheme, text, ends, tags, keys)
+        words = words_for(folded.longest())
+        write_sets(*folded, words, scheme, text, ends, tags, keys)
         columns = [_signed(tags), batch.column("row"), pa.array(keys), _binary(text, ends)]
         yield pa.record_batch(columns, ["tag", "row", "keys", "text"])
 
@@ -67,13 +65,13 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            text, offsets = _texts(batch.column("text"))
+            texts = _texts(batch.column("text"))
             count, total = batch.num_rows, int(batch.column("keys").to_numpy().sum())
-            _, words, sums = scratch_for(_longest(offsets), scheme)
-            sizes, bitmaps = np.empty(count, np.uint32), np.empty((count, 2), np.uint64)
+            longest = texts.longest()
+            words, sums, summary = words_for(longest), sums_for(longest, scheme), summary_for(count)
             keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)
             counted = np.zeros(1, np.int64)
-            emit(text, offsets, 0, scheme, words, sums, sizes, bitmaps, keys, rows, counted)
+            emit(*texts, 0, scheme, words, sums, summary, keys, rows, counted)
             yield np.column_stack((keys, _unsigned(batch, "tag")[rows]))
 
     return _blocks(entries(), partitions)
@@ -85,12 +83,12 @@ def deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            text, offsets = _texts(batch.column("text"))
+            texts = _texts(batch.column("text"))
             keys, tags, sizes = (_unsigned(batch, name) for name in ("key", "tag", "size"))
             parts = scheme.parts[(keys & np.uint64(CLASS_MASK)).astype(np.int64)]
-            words, sums = scratch_for(_longest(offsets))[1], np.empty(parts.max(), np.uint64)
+            words, sums = words_for(texts.longest()), np.empty(parts.max(), np.uint64)
             dealt = np.empty(parts.sum(), np.uint64)
-            deal(keys, text, offsets, scheme, salt, words, sums, dealt)
+            deal(keys, *texts, scheme, salt, words, sums, dealt)
             yield np.column_stack((dealt, np.repeat(tags, parts), np.repeat(sizes, parts)))
 
     return _blocks(entries(), partitions)
@@ -165,24 +163,8 @@ def verify(batches: Batches, threshold: Fraction) -> Batches:
     for batch in batches:
         count = batch.num_rows
         both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
-        text, offsets = _texts(both)
-        longest = _longest(offsets)
-        sets = Sets(
-            frozen(text),
-            frozen(offsets),
-            frozen(np.empty(2 * count, np.uint32)),
-            frozen(np.empty((2 * count, 2), np.uint64)),
-            texts_of([]),
-            np.empty(0, np.uint32),
-            np.empty((0, 2), np.uint64),
-            longest,
-        )
-        items = np.arange(count, dtype=np.uint64)
-        pairs = items << np.uint64(32) | (items + np.uint64(count))
-        one, words, _ = scratch_for(longest)
-        other, other_words, _ = scratch_for(longest)
-        similarity = np.empty(count)
-        decide(sets, scheme, pairs, one, words, other, other_words, similarity)
+        rows, similarity = np.arange(2 * count), np.empty(count)
+        decide(_texts(both), rows[:count], rows[count:], scheme, similarity)
         near = similarity >= 0
         left, right = (batch.column(name).to_numpy()[near] for name in ("left", "right"))
         columns = (np.minimum(left, right), np.maximum(left, right), similarity[near])
@@ -201,14 +183,10 @@ def _content(column: pa.Array) -> tuple[Array, Array]:
     return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]], ends - ends[0]
 
 
-def _texts(column: pa.Array) -> tuple[Array, Array]:
-    """(data, offsets) of texts as kernels read them, with room behind the last one."""
+def _texts(column: pa.Array) -> Canonical:
     data, ends = _content(column)
-    return np.concatenate([data, np.full(ROOM, 0x20, np.uint8)]), ends.astype(np.int64)
-
-
-def _longest(offsets: Array) -> int:
-    return int(np.diff(offsets).max(initial=0)) + ROOM
+    padded = np.concatenate([data, np.full(ROOM, 0x20, np.uint8)])
+    return Canonical(padded, ends.astype(np.int64))
 
 
 def _binary(data: Array, ends: Array) -> pa.Array:

@@ -5,149 +5,167 @@ which only costs time: wherever a decision depends on it their bytes are compare
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from persona_assets.dedup.folding import Texts, fold_text, longest_of, texts_of
-from persona_assets.dedup.kernels import (
-    Array,
-    Int,
-    inlined,
-    kernel,
-    load64,
-    mix64,
-    trailing_zeros,
-)
+from persona_assets.dedup.folding import canonical, texts_of
+from persona_assets.dedup.kernels import Array, Int, inlined, kernel, load64, mix64, trailing_zeros
+from persona_assets.dedup.simd import BYTES, LANES, equal, letters
 
-_SPACES = 0x2020202020202020
-_SEVENS = 0x7F7F7F7F7F7F7F7F
 _LONG = 0x9E3779B97F4A7C15
+_ALL = 0xFFFFFFFFFFFFFFFF
+_WIDTH = 0xFFFFFFFF
 _SHORT = 64
+"""Words up to which a text is searched from end to end; those of longer texts are sorted."""
 _ROWS = 1 << 12
 
 
 @kernel
 def split(canonical: Array, start: Int, stop: Int, words: Array) -> Int:
-    """The words of canonical text: how many there are, each once, in no order (see `ascending`).
+    """The words of canonical text: how many there are, each once, in no order that matters.
 
-    `words` is a uint64 array of shape (2, at least most_words(stop - start)); its first row gets
-    the hashes, its second where each word lies: start << 32 | width, both in bytes.
-    `canonical` can be read `folding.ROOM` bytes beyond `stop`.
+    `words` is what `words_for(stop - start)` makes: its first row gets the hashes, its second where
+    each word lies, start << 32 | width, both in bytes. `canonical` can be read `folding.ROOM` bytes
+    beyond `stop`.
     """
     hashes, places = words[0], words[1]
     count = 0
-    begin, inside = np.int64(0), False
-    for block in range(start, stop, 64):
-        letters = np.uint64(0)
-        for i in range(8):
-            spaces = _spaces(load64(canonical, block + 8 * i)) >> np.uint64(7)
-            # The lowest bits of eight bytes side by side.
-            eight = (spaces * np.uint64(0x0102040810204080)) >> np.uint64(56)
-            letters |= (eight ^ np.uint64(0xFF)) << np.uint64(8 * i)
-        if block + 64 > stop:
-            letters &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
-        turns = letters ^ (letters << np.uint64(1) | np.uint64(inside))
-        while turns:
-            at = block + np.int64(trailing_zeros(turns))
-            turns &= turns - np.uint64(1)
-            if inside:
-                places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(at - begin)
-                count += 1
-            begin, inside = at, not inside
+    begin, inside = np.int64(0), np.uint64(0)
+    for block in range(start, stop, BYTES):
+        found = letters(canonical, block)
+        if block + BYTES > stop:
+            found &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
+        before = found << np.uint64(1) | inside
+        starts, ends = found & ~before, before & ~found
+        first = block + np.int64(trailing_zeros(starts))
+        # A word that began in the block before ends first.
+        begin = begin if inside else first
+        starts &= starts - (np.uint64(1) - inside)
+        while ends:
+            end = block + np.int64(trailing_zeros(ends))
+            places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(end - begin)
+            count += 1
+            begin = block + np.int64(trailing_zeros(starts))
+            starts &= starts - np.uint64(1)
+            ends &= ends - np.uint64(1)
+        inside = found >> np.uint64(BYTES - 1)
     if inside:
         places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(stop - begin)
         count += 1
+    wide, longer = np.uint64(0), np.uint64(0)
     for i in range(count):
         at = np.int64(places[i] >> np.uint64(32))
-        width = np.int64(places[i] & np.uint64(0xFFFFFFFF))
-        value = np.uint64(0)
-        if width > 8:
-            value = np.uint64(_LONG)
-            while width > 8:
-                value = mix64(value ^ load64(canonical, at)) * np.uint64(_LONG)
-                at += 8
-                width -= 8
-        kept = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * width)
-        hashes[i] = mix64(value ^ (load64(canonical, at) & kept))
-    return _distinct(canonical, hashes, places, count)
+        width = places[i] & np.uint64(_WIDTH)
+        # Without a branch: which words have more than eight bytes, no one can foresee.
+        rest = max(width, np.uint64(8)) - np.uint64(8)
+        first = load64(canonical, at) & _lowest(width)
+        second = load64(canonical, at + 8) & _lowest(rest)
+        hashes[i] = mix64(first ^ second * np.uint64(_LONG))
+        wide |= np.uint64(rest != 0) << np.uint64(i & 63)
+        longer |= width >> np.uint64(4)
+    if longer:
+        _hash_longer(canonical, hashes, places, count)
+    return _distinct(canonical, hashes, places, count, wide)
 
 
 @inlined
-def _spaces(x: Any) -> Any:
-    """The high bit of each byte of `x` that is a space, and no other bit."""
-    v = x ^ np.uint64(_SPACES)
-    return ~(((v & np.uint64(_SEVENS)) + np.uint64(_SEVENS)) | v | np.uint64(_SEVENS))
+def _lowest(width: Int) -> Int:
+    """The bits of the `width` lowest bytes of a uint64; of all eight, if `width` is more."""
+    # A shift by 64 is none, so in two halves.
+    half = min(width, np.uint64(8)) << np.uint64(2)
+    return ~(np.uint64(_ALL) << half << half)
+
+
+@kernel
+def _hash_longer(canonical: Array, hashes: Array, places: Array, count: Int) -> None:
+    """The hashes of words of more than 16 bytes."""
+    for i in range(count):
+        at = np.int64(places[i] >> np.uint64(32))
+        width = np.int64(places[i] & np.uint64(_WIDTH))
+        if width <= 16:
+            continue
+        value = np.uint64(_LONG)
+        while width > 8:
+            value = mix64(value ^ load64(canonical, at)) * np.uint64(_LONG)
+            at += 8
+            width -= 8
+        hashes[i] = mix64(value ^ (load64(canonical, at) & _lowest(np.uint64(width))))
 
 
 @inlined
-def _distinct(canonical: Array, hashes: Array, places: Array, count: Int) -> Int:
-    """Drops repeats among the first `count` words, in place; returns how many stay."""
+def _distinct(canonical: Array, hashes: Array, places: Array, count: Int, wide: Int) -> Int:
+    """Drops repeats among the first `count` words, in place; returns how many stay.
+
+    `wide` has a bit for each word of more than eight bytes, where there are few words.
+    """
     if count > _SHORT:
-        _sort(hashes, places, count)
-    # A word whose bit is not set yet is no repeat; in a long text, equal hashes lie side by side.
-    low, high = np.uint64(0), np.uint64(0)
+        return _distinct_sorted(canonical, hashes, places, count)
+    # A bit for each word. Hardly any branch depends on the text: what is there more than once, and
+    # where, no one can foresee.
+    repeats = np.uint64(0)
+    for j in range(0, count, LANES):
+        for i in range(j + 1, count):
+            before = (np.uint64(1) << np.uint64(i - j)) - np.uint64(1)
+            same = equal(hashes, j, hashes[i]) & before
+            repeats |= np.uint64(same != 0) << np.uint64(i)
+    unsure = repeats & wide
+    while unsure:
+        i = np.int64(trailing_zeros(unsure))
+        unsure &= unsure - np.uint64(1)
+        if not _among(canonical, hashes, places, i, hashes[i], canonical, places[i]):
+            repeats ^= np.uint64(1) << np.uint64(i)
+    kept = 0
+    for i in range(count):
+        hashes[kept], places[kept] = hashes[i], places[i]
+        kept += 1 - np.int64(repeats >> np.uint64(i) & np.uint64(1))
+    return kept
+
+
+@inlined
+def _first(count: Int) -> Int:
+    """The lowest `count` bits of a block of `LANES`."""
+    return (np.uint64(1) << np.uint64(min(count, LANES))) - np.uint64(1)
+
+
+@kernel
+def _distinct_sorted(canonical: Array, hashes: Array, places: Array, count: Int) -> Int:
+    order = np.argsort(hashes[:count], kind="mergesort")
+    hashes[:count] = hashes[:count][order]
+    places[:count] = places[:count][order]
     kept = 0
     for i in range(count):
         value, place = hashes[i], places[i]
-        if count > _SHORT:
-            known = kept > 0 and hashes[kept - 1] == value
-        else:
-            bit = np.uint64(1) << (value & np.uint64(63))
-            upper = np.uint64(0) - ((value >> np.uint64(6)) & np.uint64(1))
-            known = (high & bit & upper) | (low & bit & ~upper) != 0
-            high |= bit & upper
-            low |= bit & ~upper
-        if known and _repeats(canonical, hashes, places, kept, value, place, count > _SHORT):
-            continue
-        hashes[kept], places[kept] = value, place
-        kept += 1
+        j = kept - 1
+        while j >= 0 and hashes[j] == value:
+            if same_word(canonical, places[j], canonical, place):
+                break
+            j -= 1
+        if j < 0 or hashes[j] != value:
+            hashes[kept], places[kept] = value, place
+            kept += 1
     return kept
 
 
 @kernel
-def _sort(hashes: Array, places: Array, count: Int) -> None:
-    order = np.argsort(hashes[:count], kind="mergesort")
-    hashes[:count] = hashes[:count][order]
-    places[:count] = places[:count][order]
-
-
-@kernel
-def ascending(words: Array, count: Int) -> None:
-    """Sorts the first `count` words by hash, in place."""
-    hashes, places = words[0], words[1]
-    if count > _SHORT:
-        _sort(hashes, places, count)
-        return
-    for i in range(1, count):
-        value, place = hashes[i], places[i]
-        j = i
-        while j > 0 and hashes[j - 1] > value:
-            hashes[j], places[j] = hashes[j - 1], places[j - 1]
-            j -= 1
-        hashes[j], places[j] = value, place
-
-
-@kernel
-def _repeats(
-    canonical: Array, hashes: Array, places: Array, end: Int, value: Int, place: Int, sorted: bool
+def _among(
+    canonical: Array, hashes: Array, places: Array, count: Int, value: Int, other: Array, place: Int
 ) -> bool:
-    """Whether one of the words before `end` is the word of that hash at `place`."""
-    for j in range(end - 1, -1, -1):
-        if hashes[j] == value:
-            if same_word(canonical, places[j], canonical, place):
+    """Whether the word of `other` at `place`, of that hash, is one of the first `count` words."""
+    for j in range(0, count, LANES):
+        same = equal(hashes, j, value) & _first(count - j)
+        while same:
+            if same_word(canonical, places[j + np.int64(trailing_zeros(same))], other, place):
                 return True
-        elif sorted:
-            return False
+            same &= same - np.uint64(1)
     return False
 
 
 @kernel
 def same_word(one: Array, place: Int, other: Array, other_place: Int) -> bool:
     """Whether two words of equal hash are one, by their bytes."""
-    width = place & np.uint64(0xFFFFFFFF)
-    if width != other_place & np.uint64(0xFFFFFFFF):
+    width = place & np.uint64(_WIDTH)
+    if width != other_place & np.uint64(_WIDTH):
         return False
     if width <= np.uint64(8):
         return True
@@ -156,6 +174,12 @@ def same_word(one: Array, place: Int, other: Array, other_place: Int) -> bool:
     for i in range(np.int64(width)):
         same = same and one[start + i] == other[other_start + i]
     return same
+
+
+@kernel
+def words_for(length: Int) -> Array:
+    """Room for the words of canonical text of at most `length` bytes: see `split`."""
+    return np.empty((2, most_words(length) + LANES), np.uint64)
 
 
 @kernel
@@ -168,7 +192,25 @@ def most_words(length: Int) -> Int:
 def shared_words(
     one: Array, words: Array, count: Int, other: Array, other_words: Array, other_count: Int
 ) -> Int:
-    """How many words two texts have in common; their words ascend."""
+    """How many words two texts have in common, their words as `split` gives them."""
+    if min(count, other_count) > _SHORT:
+        return _shared_sorted(one, words, count, other, other_words, other_count)
+    if other_count > count:
+        one, words, count, other, other_words, other_count = (
+            other, other_words, other_count, one, words, count
+        )  # fmt: skip
+    hashes, places = words[0], words[1]
+    shared = 0
+    for i in range(other_count):
+        if _among(one, hashes, places, count, other_words[0, i], other, other_words[1, i]):
+            shared += 1
+    return shared
+
+
+@kernel
+def _shared_sorted(
+    one: Array, words: Array, count: Int, other: Array, other_words: Array, other_count: Int
+) -> Int:
     shared = 0
     i = j = 0
     while i < count and j < other_count:
@@ -197,30 +239,25 @@ def word_hashes(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> tuple[Ar
     uint64 and int64 of shape (n + 1,). Equal words have equal hashes in every text and run.
     """
     found = texts_of(texts)
-    offsets = np.zeros(len(found) + 1, np.int64)
+    counts = np.zeros(len(found) + 1, np.int64)
     pieces = [np.empty(0, np.uint64)]
     for start in range(0, len(found), _ROWS):
         stop = min(start + _ROWS, len(found))
-        longest, total = longest_of(found, start, stop)
-        scratch = np.empty(longest, np.uint8)
-        words = np.empty((2, int(most_words(longest))), np.uint64)
-        hashes = np.empty(int(most_words(total)), np.uint64)
-        count = _hash_rows(found, start, stop, scratch, words, hashes, offsets)
+        data, ends = folded = canonical(found, np.arange(start, stop))
+        hashes = np.empty(int(most_words(ends[-1])) + len(ends), np.uint64)
+        count = _hash_rows(data, ends, words_for(folded.longest()), hashes, counts[start + 1 :])
         pieces.append(hashes[:count].copy())
-    return np.concatenate(pieces), np.cumsum(offsets)
+    return np.concatenate(pieces), np.cumsum(counts)
 
 
 @kernel
-def _hash_rows(
-    texts: Texts, row: Int, stop: Int, scratch: Array, words: Array, hashes: Array, counts: Array
-) -> Int:
-    """Hashes of rows [row, stop), and how many each has, one place on; returns how many in all."""
+def _hash_rows(data: Array, ends: Array, words: Array, hashes: Array, counts: Array) -> Int:
+    """The hashes of each text, and how many it has; returns how many there are in all."""
     at = 0
-    for i in range(row, stop):
-        end = fold_text(texts, i, scratch, 0)
-        count = split(scratch, 0, end, words)
+    for row in range(len(ends) - 1):
+        count = split(data, ends[row], ends[row + 1], words)
         for j in range(count):
             hashes[at + j] = words[0, j]
-        counts[i + 1] = count
+        counts[row] = count
         at += count
     return at

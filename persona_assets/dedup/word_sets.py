@@ -8,9 +8,9 @@ import numpy.typing as npt
 import polars as pl
 
 from persona_assets.dedup.columns import Columns, Shape
-from persona_assets.dedup.folding import ROOM, Texts, fold_text, longest_of, texts_of
+from persona_assets.dedup.folding import Texts, canonical, texts_of
 from persona_assets.dedup.join import near
-from persona_assets.dedup.kernels import Array, frozen, kernel
+from persona_assets.dedup.kernels import Array
 from persona_assets.dedup.lexical import (
     NOTHING,
     Joined,
@@ -18,12 +18,11 @@ from persona_assets.dedup.lexical import (
     Method,
     Strings,
     check,
-    chunk_bounds,
     join_with,
 )
 from persona_assets.dedup.minhash import SIZE
 from persona_assets.dedup.partenum import scheme_of
-from persona_assets.dedup.sets import Keys, Sets
+from persona_assets.dedup.sets import Keys, summary_for
 from persona_assets.dedup.survivors import Edges
 
 
@@ -38,6 +37,7 @@ class WordSets:
         "text_offsets": ("i8", ()),
         "sizes": ("u4", ()),
         "bitmaps": ("u8", (2,)),
+        "contents": ("u8", ()),
         "signatures": ("u4", (SIZE,)),
         "keys": ("u8", ()),
         "key_sets": ("u4", ()),
@@ -79,7 +79,7 @@ class WordSets:
         known = self._known()
         count = len(known.sizes)
         chosen = np.random.default_rng(seed).permutation(count)[:sample]
-        sets = Sets(*known[:4], texts_of([]), *NOTHING[2:4], known.longest)
+        sets = known.sets(texts_of([]), summary_for(0))
         true = near(sets, scheme_of(self._threshold), chosen.astype(np.uint32))
         edges = self.edges()
         have = set(zip(edges.left.tolist(), edges.right.tolist(), strict=True))
@@ -90,14 +90,13 @@ class WordSets:
         columns = self._columns
         if len(columns["sizes"]) == 0:
             return NOTHING
-        offsets = columns["text_offsets"]
         return Known(
             columns["text"],
-            offsets,
+            columns["text_offsets"],
             columns["sizes"],
             columns["bitmaps"],
+            columns["contents"],
             Keys(columns["keys"], columns["key_sets"]),
-            int(np.diff(offsets).max()),
         )
 
     def _append(self, texts: Texts, joined: Joined, number: Array, count: int) -> None:
@@ -106,32 +105,20 @@ class WordSets:
         if not len(end):
             end = np.zeros(1, np.int64)
             columns.append("text_offsets", end)
-        bounds = chunk_bounds(texts.offsets)
-        for start, stop, chunk in zip(bounds[:-1], bounds[1:], joined.chunks, strict=True):
-            rows = start + np.flatnonzero(first[start:stop])
-            _, total = longest_of(texts, start, stop)
-            data, offsets = np.empty(total + ROOM, np.uint8), np.empty(len(rows) + 1, np.int64)
-            fold_chosen(texts, frozen(rows), data, offsets)
-            columns.append("text", data[: offsets[-1]])
-            columns.append("text_offsets", end + offsets[1:])
-            end = end + offsets[-1]
+        for chunk in joined.chunks:
+            rows = chunk.first + np.flatnonzero(first[chunk.first : chunk.stop])
+            data, ends = canonical(texts, rows)
+            columns.append("text", data[: ends[-1]])
+            columns.append("text_offsets", end + ends[1:])
+            end = end + ends[-1]
             if chunk.signatures.size:
-                columns.append("signatures", chunk.signatures[rows - start])
+                columns.append("signatures", chunk.signatures[rows - chunk.first])
             kept = first[chunk.keys.item - np.uint32(count)]
             columns.append("keys", chunk.keys.key[kept])
             columns.append("key_sets", number[chunk.keys.item[kept]].astype(np.uint32))
-        columns.append("sizes", joined.sets.new_sizes[first])
-        columns.append("bitmaps", joined.sets.new_bitmaps[first])
+        columns.append("sizes", joined.summary.sizes[first])
+        columns.append("bitmaps", joined.summary.bitmaps[first])
+        columns.append("contents", joined.summary.contents[first])
         columns.append("edge_left", number[joined.edges.left])
         columns.append("edge_right", number[joined.edges.right])
         columns.append("edge_similarity", joined.edges.similarity)
-
-
-@kernel
-def fold_chosen(texts: Texts, rows: Array, out: Array, offsets: Array) -> None:
-    """Canonical text of `rows` into `out`, one behind the other."""
-    at = 0
-    for i in range(len(rows)):
-        offsets[i] = at
-        at = fold_text(texts, rows[i], out, at)
-    offsets[len(rows)] = at

@@ -8,31 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.folding import ROOM, fold_rows, fold_text, longest_of, texts_of
+from persona_assets.dedup.folding import ROOM, canonical, texts_of
 from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
 from persona_assets_tests.dedup.texts import HOSTILE, VOCABULARY, any_texts, valid_texts
 
 GUARD = 0xA5
 STRINGS = [pa.string(), pa.large_string(), pa.string_view()]
-BEHIND = "and more"
-"""A text in which the last one that matters may be read in words of eight bytes."""
+BEHIND = "and more" * 8
+"""A text in which the last one that matters may be read in blocks of 64 bytes."""
 
 
 def folded(texts: Sequence[str] | pa.Array | pa.ChunkedArray) -> list[set[str]]:
-    """The words in the canonical form of each text; nothing is written beyond its room."""
+    """The words in the canonical form of each text, the same whichever go with it."""
     found = texts_of(texts)
-    n = len(found)
-    longest, total = longest_of(found, 0, n)
-    out, offsets = np.full(total + ROOM, GUARD, np.uint8), np.empty(n + 1, np.int64)
-    fold_rows(found, 0, n, out[:total], offsets)
-    assert (out[total:] == GUARD).all()
-    forms = [bytes(out[start:stop]) for start, stop in itertools.pairwise(offsets)]
-    alone = np.empty(longest + ROOM, np.uint8)
+    data, ends = canonical(found, np.arange(len(found)))
+    assert ends[-1] + ROOM <= len(data)
+    forms = [bytes(data[start:stop]) for start, stop in itertools.pairwise(ends)]
     for row, form in enumerate(forms):
-        alone[:] = GUARD
-        assert bytes(alone[: fold_text(found, row, alone, 0)]) == form
-        assert (alone[longest:] == GUARD).all()
+        alone, (start, stop) = canonical(found, np.array([row]))
+        assert bytes(alone[start:stop]) == form
     return [set(form.decode().split(" ")) - {""} for form in forms]
 
 
@@ -47,6 +42,24 @@ def assert_folded(texts: list[str]) -> None:
 @given(st.lists(any_texts, max_size=6))
 def test_the_words_of_the_canonical_form_are_the_words_of_the_text(texts: list[str]) -> None:
     assert_folded(texts)
+
+
+unspaced = st.text(
+    st.sampled_from("ครูที่สำเก็จึฺุญล້າ່ເຫຼືອກ្រុំគ្រူဆရာ့်း" + "\u0301\u200d\u00ad\u3099教師がガーa+ 9"),
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(unspaced | st.from_regex("[\u0e01-\u0e5b]*", fullmatch=True), max_size=6))
+def test_scripts_whose_marks_are_letters(texts: list[str]) -> None:
+    assert_folded([*texts, *(text * 40 for text in texts)])
+
+
+def test_marks_are_cut_off_after_thirty() -> None:
+    for mark in "\u0e35\u0e48":
+        assert_folded([f"ก{mark * count}ข" for count in range(28, 34)])
+        assert_folded([f"ก{mark * 15}\u00ad{mark * count}ข" for count in range(13, 18)])
 
 
 def test_hostile_texts() -> None:

@@ -19,8 +19,11 @@ from persona_assets.dedup.partenum import (
     emit,
     reach,
     scheme_of,
-    scratch_for,
+    sums_for,
 )
+from persona_assets.dedup.sets import summary_for
+from persona_assets.dedup.simd import LANES
+from persona_assets.dedup.tokens import words_for
 
 THRESHOLDS = [
     LOWEST,
@@ -52,16 +55,17 @@ def keys_of(sets: list[list[str]], scheme: Scheme) -> tuple[list[set[int]], np.n
     forms = [" ".join(words).encode() for words in sets]
     canonical = np.frombuffer(b"".join([*forms, bytes(ROOM)]), np.uint8)
     offsets = np.cumsum([0, *map(len, forms)], dtype=np.int64)
-    _, words, sums = scratch_for(max(map(len, forms)), scheme)
-    sizes, bitmaps = np.empty(len(sets), np.uint32), np.empty((len(sets), 2), np.uint64)
+    longest = max(map(len, forms))
+    words, sums = words_for(longest), sums_for(longest, scheme)
+    summary = summary_for(len(sets))
     keys, rows = np.empty(100_000, np.uint64), np.empty(100_000, np.uint32)
     counted = np.zeros(1, np.int64)
-    done = emit(canonical, offsets, 0, scheme, words, sums, sizes, bitmaps, keys, rows, counted)
+    done = emit(canonical, offsets, 0, scheme, words, sums, summary, keys, rows, counted)
     assert done == len(sets)
     found: list[set[int]] = [set() for _ in sets]
     for key, row in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
         found[row].add(key)
-    return found, sizes, bitmaps
+    return found, summary.sizes, summary.bitmaps
 
 
 @settings(deadline=None, max_examples=100)
@@ -158,23 +162,23 @@ def test_emit_halts_where_its_output_is_full_and_goes_on_from_there() -> None:
     canonical = np.frombuffer(b"".join([*forms, bytes(ROOM)]), np.uint8)
     offsets = np.cumsum([0, *map(len, forms)], dtype=np.int64)
     expected, sizes, bitmaps = keys_of(sets, scheme)
-    _, words, sums = scratch_for(1000, scheme)
-    again_sizes, again_bitmaps = np.zeros_like(sizes), np.zeros_like(bitmaps)
+    words, sums = words_for(1000), sums_for(1000, scheme)
+    summary, again = summary_for(len(sets)), summary_for(len(sets))
     found: list[set[int]] = [set() for _ in sets]
     row = 0
     while row < len(sets):
         keys, rows = np.empty(70, np.uint64), np.empty(70, np.uint32)
-        output = (again_sizes, again_bitmaps, keys, rows, counted := np.zeros(1, np.int64))
+        output = (summary, keys, rows, counted := np.zeros(1, np.int64))
         before, row = row, emit(canonical, offsets, row, scheme, words, sums, *output)
         assert row > before
         for key, at in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
             found[at].add(key)
     assert found == expected
-    assert (again_sizes == sizes).all()
-    assert (again_bitmaps == bitmaps).all()
-    describe(canonical, offsets, words, again_sizes, again_bitmaps)
-    assert (again_sizes == sizes).all()
-    assert (again_bitmaps == bitmaps).all()
+    describe(canonical, offsets, words, again)
+    for found_again in (summary, again):
+        assert (found_again.sizes == sizes).all()
+        assert (found_again.bitmaps == bitmaps).all()
+    assert (summary.contents == again.contents).all()
 
 
 @pytest.mark.parametrize("numerator", [*range(1, 100, 7), 99, 100])
@@ -183,10 +187,8 @@ def test_the_classes_of_every_threshold_fit_into_a_byte(numerator: int) -> None:
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_scratch_has_room_for_the_parts_of_the_longest_text(threshold: Fraction) -> None:
+def test_there_is_room_for_the_parts_of_the_longest_text(threshold: Fraction) -> None:
     scheme = scheme_of(threshold)
     for longest in (1, 2, 33, 1000, 100_001):
-        canonical, words, sums = scratch_for(longest, scheme)
-        assert len(canonical) >= longest + ROOM
-        assert words.shape == (2, longest // 2 + 1)
-        assert len(sums) == scheme.parts[class_of(scheme, longest // 2 + 1)]
+        assert words_for(longest).shape == (2, longest // 2 + 1 + LANES)
+        assert len(sums_for(longest, scheme)) == scheme.parts[class_of(scheme, longest // 2 + 1)]

@@ -1,0 +1,88 @@
+"""Candidates decided by their words: the last step of a join, after which every pair is right."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from persona_assets.dedup.folding import Canonical
+from persona_assets.dedup.kernels import Array, Int, inlined, kernel, load64
+from persona_assets.dedup.partenum import Scheme
+from persona_assets.dedup.partitions import runs
+from persona_assets.dedup.sets import Sets, canonical_of, lengths_of
+from persona_assets.dedup.tokens import shared_words, split, words_for
+
+CHUNK = 1 << 20
+"""Bytes of text that a thread takes at a time, about."""
+
+ROWS = 1 << 12
+"""Most candidates of them."""
+
+
+@inlined
+def candidate(one: Int, two: Int) -> Int:
+    """A pair of sets as one number: the smaller one in the high half."""
+    return np.uint64(min(one, two)) << np.uint64(32) | np.uint64(max(one, two))
+
+
+def similarities(
+    sets: Sets, scheme: Scheme, candidates: Array, threads: ThreadPoolExecutor
+) -> Array:
+    """The Jaccard similarity of each candidate, or -1 where it is below the threshold.
+
+    Candidates that follow each other and share the smaller set read it once.
+    """
+    similarity = np.empty(len(candidates))
+    left = (candidates >> np.uint64(32)).astype(np.int64)
+    right = (candidates & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    lengths = lengths_of(sets, left) + lengths_of(sets, right)
+
+    def task(bounds: tuple[int, int]) -> None:
+        one, two = left[slice(*bounds)], right[slice(*bounds)]
+        first = np.diff(one, prepend=-1) != 0
+        texts = canonical_of(sets, np.concatenate([one[first], two]))
+        numbers = first.sum() + np.arange(len(two))
+        verify(texts, np.cumsum(first) - 1, numbers, scheme, similarity[slice(*bounds)])
+
+    list(threads.map(task, runs(np.concatenate([[0], np.cumsum(lengths)]), ROWS, CHUNK)))
+    return similarity
+
+
+@kernel
+def verify(
+    canonical: Canonical, left: Array, right: Array, scheme: Scheme, similarity: Array
+) -> None:
+    """`similarities` of pairs of canonical texts, given by number."""
+    data, ends = canonical.data, canonical.ends
+    numerator, denominator = scheme.numerator, scheme.denominator
+    longest = 0
+    for i in range(len(ends) - 1):
+        longest = max(longest, ends[i + 1] - ends[i])
+    words, other_words = words_for(longest), words_for(longest)
+    before, count = np.int64(-1), 0
+    for i in range(len(left)):
+        one, other = left[i], right[i]
+        if _same(data, ends[one], ends[one + 1], ends[other], ends[other + 1]):
+            similarity[i] = 1.0
+            continue
+        if one != before:
+            count = split(data, ends[one], ends[one + 1], words)
+            before = one
+        other_count = split(data, ends[other], ends[other + 1], other_words)
+        shared = shared_words(data, words, count, data, other_words, other_count)
+        union = count + other_count - shared
+        similarity[i] = -1.0
+        if shared * denominator >= union * numerator:
+            similarity[i] = shared / union if union else 1.0
+
+
+@inlined
+def _same(data: Array, start: Int, stop: Int, other: Int, other_stop: Int) -> bool:
+    """Whether two texts are equal to the byte, as most repeats are."""
+    if stop - start != other_stop - other:
+        return False
+    i = start
+    while i < stop - 7 and load64(data, i) == load64(data, other + i - start):
+        i += 8
+    while i < stop and data[i] == data[other + i - start]:
+        i += 1
+    return bool(i >= stop)
