@@ -6,9 +6,10 @@
     join = lexical_join(texts, Fraction(9, 10))            # texts: a list, or an Arrow array
     stay = survivors(join.sets, join.edges)                # stay.row[i]: the text that stands for i
 
-From text to pairs of words: words (what a word is), folding, tokens, partenum or minhash (keys),
-join, identical, lexical. From vectors to pairs: signs, cosine. From pairs to decisions: survivors.
-Between runs: columns, word_sets, index. On a cluster: spark.
+From texts to their words: words (what a word is), strings, folding, tokens. From words to pairs:
+partenum or minhash (keys), partitions, identical, buckets, candidates, verify, join, lexical. From
+vectors to pairs: units, signs, lsh or products, cosine. From pairs to decisions: edges, survivors.
+Between runs: columns, word_sets or vectors, index. On a cluster: spark. Beneath: kernels, simd.
 
 Nothing is imported here: `words` is needed at start-up, and must not bring numpy with it.
 """

@@ -8,13 +8,11 @@ several) goes through the definition itself.
 """
 
 import unicodedata
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import regex
 
 from persona_assets.dedup.kernels import (
@@ -27,6 +25,7 @@ from persona_assets.dedup.kernels import (
     trailing_zeros,
 )
 from persona_assets.dedup.simd import BYTES, fold_block, odd_bytes
+from persona_assets.dedup.strings import Strings, text_at, utf8
 from persona_assets.dedup.words import UNSPACED, WORD_CHARACTERS, fold, words
 
 ROOM = 80
@@ -77,21 +76,20 @@ class Canonical(NamedTuple):
         return int(np.diff(self.ends).max(initial=0))
 
 
-def texts_of(texts: "Sequence[str] | pa.Array | pa.ChunkedArray", threads: int = 1) -> Texts:
-    """`texts` for kernels: an Arrow array of strings is not copied. A null is an empty text."""
-    array = _arrow(texts)
-    data, offsets = _buffers(array)
+def texts_of(texts: Strings, threads: int = 1) -> Texts:
+    """`texts` for kernels, read as `strings.utf8` reads them. Raises what that raises."""
+    data, offsets = utf8(texts)
     table = _table()
-    marks = np.empty(len(array), np.int32)
+    marks = np.empty(len(offsets) - 1, np.int32)
 
     def look(start: int) -> None:
         _mark(data, offsets[start : start + _ROWS + 1], table, marks[start : start + _ROWS])
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(look, range(0, len(array), _ROWS)))
+        list(pool.map(look, range(0, len(marks), _ROWS)))
     rows = np.flatnonzero(marks == BY_DEFINITION)
     marks[rows] = np.arange(len(rows))
-    found = [" ".join(sorted(words(_text(data, offsets, row)))).encode() for row in rows.tolist()]
+    found = [" ".join(sorted(words(text_at(data, offsets, row)))).encode() for row in rows.tolist()]
     ready = np.frombuffer(b"".join([*found, bytes(ROOM)]), np.uint8)
     ready_offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
     return Texts(data, offsets, frozen(marks), frozen(ready), frozen(ready_offsets), table)
@@ -156,9 +154,9 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
         character, width = _decode(data, i)
         i += width
         entry = table[character] if character < _TABLE_SIZE else np.uint32(character)
-        kind = entry >> _KIND_SHIFT
+        kind = np.int64(entry >> _KIND_SHIFT)
         if kind >= STILL_MARK:
-            kind = UNSPACED_LETTER
+            kind = np.int64(UNSPACED_LETTER)
         folded = np.int64(entry & np.uint32((1 << _SECOND_SHIFT) - 1))
         if kind == REMOVED:
             continue
@@ -264,7 +262,7 @@ def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
                 if data[at] & 0xC0 == 0x80:
                     continue
                 character, width = _decode(data, at)
-                kind = COMPLICATED
+                kind = np.int64(COMPLICATED)
                 if character < _TABLE_SIZE:
                     kind = np.int64(table[character] >> _KIND_SHIFT)
                 if kind != SEPARATOR:
@@ -280,7 +278,7 @@ def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
                     # Marks are put in order where two that move meet, and cut off after so many.
                     run += 1
                     if run > _MOST_MARKS or (moving and kind == MOVING_MARK):
-                        kind = COMPLICATED
+                        kind = np.int64(COMPLICATED)
                     moving = kind == MOVING_MARK
                 if kind == COMPLICATED:
                     mark = BY_DEFINITION
@@ -333,30 +331,3 @@ def _table() -> Array:
             table[character] = SPACED << _KIND_SHIFT | second << _SECOND_SHIFT | first
     table[0x0A] = SEPARATOR << _KIND_SHIFT
     return frozen(table)
-
-
-def _arrow(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> pa.Array:
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    if not isinstance(texts, pa.Array):
-        # As bytes, because a lone surrogate is no UTF-8 and yet has to be read as a separator.
-        encoded = [(text or "").encode("utf-8", "surrogatepass") for text in texts]
-        return pa.array(encoded, pa.large_binary())
-    if pa.types.is_string_view(texts.type) or pa.types.is_string(texts.type):
-        texts = texts.cast(pa.large_string())
-    if texts.null_count:
-        texts = texts.fill_null("")
-    return texts
-
-
-def _buffers(array: pa.Array) -> tuple[Array, Array]:
-    _, offset_buffer, data_buffer = array.buffers()
-    if len(array) == 0:
-        return frozen(np.empty(0, np.uint8)), frozen(np.zeros(1, np.int64))
-    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer else np.empty(0, np.uint8)
-    return frozen(data), frozen(offsets)
-
-
-def _text(data: Array, offsets: Array, row: int) -> str:
-    return bytes(data[offsets[row] : offsets[row + 1]]).decode("utf-8", "surrogatepass")

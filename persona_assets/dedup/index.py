@@ -9,6 +9,7 @@ A shard is known by its key and version (its data version, say). A shard that is
 version leaves its word sets or vectors behind, as items that no row belongs to.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +20,8 @@ import polars as pl
 import pyarrow as pa
 
 from persona_assets.dedup.columns import Columns, Shape
-from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.edges import Edges
+from persona_assets.dedup.strings import utf8
 
 BATCH = 1 << 20
 """Rows that are joined at a time, about; what is done is kept if the next batch fails."""
@@ -35,7 +37,7 @@ SHAPES: dict[str, Shape] = {
 
 
 class Items(Protocol):
-    """What rows are joined by: `word_sets.WordSets` or `cosine.Vectors`."""
+    """What rows are joined by: `word_sets.WordSets` or `vectors.Vectors`."""
 
     def add(self, values: pl.Series) -> npt.NDArray[np.int64]:
         """The item of each value; new items are joined with all."""
@@ -46,7 +48,7 @@ class Items(Protocol):
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard's rows, read when they are needed: columns `id` (string) and `value`."""
+    """One shard's rows, read when they are needed: columns `id` (String, no null) and `value`."""
 
     key: str
     version: str
@@ -82,7 +84,14 @@ class Index:
         self._items = items
 
     def update(self, shards: Sequence[Shard]) -> Found:
-        """Joins what is new among `shards`; the result is about these and no others."""
+        """Joins what is new among `shards`; the result is about these and no others.
+
+        Of a batch that fails nothing is kept. Raises TypeError or ValueError, naming the shard, for
+        one that is given twice or whose rows are not what `Shard` says; and what the items raise.
+        """
+        for key, times in Counter(shard.key for shard in shards).items():
+            if times > 1:
+                raise ValueError(f"shard {key!r} is given {times} times: it takes part once")
         if len(self._columns["row_items"]) > WASTE * self._alive(shards):
             self._columns.clear()
         before = len(self._columns["row_items"])
@@ -102,27 +111,39 @@ class Index:
 
     def _join(self, batch: Sequence[tuple[Shard, pl.DataFrame]]) -> None:
         columns, known = self._columns, self._known()
-        columns.rollback()
-        rows = pl.concat([frame for _, frame in batch])
-        ids = rows["id"].to_arrow().cast(pa.large_string())
-        _, offsets, data = ids.buffers()
-        end = len(columns["ids"])
-        if not len(columns["id_offsets"]):
-            columns.append("id_offsets", np.zeros(1, np.int64))
-        columns.append("row_items", self._items.add(rows["value"]))
-        bounds = np.frombuffer(offsets, np.int64)[ids.offset : ids.offset + len(ids) + 1]
-        columns.append("ids", np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]])
-        columns.append("id_offsets", bounds[1:] - bounds[0] + end)
         at = len(columns["row_items"])
         for shard, frame in batch:
             known[_name(shard)] = (at, at + len(frame))
             at += len(frame)
-        columns.commit({"shards": [[*name, *place] for name, place in known.items()]})
+        try:
+            self._append(pl.concat([frame for _, frame in batch]))
+            columns.commit({"shards": [[*name, *place] for name, place in known.items()]})
+        except (TypeError, ValueError) as error:
+            error.add_note(f"in shards {batch[0][0].key!r} to {batch[-1][0].key!r}")
+            raise
+        finally:
+            columns.rollback()
+
+    def _append(self, rows: pl.DataFrame) -> None:
+        columns = self._columns
+        data, offsets = utf8(rows["id"])
+        end = len(columns["ids"])
+        if not len(columns["id_offsets"]):
+            columns.append("id_offsets", np.zeros(1, np.int64))
+        columns.append("row_items", self._items.add(rows["value"]))
+        columns.append("ids", data[offsets[0] : offsets[-1]])
+        columns.append("id_offsets", offsets[1:] - offsets[0] + end)
 
     def _batches(self, new: Sequence[Shard]) -> Iterator[list[tuple[Shard, pl.DataFrame]]]:
         batch: list[tuple[Shard, pl.DataFrame]] = []
         for shard in new:
-            batch.append((shard, shard.read().select("id", "value")))
+            rows = _rows(shard)
+            if batch and rows.schema != batch[0][1].schema:
+                kind, other = rows["value"].dtype, batch[0][1]["value"].dtype
+                raise TypeError(
+                    f"values are {kind} in shard {shard.key!r}, {other} in {batch[0][0].key!r}"
+                )
+            batch.append((shard, rows))
             if sum(len(frame) for _, frame in batch) >= BATCH:
                 yield batch
                 batch = []
@@ -143,6 +164,20 @@ class Index:
         count = max(len(offsets) - 1, 0)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
         return pa.Array.from_buffers(pa.large_string(), count, buffers)
+
+
+def _rows(shard: Shard) -> pl.DataFrame:
+    rows = shard.read()
+    if set(rows.columns) != {"id", "value"}:
+        found = ", ".join(rows.columns)
+        raise ValueError(f"shard {shard.key!r} must have the columns id and value, not {found}")
+    ids = rows["id"]
+    if ids.dtype != pl.String:
+        raise TypeError(f"ids must be String, and are {ids.dtype} in shard {shard.key!r}")
+    if ids.null_count():
+        row = ids.is_null().arg_max()
+        raise ValueError(f"shard {shard.key!r} has no id in row {row}: each row needs one")
+    return rows.select("id", "value")
 
 
 def _name(shard: Shard) -> tuple[str, str]:

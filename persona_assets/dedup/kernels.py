@@ -84,23 +84,6 @@ def store64(typing: Any, array: Any, position: Any, value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typing: Any, array: Any, position: Any) -> Any:
-    """Asks for the cache line that the element at `position` lies in; any position is allowed."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        address = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # To be read, and kept in all caches; of data.
-        builder.call(ask, [address, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), build
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def popcount(typing: Any, value: Any) -> Any:
     """The number of set bits of a uint64."""
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from persona_assets.dedup.edges import Edges
 from persona_assets.dedup.folding import ROOM, Texts, canonical, texts_of
 from persona_assets.dedup.identical import set_numbers
 from persona_assets.dedup.join import every_pair, near, pairs
@@ -32,7 +33,6 @@ from persona_assets.dedup.partenum import (
 )
 from persona_assets.dedup.partitions import partition, runs, shared_keys
 from persona_assets.dedup.sets import Keys, Sets, Summary, summary_for
-from persona_assets.dedup.survivors import Edges
 from persona_assets.dedup.tokens import words_for
 
 JACCARD_THRESHOLD = Fraction(9, 10)  # section 2.3
@@ -90,7 +90,9 @@ class Known(NamedTuple):
 NOTHING = Known(
     frozen(np.zeros(ROOM, np.uint8)),
     frozen(np.zeros(1, np.int64)),
-    *map(frozen, summary_for(0)),
+    frozen(np.empty(0, np.uint32)),
+    frozen(np.empty((0, 2), np.uint64)),
+    frozen(np.empty(0, np.uint64)),
     Keys(frozen(np.empty(0, np.uint64)), frozen(np.empty(0, np.uint32))),
 )
 

@@ -23,7 +23,7 @@ _ROWS = 1 << 12
 
 @kernel
 def split(canonical: Array, start: Int, stop: Int, words: Array) -> Int:
-    """The words of canonical text: how many there are, each once, in no order that matters.
+    """The words of canonical text: how many there are, each once; those of long ones by hash.
 
     `words` is what `words_for(stop - start)` makes: its first row gets the hashes, its second where
     each word lies, start << 32 | width, both in bytes. `canonical` can be read `folding.ROOM` bytes
@@ -111,11 +111,11 @@ def _distinct(canonical: Array, hashes: Array, places: Array, count: Int, wide: 
             repeats |= np.uint64(same != 0) << np.uint64(i)
     unsure = repeats & wide
     while unsure:
-        i = np.int64(trailing_zeros(unsure))
+        word = np.int64(trailing_zeros(unsure))
         unsure &= unsure - np.uint64(1)
-        if not _among(canonical, hashes, places, i, hashes[i], canonical, places[i]):
-            repeats ^= np.uint64(1) << np.uint64(i)
-    kept = 0
+        if not _among(canonical, hashes, places, word, hashes[word], canonical, places[word]):
+            repeats ^= np.uint64(1) << np.uint64(word)
+    kept = np.int64(0)
     for i in range(count):
         hashes[kept], places[kept] = hashes[i], places[i]
         kept += 1 - np.int64(repeats >> np.uint64(i) & np.uint64(1))

@@ -17,11 +17,7 @@ CHUNK = 1 << 20
 ROWS = 1 << 12
 """Most candidates of them."""
 
-
-@inlined
-def candidate(one: Int, two: Int) -> Int:
-    """A pair of sets as one number: the smaller one in the high half."""
-    return np.uint64(min(one, two)) << np.uint64(32) | np.uint64(max(one, two))
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 def similarities(
@@ -32,18 +28,19 @@ def similarities(
     Candidates that follow each other and share the smaller set read it once.
     """
     similarity = np.empty(len(candidates))
-    left = (candidates >> np.uint64(32)).astype(np.int64)
-    right = (candidates & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    lengths = lengths_of(sets, left) + lengths_of(sets, right)
 
-    def task(bounds: tuple[int, int]) -> None:
-        one, two = left[slice(*bounds)], right[slice(*bounds)]
-        first = np.diff(one, prepend=-1) != 0
-        texts = canonical_of(sets, np.concatenate([one[first], two]))
-        numbers = first.sum() + np.arange(len(two))
-        verify(texts, np.cumsum(first) - 1, numbers, scheme, similarity[slice(*bounds)])
+    def task(start: int) -> None:
+        block = candidates[start : start + ROWS]
+        left, right = ((block >> shift & _LOW).astype(np.int64) for shift in (_HALF, np.uint64(0)))
+        lengths = lengths_of(sets, left) + lengths_of(sets, right)
+        for first, stop in runs(np.concatenate([[0], np.cumsum(lengths)]), ROWS, CHUNK):
+            one, two = left[first:stop], right[first:stop]
+            new = np.diff(one, prepend=-1) != 0
+            texts = canonical_of(sets, np.concatenate([one[new], two]))
+            places = np.cumsum(new) - 1, new.sum() + np.arange(len(two))
+            verify(texts, *places, scheme, similarity[start + first : start + stop])
 
-    list(threads.map(task, runs(np.concatenate([[0], np.cumsum(lengths)]), ROWS, CHUNK)))
+    list(threads.map(task, range(0, len(candidates), ROWS)))
     return similarity
 
 

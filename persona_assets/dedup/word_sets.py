@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from persona_assets.dedup.columns import Columns, Shape
+from persona_assets.dedup.edges import Edges, check_edge_count
 from persona_assets.dedup.folding import Texts, canonical, texts_of
 from persona_assets.dedup.join import near
 from persona_assets.dedup.kernels import Array
@@ -23,7 +24,6 @@ from persona_assets.dedup.lexical import (
 from persona_assets.dedup.minhash import SIZE
 from persona_assets.dedup.partenum import scheme_of
 from persona_assets.dedup.sets import Keys, summary_for
-from persona_assets.dedup.survivors import Edges
 
 
 class WordSets:
@@ -59,9 +59,9 @@ class WordSets:
         What is new is appended to the columns; the caller commits it.
         """
         known = self._known()
-        strings = texts.to_arrow() if isinstance(texts, pl.Series) else texts
-        found = texts_of(strings, self._threads)
+        found = texts_of(texts, self._threads)
         joined = join_with(known, found, self._threshold, self._method, self._threads, keep=True)
+        check_edge_count(len(self._columns["edge_left"]) + len(joined.edges))
         count = len(known.sizes)
         # New sets are numbered without gaps from here on.
         number = np.concatenate([np.arange(count), count + np.cumsum(joined.first) - 1])
@@ -81,10 +81,7 @@ class WordSets:
         chosen = np.random.default_rng(seed).permutation(count)[:sample]
         sets = known.sets(texts_of([]), summary_for(0))
         true = near(sets, scheme_of(self._threshold), chosen.astype(np.uint32))
-        edges = self.edges()
-        have = set(zip(edges.left.tolist(), edges.right.tolist(), strict=True))
-        pairs = zip(true.left.tolist(), true.right.tolist(), strict=True)
-        return sum(pair in have for pair in pairs), len(true)
+        return self.edges().shared(true), len(true)
 
     def _known(self) -> Known:
         columns = self._columns

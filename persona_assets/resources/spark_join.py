@@ -15,7 +15,7 @@ from persona_assets.resources.storage import ShardTables
 if TYPE_CHECKING:
     from persona_assets.dedup.index import Found
 
-PROGRAM = "persona_assets.dedup.spark_job"
+PROGRAM = "persona_assets.dedup.spark.job"
 
 
 class SparkJoin:
@@ -48,9 +48,9 @@ class SparkJoin:
     def _found(self, candidates: ShardTables) -> "Found":
         import numpy as np
 
+        from persona_assets.dedup.edges import Edges
         from persona_assets.dedup.index import Found
-        from persona_assets.dedup.spark import positions
-        from persona_assets.dedup.survivors import Edges
+        from persona_assets.dedup.spark.rows import positions
 
         taken = [
             table.scan().with_row_index("row").filter("kept").select("row", "persona_id").collect()

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.dedup.columns import STATE, Columns, Shape
+from persona_assets_tests.dedup.folders import empty_folder
 
 SHAPES: dict[str, Shape] = {"number": ("i8", ()), "pair": ("u4", (2,))}
 
@@ -96,10 +96,10 @@ runs = st.tuples(
 def test_wherever_a_run_ends_what_was_committed_last_counts_or_nothing(
     made: list[tuple[str, list[int | str]]],
 ) -> None:
-    with tempfile.TemporaryDirectory() as name:
+    with empty_folder() as folder:
         next_number, committed = 0, dict[str, Content]()
         for fingerprint, steps in made:
-            with opened(Path(name), fingerprint) as columns:
+            with opened(folder, fingerprint) as columns:
                 found = held(columns)
                 assert found in (committed.get(fingerprint, NOTHING), NOTHING)
                 numbers = found[0]

@@ -1,7 +1,6 @@
 import random
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -9,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.join import HOT
-from persona_assets.dedup.lexical import lexical_edges, lexical_join, method_for, neighbours
+from persona_assets.dedup.buckets import HOT
+from persona_assets.dedup.lexical import Method, lexical_edges, lexical_join, method_for, neighbours
 from persona_assets.dedup.minhash import bands
 from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
 from persona_assets_tests.dedup.texts import (
+    HALF,
     HOSTILE,
+    METHODS,
+    NINE_TENTHS,
     any_texts,
     brute_force,
     related_texts,
@@ -23,9 +25,6 @@ from persona_assets_tests.dedup.texts import (
     texts_of_one_bitmap,
 )
 
-Method = Literal["exact", "minhash"]
-METHODS: list[Method] = ["exact", "minhash"]
-NINE_TENTHS = Fraction(9, 10)
 THRESHOLDS = [
     Fraction(1),
     Fraction(99, 100),
@@ -34,7 +33,7 @@ THRESHOLDS = [
     Fraction(1, 2),
     Fraction(1, 7),
 ]
-HALVES = [NINE_TENTHS, Fraction(1, 2)]
+HALVES = [NINE_TENTHS, HALF]
 
 
 @settings(deadline=None, max_examples=100)
@@ -284,4 +283,4 @@ def test_bad_arguments() -> None:
 
 def test_too_many_identical_texts_are_refused_before_they_fill_the_memory() -> None:
     with pytest.raises(ValueError, match="drop identical and empty texts"):
-        lexical_edges(["a retired nurse"] * 7_000, NINE_TENTHS)
+        lexical_edges(["a retired nurse"] * 15_000, NINE_TENTHS)

@@ -7,24 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.dedup.lexical import lexical_join
-from persona_assets.dedup.survivors import Edges, Survivors, survivors
+from persona_assets.dedup.survivors import Survivors, survivors
+from persona_assets_tests.dedup.graphs import SETS, Graph, edges_of, graphs, likeness, sets_of_rows
 from persona_assets_tests.dedup.texts import any_texts, brute_force, related_texts
 
-Graph = dict[tuple[int, int], float]
-SETS = 10
-
-graphs = st.dictionaries(
-    st.tuples(st.integers(0, SETS - 1), st.integers(0, SETS - 1)).filter(lambda p: p[0] < p[1]),
-    st.sampled_from([0.9, 0.925, 0.95]),
-    max_size=25,
-)
-"""Pairs of sets; some of the sets have no rows."""
-sets_of_rows = st.lists(st.integers(0, SETS - 1), max_size=16)
 ranks = st.integers(0, 4)
-
-
-def edges_of(graph: Graph) -> Edges:
-    return Edges.of([i for i, _ in graph], [j for _, j in graph], list(graph.values()))
 
 
 def decided(
@@ -32,10 +19,6 @@ def decided(
 ) -> Survivors:
     ranks = None if priority is None else np.array(priority)
     return survivors(np.array(sets, np.int64), edges_of(graph), ranks)
-
-
-def likeness(graph: Graph, one: int, other: int) -> float | None:
-    return 1.0 if one == other else graph.get((min(one, other), max(one, other)))
 
 
 def greedy(sets: list[int], graph: Graph, order: list[int]) -> tuple[list[int], list[float]]:
@@ -170,55 +153,6 @@ def test_no_rows_and_no_edges() -> None:
     assert decided([0, 1, 2], {}).row.tolist() == [0, 1, 2]
     assert decided([7, 7, 5], {}).row.tolist() == [0, 0, 2]
     assert decided([4, 4], {}, [2.5, -1]).row.tolist() == [1, 1]
-
-
-@settings(deadline=None, max_examples=60)
-@given(sets_of_rows, graphs)
-def test_pairs_of_rows_are_those_of_one_set_and_of_similar_ones(
-    sets: list[int], graph: Graph
-) -> None:
-    found = edges_of(graph).expanded(np.array(sets, np.int64))
-    expected = {
-        (i, j): near
-        for j in range(len(sets))
-        for i in range(j)
-        if (near := likeness(graph, sets[i], sets[j])) is not None
-    }
-    pairs = zip(found.left.tolist(), found.right.tolist(), strict=True)
-    assert dict(zip(pairs, found.similarity.tolist(), strict=True)) == expected
-
-
-def test_edges_in_any_order_and_orientation_are_put_straight() -> None:
-    edges = Edges.of([3, 0, 2], [1, 2, 1], [0.9, 1.0, 0.95])
-    assert edges.left.tolist() == [0, 1, 1]
-    assert edges.right.tolist() == [2, 2, 3]
-    assert edges.similarity.tolist() == [1.0, 0.95, 0.9]
-
-
-def test_edges_named_more_than_once_are_counted_once() -> None:
-    edges = Edges.distinct([3, 0, 1, 2, 3], [1, 2, 3, 0, 1], [0.9, 1.0, 0.9, 1.0, 0.9])
-    assert list(zip(edges.left, edges.right, edges.similarity, strict=True)) == [
-        (0, 2, 1.0),
-        (1, 3, 0.9),
-    ]
-    assert len(Edges.distinct([], [], [])) == 0
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "similarity", "message"),
-    [
-        ([0], [0], [1], "two positions"),
-        ([-1], [0], [1], "two positions"),
-        ([0, 1], [1, 0], [1, 1], "once"),
-        ([0], [1, 2], [1], "one length"),
-        ([0, 1], [1, 2], [1], "one length"),
-    ],
-)
-def test_what_is_no_edge_list_is_refused(
-    a: list[int], b: list[int], similarity: list[float], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        Edges.of(a, b, similarity)
 
 
 def test_bad_priorities_are_refused() -> None:

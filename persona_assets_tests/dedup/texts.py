@@ -10,9 +10,13 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
-from persona_assets.dedup.survivors import Edges
+from persona_assets.dedup.edges import Edges
+from persona_assets.dedup.lexical import Method
 from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
+
+METHODS: list[Method] = ["exact", "minhash"]
+NINE_TENTHS, HALF = Fraction(9, 10), Fraction(1, 2)
 
 VOCABULARY = [
     *(f"w{i}" for i in range(16)),
@@ -23,6 +27,9 @@ VOCABULARY = [
     "c++",
 ]
 """Words that differ only in their last byte, of fewer than, just and more than eight bytes."""
+
+ONE_HASH = ["atpaaaadaad", "a96zwcz8aji"]
+"""Two words that share a hash."""
 
 CHARACTERS = [
     *"abzABZ09 +#'-_@[`{\x00\n\x85\u2028\u200b\ufeff",
@@ -96,10 +103,11 @@ def texts_of_one_bitmap() -> list[str]:
 def related_texts(draw: st.DrawFn) -> list[str]:
     """Texts that differ from a few base texts by a few words, so that pairs straddle thresholds."""
     # At high thresholds only sets of many words differ and are similar.
-    few = st.sets(st.sampled_from(VOCABULARY), max_size=8)
-    bases = draw(st.lists(few | few.map(set(VOCABULARY).difference), min_size=1, max_size=4))
+    known = [*VOCABULARY, *ONE_HASH]
+    few = st.sets(st.sampled_from(known), max_size=8)
+    bases = draw(st.lists(few | few.map(set(known).difference), min_size=1, max_size=4))
     changes = st.tuples(
-        st.sampled_from(bases), st.sets(st.sampled_from(VOCABULARY), max_size=3), st.booleans()
+        st.sampled_from(bases), st.sets(st.sampled_from(known), max_size=3), st.booleans()
     )
     return [
         " ".join(sorted(base ^ change, reverse=turned))

@@ -1,48 +1,33 @@
 """The tasks of the join on Spark: what runs inside `mapInArrow`, over record batches.
 
-What belongs here takes an iterator of record batches, and returns one, without a Spark session;
-`in_arrow` gives a task to a DataFrame. Docstrings name the columns that come in and go out.
+What belongs here takes an iterator of record batches, and returns one, without a Spark session.
+Docstrings name the columns that come in and go out.
 """
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from persona_assets.dedup.folding import ROOM, Canonical, canonical, texts_of
+from persona_assets.dedup.folding import canonical, texts_of
 from persona_assets.dedup.kernels import Array
 from persona_assets.dedup.partenum import CLASS_MASK, Scheme, deal, emit, scheme_of, sums_for
 from persona_assets.dedup.sets import summary_for
-from persona_assets.dedup.spark_kernels import compare, write_sets
+from persona_assets.dedup.spark.batches import (
+    BLOCK,
+    Batches,
+    binary,
+    blocks,
+    content,
+    signed,
+    texts_in,
+    unsigned,
+)
+from persona_assets.dedup.spark.kernels import compare, write_sets
 from persona_assets.dedup.tokens import words_for
 from persona_assets.dedup.verify import verify as decide
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-BLOCK = 1 << 20
-"""Rows that a task collects before it hands them on."""
-
-Batches: TypeAlias = Iterator[pa.RecordBatch]
-
-
-def in_arrow(frame: "DataFrame", task: Callable[[Batches], Batches], schema: str) -> "DataFrame":
-    with any_pandas():
-        return frame.mapInArrow(task, schema)
-
-
-@contextmanager
-def any_pandas() -> Iterator[None]:
-    """Spark asks which pandas there is even where, as here, nothing uses it."""
-    with warnings.catch_warnings():
-        message = "PySpark does not yet fully support pandas"
-        warnings.filterwarnings("ignore", message, FutureWarning)
-        yield
 
 
 def describe(batches: Batches, threshold: Fraction) -> Batches:
@@ -55,7 +40,7 @@ def describe(batches: Batches, threshold: Fraction) -> Batches:
         tags, keys = np.empty(count, np.uint64), np.empty(count, np.int32)
         words = words_for(folded.longest())
         write_sets(*folded, words, scheme, text, ends, tags, keys)
-        columns = [_signed(tags), batch.column("row"), pa.array(keys), _binary(text, ends)]
+        columns = [signed(tags), batch.column("row"), pa.array(keys), binary(text, ends)]
         yield pa.record_batch(columns, ["tag", "row", "keys", "text"])
 
 
@@ -65,16 +50,16 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            texts = _texts(batch.column("text"))
+            texts = texts_in(batch.column("text"))
             count, total = batch.num_rows, int(batch.column("keys").to_numpy().sum())
             longest = texts.longest()
             words, sums, summary = words_for(longest), sums_for(longest, scheme), summary_for(count)
             keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)
             counted = np.zeros(1, np.int64)
             emit(*texts, 0, scheme, words, sums, summary, keys, rows, counted)
-            yield np.column_stack((keys, _unsigned(batch, "tag")[rows]))
+            yield np.column_stack((keys, unsigned(batch, "tag")[rows]))
 
-    return _blocks(entries(), partitions)
+    return blocks(entries(), partitions)
 
 
 def deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int) -> Batches:
@@ -83,38 +68,15 @@ def deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            texts = _texts(batch.column("text"))
-            keys, tags, sizes = (_unsigned(batch, name) for name in ("key", "tag", "size"))
+            texts = texts_in(batch.column("text"))
+            keys, tags, sizes = (unsigned(batch, name) for name in ("key", "tag", "size"))
             parts = scheme.parts[(keys & np.uint64(CLASS_MASK)).astype(np.int64)]
             words, sums = words_for(texts.longest()), np.empty(parts.max(), np.uint64)
             dealt = np.empty(parts.sum(), np.uint64)
             deal(keys, *texts, scheme, salt, words, sums, dealt)
             yield np.column_stack((dealt, np.repeat(tags, parts), np.repeat(sizes, parts)))
 
-    return _blocks(entries(), partitions)
-
-
-def _blocks(pieces: Iterator[Array], partitions: int) -> Batches:
-    """(partition, entries): rows of `pieces` by the first column, those of a partition in a row."""
-    held: list[Array] = []
-    for piece in pieces:
-        held.append(piece)
-        if sum(map(len, held)) >= BLOCK:
-            yield _dealt_out(np.concatenate(held), partitions)
-            held.clear()
-    if held:
-        yield _dealt_out(np.concatenate(held), partitions)
-
-
-def _dealt_out(entries: Array, partitions: int) -> pa.RecordBatch:
-    high = entries[:, 0] >> np.uint64(32)
-    places = ((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint16)
-    counts = np.bincount(places, minlength=partitions)
-    ends = np.concatenate([[0], np.cumsum(counts)]) * entries.strides[0]
-    numbers = pa.array(np.arange(partitions, dtype=np.int32))
-    content = _binary(entries[np.argsort(places, kind="stable")], ends)
-    batch = pa.record_batch([numbers, content], ["partition", "entries"])
-    return batch.filter(pa.array(counts > 0))
+    return blocks(entries(), partitions)
 
 
 def meet(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> Batches:
@@ -122,7 +84,7 @@ def meet(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> 
 
     An entry is (key, tag), or (key, tag, size of the bucket that was dealt out).
     """
-    pieces = [_content(batch.column("entries"))[0].view(np.uint64) for batch in batches]
+    pieces = [content(batch.column("entries"))[0].view(np.uint64) for batch in batches]
     if not pieces:
         return
     entries = np.concatenate(pieces).reshape(-1, width)
@@ -150,11 +112,11 @@ def meet(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> 
     sizes = np.repeat(sizes, sizes)
     for at in range(0, len(chosen), BLOCK):
         rows = chosen[at : at + BLOCK]
-        yield _met(_signed(keys[rows]), tags[rows], sizes[rows])
+        yield _met(signed(keys[rows]), tags[rows], sizes[rows])
 
 
 def _met(key: pa.Array, one: Array, two: Array) -> pa.RecordBatch:
-    return pa.record_batch([key, _signed(one), _signed(two)], ["key", "one", "two"])
+    return pa.record_batch([key, signed(one), signed(two)], ["key", "one", "two"])
 
 
 def verify(batches: Batches, threshold: Fraction) -> Batches:
@@ -164,7 +126,7 @@ def verify(batches: Batches, threshold: Fraction) -> Batches:
         count = batch.num_rows
         both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
         rows, similarity = np.arange(2 * count), np.empty(count)
-        decide(_texts(both), rows[:count], rows[count:], scheme, similarity)
+        decide(texts_in(both), rows[:count], rows[count:], scheme, similarity)
         near = similarity >= 0
         left, right = (batch.column(name).to_numpy()[near] for name in ("left", "right"))
         columns = (np.minimum(left, right), np.maximum(left, right), similarity[near])
@@ -174,37 +136,3 @@ def verify(batches: Batches, threshold: Fraction) -> Batches:
 @cache
 def _scheme(threshold: Fraction) -> Scheme:
     return scheme_of(threshold)
-
-
-def _content(column: pa.Array) -> tuple[Array, Array]:
-    """(bytes, ends) of an Arrow array of bytes: those of element i end at `ends[i + 1]`."""
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]], ends - ends[0]
-
-
-def _texts(column: pa.Array) -> Canonical:
-    data, ends = _content(column)
-    padded = np.concatenate([data, np.full(ROOM, 0x20, np.uint8)])
-    return Canonical(padded, ends.astype(np.int64))
-
-
-def _binary(data: Array, ends: Array) -> pa.Array:
-    """An Arrow array of `data[ends[i]:ends[i + 1]]`, in bytes, not copied.
-
-    Raises OverflowError from 2 GiB on.
-    """
-    if ends[-1] >= 1 << 31:
-        raise OverflowError(f"texts of {ends[-1]:,} bytes are too long for one batch of rows")
-    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
-    return pa.Array.from_buffers(pa.binary(), len(ends) - 1, buffers)
-
-
-def _signed(values: Array) -> pa.Array:
-    """Spark has no unsigned numbers."""
-    return pa.array(values.view(np.int64))
-
-
-def _unsigned(batch: pa.RecordBatch, name: str) -> Array:
-    values: Array = batch.column(name).to_numpy().view(np.uint64)
-    return values

@@ -1,6 +1,6 @@
 """The kernels of the join on Spark: word sets as text, their tags, and entries of keys and tags.
 
-What belongs here is numba alone, over arrays: `spark_tasks` gives them the record batches.
+What belongs here is numba alone, over arrays: `tasks` gives them the record batches.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from persona_assets.dedup.kernels import (
     store64,
 )
 from persona_assets.dedup.partenum import CLASS_MASK, Scheme, key_count, reach
-from persona_assets.dedup.tokens import ascending, split
+from persona_assets.dedup.tokens import split
 
 PARITY = 40
 """Bits of a tag in which two sets differ in at most as many as in words; the rest is a hash."""
@@ -42,13 +42,15 @@ def write_sets(
     at = np.int64(0)
     for row in range(len(offsets) - 1):
         count = split(canonical, offsets[row], offsets[row + 1], words)
-        ascending(words, count)
         parity, content = np.uint64(0), np.uint64(0)
         for i in range(count):
+            # The words of a long text already ascend by hash: few are moved far.
             j = i
-            while j > 0 and hashes[j] == hashes[j - 1] and _before(canonical, places, j):
+            while j > 0 and _before(canonical, hashes, places, j):
+                hashes[j], hashes[j - 1] = hashes[j - 1], hashes[j]
                 places[j], places[j - 1] = places[j - 1], places[j]
                 j -= 1
+        for i in range(count):
             bit = ((hashes[i] & np.uint64(0xFFFFFFFF)) * np.uint64(PARITY)) >> np.uint64(32)
             parity ^= np.uint64(1) << bit
             content += mix64(hashes[i])
@@ -68,8 +70,10 @@ def write_sets(
 
 
 @inlined
-def _before(canonical: Array, places: Array, i: Int) -> bool:
-    """Whether the bytes of word i come before those of the word in front of it."""
+def _before(canonical: Array, hashes: Array, places: Array, i: Int) -> bool:
+    """Whether word i comes before the one in front of it: by hash, then by bytes."""
+    if hashes[i] != hashes[i - 1]:
+        return bool(hashes[i] < hashes[i - 1])
     one = np.int64(places[i] >> np.uint64(32))
     other = np.int64(places[i - 1] >> np.uint64(32))
     width = np.int64(places[i] & np.uint64(0xFFFFFFFF))

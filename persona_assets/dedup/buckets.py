@@ -1,0 +1,168 @@
+"""Sets that share a key, found partition by partition, and the candidates among them.
+
+A bucket of very many sets (a part that is empty, or holds stop words alone) is dealt out anew by
+other hashes, which by PartEnum's argument loses no pair.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from persona_assets.dedup.candidates import by_size, candidate, collected, compared, plausible
+from persona_assets.dedup.kernels import Array, Int, kernel, popcount
+from persona_assets.dedup.partenum import CLASS_MASK, NO_CLASS, Scheme, deal
+from persona_assets.dedup.partitions import table_size, widest
+from persona_assets.dedup.sets import Keys, Sets, canonical_of
+from persona_assets.dedup.tokens import words_for
+
+HOT = 1 << 9
+"""Sets in a bucket above which dealing them out anew costs less than comparing their bitmaps."""
+
+
+def candidates_of(
+    sets: Sets, scheme: Scheme, keys: Keys, bounds: Array, first: int, stop: int
+) -> Iterator[Array]:
+    """The candidates of partitions [first, stop) of keys, each named once or more often."""
+    most = int(widest(bounds, first, stop))
+    hot: list[Keys] = []
+
+    def step(first: int, out: Array, counted: Array) -> int:
+        buckets = Keys(np.empty(most, np.uint64), np.empty(most, np.uint32))
+        done: int = join_partitions(sets, scheme, keys, bounds, first, stop, out, buckets, counted)
+        hot.append(Keys(*(column[: counted[1]].copy() for column in buckets)))
+        return done
+
+    yield from collected(step, first, stop)
+    for bucket, kind in buckets_of(hot):
+        yield from compare_bucket(sets, scheme, bucket, kind, 1)
+
+
+@kernel
+def join_partitions(
+    sets: Sets,
+    scheme: Scheme,
+    keys: Keys,
+    bounds: Array,
+    first: Int,
+    stop: Int,
+    out: Array,
+    hot: Keys,
+    counted: Array,
+) -> Int:
+    """Joins whole partitions from `first` on; returns the first for which an output has no room.
+
+    `counted` gets the number of candidates in `out` and of keys in `hot`: those of buckets that are
+    too large to be compared, bucket by bucket.
+    """
+    known = len(sets.sizes)
+    known_sizes, new_sizes = sets.sizes, sets.new_sizes
+    known_bitmaps, new_bitmaps = sets.bitmaps, sets.new_bitmaps
+    key, item, hot_key, hot_item = keys.key, keys.item, hot.key, hot.item
+    more, less = scheme.denominator + scheme.numerator, scheme.denominator - scheme.numerator
+    most = widest(bounds, first, stop)
+    table = np.empty(table_size(most), np.int32)
+    head = np.empty(most, np.int32)
+    count = np.empty(most, np.int32)
+    end = np.empty(most, np.int64)
+    members = np.empty(most, np.uint32)
+    sizes = np.empty(most, np.int64)
+    low, high = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    written, kept = 0, 0
+    counted[0], counted[1] = 0, 0
+    for part in range(first, stop):
+        begin = bounds[part]
+        length = bounds[part + 1] - begin
+        mask = table_size(length) - 1
+        table[: mask + 1] = -1
+        for e in range(length):
+            wanted = key[begin + e]
+            slot = np.int64(wanted >> np.uint64(16)) & mask
+            while table[slot] >= 0 and key[begin + table[slot]] != wanted:
+                slot = (slot + 1) & mask
+            count[e] = 0
+            if table[slot] < 0:
+                table[slot] = e
+            head[e] = table[slot]
+            count[head[e]] += 1
+        at = 0
+        for e in range(length):
+            if count[head[e]] > 1:
+                if head[e] == e:
+                    end[e] = at
+                    at += count[e]
+                members[end[head[e]]] = item[begin + e]
+                end[head[e]] += 1
+        for e in range(length):
+            if count[e] < 2:
+                continue
+            size = np.int64(count[e])
+            base = end[e] - size
+            if size > HOT and key[begin + e] & np.uint64(CLASS_MASK) != np.uint64(NO_CLASS):
+                if kept + size > len(hot_key):
+                    return part
+                for i in range(size):
+                    hot_key[kept] = key[begin + e]
+                    hot_item[kept] = members[base + i]
+                    kept += 1
+                continue
+            for i in range(size):
+                one = np.int64(members[base + i])
+                if one < known:
+                    sizes[i] = known_sizes[one]
+                    low[i], high[i] = known_bitmaps[one, 0], known_bitmaps[one, 1]
+                else:
+                    sizes[i] = new_sizes[one - known]
+                    low[i], high[i] = new_bitmaps[one - known, 0], new_bitmaps[one - known, 1]
+            for i in range(size):
+                for j in range(i + 1, size):
+                    flipped = popcount(low[i] ^ low[j]) + popcount(high[i] ^ high[j])
+                    if not plausible(more, less, sizes[i], sizes[j], flipped):
+                        continue
+                    one, two = np.int64(members[base + i]), np.int64(members[base + j])
+                    if one < known and two < known:
+                        continue
+                    if written == len(out):
+                        return part
+                    out[written] = candidate(one, two)
+                    written += 1
+        counted[0], counted[1] = written, kept
+    return stop
+
+
+def buckets_of(hot: Sequence[Keys]) -> Iterator[tuple[Array, int]]:
+    """The sets of each bucket, and the class of its key."""
+    for keys in hot:
+        cuts = np.flatnonzero(np.diff(keys.key)) + 1
+        for items, key in zip(
+            np.split(keys.item, cuts), keys.key[[0, *cuts]] if len(keys.key) else [], strict=False
+        ):
+            yield items, int(key) & CLASS_MASK
+
+
+def compare_bucket(
+    sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: int
+) -> Iterator[Array]:
+    """The candidates of a bucket of class `kind`, dealt out anew where that helps."""
+    if len(bucket) > HOT:
+        dealt = deal_again(sets, scheme, bucket, kind, salt)
+        order = np.argsort(dealt.key, kind="stable")
+        cuts = np.flatnonzero(np.diff(dealt.key[order])) + 1
+        smaller = np.split(dealt.item[order], cuts)
+        # Where many stay together they are alike, and will stay together however they are dealt.
+        if max(map(len, smaller)) <= len(bucket) // 2:
+            for part in smaller:
+                if len(part) > 1:
+                    yield from compare_bucket(sets, scheme, part, kind, salt + 1)
+            return
+
+    ordered = by_size(sets, bucket)
+    yield from compared(scheme, ordered, np.flatnonzero(ordered.items >= len(sets.sizes)))
+
+
+def deal_again(sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: int) -> Keys:
+    """The keys of a bucket's sets under other hashes, `scheme.parts[kind]` for each."""
+    texts, parts = canonical_of(sets, bucket.astype(np.int64)), int(scheme.parts[kind])
+    dealt = Keys(np.empty(len(bucket) * parts, np.uint64), np.repeat(bucket, parts))
+    keys, sums = np.full(len(bucket), kind, np.uint64), np.empty(parts, np.uint64)
+    deal(keys, *texts, scheme, salt, words_for(texts.longest()), sums, dealt.key)
+    return dealt

@@ -1,0 +1,33 @@
+"""Vectors that are near each other, and what is found of them."""
+
+import numpy as np
+
+from persona_assets.dedup.edges import Edges
+
+
+def pairs(edges: Edges) -> list[tuple[int, int]]:
+    return list(zip(edges.left.tolist(), edges.right.tolist(), strict=True))
+
+
+def same(one: Edges, other: Edges) -> bool:
+    return pairs(one) == pairs(other) and one.similarity.tolist() == other.similarity.tolist()
+
+
+def rounded(vectors: np.ndarray) -> np.ndarray:
+    """Unit vectors in half precision, as float64; zero vectors stay."""
+    lengths = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1))
+    units = vectors / np.where(lengths > 0, lengths, 1)[:, None]
+    return units.astype(np.float32).astype(np.float16).astype(np.float64)
+
+
+def clustered(rows: int, dimensions: int, seed: int = 0) -> np.ndarray:
+    """Rows of which the second half are near the first half, at cosines from 0.85 to 0.99."""
+    rng = np.random.default_rng(seed)
+    half = rng.normal(size=(rows // 2, dimensions))
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    noise = rng.normal(size=half.shape)
+    noise -= (noise * half).sum(axis=1, keepdims=True) * half
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    cosine = rng.uniform(0.85, 0.99, size=(rows // 2, 1))
+    near = cosine * half + np.sqrt(1 - cosine**2) * noise
+    return np.concatenate([half, near]).astype(np.float32)[rng.permutation(rows)]
