@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -37,6 +38,7 @@ from persona_assets.profiles import PAPER, PROFILES
 from persona_assets.training.job import Hyperparameters
 
 Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
+Precision = Literal["fp32", "int8"]
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
@@ -127,6 +129,7 @@ class Settings(BaseSettings):
     spark_master: str = "local[*]"
     embedder: ModelEndpoint
     embedding_dimensions: int | None = Field(ge=1)
+    embedding_precision: Precision = "fp32"
 
     writer: ModelEndpoint
     solver: ModelEndpoint
@@ -151,6 +154,17 @@ class Settings(BaseSettings):
     pair_similarities: tuple[float, ...]
     pair_tolerance: float = Field(gt=0)
     pairs_per_bucket: int = Field(ge=1)
+
+    @field_validator("embedding_precision")
+    @classmethod
+    def _is_ours_to_choose(cls, precision: Precision, info: ValidationInfo) -> Precision:
+        embedder = info.data.get("embedder")
+        if precision != "fp32" and embedder is not None and not embedder.embedded:
+            raise ValueError(
+                f"{precision} is for the embedded model: set PERSONA_EMBEDDER__EMBEDDED=true and "
+                "its PERSONA_EMBEDDER__MODEL, or leave the precision to the endpoint"
+            )
+        return precision
 
     @classmethod
     def settings_customise_sources(

@@ -179,6 +179,10 @@ def test_an_edit_makes_exactly_the_assets_that_use_it_new(folder: Path) -> None:
     assert changed(relations_per_persona=5) == hops
     assert changed(tasks={"tools": {"share": 0.5}}) == {"tools"}
     assert changed(semantic_threshold=0.5) == {"semantic_duplicates"}
+    embedded: dict[str, Any] = {"embedder": {"model": "all-MiniLM-L6-v2", "embedded": True}}
+    exact, coarse = versions(**embedded), versions(**embedded, embedding_precision="int8")
+    remade = {name for name, code in coarse.items() if code != exact[name]}
+    assert remade == {"persona_embeddings", "semantic_duplicates"}
     edit(folder / "prompts" / "persona_to_persona.md", "Be specific", "Be exact")
     assert changed() == hops
     (folder / "prompts/tasks/riddles.md").write_text(

@@ -126,6 +126,12 @@ def test_a_threshold_given_as_a_float_is_the_decimal_it_reads_as() -> None:
         ("PERSONA_WRITER__TIMEOUT", "-1", "setting PERSONA_WRITER__TIMEOUT: Input should be"),
         ("PERSONA_WRITER__API_KEY", SECRET, "setting PERSONA_WRITER__API_KEY: Extra inputs"),
         (
+            "PERSONA_EMBEDDING_PRECISION",
+            "int8",
+            "setting PERSONA_EMBEDDING_PRECISION: Value error, int8 is for the embedded model: set "
+            "PERSONA_EMBEDDER__EMBEDDED=true",
+        ),
+        (
             "PERSONA_JUDGE__BASE_URL",
             f"https://u:{SECRET}@host/v1",
             "setting PERSONA_JUDGE__BASE_URL: Value error, base_url may hold no user",

@@ -8,7 +8,9 @@ import dagster as dg
 from persona_assets.assets.calls import POOL
 from persona_assets.assets.hub import lexical_duplicates, semantic_duplicates
 from persona_assets.project import Project
-from persona_assets.steps.audit import audit_lexical, audit_semantic
+from persona_assets.resources.embedder import INT8_MARGIN
+from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
+from persona_assets.steps.hub import readable
 from persona_assets.tables import tables
 
 
@@ -96,11 +98,15 @@ def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
         repeated = storage.scan(asset.key.to_user_string(), None).collect()
         lexical = asset.key == lexical_duplicates.key
         joined = "persona_candidates" if lexical else "persona_embeddings"
-        tables = [it.scan() for it in storage.shard_tables(joined, storage.shards(joined))]
+        tables = [it.scan() for it in storage.shard_tables(joined)]
         if lexical:
             broken = audit_lexical(tables, repeated, settings.lexical_threshold)
         else:
-            broken = audit_semantic(tables, repeated, settings.semantic_threshold)
+            threshold = settings.semantic_threshold
+            read = [readable(table, threshold) for table in tables]
+            # What was decided by fp32 is compared with the int8 vectors that there are.
+            tolerance = INT8_MARGIN if settings.embedding_precision == "int8" else TOLERANCE
+            broken = audit_semantic(read, repeated, threshold, tolerance)
         # What a join that does not promise all pairs has missed is no reason to stop.
         promised = lexical and settings.lexical_method != "minhash"
         fatal = [name for name in broken if promised or name != "similar_survivors"]

@@ -1,6 +1,8 @@
 """Group `hub`: near-duplicates over all shards go, and the Persona Hub remains (section 2.3)."""
 
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -16,6 +18,7 @@ from persona_assets.resources.deduplicator import Deduplicator, Joined
 from persona_assets.resources.models import Models
 from persona_assets.resources.storage import ShardTables
 from persona_assets.steps import hub as steps
+from persona_assets.steps import scripts
 from persona_assets.steps.histogram import similarity_histogram
 
 
@@ -52,33 +55,45 @@ def lexical_survivors(
     group_name="hub",
     kinds={"parquet"},
     pool=POOL,
-    metadata=reads(steps.VERSION, settings=["embedder", "embedding_dimensions"]),
+    metadata=reads(
+        f"{steps.VERSION}.{scripts.VERSION}",
+        settings=["embedder", "embedding_dimensions", "embedding_precision"],
+    ),
 )
 def persona_embeddings(
     context: dg.AssetExecutionContext,
     lexical_survivors: pl.LazyFrame,
+    project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[Outcome]:
-    """A unit vector for each lexical survivor."""
+    """A unit vector for each lexical survivor, and how well the model reads its script."""
+    settings = project.settings
     with session(context, models) as asked:
-        outcome = steps.persona_embeddings(lexical_survivors.collect(), asked.embed)
-    return result(outcome, asked)
+        embed = partial(asked.embed, precision=settings.embedding_precision)
+        outcome = steps.persona_embeddings(lexical_survivors.collect(), embed)
+    unread = steps.unread([outcome.rows.lazy()], settings.semantic_threshold)
+    return result(outcome, asked, **unread)
 
 
 @dg.asset(
     group_name="hub",
     kinds={"parquet"},
-    metadata=reads(steps.VERSION, settings=["semantic_threshold", "survivor_priority"]),
+    metadata=reads(
+        steps.VERSION, settings=["semantic_threshold", "embedding_precision", "survivor_priority"]
+    ),
 )
 def semantic_duplicates(
     persona_embeddings: ShardTables,
+    lexical_survivors: ShardTables,
     project: dg.ResourceParam[Project],
     deduplicator: dg.ResourceParam[Deduplicator],
 ) -> dg.MaterializeResult[Outcome]:
     """Personas that mean what an earlier one means, each with the survivor that stands for it."""
-    with deduplicator.semantic(persona_embeddings) as joined:
+    threshold = project.settings.semantic_threshold
+    unread = steps.unread((table.scan() for table in persona_embeddings), threshold)
+    with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
         outcome = steps.duplicates(joined.found, "semantic", _by_content(project))
-        return _result(outcome, joined, project.settings.semantic_threshold)
+        return _result(outcome, replace(joined, figures={**joined.figures, **unread}), threshold)
 
 
 @dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))

@@ -14,6 +14,7 @@ from persona_assets.project import Project
 from persona_assets.resources.session import EMBEDDING_BATCH
 from persona_assets.steps.math_data import SOLVERS
 from persona_assets.steps.personas import HOPS
+from persona_assets.steps.probes import PROBES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,9 @@ MOST_UNITS = 500
 
 MOST_UNSPREAD = 0.1
 """Share of an estimate that may rest on single units if it is to have an interval."""
+
+PROBES_IN_ALL = sum(map(len, PROBES.values()))
+"""Texts that are embedded with a shard's personas if these are in all scripts."""
 
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
@@ -199,7 +203,7 @@ def most_calls(
         most[f"hop_{hop}_personas"] = asked(expanded, "persona_to_persona")
         made = _times(expanded, settings.relations_per_persona)
         personas = _sum(personas, made)
-    most["persona_embeddings"] = _embeddings(project, personas, shards)
+    most["persona_embeddings"] = _embeddings(project, personas, shards, PROBES_IN_ALL)
     samples: dict[str, int | None] = {}
     for name in names:
         task = settings.task(name)
@@ -248,10 +252,11 @@ def asks(project: Project, prompt: str) -> int:
     return 1 + larger + (endpoint.reasks if sampling.get("temperature") != 0 else 0)
 
 
-def _embeddings(project: Project, texts: int | None, tables: int) -> int | None:
+def _embeddings(project: Project, texts: int | None, tables: int, probes: int = 0) -> int | None:
+    """Calls for some texts in so many tables, each with at most so many probes."""
     if project.settings.embedder.embedded or texts == 0:
         return 0
-    return None if texts is None else texts // EMBEDDING_BATCH + tables
+    return None if texts is None else (texts + probes * tables) // EMBEDDING_BATCH + tables
 
 
 def _times(count: int | None, factor: int) -> int | None:

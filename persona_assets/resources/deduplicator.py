@@ -4,7 +4,7 @@ It is a cache: taken away, it is made again from the tables by the next run.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,18 +14,25 @@ import polars as pl
 
 from persona_assets.dedup.words import VERSION as WORDS_VERSION
 from persona_assets.ids import content_id
+from persona_assets.resources.embedder import INT8_MARGIN, LocalEmbedder
 from persona_assets.resources.spark_join import SparkJoin
 from persona_assets.resources.storage import ShardTable, ShardTables, Storage
 from persona_assets.settings import Settings
+from persona_assets.steps.hub import readable
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from persona_assets.dedup.index import Found, Shard
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes with what the columns hold."""
 
 SAMPLE = 200
 """Word sets or vectors that are compared with all others to estimate the recall."""
+
+EMPTY = ShardTables()
 
 
 @dataclass(frozen=True)
@@ -74,28 +81,45 @@ class Deduplicator:
             yield Joined(found, figures)
 
     @contextmanager
-    def semantic(self, embeddings: ShardTables) -> Iterator[Joined]:
-        """The survivors of the lexical stage, joined by their vectors."""
+    def semantic(self, embeddings: ShardTables, survivors: ShardTables = EMPTY) -> Iterator[Joined]:
+        """The survivors of the lexical stage, joined by their vectors.
+
+        Pairs of int8 vectors near the threshold are decided anew by fp32 vectors of their texts,
+        which are read from `survivors`, the tables that the embeddings were made from.
+        """
         from persona_assets.dedup.columns import Columns
-        from persona_assets.dedup.cosine import Vectors
         from persona_assets.dedup.index import SHAPES, Index
         from persona_assets.dedup.signs import parameters
+        from persona_assets.dedup.vectors import Vectors
+        from persona_assets.resources.recheck import Recheck
 
         dimensions = _dimensions(embeddings)
         rows = sum(table.rows for table in embeddings)
-        chosen = parameters(rows, self._settings.semantic_threshold, dimensions)
-        decided = content_id(FORMAT, repr(chosen))
-        shapes = {**SHAPES, **Vectors.shapes(dimensions)}
+        threshold, precision = self._settings.semantic_threshold, self._settings.embedding_precision
+        margin = INT8_MARGIN if precision == "int8" else 0.0
+        chosen = parameters(rows, threshold - margin, dimensions)
+        decided = content_id(FORMAT, repr(chosen), precision)
+        shapes = {**SHAPES, **Vectors.shapes(dimensions), **Recheck.SHAPES}
         folder = self._storage.data_dir / "dedup" / "semantic"
         with Columns(folder, shapes, decided) as columns:
             vectors = Vectors(columns, chosen, self.threads)
             found = Index(columns, vectors).update(
-                [_vectors(table, dimensions) for table in embeddings]
+                [_vectors(table, threshold) for table in embeddings]
             )
-            figures = _figures(found)
-            if chosen.tables and found.added:
-                figures |= _recall(*vectors.sampled_recall(SAMPLE))
-            yield Joined(found, figures)
+            sampled = chosen.tables and found.added
+            recall = _recall(*vectors.sampled_recall(SAMPLE)) if sampled else {}
+            checks: dict[str, str | int | float] = {}
+            if precision == "int8":
+                exact = LocalEmbedder(self._settings.embedder.model)
+                texts = _texts_of(found, embeddings, survivors)
+                anew = Recheck(columns, exact.embed).decide(found, threshold, margin, texts)
+                found = anew.found
+                checks = {
+                    "pairs_checked_anew": anew.checked,
+                    "pairs_fallen": anew.fell,
+                    "texts_embedded_anew": anew.embedded,
+                }
+            yield Joined(found, {**_figures(found), **checks, **recall})
 
     @property
     def threads(self) -> int:
@@ -113,18 +137,39 @@ def _texts(table: ShardTable) -> "Shard":
     return Shard(table.shard, table.data_version, read)
 
 
-def _vectors(table: ShardTable, dimensions: int) -> "Shard":
+def _texts_of(
+    found: "Found", embeddings: ShardTables, survivors: ShardTables
+) -> "Callable[[npt.NDArray[np.int64]], Sequence[str]]":
+    """Reads the texts of rows that were found, of their shards alone."""
+    import numpy as np
+
+    ends = np.cumsum([table.rows for table in embeddings])
+    tables = {table.shard: table for table in survivors}
+
+    def read(rows: "npt.NDArray[np.int64]") -> Sequence[str]:
+        ids, at = found.ids(rows), np.searchsorted(ends, rows, side="right")
+        texts: dict[str, str] = {}
+        for place in np.unique(at).tolist():
+            shard = embeddings[place].shard
+            wanted = pl.col("persona_id").is_in(ids.filter(at == place).implode())
+            personas = tables[shard].scan().filter(wanted).select("persona_id", "persona")
+            texts.update(personas.collect().iter_rows())
+        if lost := [row_id for row_id in ids if row_id not in texts]:
+            raise ValueError(
+                f"{len(lost)} personas have a vector and no text in lexical_survivors, {lost[0]} "
+                "among them: materialize persona_embeddings of all shards again"
+            )
+        return [texts[row_id] for row_id in ids]
+
+    return read
+
+
+def _vectors(table: ShardTable, threshold: float) -> "Shard":
     from persona_assets.dedup.index import Shard
 
     def read() -> pl.DataFrame:
-        rows = table.scan().select(id="persona_id", value="vector").collect()
-        other = rows["value"].list.len().filter(rows["value"].list.len() != dimensions)
-        if len(other):
-            raise ValueError(
-                f"vectors have {dimensions} and {other[0]} dimensions: materialize "
-                "persona_embeddings of all shards with one model"
-            )
-        return rows
+        rows = readable(table.scan(), threshold).select(id="persona_id", value="vector")
+        return rows.collect()
 
     return Shard(table.shard, table.data_version, read)
 

@@ -5,7 +5,6 @@ One embedded server runs at a time: a second would take the cores that the first
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property
 from pathlib import Path
 
 from persona_assets.generation import Budget, Cap, Client, Journal, Ledger, check
@@ -14,7 +13,7 @@ from persona_assets.resources.local_server import LocalServer
 from persona_assets.resources.session import Session, TunedModel, embedded_sha256
 from persona_assets.resources.storage import Storage
 from persona_assets.resources.weights import MODELS, fetch
-from persona_assets.settings import ROLES, ModelEndpoint, Settings
+from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
 
 
 class Models:
@@ -27,6 +26,7 @@ class Models:
         self._settings = settings
         self._storage = storage
         self._server: tuple[Path, LocalServer] | None = None
+        self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
 
     def check(self) -> None:
@@ -110,10 +110,11 @@ class Models:
             self._server[1].stop()
             self._server = None
 
-    @cached_property
-    def local_embedder(self) -> LocalEmbedder:
+    def local_embedder(self, precision: Precision) -> LocalEmbedder:
         """The embedding model in this process."""
-        return LocalEmbedder(self._settings.embedder.model)
+        if precision not in self._embedders:
+            self._embedders[precision] = LocalEmbedder(self._settings.embedder.model, precision)
+        return self._embedders[precision]
 
     def _serve(self, path: Path, endpoint: ModelEndpoint) -> LocalServer:
         if self._server is None or self._server[0] != path or not self._server[1].running:

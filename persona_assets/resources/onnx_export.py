@@ -5,14 +5,15 @@ that could be out of date.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
-Precision = Literal["fp32", "int8"]
+if TYPE_CHECKING:
+    from persona_assets.settings import Precision
 
 # Of all-MiniLM-L6-v2 (config.json).
 LAYERS = 6
@@ -24,7 +25,7 @@ OPSET, IR_VERSION = 20, 9
 CONTRIB = "com.microsoft"
 
 
-def encoder(tensors: Mapping[str, np.ndarray], precision: Precision) -> InferenceSession:
+def encoder(tensors: Mapping[str, np.ndarray], precision: "Precision") -> InferenceSession:
     """A session of one thread, from `ids` (texts, tokens) int64 to the states of the last layer.
 
     They are float32 of shape (texts, tokens, 384). All texts of a batch have as many tokens: there
@@ -44,7 +45,7 @@ def encoder(tensors: Mapping[str, np.ndarray], precision: Precision) -> Inferenc
 class _Graph:
     """Nodes in the order they run, and what they read; a method returns its result's name."""
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], precision: Precision) -> None:
+    def __init__(self, tensors: Mapping[str, np.ndarray], precision: "Precision") -> None:
         self.weights: dict[str, np.ndarray] = {}
         self._tensors = tensors
         self._precision = precision

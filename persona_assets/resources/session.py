@@ -28,7 +28,7 @@ from persona_assets.generation import (
     complete,
 )
 from persona_assets.resources.weights import MODELS, WeightsError
-from persona_assets.settings import ModelEndpoint, Settings
+from persona_assets.settings import ModelEndpoint, Precision, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,12 +121,15 @@ class Session:
                 "nothing; the answers are in the journal"
             )
 
-    def embed(self, texts: Sequence[str]) -> "np.ndarray":
-        """Unit vectors of shape (texts, dimensions), float32."""
+    def embed(self, texts: Sequence[str], precision: Precision = "fp32") -> "np.ndarray":
+        """Unit vectors of shape (texts, dimensions), float32.
+
+        `precision` is that of the embedded model; an endpoint's is its own.
+        """
         import numpy as np
 
         if self._settings.embedder.embedded:
-            return self._models.local_embedder.embed(texts)
+            return self._models.local_embedder(precision).embed(texts)
         engine = self._engine("embedder")
         batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
         calls = [self._embedding_call(batch) for batch in batches]

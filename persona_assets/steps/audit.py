@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.dedup.words import words
-from persona_assets.ids import uniform
-from persona_assets.steps.hub import matrix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +34,7 @@ def audit_lexical(
     columns = pl.DataFrame(schema={"persona_id": pl.String(), "persona": pl.String()})
     taken = (shard.filter("kept").select(columns.columns).collect() for shard in candidates)
     personas = pl.concat([columns, *taken])
-    drawn = _drawn(repeated["persona_id"])
-    pairs = repeated.filter(pl.col("persona_id").is_in(drawn))
+    pairs = repeated.filter(_drawn(repeated["persona_id"]))
     needed = pl.concat([pairs["persona_id"], pairs["survivor_id"]]).implode()
     text = dict(
         personas.filter(pl.col("persona_id").is_in(needed))
@@ -51,45 +48,52 @@ def audit_lexical(
         for one, other, similarity, _ in pairs.iter_rows()
     )
     kept = personas.join(repeated, on="persona_id", how="anti", maintain_order="left")
-    similar = neighbours(kept["persona"].to_arrow(), _places(kept["persona_id"]), threshold)
+    places = _drawn(kept["persona_id"]).arg_true().to_list()
+    similar = neighbours(kept["persona"].to_arrow(), places, threshold)
     return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": len(similar)}
 
 
 def audit_semantic(
-    embeddings: Sequence[pl.LazyFrame], repeated: pl.DataFrame, threshold: float
+    embeddings: Sequence[pl.LazyFrame],
+    repeated: pl.DataFrame,
+    threshold: float,
+    tolerance: float = TOLERANCE,
 ) -> dict[str, int]:
     """Broken promises by kind; all 0 in a sound table, but for `similar_survivors`: the join finds
     almost all similar pairs, and what it missed is counted there.
 
     `embeddings` (persona_id, vector) are the shards that took part, read one at a time, `repeated`
-    is `semantic_duplicates`.
+    is `semantic_duplicates`, `tolerance` is by how much its cosines may differ from the vectors'.
     """
     import numpy as np
 
-    pairs = repeated.filter(pl.col("persona_id").is_in(_drawn(repeated["persona_id"])))
+    from persona_assets.dedup.vectors import to_matrix
+
+    pairs = repeated.filter(_drawn(repeated["persona_id"]))
     ids = [shard.select("persona_id").collect()["persona_id"] for shard in embeddings]
     gone = repeated["persona_id"].implode()
     kept = pl.concat([pl.Series("persona_id", [], pl.String), *ids])
-    asked = _drawn(kept.filter(~kept.is_in(gone)))
+    kept = kept.filter(~kept.is_in(gone))
+    asked = kept.filter(_drawn(kept)).to_list()
     wanted = pl.Series([*asked, *pairs["persona_id"], *pairs["survivor_id"]], dtype=pl.String)
     found = [shard.filter(pl.col("persona_id").is_in(wanted.implode())) for shard in embeddings]
     vector: dict[str, np.ndarray] = {}
     for shard in found:
         rows = shard.select("persona_id", "vector").collect()
-        vector.update(zip(rows["persona_id"], _unit(matrix(rows["vector"])), strict=True))
+        vector.update(zip(rows["persona_id"], _unit(to_matrix(rows["vector"])), strict=True))
     wrong = 0
     for one, other, similarity, _ in pairs.iter_rows():
         known = one in vector and other in vector
         cosine = float(vector[one] @ vector[other]) if known else -1.0
-        wrong += abs(cosine - similarity) > TOLERANCE or similarity <= threshold
+        wrong += abs(cosine - similarity) > tolerance or similarity <= threshold
     similar = 0
     for shard in embeddings if asked else []:
         rows = shard.filter(~pl.col("persona_id").is_in(gone)).collect()
         if rows.is_empty():
             continue
-        near = np.stack([vector[one] for one in asked]) @ _unit(matrix(rows["vector"])).T
+        near = np.stack([vector[one] for one in asked]) @ _unit(to_matrix(rows["vector"])).T
         itself = np.array(asked)[:, None] == rows["persona_id"].to_numpy()
-        similar += int(((near > threshold + TOLERANCE) & ~itself).sum())
+        similar += int(((near > threshold + tolerance) & ~itself).sum())
     return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": similar}
 
 
@@ -107,14 +111,14 @@ def _likely(one: str, other: str, similarity: float, threshold: Fraction) -> boo
     return jaccard >= threshold and abs(float(jaccard) - similarity) < 1e-12
 
 
-def _drawn(ids: pl.Series) -> Sequence[str]:
-    """A sample by hash of the ids: the same whatever else there is."""
-    return sorted(ids, key=lambda row_id: uniform("audit", row_id))[:SAMPLE]
+def _drawn(ids: pl.Series) -> pl.Series:
+    """Which ids are in the sample: the same whatever else there is.
 
-
-def _places(ids: pl.Series) -> list[int]:
-    drawn = set(_drawn(ids))
-    return [row for row, row_id in enumerate(ids) if row_id in drawn]
+    Ids are hashes, so their order draws; that of their second half, for the first may have decided
+    who survives.
+    """
+    half = ids.str.tail(16)
+    return half.is_in(half.bottom_k(SAMPLE).implode())
 
 
 def _unit(vectors: "np.ndarray") -> "np.ndarray":

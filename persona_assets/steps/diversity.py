@@ -11,7 +11,7 @@ from persona_assets.ids import content_id, uniform
 from persona_assets.outcome import Outcome, drops, frame
 from persona_assets.prompts import Prompt
 from persona_assets.steps.asking import Ask, Complete, ask
-from persona_assets.steps.hub import Embed, matrix
+from persona_assets.steps.hub import Embed
 
 VERSION = "1"
 
@@ -53,11 +53,13 @@ def persona_pairs(
     """
     import numpy as np
 
+    from persona_assets.dedup.vectors import to_matrix
+
     both = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
     order = sorted(range(len(both)), key=lambda i: uniform("pairs", both["persona_id"][i]))
     chosen = both[order[:MAX_PERSONAS]]
     ids, personas = chosen["persona_id"].to_list(), chosen["persona"].to_list()
-    vectors = matrix(chosen["vector"])
+    vectors = to_matrix(chosen["vector"])
     cosines = vectors @ vectors.T if len(ids) else np.empty((0, 0))
     made: list[dict[str, Any]] = []
     for bucket in similarities:

@@ -3,13 +3,15 @@
 numpy, and what of `dedup` needs it, is imported late: Dagster loads this module at every start.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from persona_assets.outcome import Outcome, drops, frame
 from persona_assets.steps.personas import HOP
+from persona_assets.steps.scripts import OTHER, confusions, probes_of, script_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +31,18 @@ DUPLICATES = pl.Schema(
         "stage": pl.String(),
     }
 )
-EMBEDDINGS = pl.Schema({"persona_id": pl.String(), "vector": pl.List(pl.Float32())})
+EMBEDDINGS = pl.Schema(
+    {
+        "persona_id": pl.String(),
+        "vector": pl.List(pl.Float32()),
+        "script": pl.String(),
+        "confusion": pl.Float64(),
+    }
+)
+"""`confusion` is the highest cosine that the model gave to two texts of this script that have
+nothing in common; 1 for a text to which it gave no vector, and null where nobody tried. At
+thresholds up to it a text is unread: what is like it need not mean the same.
+"""
 HUB = HOP
 
 
@@ -71,39 +84,59 @@ def lexical_survivors(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outco
 
 
 def persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> Outcome:
-    """A vector for each persona; equal personas are embedded once."""
-    personas = survivors["persona"].unique(maintain_order=True)
-    vectors = dict(zip(personas, embed(personas.to_list()), strict=True))
-    rows = [
-        {"persona_id": row["persona_id"], "vector": vectors[row["persona"]].tolist()}
-        for row in survivors.iter_rows(named=True)
-    ]
+    """A vector for each persona; equal personas are embedded once.
+
+    With them, in the same calls, the probes of their scripts are: a row depends on its persona and
+    the model, and on no other row.
+    """
+    personas = survivors["persona"].unique(maintain_order=True).to_list()
+    scripts = [script_of(persona) for persona in personas]
+    probes = probes_of(scripts)
+    vectors = embed([*personas, *(text for _, text in probes)])
+    confused = confusions(probes, vectors[len(personas) :])
+    made = {
+        persona: {
+            "vector": vector.tolist(),
+            "script": script,
+            "confusion": confused.get(script) if vector.any() else 1.0,
+        }
+        for persona, script, vector in zip(personas, scripts, vectors, strict=False)
+    }
+    pairs = survivors.select("persona_id", "persona").iter_rows()
+    rows = [{"persona_id": row_id, **made[persona]} for row_id, persona in pairs]
     return Outcome(frame(rows, EMBEDDINGS), rows_in=len(survivors))
+
+
+def readable(embeddings: pl.LazyFrame, threshold: float) -> pl.LazyFrame:
+    """Embeddings in which an unread text has a zero vector, which is like no other."""
+    # Not a product with 0: that would leave zeros with a sign.
+    zeros = pl.col("vector").list.eval(pl.element().is_null().cast(pl.Float32))
+    unread = pl.col("confusion") >= threshold
+    return embeddings.with_columns(vector=pl.when(unread).then(zeros).otherwise("vector"))
+
+
+def unread(embeddings: Iterable[pl.LazyFrame], threshold: float) -> dict[str, int | str]:
+    """Texts that the model cannot read, which are nobody's duplicates, by script; and texts of
+    scripts without probes, of which that is not known.
+    """
+    lost, unprobed = Counter[str](), 0
+    for table in embeddings:
+        rows = table.select("script", "confusion").collect()
+        unprobed += int((rows["script"] == OTHER).sum())
+        counts = rows.filter(pl.col("confusion") >= threshold)["script"].value_counts()
+        lost.update(dict(counts.iter_rows()))
+    by_script = ", ".join(f"{script} {count}" for script, count in sorted(lost.items()))
+    return {
+        "unread_texts": lost.total(),
+        "unread_scripts": by_script or "none",
+        "unprobed_texts": unprobed,
+    }
 
 
 def persona_hub(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outcome:
     """A shard's part of the Persona Hub: the survivors of both rounds."""
     named = candidates.with_columns(reason=_named("semantic_duplicate", repeated))
     return _split(named, "persona_hub")
-
-
-def matrix(vectors: pl.Series) -> "np.ndarray":
-    """A column of vectors as a float32 array of shape (rows, dimensions).
-
-    Raises ValueError for vectors of different dimensions, which are of different models.
-    """
-    import numpy as np
-
-    if vectors.is_empty():
-        return np.empty((0, 0), np.float32)
-    dimensions = vectors.list.len().unique().sort().to_list()
-    if len(dimensions) > 1:
-        raise ValueError(
-            f"vectors have {' and '.join(map(str, dimensions))} dimensions: materialize "
-            "persona_embeddings of all shards with one model"
-        )
-    flat = vectors.explode().to_numpy().astype(np.float32, copy=False)
-    return flat.reshape(len(vectors), -1)
 
 
 def _named(kind: str, repeated: pl.DataFrame) -> pl.Expr:

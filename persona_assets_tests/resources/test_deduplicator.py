@@ -161,7 +161,7 @@ def test_vectors_of_two_models_are_told_apart(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     hub.write("persona_embeddings", "x", embeddings({"a": [1.0, 0.0]}))
     hub.write("persona_embeddings", "y", embeddings({"b": [1.0, 0.0, 0.0, 0.0]}))
-    with pytest.raises(ValueError, match="2 and 4 dimensions: materialize persona_embeddings"):
+    with pytest.raises(ValueError, match="2 and 4 dimensions: embed all with one model"):
         hub.semantic("x", "y")
 
 

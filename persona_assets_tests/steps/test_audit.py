@@ -5,6 +5,7 @@ from fractions import Fraction
 import polars as pl
 import pytest
 
+from persona_assets.ids import content_id
 from persona_assets.steps.audit import audit_lexical, audit_semantic
 from persona_assets.steps.hub import DUPLICATES
 from persona_assets_tests.steps.vectors import at_cosines, embeddings
@@ -49,6 +50,20 @@ def test_vectors_are_compared_anew() -> None:
     assert set(audit_semantic(shards, table(("b", "a", 0.95)), 0.9).values()) == {0}
     assert audit_semantic(shards, table(("b", "a", 0.93)), 0.9)["wrong_similarity"] == 1
     assert audit_semantic(shards, table(("d", "a", 0.85)), 0.9)["wrong_similarity"] == 1
+    # Decided by vectors that are a little different.
+    assert set(audit_semantic(shards, table(("b", "a", 0.93)), 0.9, 0.05).values()) == {0}
+    assert audit_semantic(shards, table(("d", "a", 0.91)), 0.9, 0.05)["wrong_similarity"] == 1
     # a and b, b and d.
     assert audit_semantic(shards, table(), 0.9)["similar_survivors"] == 4
     assert set(audit_semantic([], table(), 0.9).values()) == {0}
+
+
+def test_a_sample_is_drawn_by_the_ids_alone() -> None:
+    gone = [content_id(str(number)) for number in range(1000)]
+    texts = ["a nurse", *(["A nurse!"] * 500 + ["a tailor"] * 500)]
+    personas = pl.DataFrame({"persona_id": ["first", *gone], "persona": texts, "kept": True})
+    repeated = table(*((one, "first", 1.0) for one in gone))
+    for rows in (repeated, repeated.reverse(), repeated.sample(fraction=1, shuffle=True)):
+        found = audit_lexical([personas.lazy()], rows, NINE_TENTHS)
+        # Of the 100 whose ids have the lowest second halves, which are hashes.
+        assert found["wrong_similarity"] == 52

@@ -2,8 +2,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from persona_assets.dedup.vectors import to_matrix
 from persona_assets.ids import content_id
 from persona_assets.outcome import frame
 from persona_assets.steps.hub import (
@@ -11,12 +13,13 @@ from persona_assets.steps.hub import (
     EMBEDDINGS,
     HUB,
     lexical_survivors,
-    matrix,
     persona_embeddings,
     persona_hub,
+    readable,
+    unread,
 )
 from persona_assets.steps.personas import CANDIDATES
-from persona_assets_tests.steps.vectors import embeddings
+from persona_assets.steps.probes import PROBES
 
 
 def candidates(rows: Sequence[tuple[str, bool]], shard: str = "a") -> pl.DataFrame:
@@ -64,7 +67,60 @@ def test_equal_personas_are_embedded_once_and_each_gets_its_vector() -> None:
     assert asked == ["nurse", "tailor"]
     assert outcome.rows.schema == EMBEDDINGS
     assert outcome.rows["persona_id"].to_list() == rows["persona_id"].to_list()
-    assert matrix(outcome.rows["vector"]).tolist() == [[5, 1], [6, 1], [5, 1]]
+    assert to_matrix(outcome.rows["vector"]).tolist() == [[5, 1], [6, 1], [5, 1]]
+
+
+THAI = ["ครูที่ปลูกกล้วยไม้", "ชาวประมงที่ซ่อมเรือ"]
+GREEK = ["Ένας δάσκαλος", "Μια ναύτης"]
+MONGOLIAN = "ᠪᠠᠭᠰᠢ"
+MIXED = ["nurse", *THAI, *GREEK, "a ครู in Thailand", MONGOLIAN, "42", "tailor"]
+
+
+def reads_no_thai(texts: Sequence[str]) -> np.ndarray:
+    """A vector of its own for each text; one for all of Thai, none for numbers."""
+    made = np.zeros((len(texts), 4096), np.float32)
+    for row, text in zip(made, texts, strict=True):
+        if "\u0e00" <= text[0] <= "\u0e7f":
+            row[0] = -1
+        elif not text.isdecimal():
+            row[int(content_id(text), 16) % 4096] = 1
+    return made
+
+
+def test_what_is_known_of_a_script_is_beside_each_vector() -> None:
+    asked: list[str] = []
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        asked.extend(texts)
+        return reads_no_thai(texts)
+
+    rows = candidates([(text, True) for text in MIXED]).select(HUB.names())
+    table = persona_embeddings(rows, embed).rows
+    assert asked == [*MIXED, *PROBES["Greek"], *PROBES["Thai"]]
+    scripts = ["Latin", "Thai", "Thai", "Greek", "Greek", "Latin", "other", "none", "Latin"]
+    assert table["script"].to_list() == scripts
+    assert table["confusion"].to_list() == [None, 1, 1, 0, 0, None, None, 1, None]
+    read = readable(table.lazy(), 0.9).collect()
+    zero = [not any(vector) for vector in read["vector"]]
+    assert zero == [False, True, True, False, False, False, False, True, False]
+    # A zero with a sign is another vector to a hash of its bits.
+    assert not np.signbit(to_matrix(read["vector"])[zero]).any()
+    assert read.filter(~pl.Series(zero)).equals(table.filter(~pl.Series(zero)))
+    assert readable(table.lazy(), 1.0).collect().equals(read)
+    halves = [table[:4].lazy(), table[4:].lazy()]
+    assert unread(halves, 0.9) == {
+        "unread_texts": 3,
+        "unread_scripts": "Thai 2, none 1",
+        "unprobed_texts": 1,
+    }
+    assert unread([], 0.9)["unread_scripts"] == "none"
+
+
+@given(st.lists(st.sampled_from(MIXED), min_size=1, max_size=8, unique=True))
+def test_a_row_depends_on_no_other_row(texts: list[str]) -> None:
+    rows = candidates([(text, True) for text in texts]).select(HUB.names())
+    alone = [persona_embeddings(rows[at : at + 1], reads_no_thai).rows for at in range(len(rows))]
+    assert persona_embeddings(rows, reads_no_thai).rows.equals(pl.concat(alone))
 
 
 def test_the_hub_is_what_both_rounds_leave() -> None:
@@ -84,9 +140,3 @@ def test_nothing_in_gives_typed_nothing_out() -> None:
     embedded = persona_embeddings(none.select(HUB.names()), lambda _: np.empty((0, 3), np.float32))
     assert embedded.rows.schema == EMBEDDINGS
     assert persona_hub(none.select(HUB.names()), empty).rows.schema == HUB
-
-
-def test_vectors_of_two_models_are_told_apart() -> None:
-    mixed = embeddings({"a": [1.0, 0.0], "b": [1.0, 0.0, 0.0, 0.0]})
-    with pytest.raises(ValueError, match="2 and 4 dimensions: materialize persona_embeddings"):
-        matrix(mixed["vector"])

@@ -6,6 +6,7 @@ from math import acos, cos, sin
 import numpy as np
 import polars as pl
 
+from persona_assets.outcome import frame
 from persona_assets.steps.hub import EMBEDDINGS
 
 
@@ -16,5 +17,8 @@ def at_cosines(*cosines: float) -> np.ndarray:
 
 def embeddings(vectors: Mapping[str, Sequence[float] | np.ndarray]) -> pl.DataFrame:
     """A table of embeddings from vectors by persona id."""
-    rows = [(name, [float(x) for x in vector]) for name, vector in vectors.items()]
-    return pl.DataFrame(rows, schema=EMBEDDINGS, orient="row")
+    rows = [
+        {"persona_id": name, "vector": [float(x) for x in vector], "script": "Latin"}
+        for name, vector in vectors.items()
+    ]
+    return frame(rows, EMBEDDINGS)
