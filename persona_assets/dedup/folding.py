@@ -19,6 +19,7 @@ from persona_assets.dedup.kernels import (
     Array,
     Int,
     frozen,
+    inlined,
     kernel,
     load64,
     store64,
@@ -202,7 +203,7 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
 
 @kernel
 def _decode(data: Array, i: Int) -> tuple[Int, Int]:
-    """The character at `i` and its width in bytes; UTF-8 is taken as valid."""
+    """The character at `i` and its width in bytes; `_is_utf8` tells whether it is one."""
     lead = np.int64(data[i])
     if lead < 0x80:
         return lead, 1
@@ -214,6 +215,22 @@ def _decode(data: Array, i: Int) -> tuple[Int, Int]:
         return (lead & 0x0F) << 12 | second << 6 | third, 3
     fourth = np.int64(data[i + 3]) & 0x3F
     return (lead & 0x07) << 18 | second << 12 | third << 6 | fourth, 4
+
+
+@inlined
+def _is_utf8(data: Array, at: Int, stop: Int, character: Int, width: Int) -> bool:
+    """Whether what `_decode` took for a character is one, up to U+FFFFF, and ends before `stop`."""
+    if width == 1:
+        return True
+    # All its bytes at once: how they must begin, and that it takes no fewer.
+    x = load64(data, at)
+    if width == 2:
+        good = x & np.uint64(0xC0E0) == np.uint64(0x80C0) and character >= 0x80
+    elif width == 3:
+        good = x & np.uint64(0xC0C0F0) == np.uint64(0x8080E0) and character >= 0x800
+    else:
+        good = x & np.uint64(0xC0C0C0F8) == np.uint64(0x808080F0) and character >= 0x10000
+    return bool(good and at + width <= stop)
 
 
 @kernel
@@ -242,7 +259,8 @@ def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
     """How each row is to be folded.
 
     `PLAIN` where all that is neither an ASCII letter nor a digit is a separator; `BY_DEFINITION`
-    what the table cannot fold, and where a block from a text's last bytes on leaves the buffer.
+    what the table cannot fold, what is not valid UTF-8, and where a block from a text's last bytes
+    on leaves the buffer.
     """
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
@@ -259,11 +277,11 @@ def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
                 at = block + np.int64(trailing_zeros(odd))
                 odd &= odd - np.uint64(1)
                 # The first byte of a character stands for it.
-                if data[at] & 0xC0 == 0x80:
+                if data[at] & 0xC0 == 0x80 and at < after:
                     continue
                 character, width = _decode(data, at)
                 kind = np.int64(COMPLICATED)
-                if character < _TABLE_SIZE:
+                if character < _TABLE_SIZE and _is_utf8(data, at, stop, character, width):
                     kind = np.int64(table[character] >> _KIND_SHIFT)
                 if kind != SEPARATOR:
                     mark = min(mark, BY_CHARACTER)

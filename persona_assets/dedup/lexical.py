@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from persona_assets.dedup.edges import Edges
 from persona_assets.dedup.folding import ROOM, Texts, canonical, texts_of
@@ -33,6 +32,7 @@ from persona_assets.dedup.partenum import (
 )
 from persona_assets.dedup.partitions import partition, runs, shared_keys
 from persona_assets.dedup.sets import Keys, Sets, Summary, summary_for
+from persona_assets.dedup.strings import Strings
 from persona_assets.dedup.tokens import words_for
 
 JACCARD_THRESHOLD = Fraction(9, 10)  # section 2.3
@@ -52,7 +52,6 @@ EXACT_ROWS = 300_000
 """Texts up to which `auto` compares all bitmaps at such a threshold: minutes of one processor."""
 
 Method = Literal["exact", "minhash"]
-Strings: TypeAlias = Sequence[str] | pa.Array | pa.ChunkedArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ is in integers, with t = numerator / denominator.
 """
 
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ class Scheme(NamedTuple):
     short: Array
 
 
+@cache
 def scheme_of(threshold: Fraction) -> Scheme:
     """The classes of sizes for a threshold. Raises ValueError if they are more than 255."""
     numerator, denominator = threshold.numerator, threshold.denominator

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from persona_assets.dedup.columns import Columns, Shape
 from persona_assets.dedup.edges import Edges, check_edge_count
@@ -17,13 +16,13 @@ from persona_assets.dedup.lexical import (
     Joined,
     Known,
     Method,
-    Strings,
     check,
     join_with,
 )
 from persona_assets.dedup.minhash import SIZE
 from persona_assets.dedup.partenum import scheme_of
 from persona_assets.dedup.sets import Keys, summary_for
+from persona_assets.dedup.strings import Strings
 
 
 class WordSets:
@@ -53,7 +52,7 @@ class WordSets:
         self._method = method
         self._threads = threads
 
-    def add(self, texts: Strings | pl.Series) -> npt.NDArray[np.int64]:
+    def add(self, texts: Strings) -> npt.NDArray[np.int64]:
         """The set of each text, int64 of shape (n,): a number, new ones in order of appearance.
 
         What is new is appended to the columns; the caller commits it.

@@ -49,7 +49,7 @@ def audit_lexical(
     )
     kept = personas.join(repeated, on="persona_id", how="anti", maintain_order="left")
     places = _drawn(kept["persona_id"]).arg_true().to_list()
-    similar = neighbours(kept["persona"].to_arrow(), places, threshold)
+    similar = neighbours(kept["persona"], places, threshold)
     return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": len(similar)}
 
 

@@ -6,14 +6,13 @@ Docstrings name the columns that come in and go out.
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
 from persona_assets.dedup.folding import canonical, texts_of
 from persona_assets.dedup.kernels import Array
-from persona_assets.dedup.partenum import CLASS_MASK, Scheme, deal, emit, scheme_of, sums_for
+from persona_assets.dedup.partenum import CLASS_MASK, deal, emit, scheme_of, sums_for
 from persona_assets.dedup.sets import summary_for
 from persona_assets.dedup.spark.batches import (
     BLOCK,
@@ -32,7 +31,7 @@ from persona_assets.dedup.verify import verify as decide
 
 def describe(batches: Batches, threshold: Fraction) -> Batches:
     """(tag, row, keys, text) of (row, text)."""
-    scheme = _scheme(threshold)
+    scheme = scheme_of(threshold)
     for batch in batches:
         count = batch.num_rows
         folded = canonical(texts_of(batch.column("text")), np.arange(count))
@@ -46,7 +45,7 @@ def describe(batches: Batches, threshold: Fraction) -> Batches:
 
 def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches:
     """Blocks of entries (key, tag) of (tag, text, keys)."""
-    scheme = _scheme(threshold)
+    scheme = scheme_of(threshold)
 
     def entries() -> Iterator[Array]:
         for batch in batches:
@@ -64,7 +63,7 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
 
 def deal_again(batches: Batches, threshold: Fraction, salt: int, partitions: int) -> Batches:
     """Blocks of entries (key, tag, size) of (tag, key, size, text), the size being the bucket's."""
-    scheme = _scheme(threshold)
+    scheme = scheme_of(threshold)
 
     def entries() -> Iterator[Array]:
         for batch in batches:
@@ -104,7 +103,7 @@ def meet(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> 
     done, counted = 0, np.zeros(1, np.int64)
     while done < len(keys):
         found = np.empty((2, capacity), np.uint64)
-        done = compare(keys, tags, stops, _scheme(threshold).parts, done, found, counted)
+        done = compare(keys, tags, stops, scheme_of(threshold).parts, done, found, counted)
         if counted[0]:
             one, two = found[:, : counted[0]]
             yield _met(pa.nulls(len(one), pa.int64()), one, two)
@@ -121,7 +120,7 @@ def _met(key: pa.Array, one: Array, two: Array) -> pa.RecordBatch:
 
 def verify(batches: Batches, threshold: Fraction) -> Batches:
     """(left, right, similarity) of those pairs that reach the threshold."""
-    scheme = _scheme(threshold)
+    scheme = scheme_of(threshold)
     for batch in batches:
         count = batch.num_rows
         both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
@@ -131,8 +130,3 @@ def verify(batches: Batches, threshold: Fraction) -> Batches:
         left, right = (batch.column(name).to_numpy()[near] for name in ("left", "right"))
         columns = (np.minimum(left, right), np.maximum(left, right), similarity[near])
         yield pa.record_batch(list(map(pa.array, columns)), ["left", "right", "similarity"])
-
-
-@cache
-def _scheme(threshold: Fraction) -> Scheme:
-    return scheme_of(threshold)
