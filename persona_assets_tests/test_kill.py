@@ -1,10 +1,10 @@
 """What a SIGKILL of `persona-assets run` costs: calls in flight, and no row."""
 
 import random
-import shutil
 import signal
 
 import dagster as dg
+import polars as pl
 
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import SampleProject
@@ -13,10 +13,12 @@ SELECT = "+key:semantic_duplicates"
 KILLS = 3
 
 
-def test_a_killed_run_goes_on_where_it_was(fresh: SampleProject) -> None:
-    whole = fresh.copy(fresh.root.with_name("whole"), fresh.server)
-    assert [run.error for run in whole.run(SELECT) if run.error] == []
-    calls = fresh.server.calls.total()
+def test_a_killed_run_goes_on_where_it_was(finished: SampleProject, fresh: SampleProject) -> None:
+    with finished.runner(SELECT) as runner:
+        assets = [asset.name for phase in runner.phases() for asset in phase.assets]
+    whole = {table: it for table, it in finished.versions().items() if table[0] in assets}
+    usage = finished.catalog.usage().filter(pl.col("asset").is_in(assets))
+    calls = int(usage["calls"].sum())
 
     with ModelServer(latency=0.03) as server:
         project = SampleProject(fresh.root, server)
@@ -37,7 +39,7 @@ def test_a_killed_run_goes_on_where_it_was(fresh: SampleProject) -> None:
         assert (process.returncode, err) == (0, ""), out
         assert paid_before.isdisjoint(key for _, key in server.keys[asked:])
 
-    assert project.versions() == whole.versions()
+    assert project.versions() == whole
     assert {record.key for record in project.journaled()} == {key for _, key in server.keys}
     in_flight = KILLS * project.values["writer"]["concurrency"]
     assert calls <= server.calls.total() <= calls + in_flight
@@ -45,4 +47,3 @@ def test_a_killed_run_goes_on_where_it_was(fresh: SampleProject) -> None:
         states = {run.status for run in instance.get_runs()}
     assert states <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
     assert list((project.data / "tables").rglob("*.parquet")) != []
-    shutil.rmtree(whole.root)

@@ -10,17 +10,16 @@ have been billed: who knows better raises the limit.
 import os
 import random
 import socket
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from pathlib import Path
-from typing import Any, LiteralString, Protocol, TypeVar
+from typing import Any, LiteralString
 from uuid import uuid4
 
-from persona_assets.generation.errors import EndpointError
+from persona_assets.generation.ledger_database import Away, Execute, T, database
+from persona_assets.generation.ledger_database import LedgerError as LedgerError
 
 PICO = 12
 """Money in the database is an integer of 10**-12 US dollars: the price of a token is a whole number
@@ -29,9 +28,6 @@ of them, and 64 bits hold 9 million dollars."""
 PATIENCE = 60.0
 """Seconds to go on trying while the database is locked or away."""
 
-FIRST_CONNECTION = 3.0
-"""The same for a server that was never reached, and so may not be there at all."""
-
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.1
 """Between two tries. Some transactions long: who waits much longer than that starves."""
@@ -39,33 +35,6 @@ LONGEST_PAUSE = 0.1
 SHARE = 16
 """No grant beyond what was asked for at least is more than 1/SHARE of what a scope has left."""
 
-CONNECT_TIMEOUT = 10
-CREATING = 7_061_962_451
-"""Key of the advisory lock under which the tables are made."""
-
-REFUSALS = (
-    "password authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "too many clients",
-    "could not translate host name",
-    "Connection refused",
-    "timeout expired",
-)
-"""What the client library may say of a connection; the rest of its words may quote the URL."""
-
-T = TypeVar("T")
-Execute = Callable[..., list[tuple[Any, ...]]]
-
-TABLES: tuple[LiteralString, ...] = (
-    "CREATE TABLE IF NOT EXISTS ledger_scopes ("
-    "scope TEXT PRIMARY KEY, spent BIGINT NOT NULL, held BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS ledger_holders ("
-    "scope TEXT NOT NULL, holder TEXT NOT NULL, host TEXT NOT NULL, pid BIGINT NOT NULL, "
-    "since TEXT NOT NULL, spent BIGINT NOT NULL, held BIGINT NOT NULL, "
-    "PRIMARY KEY (scope, holder))",
-)
 # An update that changes nothing, so that both databases lock the row and show its latest state.
 LOCK: LiteralString = (
     "INSERT INTO ledger_scopes (scope, spent, held) VALUES (?, 0, 0) "
@@ -82,10 +51,6 @@ HOLDERS: LiteralString = (
     "ORDER BY since, holder"
 )
 TOTAL: LiteralString = "UPDATE ledger_scopes SET spent = ?, held = ? WHERE scope = ?"
-
-
-class LedgerError(EndpointError):
-    """The ledger cannot be used. What was held stays counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +76,7 @@ class Ledger:
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
-        text = os.fspath(url)
-        scheme, colon, rest = text.partition(":")
-        if scheme in ("postgresql", "postgres") and rest.startswith("//"):
-            self._database: _Database = _Postgres(text)
-        elif scheme == "sqlite" and rest.startswith("///"):
-            self._database = _Sqlite(Path(rest[3:]).absolute())
-        elif not colon or "/" in scheme:
-            self._database = _Sqlite(Path(text).absolute())
-        else:
-            raise ValueError(
-                "a ledger is a path, sqlite:///path or postgresql://user:password@host/database"
-            )
+        self._database = database(url)
         self._reached = False
 
     def state(self, scope: str) -> tuple[Decimal, Decimal]:
@@ -196,7 +150,7 @@ class Ledger:
         while True:
             try:
                 result = self._database.transact(work, create=not self._reached)
-            except _Away as error:
+            except Away as error:
                 reason = str(error)
             else:
                 self._reached = True
@@ -209,102 +163,6 @@ class Ledger:
                     f"{self._database.name} cannot be used ({reason}): see that it runs, then run "
                     "again; what was answered is kept, and what was reserved stays counted."
                 )
-
-
-class _Away(Exception):
-    """Busy or out of reach: to be tried again."""
-
-
-class _Database(Protocol):
-    name: str
-    patience_at_first: float
-
-    def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
-        """Raises _Away if it may work later, LedgerError if not."""
-
-
-class _Sqlite:
-    def __init__(self, path: Path) -> None:
-        self.name = f"The ledger {path}"
-        self.patience_at_first = PATIENCE
-        self._path = path
-
-    def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
-        reason = ""
-        try:
-            if create:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            try:
-                # A truncated journal is synced, so that what is committed survives a power cut.
-                connection.execute("PRAGMA journal_mode = TRUNCATE")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("BEGIN IMMEDIATE")
-                for table in TABLES if create else ():
-                    connection.execute(table)
-                result = work(lambda sql, *values: connection.execute(sql, values).fetchall())
-                connection.execute("COMMIT")
-            finally:
-                connection.close()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise _Away("another process has locked it") from None
-            reason = str(error)
-        except (sqlite3.Error, OSError) as error:
-            reason = str(error)
-        else:
-            return result
-        raise LedgerError(
-            f"{self.name} cannot be used ({reason}): make it a file that can be written, on a disk "
-            "with room; what was answered is kept."
-        )
-
-
-class _Postgres:
-    # No word of the URL is ever shown: of one that is mistyped, any part may be the password.
-    name = "The PostgreSQL ledger"
-    patience_at_first = FIRST_CONNECTION
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
-        try:
-            import psycopg
-        except ImportError:
-            raise LedgerError(
-                "A ledger in PostgreSQL needs the extra: pip install 'persona_assets[postgres]'."
-            ) from None
-        reason, away = "", True
-        try:
-            with (
-                psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT) as connection,
-                connection.cursor() as cursor,
-            ):
-
-                def execute(sql: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-                    cursor.execute(sql.replace("?", "%s"), values)
-                    return cursor.fetchall() if cursor.description else []
-
-                if create and execute("SELECT to_regclass('ledger_holders')") == [(None,)]:
-                    execute("SELECT pg_advisory_xact_lock(?)", CREATING)
-                    for table in TABLES:
-                        execute(table)
-                result = work(execute)
-        except psycopg.OperationalError as error:
-            said = [phrase for phrase in REFUSALS if phrase in str(error)]
-            reason = error.diag.message_primary or next(iter(said), "no connection")
-        except psycopg.Error as error:
-            reason, away = error.diag.message_primary or type(error).__name__, False
-        else:
-            return result
-        # Raised out here, so that no exception that knows the URL is its context.
-        if away:
-            raise _Away(reason)
-        raise LedgerError(
-            f"{self.name} cannot be used ({reason}): correct its URL or its user's rights; what "
-            "was answered is kept."
-        )
 
 
 def to_pico(amount: Decimal, rounding: str = ROUND_CEILING) -> int:

@@ -7,8 +7,6 @@ lock and may keep the file open.
 """
 
 import fcntl
-import itertools
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,55 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persona_assets.footer import Footer
-from persona_assets.generation.completions import GROUP_ROWS
-from persona_assets.generation.journal import Journal
-from persona_assets.generation.row import Row, to_table
+from persona_assets.resources.catalog_tables import SCHEMA, note, note_paid, noting
 from persona_assets.resources.macros import macros
 from persona_assets.resources.storage import Storage
-from persona_assets.resources.views import NO_COMPLETIONS, Views, pattern
+from persona_assets.resources.views import Views
 from persona_assets.shard_keys import path_name
 from persona_assets.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
-
-_SCHEMA = """
-CREATE TABLE materializations (
-    asset VARCHAR, shard VARCHAR, run_id VARCHAR, code_version VARCHAR, data_version VARCHAR,
-    prompt_versions JSON, row_count BIGINT, dropped JSON, path VARCHAR
-);
-CREATE TABLE lineage (
-    asset VARCHAR, shard VARCHAR, upstream_asset VARCHAR, upstream_shard VARCHAR,
-    upstream_data_version VARCHAR
-);
-CREATE TABLE usage (
-    asset VARCHAR, shard VARCHAR, model VARCHAR, run_id VARCHAR, calls BIGINT, failed BIGINT,
-    uncertain BIGINT, input_tokens BIGINT, cached_tokens BIGINT, output_tokens BIGINT,
-    reasoning_tokens BIGINT, cost_usd DECIMAL(38, 12), unpriced BIGINT
-);
-"""
-
-_PAID = (
-    "model, run_id, status_code, error_code, uncertain, input_tokens, cached_tokens, "
-    "output_tokens, reasoning_tokens, cost_usd"
-)
-_NONE_PAID = (
-    f"CREATE OR REPLACE TEMP TABLE paid AS SELECT asset, shard, {_PAID} FROM ({NO_COMPLETIONS})"
-)
-_PAID_FOR_ANEW = """
-DELETE FROM usage USING places
-WHERE usage.asset = places.asset AND usage.shard IS NOT DISTINCT FROM places.shard
-"""
-_USAGE = """
-INSERT INTO usage
-SELECT asset, shard, model, run_id, count(*),
-    count(*) FILTER (error_code IS NOT NULL OR status_code IS DISTINCT FROM 200),
-    coalesce(sum(uncertain), 0), coalesce(sum(input_tokens), 0), coalesce(sum(cached_tokens), 0),
-    coalesce(sum(output_tokens), 0), coalesce(sum(reasoning_tokens), 0), sum(cost_usd),
-    count(*) FILTER (status_code = 200 AND cost_usd IS NULL)
-FROM paid GROUP BY ALL
-"""
 
 _REMEDY = "`persona-assets catalog` makes it anew"
 
@@ -97,8 +56,9 @@ class Catalog:
             if is_new:
                 self._add_all(connection)
             else:
-                self._add(connection, path, footer)
-                self._add_usage(connection, [(footer.asset, footer.shard)])
+                with noting(connection) as cursor:
+                    note(cursor, [(path, footer)])
+                    note_paid(cursor, self._storage, [(footer.asset, footer.shard)])
             if not self._views.cover(connection, footer):
                 self._link(connection)
 
@@ -169,16 +129,14 @@ class Catalog:
                     shutil.copyfile(self.path, scratch)
                 with duckdb.connect(scratch) as connection:
                     if is_new:
-                        connection.execute(_SCHEMA)
+                        connection.execute(SCHEMA)
                     yield connection, is_new
                 scratch.replace(self.path)
         except (duckdb.Error, OSError, ValueError) as error:
             raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
 
     def _add_all(self, connection: "duckdb.DuckDBPyConnection") -> int:
-        footers = [(path, footer) for path, footer in self._storage.footers()]
-        for path, footer in footers:
-            self._add(connection, path, footer)
+        footers = list(self._storage.footers())
         # Of a table that failed there is a journal all the same.
         shards = {path_name(footer.shard): footer.shard for _, footer in footers if footer.shard}
         paid = set[tuple[str, str | None]]()
@@ -189,66 +147,10 @@ class Catalog:
                     paid.add((path.stem, None))
                 elif path.stem in shards:
                     paid.add((path.parent.name, shards[path.stem]))
-        self._add_usage(connection, list(paid))
+        with noting(connection) as cursor:
+            note(cursor, footers)
+            note_paid(cursor, self._storage, paid)
         return len(footers)
-
-    def _add(self, connection: "duckdb.DuckDBPyConnection", path: Path, footer: Footer) -> None:
-        key = [footer.asset, footer.shard]
-        for table in ("materializations", "lineage"):
-            connection.execute(
-                f"DELETE FROM {table} WHERE asset = ? AND shard IS NOT DISTINCT FROM ?", key
-            )
-        connection.execute(
-            "INSERT INTO materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                *key,
-                footer.run_id,
-                footer.code_version,
-                footer.data_version,
-                json.dumps(footer.prompt_versions),
-                footer.rows,
-                json.dumps(footer.dropped),
-                str(path.resolve()),
-            ],
-        )
-        for up in footer.upstream:
-            connection.execute(
-                "INSERT INTO lineage VALUES (?, ?, ?, ?, ?)",
-                [*key, up.asset, up.shard, up.data_version],
-            )
-
-    def _add_usage(
-        self, connection: "duckdb.DuckDBPyConnection", tables: Sequence[tuple[str, str | None]]
-    ) -> None:
-        """Adds up anew what was paid for some tables."""
-        import polars as pl
-
-        files = [str(self._storage.completions(*table).resolve()) for table in tables]
-        places = [(*table, file) for table, file in zip(tables, files, strict=True)]
-        columns = pl.Schema({"asset": pl.String, "shard": pl.String, "file": pl.String})
-        # A cursor of its own: its names are gone before a view could take them for an asset's.
-        with connection.cursor() as cursor:
-            cursor.register("places", pl.DataFrame(places, schema=columns, orient="row"))
-            cursor.execute(_NONE_PAID)
-            # The journals first: what is compacted in between counts twice until the catalog's next
-            # update, that of the run which compacted it, and is never missed.
-            for asset, shard in tables:
-                live = Journal(
-                    self._storage.journal(asset, shard), self._storage.completions(asset, shard)
-                ).live()
-                while batch := list(itertools.islice(live, GROUP_ROWS)):
-                    cursor.register("live", to_table(Row.of(record, b"") for record in batch))
-                    cursor.execute(
-                        f"INSERT INTO paid SELECT ?, ?, {_PAID} FROM live", [asset, shard]
-                    )
-            if existing := [pattern(file) for file in files if Path(file).exists()]:
-                cursor.execute(
-                    f"INSERT INTO paid SELECT asset, shard, {_PAID} "
-                    "FROM read_parquet(?, filename = true) JOIN places ON file = filename",
-                    [existing],
-                )
-            cursor.execute(_PAID_FOR_ANEW)
-            cursor.execute(_USAGE)
 
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""

@@ -13,7 +13,7 @@ from persona_assets.generation.journal import JournalBusy, compact
 from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.resources.catalog import Catalog, CatalogError
-from persona_assets.resources.storage import ShardTables, Storage
+from persona_assets.resources.storage import SHARD_COLUMN, ShardTables, Storage
 from persona_assets.tables import Table
 
 PROMPT_VERSIONS = "persona_assets/prompts"
@@ -40,21 +40,22 @@ class TableIOManager(dg.IOManager):
         """
         asset = context.asset_key.to_user_string()
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
+        own = keys == [None] or (context.has_partition_key and keys == [context.partition_key])
+        unread = context.dagster_type.typing_type is ShardTables
         read = self._read[context.step_context.run_id, context.step_context.step.key]
-        if context.dagster_type.typing_type is ShardTables:
-            shards = self._storage.shard_tables(asset, [key for key in keys if key is not None])
-            read += [
-                Upstream(asset=asset, shard=it.shard, data_version=it.data_version) for it in shards
-            ]
-            return shards
-        for key in keys:
-            version = self._storage.existing_footer(asset, key).data_version
-            read.append(Upstream(asset=asset, shard=key, data_version=version))
-        if keys == [None] or (context.has_partition_key and keys == [context.partition_key]):
+        if own and not unread:
+            version = self._storage.existing_footer(asset, keys[0]).data_version
+            read.append(Upstream(asset=asset, shard=keys[0], data_version=version))
             return self._storage.scan(asset, keys[0])
-        if not keys:
-            return pl.LazyFrame(schema={**self._tables[asset].schema, "shard": pl.String})
-        return self._storage.scan_shards(asset, [key for key in keys if key is not None])
+        found = self._storage.shard_tables(asset, [key for key in keys if key is not None])
+        read += [
+            Upstream(asset=asset, shard=it.shard, data_version=it.data_version) for it in found
+        ]
+        if unread:
+            return found
+        if not found:
+            return pl.LazyFrame(schema={**self._tables[asset].schema, SHARD_COLUMN: pl.String})
+        return found.scan()
 
     def handle_output(self, context: dg.OutputContext, obj: Outcome) -> None:
         """Publishes the table, names its data version to Dagster, and notes it in the catalog.

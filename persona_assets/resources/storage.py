@@ -9,7 +9,7 @@ a file, and a table that exists has its quarantine.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +41,22 @@ class ShardTable:
 
     def scan(self) -> pl.LazyFrame:
         """Its rows."""
-        # Opened once: by its name polars opens it twice, and another file may be there by then.
-        with self.path.open("rb") as file:
-            return pl.scan_parquet(file)
+        return _scan(self.path)
 
 
 class ShardTables(tuple[ShardTable, ...]):
     """An asset's tables in order of arrival, for an input that reads only the shards it has to."""
+
+    def scan(self) -> pl.LazyFrame:
+        """The rows of all, of which there must be one, with a column `shard`.
+
+        They are read here and now: there may be more shards than files that a process may hold
+        open.
+        """
+        return pl.concat(
+            table.scan().with_columns(pl.lit(table.shard).alias(SHARD_COLUMN)).collect()
+            for table in self
+        ).lazy()
 
 
 class Storage:
@@ -91,44 +100,32 @@ class Storage:
 
     def scan(self, asset: str, shard: str | None) -> pl.LazyFrame:
         """The rows of one table. Raises MissingTableError if it does not exist."""
-        # Opened once: by its name polars opens it twice, and another file may be there by then.
-        with self._existing(asset, shard).open("rb") as file:
-            return pl.scan_parquet(file)
+        return _scan(self._existing(asset, shard))
 
     def existing_footer(self, asset: str, shard: str | None) -> Footer:
         """The footer of one table. Raises MissingTableError if it does not exist."""
         return Footer.read(self._existing(asset, shard))
 
-    def scan_shards(self, asset: str, shards: list[str]) -> pl.LazyFrame:
-        """The rows of many shards as one frame, in order of arrival, with a column `shard`.
+    def shard_tables(self, asset: str, shards: Sequence[str] | None = None) -> ShardTables:
+        """The tables of some shards, or of all that have one; other partitions keep their order.
 
-        They are read here and now: there may be more shards than files that a process may hold
-        open. Raises MissingTableError naming the first shard that has no table.
+        Raises MissingTableError naming the first of `shards` that has none.
         """
-        return pl.concat(
-            self.scan(asset, shard).with_columns(pl.lit(shard).alias(SHARD_COLUMN)).collect()
-            for shard in self.by_arrival(shards)
-        ).lazy()
-
-    def shard_tables(self, asset: str, shards: list[str]) -> ShardTables:
-        """The tables of many shards. Raises MissingTableError naming the first that has none."""
-        found: list[ShardTable] = []
-        for shard in self.by_arrival(shards):
-            footer = self.existing_footer(asset, shard)
-            path = self.path(asset, shard)
-            found.append(ShardTable(shard, footer.data_version, footer.rows, path))
-        return ShardTables(found)
+        if shards is None:
+            paths = sorted((self.data_dir / "tables" / asset).glob("*.parquet"))
+        else:
+            paths = [self._existing(asset, shard) for shard in shards]
+        found: list[tuple[int, ShardTable]] = []
+        for path in paths:
+            footer = Footer.read(path)
+            if footer.shard is not None:
+                table = ShardTable(footer.shard, footer.data_version, footer.rows, path)
+                found.append((footer.arrival or self.arrival(footer.shard), table))
+        return ShardTables(table for _, table in sorted(found, key=lambda it: it[0]))
 
     def shards(self, asset: str) -> list[str]:
         """The shards that have a table of this asset, in order of arrival."""
-        folder = self.data_dir / "tables" / asset
-        found = [Footer.read(path).shard for path in sorted(folder.glob("*.parquet"))]
-        return self.by_arrival([shard for shard in found if shard is not None])
-
-    def by_arrival(self, shards: list[str]) -> list[str]:
-        """Shards in order of arrival; partitions that are no shards keep their order."""
-        order = {shard: self.arrival(shard) for shard in shards}
-        return sorted(shards, key=lambda shard: order[shard])
+        return [table.shard for table in self.shard_tables(asset)]
 
     def arrival(self, shard: str) -> int:
         """A shard's arrival number; 0 for a partition that is no shard."""
@@ -140,8 +137,7 @@ class Storage:
         path = self.path(asset, shard, "quarantine")
         if not path.exists():
             return pl.DataFrame(schema=DROPPED)
-        with path.open("rb") as file:
-            return pl.read_parquet(file)
+        return _scan(path).collect()
 
     def footer(self, asset: str, shard: str | None) -> Footer | None:
         """The footer of a table, or None where there is no table."""
@@ -161,6 +157,12 @@ class Storage:
                 f"{asset}{where} has no table at {path}: materialize {asset}{where} first"
             )
         return path
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    # Opened once: by its name polars opens it twice, and another file may be there by then.
+    with path.open("rb") as file:
+        return pl.scan_parquet(file)
 
 
 def _publish(rows: pl.DataFrame, path: Path, footer: Footer) -> None:

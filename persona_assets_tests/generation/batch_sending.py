@@ -1,9 +1,12 @@
-"""What a test needs to send calls by way of the Batch API: leave to spend, and a reader."""
+"""What a test needs to send calls by way of the Batch API: leave to spend, a run, a reader."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
-from persona_assets.generation import Call, Record
+from persona_assets.generation import Call, Endpoint, Journal, Record, Usage
 from persona_assets.generation.batch import Batches
 from persona_assets.generation.errors import BudgetReached
 from persona_assets.generation.usage import Tokens
@@ -50,3 +53,50 @@ def take(batches: Batches, keys: Iterable[str]) -> dict[str, Record]:
             assert record.key not in records
             records[record.key] = record
     return records
+
+
+class Open:
+    """Batches over a journal, opened and closed together."""
+
+    def __init__(self, endpoint: Endpoint, path: Path, **settings: Any) -> None:
+        self.usage = Usage()
+        self.journal = Journal(path)
+        self.endpoint = endpoint
+        self.spending = settings.pop("spending", Purse())
+        self.settings = settings
+
+    def __enter__(self) -> "Open":
+        self.journal.__enter__()
+        self.batches = Batches(
+            self.endpoint, self.journal, self.usage, self.spending, run_id="run", **self.settings
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.batches.close()
+        self.journal.close()
+
+    def begin(self, calls: Sequence[Call]) -> None:
+        """Sends calls."""
+        self.batches.submit(calls)
+        self.batches.flush()
+
+    def land(self, calls: Sequence[Call]) -> dict[str, Record]:
+        """Sends calls and takes their records."""
+        return land(self.batches, calls)
+
+
+MakeEndpoint = Callable[..., Endpoint]
+MakeCalls = Callable[[int], list[Call]]
+Opened = Callable[..., Open]
+
+
+def answers(records: Iterable[Record]) -> set[str]:
+    return {record.choice["message"]["content"] for record in records}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from persona_assets.generation import Call, Endpoint
+from persona_assets_tests.generation.batch_sending import MakeEndpoint, Open, Opened
+from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
 
 
@@ -32,3 +34,14 @@ def calls() -> Callable[[int], list[Call]]:
 @pytest.fixture
 def journal_path(tmp_path: Path) -> Path:
     return tmp_path / "journals" / "asset" / "shard.jsonl"
+
+
+@pytest.fixture
+def opened(endpoint: MakeEndpoint, journal_path: Path) -> Opened:
+    """Opens Batches over the test's journal."""
+
+    def make(server: BatchServer, *, max_attempts: int = 3, **settings: Any) -> Open:
+        made = endpoint(server.url, batch_poll=0.02, transport="batch", max_attempts=max_attempts)
+        return Open(made, journal_path, **settings)
+
+    return make

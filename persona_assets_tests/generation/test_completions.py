@@ -424,9 +424,11 @@ def test_many_threads_may_ask(journal_path: Path, completions: Path) -> None:
 KILLED = """
 import os, resource, shutil, signal, sys
 from pathlib import Path
-import numpy, pyarrow.parquet
+import numpy, pyarrow, pyarrow.parquet
 from persona_assets.generation.journal import Journal, compact
 
+# The first array imports pandas, where there is one: here, and not in each child.
+pyarrow.array(["x"])
 template, root, way = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 
 def work(folder):

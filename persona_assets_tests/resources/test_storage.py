@@ -14,11 +14,6 @@ SHARDS = ["late.jsonl", "b/early.jsonl", "a/last.jsonl"]
 NUMBERS = pl.Schema({"n": pl.Int64()})
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path)
-
-
 def footer(asset: str, shard: str | None = None, arrival: int | None = None) -> Footer:
     return Footer(
         asset=asset, shard=shard, run_id="r", code_version="c", data_version="d", arrival=arrival
@@ -116,19 +111,27 @@ def test_a_missing_table_is_named(storage: Storage) -> None:
             ask("hub", None)
     arrived(storage)
     with pytest.raises(MissingTableError, match=r"raw_corpus of shard 'new\.txt'"):
-        storage.scan_shards("raw_corpus", [*SHARDS, "new.txt"])
+        storage.shard_tables("raw_corpus", [*SHARDS, "new.txt"])
 
 
 def test_shards_come_in_order_of_arrival(storage: Storage) -> None:
     arrived(storage)
     order = ["b/early.jsonl", "late.jsonl", "a/last.jsonl"]
-    assert storage.by_arrival(SHARDS) == order
     assert storage.shards("raw_corpus") == order
-    rows = storage.scan_shards("raw_corpus", SHARDS).collect()
-    assert rows.rows() == [(1, order[0]), (2, order[1]), (3, order[2])]
+    for named in (SHARDS, None):
+        tables = storage.shard_tables("raw_corpus", named)
+        assert [(it.shard, it.data_version) for it in tables] == [(shard, "d") for shard in order]
+        assert tables.scan().collect().rows() == [(1, order[0]), (2, order[1]), (3, order[2])]
+    for shard in SHARDS:
+        storage.write(Outcome(numbers(1)), footer("tools", shard))
+    assert storage.shards("tools") == order
+    assert [it.shard for it in storage.shard_tables("tools", SHARDS[:2])] == order[:2]
     assert storage.shards("hub") == []
     # Training sizes are partitions, too, and no shards.
-    assert storage.by_arrival(["16", "8"]) == ["16", "8"]
+    for size in ("16", "8"):
+        storage.write(Outcome(numbers(int(size))), footer("curve", size))
+    sizes = storage.shard_tables("curve", ["16", "8"]).scan().collect()
+    assert sizes.rows() == [(16, "16"), (8, "8")]
 
 
 def test_a_journal_lies_apart_from_the_tables(storage: Storage) -> None:

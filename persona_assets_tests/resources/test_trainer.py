@@ -1,6 +1,8 @@
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from persona_assets.resources.trainer import (
     model_sha256,
 )
 from persona_assets.training.gguf_import import dequantized
+from persona_assets_tests.training.forked import forking
 from persona_assets_tests.training.tiny import END, write_tiny_gguf
 
 ROWS = [{"problem": f"What is {n} + {n}?", "solution": f"It is {n + n}."} for n in range(6)]
@@ -66,6 +69,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
     return Plain(base, folder / "cache", folder / "models" / "6", model, report)
 
 
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[list[str]]:
+    """For trainings that are compared with the plain one: without the seconds of its imports."""
+    # Not tmp_path: a socket's path has at most 107 bytes.
+    with tempfile.TemporaryDirectory() as folder, forking(Path(folder)) as command:
+        yield command
+
+
 def test_a_trained_model_is_described_and_stands_alone(plain: Plain) -> None:
     model, out = plain.model, plain.out
     assert plain.report.steps == [(1, 2), (2, 2)]
@@ -97,7 +108,7 @@ def test_a_damaged_model_is_not_given_out(plain: Plain, tmp_path: Path) -> None:
 
 
 def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
-    plain: Plain, tmp_path: Path
+    plain: Plain, launcher: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(plain.out, out)
@@ -108,7 +119,7 @@ def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
     ]
     report = Recorder()
 
-    model = Trainer(str(plain.base), plain.cache, FAST).train(rows, out, report)
+    model = Trainer(str(plain.base), plain.cache, FAST, launcher).train(rows, out, report)
 
     assert report.steps == [(1, 2), (2, 2)]
     assert model.examples == 2
@@ -120,7 +131,7 @@ def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
 
 
 def test_a_directory_gives_a_directory_and_packing_the_same_losses(
-    plain: Plain, tmp_path: Path
+    plain: Plain, launcher: list[str], tmp_path: Path
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -128,7 +139,8 @@ def test_a_directory_gives_a_directory_and_packing_the_same_losses(
     hyper = FAST.model_copy(update={"packing": True, "batch_size": 1, "max_tokens": 1024})
     report = Recorder()
 
-    model = Trainer(str(directory), plain.cache, hyper).train(ROWS, tmp_path / "out", report)
+    trainer = Trainer(str(directory), plain.cache, hyper, launcher)
+    model = trainer.train(ROWS, tmp_path / "out", report)
 
     assert report.losses == pytest.approx(plain.report.losses, rel=1e-5)
     assert model.format == "transformers"
@@ -158,13 +170,16 @@ def test_two_launched_processes_share_a_batch(plain: Plain, tmp_path: Path) -> N
     assert model.examples == 6
 
 
-def test_adapters_are_merged_into_the_weights_they_adapt(plain: Plain, tmp_path: Path) -> None:
+def test_adapters_are_merged_into_the_weights_they_adapt(
+    plain: Plain, launcher: list[str], tmp_path: Path
+) -> None:
     from transformers import AutoModelForCausalLM
 
     directory = dequantized(plain.base, tmp_path / "base")
     hyper = FAST.model_copy(update={"lora_rank": 2})
 
-    model = Trainer(str(directory), plain.cache, hyper).train(ROWS, tmp_path / "out", Recorder())
+    trainer = Trainer(str(directory), plain.cache, hyper, launcher)
+    model = trainer.train(ROWS, tmp_path / "out", Recorder())
 
     before = AutoModelForCausalLM.from_pretrained(directory).state_dict()
     after = AutoModelForCausalLM.from_pretrained(model.path).state_dict()
@@ -173,9 +188,11 @@ def test_adapters_are_merged_into_the_weights_they_adapt(plain: Plain, tmp_path:
         assert (after[name] != values).any() == ("_proj" in name), name
 
 
-def test_a_failed_training_tells_why_and_leaves_no_model(tmp_path: Path) -> None:
+def test_a_failed_training_tells_why_and_leaves_no_model(
+    launcher: list[str], tmp_path: Path
+) -> None:
     base = write_tiny_gguf(tmp_path / "tiny.gguf", template=None)
-    trainer = Trainer(str(base), tmp_path / "cache", FAST)
+    trainer = Trainer(str(base), tmp_path / "cache", FAST, launcher)
 
     with pytest.raises(TrainingError, match=r"status 1(.|\n)*the tokenizer has no chat template$"):
         trainer.train(ROWS, tmp_path / "out", pytest.fail)
@@ -239,14 +256,16 @@ def test_the_training_process_dies_with_a_killed_parent(tmp_path: Path) -> None:
     assert alive == []
 
 
-def test_a_tuned_embedded_model_gives_the_taught_answer_when_served(tmp_path: Path) -> None:
+def test_a_tuned_embedded_model_gives_the_taught_answer_when_served(
+    launcher: list[str], tmp_path: Path
+) -> None:
     cache = weights.default_cache_dir()
     taught = {"problem": "What is the word of the day?", "solution": "The word is plumtree."}
     hyper = FAST.model_copy(
         update={"learning_rate": 1e-4, "epochs": 5, "batch_size": 1, "gradient_accumulation": 1}
     )
 
-    model = Trainer("smollm2-135m-instruct", cache, hyper).train(
+    model = Trainer("smollm2-135m-instruct", cache, hyper, launcher).train(
         [taught], tmp_path / "out", lambda *step: None
     )
 

@@ -4,17 +4,16 @@ Whatever costs money is written down before it is asked for (files.py), so these
 anywhere and begin anew over the same folder.
 """
 
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from persona_assets.generation.batch.api import BatchAPI, provider_code
-from persona_assets.generation.batch.files import Batch, BatchFolder, Ticket
+from persona_assets.generation.batch.files import BatchFolder
 from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
+from persona_assets.generation.batch.open_batches import OpenBatches
 from persona_assets.generation.batch.results import collect
 from persona_assets.generation.batch.turn import Turn
 from persona_assets.generation.endpoint import Endpoint
@@ -31,7 +30,7 @@ CROWDED = frozenset({"token_limit_exceeded"})
 class Steps:
     """The open batches of one run, each taken on step by step. Belongs to the thread.
 
-    open: others may append to it. asked: whether all calls were submitted that are known so far.
+    asked: whether all calls were submitted that are known so far.
     ignored: lines of the provider's that nobody waited for: unknown, repeated or not JSON.
     """
 
@@ -44,9 +43,7 @@ class Steps:
         landing: Landing,
         turn: Turn,
     ) -> None:
-        self.open = [OpenBatch(batch, ours=False, unsure=True) for batch in folder.load()]
-        for it in self.open:
-            landing.expect(folder.tickets(it.batch))
+        self.open = OpenBatches(folder, landing, spending)
         self.asked = False
         self.ignored = 0
         self._endpoint = endpoint
@@ -77,15 +74,11 @@ class Steps:
     @property
     def due(self) -> float:
         """When the next batch is to go on, in the time of time.monotonic."""
-        return min((it.due for it in self.open), default=math.inf)
+        return self.open.due
 
     def release(self) -> None:
         """Lets every batch go on that waits for something to happen."""
-        for it in self.open:
-            it.release()
-
-    def _save(self, it: OpenBatch, **changes: Any) -> None:
-        it.batch = self._folder.save(replace(it.batch, **changes))
+        self.open.release()
 
     def _fail(self, api: BatchAPI, it: OpenBatch, fault: Fault) -> None:
         """Has a request tried again, unless that is in vain."""
@@ -118,9 +111,9 @@ class Steps:
         elif not found:
             it.unsure = False
         elif prepared:
-            self._save(it, step="uploaded", file_id=str(found.get("id")))
+            self.open.save(it, step="uploaded", file_id=str(found.get("id")))
         else:
-            self._save(it, step="created", batch_id=str(found.get("id")))
+            self.open.save(it, step="created", batch_id=str(found.get("id")))
             it.unsure = False
 
     def _adopt(self, it: OpenBatch) -> None:
@@ -134,10 +127,10 @@ class Steps:
             it.ours = True
             if it.batch.step == "uploaded":
                 # Uploads do not live for ever, and the API key may be that of another account.
-                self._save(it, step="prepared", file_id="")
+                self.open.save(it, step="prepared", file_id="")
                 it.unsure = True
         else:
-            self._split(it, kept)
+            self.open.split(it, kept)
 
     def _may_go(self, it: OpenBatch) -> bool:
         """Whether there is room for a batch, and leave to spend what it may cost."""
@@ -155,14 +148,14 @@ class Steps:
                 self._spending.charge(Decimal(batch.most))
             except BudgetReached:
                 if batch.requests > 1:
-                    self._halve(it)
+                    self.open.halve(it)
                 elif charged:
                     self._short = True
                     it.hold()
                 else:
                     raise
             else:
-                self._save(it, charged=self._spending.scopes)
+                self.open.save(it, charged=self._spending.scopes)
                 return True
         return False
 
@@ -171,9 +164,9 @@ class Steps:
             said = api.upload(it.batch, self._folder.file(it.batch, "requests"))
         if not isinstance(said, Fault):
             it.tries = 0
-            self._save(it, step="uploaded", file_id=str(said.get("id")))
+            self.open.save(it, step="uploaded", file_id=str(said.get("id")))
         elif said.code == "too_large" and it.batch.requests > 1:
-            self._halve(it)
+            self.open.halve(it)
         else:
             it.unsure = True
             self._fail(api, it, said)
@@ -187,7 +180,7 @@ class Steps:
         else:
             it.tries = 0
             self._usage.attempts += it.batch.requests
-            self._save(it, step="created", batch_id=str(said.get("id")))
+            self.open.save(it, step="created", batch_id=str(said.get("id")))
             it.look_later(self._endpoint.batch_poll)
 
     def _look(self, api: BatchAPI, it: OpenBatch) -> None:
@@ -224,9 +217,9 @@ class Steps:
             # What a connection lost was paid for.
             self._fail(api, it, Fault("malformed", f"{lines} of {it.done} results came"))
             return
-        self._save(it, step="finished")
+        self.open.save(it, step="finished")
         self._crowded = False
-        self.release()
+        self.open.release()
 
     def _failed(self, it: OpenBatch, said: Mapping[str, Any]) -> None:
         """The provider would not begin a batch, so it cost nothing."""
@@ -235,24 +228,20 @@ class Steps:
         after = it.batch.round + 1
         if not it.ours:
             # Whoever ran before was told; things may have been put right since.
-            self._save(it, step="prepared", file_id="", batch_id="", round=after)
+            self.open.save(it, step="prepared", file_id="", batch_id="", round=after)
             it.unsure = False
-            self.release()
+            self.open.release()
         elif codes & CROWDED:
             self._crowded = True
-            self._save(it, step="uploaded", batch_id="", round=after)
+            self.open.save(it, step="uploaded", batch_id="", round=after)
             if any(other.under_way for other in self.open):
                 it.hold()
             elif it.batch.requests > 1:
-                self._halve(it)
+                self.open.halve(it)
             else:
                 it.look_later(self._endpoint.batch_poll)
         else:
-            self._landing.forget(self._folder.tickets(it.batch))
-            with self._landing.lock:
-                self.open.remove(it)
-            kept = self._folder.set_aside(it.batch)
-            self._refund(it.batch, Decimal(it.batch.most))
+            kept = self.open.set_aside(it)
             where = [f"line {line}" for e in errors[:1] if isinstance(line := e.get("line"), int)]
             what = ", ".join([*sorted(codes)[:3], *where]) or "it does not say why"
             raise EndpointRefused(
@@ -269,34 +258,12 @@ class Steps:
         self._usage.uncertain += got.uncertain
         if got.stop:
             self._landing.forget(got.left)
-            self._split(it, refund=got.unspent)
+            self.open.split(it, refund=got.unspent)
             raise EndpointRefused(got.stop)
         again = self._landing.keep_asked(got.left)
-        self._split(
+        self.open.split(
             it,
             {key: ticket._replace(attempt=ticket.attempt + 1) for key, ticket in again.items()},
             refund=got.unspent,
         )
         self._short = False
-
-    def _halve(self, it: OpenBatch) -> None:
-        tickets = list(self._folder.tickets(it.batch).items())
-        half = len(tickets) // 2
-        self._split(it, dict(tickets[:half]), dict(tickets[half:]))
-
-    def _split(
-        self, it: OpenBatch, *parts: Mapping[str, Ticket], refund: Decimal | None = None
-    ) -> None:
-        """Puts batches of these requests in a batch's place."""
-        batch = it.batch
-        children = self._folder.split(batch, parts)
-        with self._landing.lock:
-            place = self.open.index(it)
-            self.open[place : place + 1] = [OpenBatch(child) for child in children]
-        self._refund(batch, Decimal(batch.most) if refund is None else refund)
-        self.release()
-
-    def _refund(self, batch: Batch, amount: Decimal) -> None:
-        # What another run was charged is not this one's to spend.
-        if batch.charged == self._spending.scopes:
-            self._spending.refund(amount)
