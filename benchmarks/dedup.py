@@ -59,7 +59,7 @@ PEERS = (
     "spacy==3.8.18",
     "tokenizers",
 )
-SHARED = ("numba", "numpy", "pyarrow", "regex")
+SHARED = ("numba", "numpy", "polars", "pyarrow", "regex")
 """What the peers' environment has in the same version as this one."""
 
 LIMITS = ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMBA")
