@@ -34,6 +34,10 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/catalog.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/dedup.py
+	$(BIN)/python benchmarks/cosine.py
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/shards.py
 
 # torch first and on its own: a range for it would bring in gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt
