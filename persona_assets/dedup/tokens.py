@@ -1,7 +1,7 @@
 """Canonical text as a set of words: 64-bit hashes, each word once.
 
-Words of at most eight bytes have hashes of their own; two longer ones share one by chance of 2^-64,
-which only costs time: wherever a decision depends on it their bytes are compared.
+Two words of at most eight bytes never share a hash; a longer one shares that of another by chance
+of 2^-64, or on purpose, which only costs time: where a decision depends on it bytes are compared.
 """
 
 from collections.abc import Sequence
@@ -103,13 +103,14 @@ def _distinct(canonical: Array, hashes: Array, places: Array, count: Int, wide: 
         return _distinct_sorted(canonical, hashes, places, count)
     # A bit for each word. Hardly any branch depends on the text: what is there more than once, and
     # where, no one can foresee.
-    repeats = np.uint64(0)
+    repeats, unsure = np.uint64(0), wide
     for j in range(0, count, LANES):
         for i in range(j + 1, count):
             before = (np.uint64(1) << np.uint64(i - j)) - np.uint64(1)
             same = equal(hashes, j, hashes[i]) & before
             repeats |= np.uint64(same != 0) << np.uint64(i)
-    unsure = repeats & wide
+            unsure |= np.uint64(same & (wide >> np.uint64(j)) != 0) << np.uint64(i)
+    unsure &= repeats
     while unsure:
         word = np.int64(trailing_zeros(unsure))
         unsure &= unsure - np.uint64(1)

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from persona_assets.dedup.folding import ROOM, canonical, texts_of
 from persona_assets.dedup.tokens import word_hashes
 from persona_assets.dedup.words import words
-from persona_assets_tests.dedup.texts import HOSTILE, ONE_HASH, VOCABULARY, any_texts, valid_texts
+from persona_assets_tests.dedup.texts import (
+    HOSTILE,
+    ONE_HASH,
+    SHORT_AND_LONG,
+    VOCABULARY,
+    any_texts,
+    valid_texts,
+)
 
 GUARD = 0xA5
 STRINGS = [pa.string(), pa.large_string(), pa.string_view()]
@@ -132,10 +139,14 @@ def test_a_word_has_one_hash_in_every_text_and_no_other_word_has_it(texts: list[
         assert sorted(values) == sorted(hash_of[word] for word in words(text))
 
 
-def test_words_of_one_hash_are_told_apart() -> None:
-    hashes, offsets = word_hashes([" ".join([*ONE_HASH, *ONE_HASH[::-1]])])
-    assert offsets.tolist() == [0, 2]
-    assert hashes[0] == hashes[1]
+@pytest.mark.parametrize("pair", [ONE_HASH, SHORT_AND_LONG])
+@pytest.mark.parametrize("others", [0, 5, 30, 100])
+def test_words_of_one_hash_are_told_apart(pair: list[str], others: int) -> None:
+    rest = [f"other{i}" for i in range(others)]
+    texts = [" ".join([*pair, *rest, *pair[::-1]]), " ".join([*pair[::-1], *rest, *pair])]
+    hashes, offsets = word_hashes(texts)
+    assert offsets.tolist() == [0, others + 2, 2 * others + 4]
+    assert len(set(hashes.tolist())) == others + 1
 
 
 def test_words_that_differ_in_one_byte_only_have_hashes_of_their_own() -> None:

@@ -31,6 +31,9 @@ VOCABULARY = [
 ONE_HASH = ["atpaaaadaad", "a96zwcz8aji"]
 """Two words that share a hash."""
 
+SHORT_AND_LONG = ["kig5syx9", "aaaaaddvbh2o"]
+"""Two words that share a hash, of eight bytes and of more."""
+
 CHARACTERS = [
     *"abzABZ09 +#'-_@[`{\x00\n\x85\u2028\u200b\ufeff",
     *"退休教师医ーラｱﾊﾞครูสอน้ລາ០ဆရာ",
@@ -103,7 +106,7 @@ def texts_of_one_bitmap() -> list[str]:
 def related_texts(draw: st.DrawFn) -> list[str]:
     """Texts that differ from a few base texts by a few words, so that pairs straddle thresholds."""
     # At high thresholds only sets of many words differ and are similar.
-    known = [*VOCABULARY, *ONE_HASH]
+    known = [*VOCABULARY, *ONE_HASH, *SHORT_AND_LONG]
     few = st.sets(st.sampled_from(known), max_size=8)
     bases = draw(st.lists(few | few.map(set(known).difference), min_size=1, max_size=4))
     changes = st.tuples(
