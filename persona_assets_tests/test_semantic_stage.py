@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from persona_assets.dedup.vectors import to_matrix
 from persona_assets.definitions import build_defs
 from persona_assets.footer import Footer, data_version
 from persona_assets.ids import content_id
@@ -19,7 +20,7 @@ from persona_assets.project import Project
 from persona_assets.resources.embedder import INT8_MARGIN, MINILM
 from persona_assets.resources.storage import Storage
 from persona_assets.settings import Settings
-from persona_assets.steps.hub import HUB, matrix
+from persona_assets.steps.hub import HUB
 from persona_assets.steps.probes import PROBES
 from persona_assets_tests.generation.fault_server import FaultServer, embeddings
 
@@ -218,7 +219,7 @@ def test_int8_with_a_check_anew_finds_what_fp32_finds(tmp_path: Path) -> None:
             stage.make("persona_embeddings", shard)
         made = stage.make("semantic_duplicates")
         found[precision] = stage.gone()
-        vectors[precision] = matrix(stage.embedded("a")["vector"])
+        vectors[precision] = to_matrix(stage.embedded("a")["vector"])
         assert made["unread_texts"] == len(THAI)
         if precision == "int8":
             assert made["pairs_checked_anew"] > made["pairs_fallen"] > 0
