@@ -74,7 +74,8 @@ def load() -> None:
         storage = Storage(Path(name))
         deduplicator = Deduplicator(Settings.load(data_dir=Path(name)), storage)
         for number in range(2):
-            personas = [f"A persona of many words, of which one is {row % 40}" for row in range(99)]
+            ones = [row % 40 + number for row in range(99)]
+            personas = [f"A persona of many words, of which one is {one}" for one in ones]
             write(storage, number, personas)
             tables = storage.shard_tables("persona_candidates", storage.shards("raw_corpus"))
             with deduplicator.lexical(tables, dg.build_asset_context()):

@@ -119,7 +119,8 @@ def shared_keys(known: Keys, emitted: Sequence[Keys]) -> Keys:
         mark(keys.key, bits, marks)
     chosen = np.empty(len(known.key), np.bool_)
     marked(known.key, bits, marks, chosen)
-    return Keys(known.key[chosen], known.item[chosen])
+    rows = np.flatnonzero(chosen)
+    return Keys(known.key[rows], known.item[rows])
 
 
 @kernel

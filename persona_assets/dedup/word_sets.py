@@ -63,9 +63,9 @@ class WordSets:
         check_edge_count(len(self._columns["edge_left"]) + len(joined.edges))
         count = len(known.sizes)
         # New sets are numbered without gaps from here on.
-        number = np.concatenate([np.arange(count), count + np.cumsum(joined.first) - 1])
-        self._append(found, joined, number, count)
-        return number[joined.numbers]
+        new = count + np.cumsum(joined.first) - 1
+        self._append(found, joined, new, count)
+        return renumbered(joined.numbers, new, count)
 
     def edges(self) -> Edges:
         """All pairs of sets that are near-duplicates."""
@@ -95,7 +95,7 @@ class WordSets:
             Keys(columns["keys"], columns["key_sets"]),
         )
 
-    def _append(self, texts: Texts, joined: Joined, number: Array, count: int) -> None:
+    def _append(self, texts: Texts, joined: Joined, new: Array, count: int) -> None:
         columns, first = self._columns, joined.first
         end = columns["text_offsets"][-1:]
         if not len(end):
@@ -111,10 +111,19 @@ class WordSets:
                 columns.append("signatures", chunk.signatures[rows - chunk.first])
             kept = first[chunk.keys.item - np.uint32(count)]
             columns.append("keys", chunk.keys.key[kept])
-            columns.append("key_sets", number[chunk.keys.item[kept]].astype(np.uint32))
+            own = new[chunk.keys.item[kept] - np.uint32(count)]
+            columns.append("key_sets", own.astype(np.uint32))
         columns.append("sizes", joined.summary.sizes[first])
         columns.append("bitmaps", joined.summary.bitmaps[first])
         columns.append("contents", joined.summary.contents[first])
-        columns.append("edge_left", number[joined.edges.left])
-        columns.append("edge_right", number[joined.edges.right])
+        columns.append("edge_left", renumbered(joined.edges.left, new, count))
+        columns.append("edge_right", renumbered(joined.edges.right, new, count))
         columns.append("edge_similarity", joined.edges.similarity)
+
+
+def renumbered(items: Array, new: Array, known: int) -> npt.NDArray[np.int64]:
+    """`items`, of which those from `known` on are rows with the numbers `new`."""
+    numbers: npt.NDArray[np.int64] = items.astype(np.int64)
+    added = numbers >= known
+    numbers[added] = new[numbers[added] - known]
+    return numbers
