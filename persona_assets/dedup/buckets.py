@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from persona_assets.dedup.candidates import by_size, candidate, collected, compared, plausible
-from persona_assets.dedup.kernels import Array, Int, kernel, popcount
+from persona_assets.dedup.kernels import Array, Int, allocating, popcount
 from persona_assets.dedup.partenum import CLASS_MASK, NO_CLASS, Scheme, deal
 from persona_assets.dedup.partitions import table_size, widest
 from persona_assets.dedup.sets import Keys, Sets, canonical_of
@@ -37,7 +37,7 @@ def candidates_of(
         yield from compare_bucket(sets, scheme, bucket, kind, 1)
 
 
-@kernel
+@allocating
 def join_partitions(
     sets: Sets,
     scheme: Scheme,
@@ -61,8 +61,8 @@ def join_partitions(
     more, less = scheme.denominator + scheme.numerator, scheme.denominator - scheme.numerator
     most = widest(bounds, first, stop)
     table = np.empty(table_size(most), np.int32)
-    head = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
+    repeats, heads = np.empty(most, np.int32), np.empty(most, np.int32)
     end = np.empty(most, np.int64)
     members = np.empty(most, np.uint32)
     sizes = np.empty(most, np.int64)
@@ -74,51 +74,56 @@ def join_partitions(
         length = bounds[part + 1] - begin
         mask = table_size(length) - 1
         table[: mask + 1] = -1
+        repeated = 0
         for e in range(length):
             wanted = key[begin + e]
             slot = np.int64(wanted >> np.uint64(16)) & mask
             while table[slot] >= 0 and key[begin + table[slot]] != wanted:
                 slot = (slot + 1) & mask
-            count[e] = 0
             if table[slot] < 0:
                 table[slot] = e
-            head[e] = table[slot]
-            count[head[e]] += 1
-        at = 0
-        for e in range(length):
-            if count[head[e]] > 1:
-                if head[e] == e:
-                    end[e] = at
-                    at += count[e]
-                members[end[head[e]]] = item[begin + e]
-                end[head[e]] += 1
-        for e in range(length):
-            if count[e] < 2:
-                continue
-            size = np.int64(count[e])
-            base = end[e] - size
-            if size > HOT and key[begin + e] & np.uint64(CLASS_MASK) != np.uint64(NO_CLASS):
+                count[e] = 1
+            else:
+                repeats[repeated], heads[repeated] = e, table[slot]
+                count[table[slot]] += 1
+                repeated += 1
+        # The sets of each bucket side by side; `heads` becomes the first of each.
+        at, buckets = 0, 0
+        for r in range(repeated):
+            head = heads[r]
+            if count[head] > 0:
+                members[at] = item[begin + head]
+                end[head] = at + 1
+                at += count[head]
+                count[head] = -count[head]
+                heads[buckets] = head
+                buckets += 1
+            members[end[head]] = item[begin + repeats[r]]
+            end[head] += 1
+        for i in range(at):
+            one = np.int64(members[i])
+            if one < known:
+                sizes[i] = known_sizes[one]
+                low[i], high[i] = known_bitmaps[one, 0], known_bitmaps[one, 1]
+            else:
+                sizes[i] = new_sizes[one - known]
+                low[i], high[i] = new_bitmaps[one - known, 0], new_bitmaps[one - known, 1]
+        for b in range(buckets):
+            wanted, size = key[begin + heads[b]], -np.int64(count[heads[b]])
+            base = end[heads[b]] - size
+            if size > HOT and wanted & np.uint64(CLASS_MASK) != np.uint64(NO_CLASS):
                 if kept + size > len(hot_key):
                     return part
                 for i in range(size):
-                    hot_key[kept] = key[begin + e]
-                    hot_item[kept] = members[base + i]
+                    hot_key[kept], hot_item[kept] = wanted, members[base + i]
                     kept += 1
                 continue
-            for i in range(size):
-                one = np.int64(members[base + i])
-                if one < known:
-                    sizes[i] = known_sizes[one]
-                    low[i], high[i] = known_bitmaps[one, 0], known_bitmaps[one, 1]
-                else:
-                    sizes[i] = new_sizes[one - known]
-                    low[i], high[i] = new_bitmaps[one - known, 0], new_bitmaps[one - known, 1]
-            for i in range(size):
-                for j in range(i + 1, size):
+            for i in range(base, base + size):
+                for j in range(i + 1, base + size):
                     flipped = popcount(low[i] ^ low[j]) + popcount(high[i] ^ high[j])
                     if not plausible(more, less, sizes[i], sizes[j], flipped):
                         continue
-                    one, two = np.int64(members[base + i]), np.int64(members[base + j])
+                    one, two = np.int64(members[i]), np.int64(members[j])
                     if one < known and two < known:
                         continue
                     if written == len(out):

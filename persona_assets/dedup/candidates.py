@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from persona_assets.dedup.kernels import Array, Int, inlined, kernel, popcount
+from persona_assets.dedup.kernels import Array, Int, allocating, inlined, popcount
 from persona_assets.dedup.partenum import Scheme
 from persona_assets.dedup.sets import Sets
 
@@ -110,7 +110,7 @@ def collected(step: Callable[[int, Array, Array], int], first: int, stop: int) -
         first = done
 
 
-@kernel
+@allocating
 def compare(
     scheme: Scheme, ordered: Ordered, rows: Array, first: Int, out: Array, counted: Array
 ) -> Int:

@@ -134,15 +134,16 @@ def _copy_ready(texts: Texts, number: Int, out: Array, at: Int) -> Int:
 
 @kernel
 def _rooms(texts: Texts, rows: Array, bytes: Array) -> None:
-    """The most bytes that the canonical text of each row takes or overwrites, into `bytes`."""
+    """The most bytes that the canonical text of each row takes, into `bytes`."""
     offsets, marks, ready_offsets = texts.offsets, texts.marks, texts.ready_offsets
     for i in range(len(rows)):
         row = rows[i]
-        length = offsets[row + 1] - offsets[row]
-        if marks[row] >= 0:
-            length = ready_offsets[marks[row] + 1] - ready_offsets[marks[row]]
-        # A letter of two bytes may fold to one of three, and has a space behind it.
-        bytes[i] = 3 * length + BYTES
+        bytes[i] = offsets[row + 1] - offsets[row]
+        if marks[row] == BY_CHARACTER:
+            # A letter of two bytes may fold to one of three, and has a space behind it.
+            bytes[i] *= 3
+        elif marks[row] >= 0:
+            bytes[i] = ready_offsets[marks[row] + 1] - ready_offsets[marks[row]]
 
 
 @kernel
@@ -152,6 +153,14 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
     before, alone = np.int64(0), False
     i = start
     while i < stop:
+        if run <= 1 and data[i] < 0x80:
+            # As far as all is plain, as quickly as a row that is plain.
+            plain = min(np.int64(trailing_zeros(odd_bytes(data, i))), stop - i)
+            if plain:
+                fold_block(data, i, out, at)
+                i, at = i + plain, at + plain
+                run = 1 if out[at - 1] != 0x20 else 0
+                continue
         character, width = _decode(data, i)
         i += width
         entry = table[character] if character < _TABLE_SIZE else np.uint32(character)

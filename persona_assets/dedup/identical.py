@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from persona_assets.dedup.kernels import Array, Int, kernel
+from persona_assets.dedup.kernels import Array, Int, allocating
 from persona_assets.dedup.partenum import scheme_of
 from persona_assets.dedup.partitions import partition, shared_keys, table_size, tasks, widest
 from persona_assets.dedup.sets import Keys, Sets
@@ -20,14 +20,14 @@ from persona_assets.dedup.verify import similarities
 def set_numbers(
     sets: Sets, known_contents: Array, contents: Array, threads: ThreadPoolExecutor
 ) -> Array:
-    """The set of each new row, int64: a known one's number, or `known + row` of its first row.
+    """The set of each new row, uint32: a known one's number, or `known + row` of its first row.
 
     `contents` are those of the summaries. Rows that share one are compared by their words.
     """
     known, rows = len(sets.sizes), len(sets.new_sizes)
-    numbers = np.arange(known, known + rows)
+    numbers = np.arange(known, known + rows, dtype=np.uint32)
     scheme = scheme_of(Fraction(1))
-    given = [Keys(contents, np.arange(known, known + rows, dtype=np.uint32))]
+    given = [Keys(contents, numbers.copy())]
     if known:
         old = Keys(known_contents, np.arange(known, dtype=np.uint32))
         given.insert(0, shared_keys(old, given))
@@ -51,7 +51,7 @@ def set_numbers(
     return numbers
 
 
-@kernel
+@allocating
 def find_first(keys: Keys, bounds: Array, found: Array, first: Int, stop: Int) -> None:
     """Of partitions [first, stop): the first item with the same key, for each."""
     key, item = keys.key, keys.item

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from persona_assets.dedup.kernels import Array, frozen, kernel, mix64
+from persona_assets.dedup.kernels import Array, allocating, frozen, kernel, mix64
 from persona_assets.dedup.signs import WORDS, Sketches
 from persona_assets.dedup.units import Halves, raw
 
@@ -65,7 +65,7 @@ def _hash(units: Array, hashes: Array) -> None:
         hashes[i] = max(mix64(total), np.uint64(1)) if seen else np.uint64(0)
 
 
-@kernel
+@allocating
 def _number(
     units: Array,
     hashes: Array,

@@ -37,8 +37,17 @@ config.CACHE_DIR = _cache_dir()
 
 
 def kernel(function: Function) -> Function:
-    """Compiles `function` on its first call with given types; it releases the interpreter."""
-    return cast(Function, njit(nogil=True, cache=True)(function))
+    """Compiles `function` on its first call with given types; it releases the interpreter.
+
+    It borrows its arrays and makes none. To count references to them takes an atomic operation for
+    each: more than the work on a short text.
+    """
+    return cast(Function, njit(nogil=True, cache=True, _nrt=False)(function))
+
+
+def allocating(function: Function) -> Function:
+    """A kernel that makes arrays."""
+    return cast(Function, njit(nogil=True, cache=True, _nrt=True)(function))
 
 
 def inlined(function: Function) -> Function:
@@ -53,6 +62,12 @@ def frozen(array: Array) -> Array:
     return view
 
 
+def address(context: Any, builder: Any, kind: Any, array: Any, position: Any, wide: ir.Type) -> Any:
+    """LLVM's pointer to what begins at `position` of an array and is as `wide` as that type."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [position]), wide.as_pointer())
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def load64(typing: Any, array: Any, position: Any) -> Any:
     """The eight bytes of a uint8 array from `position` on, little-endian, as uint64.
@@ -61,10 +76,8 @@ def load64(typing: Any, array: Any, position: Any) -> Any:
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        address = builder.gep(data, [args[1]])
-        wide = builder.bitcast(address, ir.IntType(64).as_pointer())
-        return builder.load(wide, align=1)
+        source = address(context, builder, signature.args[0], args[0], args[1], ir.IntType(64))
+        return builder.load(source, align=1)
 
     return types.uint64(array, types.intp), build
 
@@ -74,10 +87,8 @@ def store64(typing: Any, array: Any, position: Any, value: Any) -> Any:
     """Writes a uint64 into eight bytes of a uint8 array, little-endian; see `load64`."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        address = builder.gep(data, [args[1]])
-        wide = builder.bitcast(address, ir.IntType(64).as_pointer())
-        builder.store(args[2], wide, align=1)
+        target = address(context, builder, signature.args[0], args[0], args[1], ir.IntType(64))
+        builder.store(args[2], target, align=1)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.uint64), build
@@ -99,6 +110,16 @@ def trailing_zeros(typing: Any, value: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], cgutils.false_bit)
+
+    return types.uint64(types.uint64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def leading_zeros(typing: Any, value: Any) -> Any:
+    """The number of zero bits above the highest set bit of a uint64; 64 for zero."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], cgutils.false_bit)
 
     return types.uint64(types.uint64), build
 

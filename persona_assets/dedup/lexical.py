@@ -31,7 +31,7 @@ from persona_assets.dedup.partenum import (
     sums_for,
 )
 from persona_assets.dedup.partitions import partition, runs, shared_keys
-from persona_assets.dedup.sets import Keys, Sets, Summary, summary_for
+from persona_assets.dedup.sets import NO_KEYS, Keys, Sets, Summary, summary_for
 from persona_assets.dedup.strings import Strings
 from persona_assets.dedup.tokens import words_for
 
@@ -199,19 +199,19 @@ def join_with(
         chunks = list(pool.map(work, runs(texts.offsets, ROWS, CHUNK)))
         sets = known.sets(texts, summary)
         numbers = set_numbers(sets, known.contents, summary.contents, pool)
-        first = numbers == np.arange(count, count + len(texts))
+        first = numbers == np.arange(count, count + len(texts), dtype=np.uint32)
         if not keep:
             summary = summary._replace(contents=np.empty(0, np.uint64))
         if not keyed:
             edges = every_pair(sets, scheme, first, pool)
-            return Joined(summary, numbers, first, chunks, edges)
+            return Joined(summary, numbers.astype(np.int64), first, chunks, edges)
         emitted = [chunk.keys for chunk in chunks]
         if not keep:
             chunks.clear()
         if count:
             emitted.append(shared_keys(known.keys, emitted))
         edges = pairs(sets, scheme, *partition(emitted, first, count, pool), pool)
-        return Joined(summary, numbers, first, chunks, edges)
+        return Joined(summary, numbers.astype(np.int64), first, chunks, edges)
 
 
 def _exact_chunk(
@@ -219,22 +219,23 @@ def _exact_chunk(
 ) -> Chunk:
     """PartEnum's keys of the sets from `known + first` on; no keys without a scheme."""
     folded = canonical(texts, np.arange(first, stop))
-    words = words_for(folded.longest())
+    longest = folded.longest()
+    words = words_for(longest)
     described = summary.rows(first, stop)
-    pieces = [Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))]
     if scheme is None:
         describe(*folded, words, described)
+        return Chunk(first, stop, NO_KEYS, _UNSIGNED)
+    sums = sums_for(longest, scheme)
+    pieces: list[Keys] = []
     done, capacity = 0, 4 * (stop - first) + 1024
-    while scheme is not None and done < stop - first:
+    while done < stop - first:
         keys = Keys(np.empty(capacity, np.uint64), np.empty(capacity, np.uint32))
         counted = np.zeros(1, np.int64)
         before = done
-        sums = sums_for(folded.longest(), scheme)
-        done = emit(*folded, done, scheme, words, sums, described, *keys, counted)
+        done = emit(*folded, done, known + first, scheme, words, sums, described, *keys, counted)
         if done == before:
             capacity *= 4
-        items = keys.item[: counted[0]] + np.uint32(known + first)
-        pieces.append(Keys(keys.key[: counted[0]], items))
+        pieces.append(Keys(*(column[: counted[0]] for column in keys)))
     keys = Keys(*map(np.concatenate, zip(*pieces, strict=True)))
     return Chunk(first, stop, keys, _UNSIGNED)
 

@@ -20,7 +20,7 @@ from persona_assets.dedup.hash_table import (
     room_for,
     shift_for,
 )
-from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel, popcount
+from persona_assets.dedup.kernels import Array, Int, allocating, frozen, inlined, kernel, popcount
 from persona_assets.dedup.signs import Parameters, Sketches, key_masks
 
 BLOCK = 512  # rows at a time, so that what is made of them stays in the cache
@@ -103,7 +103,7 @@ def _among(table: HashTable, cut: Int, cursor: Array, left: Array, right: Array)
     return count
 
 
-@kernel
+@allocating
 def _against(
     probes: Array, table: HashTable, cut: Int, cursor: Array, left: Array, right: Array
 ) -> Int:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel, mix64
+from persona_assets.dedup.lanes import LANES, chosen, first_lanes, lanes, load, parity, total
 from persona_assets.dedup.sets import Summary
 from persona_assets.dedup.tokens import most_words, split
 
@@ -35,7 +36,8 @@ class Scheme(NamedTuple):
     """The threshold, and sets by size: class c holds those of `lower[c]` words and more.
 
     `parts[c]` is k + 1 for two sets of which the smaller one is in class c; 1 where only equal sets
-    are similar enough. `short[n]` is the class of n words, for small n. All int64.
+    are similar enough. `short` is what `reach` says of small n: first classes, last classes. All
+    int64.
     """
 
     numerator: int
@@ -73,7 +75,10 @@ def scheme_of(threshold: Fraction) -> Scheme:
         start = last + 1
     if len(lower) > NO_CLASS:
         raise ValueError(f"the threshold {threshold} needs {len(lower)} classes of sizes")
-    short = np.searchsorted(lower, np.arange(_SHORT), side="right") - 1
+    sizes = np.arange(_SHORT)
+    least = (numerator * sizes + denominator - 1) // denominator
+    short = np.searchsorted(lower, [least, sizes], side="right") - 1
+    short[0, 0] = 0
     arrays = (np.array(lower), np.array(parts), short)
     return Scheme(numerator, denominator, *map(frozen, arrays))
 
@@ -81,14 +86,7 @@ def scheme_of(threshold: Fraction) -> Scheme:
 @kernel
 def class_of(scheme: Scheme, size: Int) -> Int:
     """The class of a size; -1 for no words."""
-    return _class_of(scheme.short, scheme.lower, size)
-
-
-@inlined
-def _class_of(short: Array, lower: Array, size: Int) -> Int:
-    if size < len(short):
-        return short[size]
-    return np.searchsorted(lower, size, side="right") - 1
+    return np.searchsorted(scheme.lower, size, side="right") - 1
 
 
 @kernel
@@ -104,24 +102,28 @@ def reach(scheme: Scheme, size: Int) -> tuple[Int, Int]:
 def _reach(
     numerator: Int, denominator: Int, short: Array, lower: Array, size: Int
 ) -> tuple[Int, Int]:
+    if size < short.shape[1]:
+        return short[0, size], short[1, size]
     least = (numerator * size + denominator - 1) // denominator
-    return max(np.int64(0), _class_of(short, lower, least)), _class_of(short, lower, size)
+    return (
+        np.searchsorted(lower, least, side="right") - 1,
+        np.searchsorted(lower, size, side="right") - 1,
+    )
 
 
 @inlined
 def part_of(value: Int, parts: Int, salt: Int) -> Int:
     """The part that a word with that hash falls into; another one with another salt."""
     mixed = mix64(value + np.uint64(salt)) if salt else value
-    return np.int64(((mixed >> np.uint64(32)) * np.uint64(parts)) >> np.uint64(32))
+    return ((mixed >> np.uint64(32)) * np.uint64(parts)) >> np.uint64(32)
 
 
 @inlined
 def key_of(content: Int, part: Int, kind: Int, salt: Int) -> Int:
     """The key of a part with that sum of hashes; `kind` is the class it belongs to."""
-    place = np.uint64(part) * np.uint64(0x9E3779B97F4A7C15) + (
-        np.uint64(salt) << np.uint64(8) | np.uint64(kind)
-    )
-    return mix64(content ^ mix64(place)) & np.uint64(0xFFFFFFFFFFFFFF00) | np.uint64(kind)
+    place = np.uint64(part) << np.uint64(32) | np.uint64(salt) << np.uint64(8) | np.uint64(kind)
+    mixed = mix64(content ^ place * np.uint64(0x9E3779B97F4A7C15))
+    return mixed & np.uint64(0xFFFFFFFFFFFFFF00) | np.uint64(kind)
 
 
 @inlined
@@ -152,18 +154,19 @@ def describe(canonical: Array, offsets: Array, words: Array, summary: Summary) -
 def _describe(
     hashes: Array, count: Int, row: Int, sizes: Array, bitmaps: Array, contents: Array
 ) -> None:
-    low, high, content = np.uint64(0), np.uint64(0), np.uint64(0)
-    for i in range(count):
-        # The word's bit in one half, 0 in the other, without a branch that no one can foresee.
-        bit = np.uint64(1) << (hashes[i] & np.uint64(63))
-        upper = np.uint64(0) - ((hashes[i] >> np.uint64(6)) & np.uint64(1))
-        high ^= bit & upper
-        low ^= bit & ~upper
-        content += hashes[i]
+    low, high, content = lanes(np.uint64(0)), lanes(np.uint64(0)), lanes(np.uint64(0))
+    for i in range(0, count, LANES):
+        some, there = load(hashes, i), first_lanes(count - i)
+        # The word's bit in one half, none in the other.
+        bit = lanes(np.uint64(1)) << (some & np.uint64(63))
+        upper = (some >> np.uint64(6) & np.uint64(1)) == np.uint64(1)
+        high = high ^ chosen(there & upper, bit)
+        low = low ^ chosen(there & ~upper, bit)
+        content = content + chosen(there, some)
     sizes[row] = count
-    bitmaps[row, 0] = low
-    bitmaps[row, 1] = high
-    contents[row] = content
+    bitmaps[row, 0] = parity(low)
+    bitmaps[row, 1] = parity(high)
+    contents[row] = total(content)
 
 
 @kernel
@@ -171,17 +174,18 @@ def emit(
     canonical: Array,
     offsets: Array,
     row: Int,
+    item: Int,
     scheme: Scheme,
     words: Array,
     sums: Array,
     summary: Summary,
     keys: Array,
-    rows: Array,
+    items: Array,
     counted: Array,
 ) -> Int:
-    """`describe` and all keys of the canonical texts from `row` on.
+    """`describe` and all keys of the canonical texts from `row` on; text i is set `item + i`.
 
-    Stops before the row for which `keys` and `rows` (uint64 and uint32) have no room, and returns
+    Stops before the row for which `keys` and `items` (uint64 and uint32) have no room, and returns
     it; `counted[0]` is how many keys are written.
     """
     at = counted[0]
@@ -201,7 +205,7 @@ def emit(
                 sum_parts(hashes, count, parts, 0, sums)
                 for part in range(parts):
                     keys[at] = key_of(sums[part], part, kind, 0)
-                    rows[at] = row
+                    items[at] = item + row
                     at += 1
         row += 1
     counted[0] = at
@@ -211,10 +215,18 @@ def emit(
 @inlined
 def sum_parts(hashes: Array, count: Int, parts: Int, salt: Int, sums: Array) -> None:
     """The sum of the hashes in each part, into `sums`."""
-    for part in range(parts):
-        sums[part] = 0
-    for i in range(count):
-        sums[part_of(hashes[i], parts, salt)] += hashes[i]
+    if parts <= LANES:
+        for part in range(parts):
+            sum = lanes(np.uint64(0))
+            for i in range(0, count, LANES):
+                some = load(hashes, i)
+                inside = part_of(some, parts, salt) == np.uint64(part)
+                sum = sum + chosen(inside & first_lanes(count - i), some)
+            sums[part] = total(sum)
+    else:
+        sums[:parts] = 0
+        for i in range(count):
+            sums[np.int64(part_of(hashes[i], parts, salt))] += hashes[i]
 
 
 @kernel

@@ -7,15 +7,13 @@ from itertools import pairwise
 import numpy as np
 
 from persona_assets.dedup.kernels import Array, Int, inlined, kernel
-from persona_assets.dedup.sets import Keys
+from persona_assets.dedup.sets import NO_KEYS, Keys
 
 PARTITION = 1 << 14
 """Keys in a partition, about: with their rows and a table of them they stay in the second cache."""
 
 TASKS = 64
 """Runs of partitions that threads take one after the other."""
-
-_NO_KEYS = Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))
 
 
 def partition(
@@ -42,7 +40,7 @@ def partition(
     keys = Keys(np.empty(bounds[-1], np.uint64), np.empty(bounds[-1], np.uint32))
 
     def deal(number: int) -> None:
-        chunk, chunks[number] = chunks[number], _NO_KEYS
+        chunk, chunks[number] = chunks[number], NO_KEYS
         scatter(chunk, kept, known, bits, places[number], keys)
 
     list(threads.map(deal, range(len(chunks))))

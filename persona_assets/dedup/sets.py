@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from persona_assets.dedup.folding import ROOM, Canonical, Texts, canonical
-from persona_assets.dedup.kernels import Array, Int, kernel
+from persona_assets.dedup.kernels import Array, Int, inlined, kernel
 
 
 class Sets(NamedTuple):
@@ -53,6 +53,9 @@ class Keys(NamedTuple):
     item: Array
 
 
+NO_KEYS = Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))
+
+
 def lengths_of(sets: Sets, items: Array) -> Array:
     """Bytes of the texts of some sets, int64: of the canonical one of a known set."""
     known = len(sets.sizes)
@@ -95,11 +98,15 @@ def _merge(
     for i in range(len(items)):
         ends[i] = at
         if items[i] < known:
-            start, stop = offsets[items[i]], offsets[items[i] + 1]
-            out[at : at + stop - start] = canonical[start:stop]
+            at = _copy(canonical, offsets[items[i]], offsets[items[i] + 1], out, at)
         else:
-            start, stop = fresh_ends[taken], fresh_ends[taken + 1]
-            out[at : at + stop - start] = fresh[start:stop]
+            at = _copy(fresh, fresh_ends[taken], fresh_ends[taken + 1], out, at)
             taken += 1
-        at += stop - start
     ends[len(items)] = at
+
+
+@inlined
+def _copy(data: Array, start: Int, stop: Int, out: Array, at: Int) -> Int:
+    for i in range(start, stop):
+        out[at + i - start] = data[i]
+    return at + stop - start

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from persona_assets.dedup.kernels import Array, inlined, kernel, load64
+from persona_assets.dedup.kernels import Array, allocating, inlined, load64
 
 _LANES = 16
 """Strings side by side; the compiler turns each loop over them into vector instructions."""
 
 
-@kernel
+@allocating
 def sha1_hash32(data: Array, starts: Array, stops: Array, result: Array) -> None:
     """The first four bytes of each digest of `data[starts[i]:stops[i]]`, little-endian.
 

@@ -1,4 +1,4 @@
-"""Many bytes with one instruction: 64 at a time, or eight words of eight.
+"""Text 64 bytes at a time, in a few instructions.
 
 Vectors are written in LLVM's terms, which turns them into what the processor at hand has (AVX-512,
 AVX2, SSE2, NEON); the result is the same everywhere. All read and write whole blocks: leave room.
@@ -10,14 +10,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from persona_assets.dedup.kernels import address
+
 BYTES = 64
 """Bytes in a block."""
 
-LANES = 8
-"""Numbers in a block."""
-
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
-_BLOCK, _NUMBERS = ir.VectorType(_BYTE, BYTES), ir.VectorType(_WORD, LANES)
+_BLOCK = ir.VectorType(_BYTE, BYTES)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -28,13 +27,13 @@ def fold_block(typing: Any, data: Any, position: Any, out: Any, at: Any) -> Any:
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source = _address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
+        source = address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
         x = builder.load(source, align=1)
         upper = builder.icmp_unsigned("<", builder.sub(x, _bytes("A")), _bytes(26))
         lower = builder.or_(x, builder.select(upper, _bytes(0x20), _bytes(0)))
         letter = builder.icmp_unsigned("<", builder.sub(lower, _bytes("a")), _bytes(26))
         digit = builder.icmp_unsigned("<", builder.sub(x, _bytes("0")), _bytes(10))
-        target = _address(context, builder, signature.args[2], args[2], args[3], _BLOCK)
+        target = address(context, builder, signature.args[2], args[2], args[3], _BLOCK)
         builder.store(
             builder.select(builder.or_(letter, digit), lower, _bytes(" ")), target, align=1
         )
@@ -51,7 +50,7 @@ def odd_bytes(typing: Any, data: Any, position: Any) -> Any:
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source = _address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
+        source = address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
         x = builder.load(source, align=1)
         found = builder.icmp_signed("<", x, _bytes(0))
         for sign in "+#":
@@ -66,35 +65,11 @@ def letters(typing: Any, data: Any, position: Any) -> Any:
     """Which of the 64 bytes from `position` on are no space: a uint64 like that of `odd_bytes`."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source = _address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
+        source = address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
         found = builder.icmp_unsigned("!=", builder.load(source, align=1), _bytes(" "))
         return builder.bitcast(found, _WORD)
 
     return types.uint64(data, types.intp), build
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def equal(typing: Any, values: Any, position: Any, value: Any) -> Any:
-    """Which of the eight uint64 from `position` on are `value`: the lowest bits of a uint64."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source = _address(context, builder, signature.args[0], args[0], args[1], _NUMBERS)
-        one = builder.insert_element(
-            ir.Constant(_NUMBERS, ir.Undefined), args[2], ir.Constant(ir.IntType(32), 0)
-        )
-        every = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        wanted = builder.shuffle_vector(one, ir.Constant(_NUMBERS, ir.Undefined), every)
-        found = builder.icmp_unsigned("==", builder.load(source, align=8), wanted)
-        return builder.zext(builder.bitcast(found, ir.IntType(LANES)), _WORD)
-
-    return types.uint64(values, types.intp, types.uint64), build
-
-
-def _address(
-    context: Any, builder: Any, kind: Any, array: Any, position: Any, block: ir.Type
-) -> Any:
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [position]), block.as_pointer())
 
 
 def _bytes(value: int | str) -> ir.Constant:

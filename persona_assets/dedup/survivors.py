@@ -14,6 +14,9 @@ import numpy.typing as npt
 from persona_assets.dedup.edges import Edges
 from persona_assets.dedup.kernels import Array, frozen, kernel
 
+KEPT = np.uint32(0xFFFFFFFF)
+"""No edge: nothing claims that set."""
+
 
 @dataclass(frozen=True, eq=False)
 class Survivors:
@@ -47,21 +50,27 @@ def survivors(
     Raises ValueError for a priority of another shape or with NaN.
     """
     n = len(sets)
-    order = np.arange(n)
+    order = np.arange(n, dtype=np.uint32)
     if priority is not None:
         if priority.shape != (n,) or (priority != priority).any():
             raise ValueError(f"priority needs one value a row, {n} in all, and no NaN")
-        order = np.argsort(priority, kind="stable")
+        order = np.argsort(priority, kind="stable").astype(np.uint32)
     count = 1 + max(int(sets.max(initial=-1)), int(edges.right.max(initial=-1)))
-    # When these are written from the last row taken to the first, the first one stays.
-    rank = np.full(count, n, np.int64)
-    rank[sets[order[::-1]]] = np.arange(n)[::-1]
-    chosen, likeness = np.arange(count), np.ones(count)
-    ends, place = np.zeros(n, np.int64), np.empty(len(edges), np.uint32)
+    rank, claims = np.full(count, n, np.uint32), np.full(count, KEPT)
+    ends, place = np.zeros(n, np.uint32), np.empty(len(edges), np.uint32)
     columns = frozen(edges.left), frozen(edges.right), frozen(edges.similarity)
-    _take(frozen(sets), order, rank, *columns, ends, place, chosen, likeness)
-    row = order[rank[chosen[sets]]]
-    return Survivors(row, likeness[sets])
+    found = Survivors(np.empty(n, np.int64), np.empty(n))
+    _rank(frozen(sets), order, rank)
+    _take(frozen(sets), order, rank, *columns, ends, place, claims)
+    _tell(frozen(sets), order, rank, *columns, claims, found.row, found.similarity)
+    return found
+
+
+@kernel
+def _rank(sets: Array, order: Array, rank: Array) -> None:
+    """The place in `order` of the first row of each set."""
+    for r in range(len(order) - 1, -1, -1):
+        rank[sets[order[r]]] = r
 
 
 @kernel
@@ -74,13 +83,13 @@ def _take(
     similarity: Array,
     ends: Array,
     place: Array,
-    chosen: Array,
-    likeness: Array,
+    claims: Array,
 ) -> None:
     """Takes the sets by rank: one that none has claimed is kept, and claims its later neighbours.
 
-    Those are then its own that no kept one resembled more before. `place` gets the edges by the
-    rank of the set taken first, and `ends` where those of each rank end.
+    Those are then its own that no kept one resembled more before. `claims` gets the edge by which
+    each set was claimed, `place` the edges by the rank of the set taken first, and `ends` where
+    those of each rank end.
     """
     n = len(order)
     for e in range(len(left)):
@@ -88,7 +97,9 @@ def _take(
             ends[min(rank[left[e]], rank[right[e]])] += 1
     total = 0
     for r in range(n):
-        ends[r], total = total, total + ends[r]
+        own = ends[r]
+        ends[r] = total
+        total += own
     for e in range(len(left)):
         if max(rank[left[e]], rank[right[e]]) < n:
             first = min(rank[left[e]], rank[right[e]])
@@ -99,9 +110,31 @@ def _take(
         stop = ends[r]
         if begin < stop:
             one = sets[order[r]]
-            if chosen[one] == one:
-                for e in place[begin:stop]:
+            if claims[one] == KEPT:
+                for i in range(begin, stop):
+                    e = place[i]
                     other = left[e] + right[e] - one
-                    if chosen[other] == other or similarity[e] > likeness[other]:
-                        chosen[other], likeness[other] = one, similarity[e]
+                    if claims[other] == KEPT or similarity[e] > similarity[claims[other]]:
+                        claims[other] = e
         begin = stop
+
+
+@kernel
+def _tell(
+    sets: Array,
+    order: Array,
+    rank: Array,
+    left: Array,
+    right: Array,
+    similarity: Array,
+    claims: Array,
+    row: Array,
+    likeness: Array,
+) -> None:
+    """What became of each row, from what became of its set."""
+    for i in range(len(sets)):
+        one, e = sets[i], claims[sets[i]]
+        if e == KEPT:
+            row[i], likeness[i] = order[rank[one]], 1.0
+        else:
+            row[i], likeness[i] = order[rank[left[e] + right[e] - one]], similarity[e]

@@ -1,7 +1,7 @@
 """Canonical text as a set of words: 64-bit hashes, each word once.
 
-Two words of at most eight bytes never share a hash; a longer one shares that of another by chance
-of 2^-64, or on purpose, which only costs time: where a decision depends on it bytes are compared.
+A word of at most eight bytes shares its hash with no other. Two longer ones share theirs by chance
+of 2^-56, or on purpose, which only costs time: where a decision depends on it bytes are compared.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,42 @@ import numpy as np
 import pyarrow as pa
 
 from persona_assets.dedup.folding import canonical, texts_of
-from persona_assets.dedup.kernels import Array, Int, inlined, kernel, load64, mix64, trailing_zeros
-from persona_assets.dedup.simd import BYTES, LANES, equal, letters
+from persona_assets.dedup.kernels import (
+    Array,
+    Int,
+    allocating,
+    frozen,
+    inlined,
+    kernel,
+    load64,
+    mix64,
+    popcount,
+)
+from persona_assets.dedup.lanes import (
+    LANES,
+    chosen,
+    every_other,
+    gather,
+    lanes,
+    load_bytes,
+    store,
+)
+from persona_assets.dedup.overlap import WIDTH, distinct
+from persona_assets.dedup.simd import BYTES, letters
 
-_LONG = 0x9E3779B97F4A7C15
-_ALL = 0xFFFFFFFFFFFFFFFF
-_WIDTH = 0xFFFFFFFF
-_SHORT = 64
-"""Words up to which a text is searched from end to end; those of longer texts are sorted."""
+_FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
+"""Odd, so that to multiply by one of them loses nothing."""
 _ROWS = 1 << 12
+_BITS = frozen(
+    np.argsort(
+        np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") == 0,
+        axis=1,
+        kind="stable",
+    )
+    .astype(np.uint8)
+    .ravel()
+)
+"""For each byte eight numbers: which of its bits are set, ascending; then the others."""
 
 
 @kernel
@@ -30,51 +57,57 @@ def split(canonical: Array, start: Int, stop: Int, words: Array) -> Int:
     beyond `stop`.
     """
     hashes, places = words[0], words[1]
-    count = 0
-    begin, inside = np.int64(0), np.uint64(0)
+    count = _find(canonical, start, stop, places)
+    wide, longer = np.uint64(0), np.uint64(0)
+    for i in range(0, count, LANES):
+        begin = every_other(places, 2 * i)
+        width = every_other(places, 2 * i + 1) - begin
+        first, second = gather(canonical, begin)
+        # Bytes behind a word are shifted out of its last eight or fewer.
+        behind = (np.uint64(8) - width & np.uint64(7)) << np.uint64(3)
+        more = width > np.uint64(8)
+        first = _without(first, chosen(width < np.uint64(8), behind))
+        second = chosen(more, _without(second, chosen(width < np.uint64(16), behind)))
+        value = first * np.uint64(_FIRST) ^ second * np.uint64(_SECOND)
+        store(hashes, i, mix64(value ^ chosen(more, value & np.uint64(0xFF))))
+        # In place: of the bounds only later ones are read again.
+        store(places, i, begin << np.uint64(32) | width)
+        wide |= more << np.uint64(i & 63)
+        longer |= width > np.uint64(16)
+    if longer:
+        _hash_longer(canonical, hashes, places, count)
+    return distinct(canonical, hashes, places, count, wide)
+
+
+@inlined
+def _find(canonical: Array, start: Int, stop: Int, bounds: Array) -> Int:
+    """Where each word begins and ends, in turn, into `bounds`; returns how many words there are."""
+    count = np.int64(0)
+    inside = np.uint64(0)
     for block in range(start, stop, BYTES):
         found = letters(canonical, block)
         if block + BYTES > stop:
             found &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
-        before = found << np.uint64(1) | inside
-        starts, ends = found & ~before, before & ~found
-        first = block + np.int64(trailing_zeros(starts))
-        # A word that began in the block before ends first.
-        begin = begin if inside else first
-        starts &= starts - (np.uint64(1) - inside)
-        while ends:
-            end = block + np.int64(trailing_zeros(ends))
-            places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(end - begin)
-            count += 1
-            begin = block + np.int64(trailing_zeros(starts))
-            starts &= starts - np.uint64(1)
-            ends &= ends - np.uint64(1)
+        changes = found ^ (found << np.uint64(1) | inside)
         inside = found >> np.uint64(BYTES - 1)
+        for byte in range(BYTES // 8):
+            # Without a branch: how many words there are in a block, no one can foresee.
+            some = changes >> np.uint64(8 * byte) & np.uint64(0xFF)
+            store(bounds, count, load_bytes(_BITS, 8 * some) + np.uint64(block + 8 * byte))
+            count += np.int64(popcount(some))
     if inside:
-        places[count] = np.uint64(begin) << np.uint64(32) | np.uint64(stop - begin)
+        bounds[count] = stop
         count += 1
-    wide, longer = np.uint64(0), np.uint64(0)
-    for i in range(count):
-        at = np.int64(places[i] >> np.uint64(32))
-        width = places[i] & np.uint64(_WIDTH)
-        # Without a branch: which words have more than eight bytes, no one can foresee.
-        rest = max(width, np.uint64(8)) - np.uint64(8)
-        first = load64(canonical, at) & _lowest(width)
-        second = load64(canonical, at + 8) & _lowest(rest)
-        hashes[i] = mix64(first ^ second * np.uint64(_LONG))
-        wide |= np.uint64(rest != 0) << np.uint64(i & 63)
-        longer |= width >> np.uint64(4)
-    if longer:
-        _hash_longer(canonical, hashes, places, count)
-    return _distinct(canonical, hashes, places, count, wide)
+    # What is read beyond the last word lies in the text as well, and has no width.
+    store(bounds, count, lanes(np.uint64(start)))
+    store(bounds, count + LANES, lanes(np.uint64(start)))
+    return count >> 1
 
 
 @inlined
-def _lowest(width: Int) -> Int:
-    """The bits of the `width` lowest bytes of a uint64; of all eight, if `width` is more."""
-    # A shift by 64 is none, so in two halves.
-    half = min(width, np.uint64(8)) << np.uint64(2)
-    return ~(np.uint64(_ALL) << half << half)
+def _without(value: Int, bits: Int) -> Int:
+    """`value` without its highest bits, so many."""
+    return value << bits >> bits
 
 
 @kernel
@@ -82,156 +115,29 @@ def _hash_longer(canonical: Array, hashes: Array, places: Array, count: Int) -> 
     """The hashes of words of more than 16 bytes."""
     for i in range(count):
         at = np.int64(places[i] >> np.uint64(32))
-        width = np.int64(places[i] & np.uint64(_WIDTH))
+        width = np.int64(places[i] & np.uint64(WIDTH))
         if width <= 16:
             continue
-        value = np.uint64(_LONG)
+        # Its last eight bytes overlap those before them, by how much only the width tells.
+        value = np.uint64(width)
         while width > 8:
-            value = mix64(value ^ load64(canonical, at)) * np.uint64(_LONG)
+            value = mix64(value ^ load64(canonical, at)) * np.uint64(_FIRST)
             at += 8
             width -= 8
-        hashes[i] = mix64(value ^ (load64(canonical, at) & _lowest(np.uint64(width))))
+        last = load64(canonical, at + width - 8)
+        hashes[i] = mix64((value ^ last) & ~np.uint64(0xFF))
 
 
-@inlined
-def _distinct(canonical: Array, hashes: Array, places: Array, count: Int, wide: Int) -> Int:
-    """Drops repeats among the first `count` words, in place; returns how many stay.
-
-    `wide` has a bit for each word of more than eight bytes, where there are few words.
-    """
-    if count > _SHORT:
-        return _distinct_sorted(canonical, hashes, places, count)
-    # A bit for each word. Hardly any branch depends on the text: what is there more than once, and
-    # where, no one can foresee.
-    repeats, unsure = np.uint64(0), wide
-    for j in range(0, count, LANES):
-        for i in range(j + 1, count):
-            before = (np.uint64(1) << np.uint64(i - j)) - np.uint64(1)
-            same = equal(hashes, j, hashes[i]) & before
-            repeats |= np.uint64(same != 0) << np.uint64(i)
-            unsure |= np.uint64(same & (wide >> np.uint64(j)) != 0) << np.uint64(i)
-    unsure &= repeats
-    while unsure:
-        word = np.int64(trailing_zeros(unsure))
-        unsure &= unsure - np.uint64(1)
-        if not _among(canonical, hashes, places, word, hashes[word], canonical, places[word]):
-            repeats ^= np.uint64(1) << np.uint64(word)
-    kept = np.int64(0)
-    for i in range(count):
-        hashes[kept], places[kept] = hashes[i], places[i]
-        kept += 1 - np.int64(repeats >> np.uint64(i) & np.uint64(1))
-    return kept
-
-
-@inlined
-def _first(count: Int) -> Int:
-    """The lowest `count` bits of a block of `LANES`."""
-    return (np.uint64(1) << np.uint64(min(count, LANES))) - np.uint64(1)
-
-
-@kernel
-def _distinct_sorted(canonical: Array, hashes: Array, places: Array, count: Int) -> Int:
-    order = np.argsort(hashes[:count], kind="mergesort")
-    hashes[:count] = hashes[:count][order]
-    places[:count] = places[:count][order]
-    kept = 0
-    for i in range(count):
-        value, place = hashes[i], places[i]
-        j = kept - 1
-        while j >= 0 and hashes[j] == value:
-            if same_word(canonical, places[j], canonical, place):
-                break
-            j -= 1
-        if j < 0 or hashes[j] != value:
-            hashes[kept], places[kept] = value, place
-            kept += 1
-    return kept
-
-
-@kernel
-def _among(
-    canonical: Array, hashes: Array, places: Array, count: Int, value: Int, other: Array, place: Int
-) -> bool:
-    """Whether the word of `other` at `place`, of that hash, is one of the first `count` words."""
-    for j in range(0, count, LANES):
-        same = equal(hashes, j, value) & _first(count - j)
-        while same:
-            if same_word(canonical, places[j + np.int64(trailing_zeros(same))], other, place):
-                return True
-            same &= same - np.uint64(1)
-    return False
-
-
-@kernel
-def same_word(one: Array, place: Int, other: Array, other_place: Int) -> bool:
-    """Whether two words of equal hash are one, by their bytes."""
-    width = place & np.uint64(_WIDTH)
-    if width != other_place & np.uint64(_WIDTH):
-        return False
-    if width <= np.uint64(8):
-        return True
-    start, other_start = np.int64(place >> np.uint64(32)), np.int64(other_place >> np.uint64(32))
-    same = True
-    for i in range(np.int64(width)):
-        same = same and one[start + i] == other[other_start + i]
-    return same
-
-
-@kernel
+@allocating
 def words_for(length: Int) -> Array:
     """Room for the words of canonical text of at most `length` bytes: see `split`."""
-    return np.empty((2, most_words(length) + LANES), np.uint64)
+    return np.empty((2, 2 * most_words(length) + 3 * LANES), np.uint64)
 
 
 @kernel
 def most_words(length: Int) -> Int:
     """The most words that canonical text of `length` bytes can hold."""
     return length // 2 + 1
-
-
-@kernel
-def shared_words(
-    one: Array, words: Array, count: Int, other: Array, other_words: Array, other_count: Int
-) -> Int:
-    """How many words two texts have in common, their words as `split` gives them."""
-    if min(count, other_count) > _SHORT:
-        return _shared_sorted(one, words, count, other, other_words, other_count)
-    if other_count > count:
-        one, words, count, other, other_words, other_count = (
-            other, other_words, other_count, one, words, count
-        )  # fmt: skip
-    hashes, places = words[0], words[1]
-    shared = 0
-    for i in range(other_count):
-        if _among(one, hashes, places, count, other_words[0, i], other, other_words[1, i]):
-            shared += 1
-    return shared
-
-
-@kernel
-def _shared_sorted(
-    one: Array, words: Array, count: Int, other: Array, other_words: Array, other_count: Int
-) -> Int:
-    shared = 0
-    i = j = 0
-    while i < count and j < other_count:
-        a, b = words[0, i], other_words[0, j]
-        if a < b:
-            i += 1
-        elif b < a:
-            j += 1
-        else:
-            end = j
-            while end < other_count and other_words[0, end] == a:
-                if same_word(one, words[1, i], other, other_words[1, end]):
-                    shared += 1
-                    break
-                end += 1
-            i += 1
-            if i == count or words[0, i] != a:
-                while j < other_count and other_words[0, j] == a:
-                    j += 1
-    return shared
 
 
 def word_hashes(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> tuple[Array, Array]:

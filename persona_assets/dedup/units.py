@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel
+from persona_assets.dedup.kernels import Array, Int, allocating, frozen, inlined, kernel
 
 CHUNK = 1024  # rows that are rounded at a time
 
@@ -97,7 +97,7 @@ def _summing(function: Function) -> Function:
     return cast(Function, njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})(function))
 
 
-@kernel
+@allocating
 def _cosines(
     threshold: float,
     least: float,

@@ -6,10 +6,11 @@ import numpy as np
 
 from persona_assets.dedup.folding import Canonical
 from persona_assets.dedup.kernels import Array, Int, inlined, kernel, load64
+from persona_assets.dedup.overlap import shared_words
 from persona_assets.dedup.partenum import Scheme
 from persona_assets.dedup.partitions import runs
 from persona_assets.dedup.sets import Sets, canonical_of, lengths_of
-from persona_assets.dedup.tokens import shared_words, split, words_for
+from persona_assets.dedup.tokens import split, words_for
 
 CHUNK = 1 << 20
 """Bytes of text that a thread takes at a time, about."""
@@ -44,17 +45,26 @@ def similarities(
     return similarity
 
 
-@kernel
 def verify(
     canonical: Canonical, left: Array, right: Array, scheme: Scheme, similarity: Array
 ) -> None:
     """`similarities` of pairs of canonical texts, given by number."""
+    longest = canonical.longest()
+    _verify(canonical, left, right, scheme, words_for(longest), words_for(longest), similarity)
+
+
+@kernel
+def _verify(
+    canonical: Canonical,
+    left: Array,
+    right: Array,
+    scheme: Scheme,
+    words: Array,
+    other_words: Array,
+    similarity: Array,
+) -> None:
     data, ends = canonical.data, canonical.ends
     numerator, denominator = scheme.numerator, scheme.denominator
-    longest = 0
-    for i in range(len(ends) - 1):
-        longest = max(longest, ends[i + 1] - ends[i])
-    words, other_words = words_for(longest), words_for(longest)
     before, count = np.int64(-1), 0
     for i in range(len(left)):
         one, other = left[i], right[i]

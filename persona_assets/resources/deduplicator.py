@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from persona_assets.dedup.index import Found, Shard
 
-FORMAT = "2"
+FORMAT = "3"
 """Changes with what the columns hold."""
 
 SAMPLE = 200

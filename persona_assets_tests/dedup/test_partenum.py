@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.dedup.folding import ROOM
+from persona_assets.dedup.lanes import LANES
 from persona_assets.dedup.lexical import LOWEST
 from persona_assets.dedup.partenum import (
     CLASS_MASK,
@@ -22,7 +23,6 @@ from persona_assets.dedup.partenum import (
     sums_for,
 )
 from persona_assets.dedup.sets import summary_for
-from persona_assets.dedup.simd import LANES
 from persona_assets.dedup.tokens import words_for
 
 THRESHOLDS = [
@@ -34,6 +34,8 @@ THRESHOLDS = [
     Fraction(1),
 ]
 MILLION = 10**6
+KNOWN = 5
+"""Sets that there were before."""
 
 thresholds = st.one_of(
     st.sampled_from(THRESHOLDS),
@@ -60,7 +62,7 @@ def keys_of(sets: list[list[str]], scheme: Scheme) -> tuple[list[set[int]], np.n
     summary = summary_for(len(sets))
     keys, rows = np.empty(100_000, np.uint64), np.empty(100_000, np.uint32)
     counted = np.zeros(1, np.int64)
-    done = emit(canonical, offsets, 0, scheme, words, sums, summary, keys, rows, counted)
+    done = emit(canonical, offsets, 0, 0, scheme, words, sums, summary, keys, rows, counted)
     assert done == len(sets)
     found: list[set[int]] = [set() for _ in sets]
     for key, row in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
@@ -169,10 +171,10 @@ def test_emit_halts_where_its_output_is_full_and_goes_on_from_there() -> None:
     while row < len(sets):
         keys, rows = np.empty(70, np.uint64), np.empty(70, np.uint32)
         output = (summary, keys, rows, counted := np.zeros(1, np.int64))
-        before, row = row, emit(canonical, offsets, row, scheme, words, sums, *output)
+        before, row = row, emit(canonical, offsets, row, KNOWN, scheme, words, sums, *output)
         assert row > before
         for key, at in zip(keys[: counted[0]].tolist(), rows[: counted[0]].tolist(), strict=True):
-            found[at].add(key)
+            found[at - KNOWN].add(key)
     assert found == expected
     describe(canonical, offsets, words, again)
     for found_again in (summary, again):
@@ -190,5 +192,5 @@ def test_the_classes_of_every_threshold_fit_into_a_byte(numerator: int) -> None:
 def test_there_is_room_for_the_parts_of_the_longest_text(threshold: Fraction) -> None:
     scheme = scheme_of(threshold)
     for longest in (1, 2, 33, 1000, 100_001):
-        assert words_for(longest).shape == (2, longest // 2 + 1 + LANES)
+        assert words_for(longest).shape == (2, 2 * (longest // 2 + 1) + 3 * LANES)
         assert len(sums_for(longest, scheme)) == scheme.parts[class_of(scheme, longest // 2 + 1)]

@@ -55,7 +55,7 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
             words, sums, summary = words_for(longest), sums_for(longest, scheme), summary_for(count)
             keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)
             counted = np.zeros(1, np.int64)
-            emit(*texts, 0, scheme, words, sums, summary, keys, rows, counted)
+            emit(*texts, 0, 0, scheme, words, sums, summary, keys, rows, counted)
             yield np.column_stack((keys, unsigned(batch, "tag")[rows]))
 
     return blocks(entries(), partitions)
