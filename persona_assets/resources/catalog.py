@@ -154,4 +154,6 @@ class Catalog:
 
     def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the views and macros anew: what they cover grows with the assets that exist."""
-        connection.execute(macros(self._tables, self._views.make(connection)))
+        existing = self._views.outline(connection)
+        connection.execute(macros(self._tables, existing))
+        self._views.fill(connection, existing)

@@ -86,21 +86,23 @@ class Views:
             for kind in ("quarantine", "completions")
         )
 
-    def make(self, connection: "duckdb.DuckDBPyConnection") -> list[str]:
-        """Makes all views anew; returns the assets that have one."""
-        links, held, existing = [_NO_LINKS], [_NO_ROWS], list[str]()
+    def outline(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
+        """Makes all views anew, those of assets without rows; returns the assets' files, in SQL.
+
+        A view or macro is bound when it is made: each view of rows that it names opens every file
+        of its asset. So all are made over outlines, and `fill` comes last.
+        """
+        links, held, existing = [_NO_LINKS], [_NO_ROWS], dict[str, str]()
         found = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
         for [asset] in found.fetchall():
             files = self._files(asset)
             if files is None:
                 continue
-            existing.append(asset)
+            existing[asset] = files
             table = self._tables[asset]
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {name(asset)} AS SELECT m.shard, t.* EXCLUDE (filename) "
-                f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
-                f"JOIN materializations m ON m.path = t.filename"
-            )
+            # NULL is of the type that goes with every other.
+            outline = nothing(**dict.fromkeys(["shard", *table.schema], '"NULL"'))
+            connection.execute(f"CREATE OR REPLACE VIEW {name(asset)} AS {outline}")
             row = f"{name(asset)}.{name(table.row_id)}::VARCHAR"
             held.append(f"SELECT {text(asset)} AS asset, shard, {row} AS row_id FROM {name(asset)}")
             if table.makes:
@@ -118,6 +120,15 @@ class Views:
         }.items():
             connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         return existing
+
+    def fill(self, connection: "duckdb.DuckDBPyConnection", existing: Mapping[str, str]) -> None:
+        """Gives the views of assets the rows of their files."""
+        for asset, files in existing.items():
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {name(asset)} AS SELECT m.shard, t.* EXCLUDE (filename) "
+                f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
+                f"JOIN materializations m ON m.path = t.filename"
+            )
 
     def _files(self, asset: str) -> str | None:
         """The files of an asset as an SQL literal; None for one that has none, or is unknown."""

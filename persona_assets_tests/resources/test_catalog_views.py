@@ -1,10 +1,11 @@
 """The catalog's views: an asset's rows over all its shards, and what was dropped."""
 
 import polars as pl
+import pytest
 
 from persona_assets.generation import Journal, Record
 from persona_assets.outcome import Outcome, drops
-from persona_assets.resources.catalog import Catalog
+from persona_assets.resources.catalog import Catalog, CatalogError
 from persona_assets.resources.storage import Storage
 from persona_assets.tables import Table
 from persona_assets_tests.sample_project import TEXTS, SampleProject
@@ -29,6 +30,20 @@ def test_a_view_follows_the_schema_of_its_tables(storage: Storage, catalog: Cata
     assert catalog.query(tones)["tone"].to_list() == ["dry", None]
     catalog.add(*write(storage, "texts", "b.txt", {"of b.txt": None}, tone="warm"))
     assert catalog.query(tones)["tone"].to_list() == ["dry", "warm"]
+
+
+def test_tables_older_than_their_schema_do_not_stop_the_catalog(
+    storage: Storage, catalog: Catalog
+) -> None:
+    write(storage, "texts", "a.txt", {"t1": None})
+    write(storage, "rows", "a.txt", {"r1": "t1"})
+    later = pl.Schema({"row_id": pl.String(), "text_id": pl.String()})
+    catalog = Catalog(storage, {**TABLES, "rows": Table(later, "row_id", "text_id", makes=True)})
+    assert catalog.rebuild() == 2
+    assert catalog.query("SELECT asset FROM lineage").rows() == [("rows",)]
+    assert catalog.query("FROM texts")["id"].to_list() == ["t1"]
+    with pytest.raises(CatalogError, match="row_id"):
+        catalog.trace("t1")
 
 
 def test_an_asset_may_be_named_as_what_the_catalog_works_with(storage: Storage) -> None:
