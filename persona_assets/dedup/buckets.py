@@ -11,8 +11,8 @@ import numpy as np
 from persona_assets.dedup.candidates import by_size, candidate, collected, compared, plausible
 from persona_assets.dedup.kernels import Array, Int, allocating, popcount
 from persona_assets.dedup.partenum import CLASS_MASK, NO_CLASS, Scheme, deal
-from persona_assets.dedup.partitions import table_size, widest
-from persona_assets.dedup.sets import Keys, Sets, canonical_of
+from persona_assets.dedup.partitions import CHUNK, runs_of, table_size, widest
+from persona_assets.dedup.sets import Keys, Sets, canonical_of, lengths_of
 from persona_assets.dedup.tokens import words_for
 
 HOT = 1 << 9
@@ -166,8 +166,11 @@ def compare_bucket(
 
 def deal_again(sets: Sets, scheme: Scheme, bucket: Array, kind: int, salt: int) -> Keys:
     """The keys of a bucket's sets under other hashes, `scheme.parts[kind]` for each."""
-    texts, parts = canonical_of(sets, bucket.astype(np.int64)), int(scheme.parts[kind])
+    parts, items = int(scheme.parts[kind]), bucket.astype(np.int64)
     dealt = Keys(np.empty(len(bucket) * parts, np.uint64), np.repeat(bucket, parts))
     keys, sums = np.full(len(bucket), kind, np.uint64), np.empty(parts, np.uint64)
-    deal(keys, *texts, scheme, salt, words_for(texts.longest()), sums, dealt.key)
+    for first, stop in runs_of(lengths_of(sets, items), len(items), CHUNK):
+        texts = canonical_of(sets, items[first:stop])
+        words, out = words_for(texts.longest()), dealt.key[first * parts : stop * parts]
+        deal(keys[first:stop], *texts, scheme, salt, words, sums, out)
     return dealt

@@ -39,6 +39,9 @@ PLAIN, BY_CHARACTER, BY_DEFINITION = -1, -2, -3
 SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED, STILL_MARK, MOVING_MARK = range(8)
 """Kinds of characters. Marks of unspaced scripts are letters to us, but not in every company."""
 
+LONGEST = 1 << 29
+"""Most bytes of one text: two of them, folded, are less than 4 GiB, and places have 32 bits."""
+
 _MOST_MARKS = 30
 _KIND_SHIFT, _SECOND_SHIFT = 24, 17
 _ROWS = 1 << 16
@@ -78,8 +81,19 @@ class Canonical(NamedTuple):
 
 
 def texts_of(texts: Strings, threads: int = 1) -> Texts:
-    """`texts` for kernels, read as `strings.utf8` reads them. Raises what that raises."""
+    """`texts` for kernels, read as `strings.utf8` reads them.
+
+    Raises what that raises, and ValueError for a text of more than `LONGEST` bytes.
+    """
     data, offsets = utf8(texts)
+    if offsets[-1] - offsets[0] > LONGEST:
+        lengths = np.diff(offsets)
+        row = int(lengths.argmax())
+        if lengths[row] > LONGEST:
+            raise ValueError(
+                f"the text of row {row} has {lengths[row]:,} bytes, and {LONGEST:,} are the most: "
+                "split it first"
+            )
     table = _table()
     marks = np.empty(len(offsets) - 1, np.int32)
 

@@ -27,7 +27,7 @@ def set_numbers(
     known, rows = len(sets.sizes), len(sets.new_sizes)
     numbers = np.arange(known, known + rows, dtype=np.uint32)
     scheme = scheme_of(Fraction(1))
-    given = [Keys(contents, numbers.copy())]
+    given = [Keys(contents, numbers)]
     if known:
         old = Keys(known_contents, np.arange(known, dtype=np.uint32))
         given.insert(0, shared_keys(old, given))

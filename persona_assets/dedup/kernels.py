@@ -1,7 +1,8 @@
 """How the inner loops of this package are compiled, and the machine instructions they share.
 
 A kernel is a plain function over numpy arrays: no Python object inside, so threads run them side by
-side. Members of a tuple of arrays are taken out of it before a loop: each access counts references.
+side. Members of a tuple of arrays are taken out of it before a loop: where arrays are made, each
+access counts references.
 
 Compiled code is kept in the user's cache (or where NUMBA_CACHE_DIR says) under a hash of all
 sources of this package: numba looks only at the file of the kernel itself, not at those it calls.
@@ -23,7 +24,7 @@ from numba.extending import intrinsic
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 Int = Any
-"""A whole number inside a kernel: int64 or uint64, never mixed (that would be a float64)."""
+"""A whole number inside a kernel: int64 or uint64, never mixed: compared, both become float64."""
 
 
 def _cache_dir() -> str:

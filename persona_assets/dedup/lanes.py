@@ -3,8 +3,8 @@
     some = load(hashes, i)
     store(hashes, i, mix64(some ^ np.uint64(1)))
 
-`+ - * & | ^ << >>` take two of them, or one and a uint64; shifts are by less than 64. Comparisons
-give the lanes for which they hold as the lowest bits of a uint64, that of the first lane lowest.
+`+ - * & | ^ << >>` take two of them, or one and a uint64; shifts are by less than 64. `==`, `<` and
+`>` give the lanes for which they hold as the lowest bits of a uint64, that of the first one lowest.
 LLVM turns this into what the processor at hand has (AVX-512, AVX2, SSE2, NEON); the result is the
 same everywhere. Whole blocks are read and written: leave room.
 """

@@ -30,7 +30,7 @@ from persona_assets.dedup.partenum import (
     scheme_of,
     sums_for,
 )
-from persona_assets.dedup.partitions import partition, runs, shared_keys
+from persona_assets.dedup.partitions import CHUNK, partition, runs, shared_keys
 from persona_assets.dedup.sets import NO_KEYS, Keys, Sets, Summary, summary_for
 from persona_assets.dedup.strings import Strings
 from persona_assets.dedup.tokens import words_for
@@ -42,11 +42,8 @@ LOWEST = Fraction(3, 4)
 LARGEST_DENOMINATOR = 1_000_000
 """Of a threshold: with it, sizes of texts and sums of two stay below 2^63."""
 
-CHUNK = 1 << 20
-"""Bytes of text that a thread takes at a time, about: with its keys it stays in the cache."""
-
 ROWS = 1 << 14
-"""Most rows of them."""
+"""Most rows that a thread takes at a time."""
 
 EXACT_ROWS = 300_000
 """Texts up to which `auto` compares all bitmaps at such a threshold: minutes of one processor."""

@@ -18,11 +18,15 @@ from persona_assets.dedup.kernels import (
 )
 from persona_assets.dedup.lanes import LANES, first_lanes, load
 
-WIDTH = 0xFFFFFFFF
-"""The bits of a place that are the word's width."""
-
+_WIDTH = 0xFFFFFFFF
 _SHORT = 64
 """Words up to which a text is searched from end to end; those of longer texts are sorted."""
+
+
+@inlined
+def place_of(place: Int) -> tuple[Int, Int]:
+    """Where a word begins, and its width, both in bytes, of start << 32 | width."""
+    return np.int64(place >> np.uint64(32)), np.int64(place & np.uint64(_WIDTH))
 
 
 @inlined
@@ -93,7 +97,7 @@ def shared_words(
             same |= some == other_hashes[j]
         same &= first_lanes(count - i)
         shared += np.int64(popcount(same))
-        unsure = same & ((load(places, i) & np.uint64(WIDTH)) > np.uint64(8))
+        unsure = same & ((load(places, i) & np.uint64(_WIDTH)) > np.uint64(8))
         while unsure:
             word = i + np.int64(trailing_zeros(unsure))
             unsure &= unsure - np.uint64(1)
@@ -147,13 +151,13 @@ def _among(
 @kernel
 def same_word(one: Array, place: Int, other: Array, other_place: Int) -> bool:
     """Whether two words of equal hash are one, by their bytes."""
-    width = place & np.uint64(WIDTH)
-    if width != other_place & np.uint64(WIDTH):
+    start, width = place_of(place)
+    other_start, other_width = place_of(other_place)
+    if width != other_width:
         return False
-    if width <= np.uint64(8):
+    if width <= 8:
         return True
-    start, other_start = np.int64(place >> np.uint64(32)), np.int64(other_place >> np.uint64(32))
-    last = np.int64(width) - 8
+    last = width - 8
     same = load64(one, start + last) == load64(other, other_start + last)
     for i in range(0, last, 8):
         same &= load64(one, start + i) == load64(other, other_start + i)

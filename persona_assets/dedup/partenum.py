@@ -36,8 +36,8 @@ class Scheme(NamedTuple):
     """The threshold, and sets by size: class c holds those of `lower[c]` words and more.
 
     `parts[c]` is k + 1 for two sets of which the smaller one is in class c; 1 where only equal sets
-    are similar enough. `short` is what `reach` says of small n: first classes, last classes. All
-    int64.
+    are similar enough. `short`, of shape (2, n), is what `reach` says of fewer than n words: first
+    classes, last classes. All int64.
     """
 
     numerator: int
@@ -216,13 +216,14 @@ def emit(
 def sum_parts(hashes: Array, count: Int, parts: Int, salt: Int, sums: Array) -> None:
     """The sum of the hashes in each part, into `sums`."""
     if parts <= LANES:
+        # As they nearly always are: eight words at a time pay off, though once for each part.
         for part in range(parts):
-            sum = lanes(np.uint64(0))
+            held = lanes(np.uint64(0))
             for i in range(0, count, LANES):
                 some = load(hashes, i)
                 inside = part_of(some, parts, salt) == np.uint64(part)
-                sum = sum + chosen(inside & first_lanes(count - i), some)
-            sums[part] = total(sum)
+                held = held + chosen(inside & first_lanes(count - i), some)
+            sums[part] = total(held)
     else:
         sums[:parts] = 0
         for i in range(count):

@@ -9,6 +9,10 @@ import numpy as np
 from persona_assets.dedup.kernels import Array, Int, inlined, kernel
 from persona_assets.dedup.sets import NO_KEYS, Keys
 
+CHUNK = 1 << 20
+"""Bytes of text that a thread takes at a time, about: with what is made of it, it stays in the
+cache."""
+
 PARTITION = 1 << 14
 """Keys in a partition, about: with their rows and a table of them they stay in the second cache."""
 
@@ -53,6 +57,11 @@ def runs(ends: Array, rows: int, size: int) -> list[tuple[int, int]]:
     cuts = np.searchsorted(ends, np.arange(ends[0], ends[-1], size))
     bounds = np.unique(np.concatenate([[0, count], cuts, np.arange(0, count, rows)]))
     return list(pairwise(bounds[bounds <= count].tolist()))
+
+
+def runs_of(lengths: Array, rows: int, size: int) -> list[tuple[int, int]]:
+    """`runs` of rows of so many bytes each."""
+    return runs(np.concatenate([[0], np.cumsum(lengths)]), rows, size)
 
 
 def tasks(bounds: Array) -> list[int]:

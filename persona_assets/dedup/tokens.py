@@ -30,7 +30,8 @@ from persona_assets.dedup.lanes import (
     load_bytes,
     store,
 )
-from persona_assets.dedup.overlap import WIDTH, distinct
+from persona_assets.dedup.overlap import distinct, place_of
+from persona_assets.dedup.partitions import CHUNK, runs
 from persona_assets.dedup.simd import BYTES, letters
 
 _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
@@ -50,11 +51,11 @@ _BITS = frozen(
 
 @kernel
 def split(canonical: Array, start: Int, stop: Int, words: Array) -> Int:
-    """The words of canonical text: how many there are, each once; those of long ones by hash.
+    """Finds the words of canonical text, each once; returns how many.
 
-    `words` is what `words_for(stop - start)` makes: its first row gets the hashes, its second where
-    each word lies, start << 32 | width, both in bytes. `canonical` can be read `folding.ROOM` bytes
-    beyond `stop`.
+    `words` is what `words_for(stop - start)` makes: its first row gets the hashes, its second the
+    places, see `overlap.place_of`. Where a text has more than 64 words, repeats and all, they
+    ascend by hash. `canonical` is below 4 GiB and can be read `folding.ROOM` bytes beyond `stop`.
     """
     hashes, places = words[0], words[1]
     count = _find(canonical, start, stop, places)
@@ -68,7 +69,10 @@ def split(canonical: Array, start: Int, stop: Int, words: Array) -> Int:
         more = width > np.uint64(8)
         first = _without(first, chosen(width < np.uint64(8), behind))
         second = chosen(more, _without(second, chosen(width < np.uint64(16), behind)))
-        value = first * np.uint64(_FIRST) ^ second * np.uint64(_SECOND)
+        second = second * np.uint64(_SECOND)
+        # What is mixed is never 0 in its lowest byte for a word of eight bytes or fewer, since its
+        # first byte is not, and always for a longer one.
+        value = first * np.uint64(_FIRST) ^ second ^ second >> np.uint64(32)
         store(hashes, i, mix64(value ^ chosen(more, value & np.uint64(0xFF))))
         # In place: of the bounds only later ones are read again.
         store(places, i, begin << np.uint64(32) | width)
@@ -93,7 +97,8 @@ def _find(canonical: Array, start: Int, stop: Int, bounds: Array) -> Int:
         for byte in range(BYTES // 8):
             # Without a branch: how many words there are in a block, no one can foresee.
             some = changes >> np.uint64(8 * byte) & np.uint64(0xFF)
-            store(bounds, count, load_bytes(_BITS, 8 * some) + np.uint64(block + 8 * byte))
+            bits = load_bytes(_BITS, np.uint64(8) * some)
+            store(bounds, count, bits + np.uint64(block + 8 * byte))
             count += np.int64(popcount(some))
     if inside:
         bounds[count] = stop
@@ -114,8 +119,7 @@ def _without(value: Int, bits: Int) -> Int:
 def _hash_longer(canonical: Array, hashes: Array, places: Array, count: Int) -> None:
     """The hashes of words of more than 16 bytes."""
     for i in range(count):
-        at = np.int64(places[i] >> np.uint64(32))
-        width = np.int64(places[i] & np.uint64(WIDTH))
+        at, width = place_of(places[i])
         if width <= 16:
             continue
         # Its last eight bytes overlap those before them, by how much only the width tells.
@@ -125,7 +129,7 @@ def _hash_longer(canonical: Array, hashes: Array, places: Array, count: Int) -> 
             at += 8
             width -= 8
         last = load64(canonical, at + width - 8)
-        hashes[i] = mix64((value ^ last) & ~np.uint64(0xFF))
+        hashes[i] = mix64((value ^ last) * np.uint64(_SECOND) & ~np.uint64(0xFF))
 
 
 @allocating
@@ -148,8 +152,7 @@ def word_hashes(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> tuple[Ar
     found = texts_of(texts)
     counts = np.zeros(len(found) + 1, np.int64)
     pieces = [np.empty(0, np.uint64)]
-    for start in range(0, len(found), _ROWS):
-        stop = min(start + _ROWS, len(found))
+    for start, stop in runs(found.offsets, _ROWS, CHUNK):
         data, ends = folded = canonical(found, np.arange(start, stop))
         hashes = np.empty(int(most_words(ends[-1])) + len(ends), np.uint64)
         count = _hash_rows(data, ends, words_for(folded.longest()), hashes, counts[start + 1 :])

@@ -8,15 +8,12 @@ from persona_assets.dedup.folding import Canonical
 from persona_assets.dedup.kernels import Array, Int, inlined, kernel, load64
 from persona_assets.dedup.overlap import shared_words
 from persona_assets.dedup.partenum import Scheme
-from persona_assets.dedup.partitions import runs
+from persona_assets.dedup.partitions import CHUNK, runs_of
 from persona_assets.dedup.sets import Sets, canonical_of, lengths_of
 from persona_assets.dedup.tokens import split, words_for
 
-CHUNK = 1 << 20
-"""Bytes of text that a thread takes at a time, about."""
-
 ROWS = 1 << 12
-"""Most candidates of them."""
+"""Most candidates that a thread takes at a time."""
 
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
@@ -34,7 +31,7 @@ def similarities(
         block = candidates[start : start + ROWS]
         left, right = ((block >> shift & _LOW).astype(np.int64) for shift in (_HALF, np.uint64(0)))
         lengths = lengths_of(sets, left) + lengths_of(sets, right)
-        for first, stop in runs(np.concatenate([[0], np.cumsum(lengths)]), ROWS, CHUNK):
+        for first, stop in runs_of(lengths, ROWS, CHUNK):
             one, two = left[first:stop], right[first:stop]
             new = np.diff(one, prepend=-1) != 0
             texts = canonical_of(sets, np.concatenate([one[new], two]))

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-_REMEDY = "`persona-assets catalog` makes it anew"
+_REMEDY = (
+    "`persona-assets catalog` makes it anew; if a column is missing, tables are older than their "
+    "schema: materialize them again"
+)
 
 
 class CatalogError(RuntimeError):

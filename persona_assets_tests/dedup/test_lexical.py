@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.dedup.buckets import HOT
+from persona_assets.dedup.folding import LONGEST
 from persona_assets.dedup.lexical import Method, lexical_edges, lexical_join, method_for, neighbours
 from persona_assets.dedup.minhash import bands
 from persona_assets.dedup.tokens import word_hashes
@@ -16,8 +17,10 @@ from persona_assets.dedup.words import words
 from persona_assets_tests.dedup.texts import (
     HALF,
     HOSTILE,
+    LONGER_OF_ONE_HASH,
     METHODS,
     NINE_TENTHS,
+    ONE_HASH,
     any_texts,
     brute_force,
     related_texts,
@@ -254,6 +257,21 @@ def test_neighbours_are_all_pairs_of_the_rows_asked_for(
     asked = data.draw(places)
     expected = [pair for pair in brute_force(texts, threshold) if {pair[0], pair[1]} & asked]
     assert rows(neighbours(texts, sorted(asked), threshold)) == expected
+
+
+def test_a_text_that_is_far_too_long_is_refused() -> None:
+    texts = pa.array([b"a nurse", bytes(LONGEST + 1)], pa.large_binary())
+    with pytest.raises(ValueError, match="row 1 has 536,870,913 bytes"):
+        lexical_join(texts)
+
+
+@pytest.mark.parametrize("pair", [ONE_HASH, LONGER_OF_ONE_HASH])
+@pytest.mark.parametrize("others", [20, 62, 63, 64, 70])
+def test_words_of_one_hash_are_no_common_words(pair: list[str], others: int) -> None:
+    rest, (one, other) = [f"other{i}" for i in range(others)], pair
+    texts = [" ".join([*rest, *ends]) for ends in ([one], [other], pair, [*pair, "more"])]
+    texts += [" ".join(reversed(text.split())) for text in texts]
+    assert rows(lexical_edges(texts, NINE_TENTHS)) == brute_force(texts, NINE_TENTHS)
 
 
 def test_no_texts() -> None:

@@ -1,11 +1,13 @@
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.tokens import word_hashes
+from persona_assets.dedup.folding import ROOM
+from persona_assets.dedup.tokens import split, word_hashes, words_for
 from persona_assets.dedup.words import words
 from persona_assets_tests.dedup.texts import (
     LONGER_OF_ONE_HASH,
@@ -13,6 +15,9 @@ from persona_assets_tests.dedup.texts import (
     VOCABULARY,
     any_texts,
 )
+
+GUARD = 0xA5A5A5A5A5A5A5A5
+LETTERS = "abcdefghij"
 
 one_word = st.sampled_from(VOCABULARY) | st.text("ab", min_size=1, max_size=20)
 joined = st.lists(one_word, max_size=80).map(" ".join)
@@ -48,6 +53,45 @@ def test_words_that_differ_in_one_byte_only_have_hashes_of_their_own() -> None:
     here, there = np.split(hashes, 2)
     assert set(here.tolist()) == set(there.tolist())
     assert len(set(here.tolist())) == len(different)
+
+
+@pytest.mark.parametrize("width", range(1, 42))
+def test_words_that_differ_in_a_byte_or_two_have_hashes_of_their_own(width: int) -> None:
+    different = ["x" * width]
+    for places in (*itertools.combinations(range(width), 1), *itertools.pairwise(range(width))):
+        different += [changed(width, places, last) for last in LETTERS]
+    different += [
+        changed(width, (place, place + 8), pair)
+        for place in range(width - 8)
+        for pair in itertools.product(LETTERS, repeat=2)
+    ]
+    hashes, _ = word_hashes(different)
+    assert len(set(hashes.tolist())) == len(set(different))
+
+
+def changed(width: int, places: tuple[int, ...], letters: Sequence[str]) -> str:
+    word = ["x"] * width
+    for place, letter in itertools.zip_longest(places, letters, fillvalue=letters[-1]):
+        word[place] = letter
+    return "".join(word)
+
+
+@pytest.mark.parametrize("text", ["a " * 200, "ab  c" * 80, "x" * 400, " " * 400])
+def test_words_are_found_in_their_room_and_up_to_their_end(text: str) -> None:
+    for start, length in itertools.product((0, 1, 63), range(200)):
+        stop = start + length
+        # What comes behind is a letter, and must not lengthen the last word.
+        canonical = np.frombuffer(text[:stop].encode() + b"b" * ROOM, np.uint8)
+        room = words_for(length)
+        memory = np.full(room.size + 64, GUARD, np.uint64)
+        words = memory[: room.size].reshape(room.shape)
+        found = split(canonical, start, stop, words)
+        expected = {word.encode() for word in text[start:stop].split()}
+        places = [(int(place) >> 32, int(place) & 0xFFFFFFFF) for place in words[1, :found]]
+        assert sorted(canonical[at : at + width].tobytes() for at, width in places) == sorted(
+            expected
+        )
+        assert (memory[room.size :] == GUARD).all()
 
 
 def test_word_hashes_of_many_texts_and_of_long_ones() -> None:

@@ -28,10 +28,10 @@ VOCABULARY = [
 ]
 """Words that differ only in their last byte, of fewer than, just and more than eight bytes."""
 
-ONE_HASH = ["atpaaaadharbours", "8iuklr30a4cxbd1v"]
+ONE_HASH = ["oceanographers42", "ingocaa97t84cip4"]
 """Two words of sixteen bytes that share a hash."""
 
-LONGER_OF_ONE_HASH = ["electroencephalographers", "s6717m6g3imeks8eqqbtlk4s"]
+LONGER_OF_ONE_HASH = ["electroencephalographers", "8en9qadbhg3rp4gte7x5w2kx"]
 """Two words of more than sixteen bytes that share a hash."""
 
 CHARACTERS = [

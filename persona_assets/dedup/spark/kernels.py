@@ -15,6 +15,7 @@ from persona_assets.dedup.kernels import (
     popcount,
     store64,
 )
+from persona_assets.dedup.overlap import place_of
 from persona_assets.dedup.partenum import CLASS_MASK, Scheme, key_count, reach
 from persona_assets.dedup.tokens import split
 
@@ -58,8 +59,7 @@ def write_sets(
             if i > 0:
                 text[at] = 0x20
                 at += 1
-            start = np.int64(places[i] >> np.uint64(32))
-            width = np.int64(places[i] & np.uint64(0xFFFFFFFF))
+            start, width = place_of(places[i])
             for k in range(0, width, 8):
                 store64(text, at + k, load64(canonical, start + k))
             at += width
@@ -74,10 +74,7 @@ def _before(canonical: Array, hashes: Array, places: Array, i: Int) -> bool:
     """Whether word i comes before the one in front of it: by hash, then by bytes."""
     if hashes[i] != hashes[i - 1]:
         return bool(hashes[i] < hashes[i - 1])
-    one = np.int64(places[i] >> np.uint64(32))
-    other = np.int64(places[i - 1] >> np.uint64(32))
-    width = np.int64(places[i] & np.uint64(0xFFFFFFFF))
-    other_width = np.int64(places[i - 1] & np.uint64(0xFFFFFFFF))
+    (one, width), (other, other_width) = place_of(places[i]), place_of(places[i - 1])
     for k in range(min(width, other_width)):
         if canonical[one + k] != canonical[other + k]:
             return bool(canonical[one + k] < canonical[other + k])
