@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from persona_assets.dedup.candidates import by_size, candidate, collected, compared, plausible
-from persona_assets.dedup.kernels import Array, Int, allocating, popcount
+from persona_assets.dedup.kernels import Array, Int, allocating, inlined, popcount
 from persona_assets.dedup.partenum import CLASS_MASK, NO_CLASS, Scheme, deal
 from persona_assets.dedup.partitions import CHUNK, runs_of, table_size, widest
 from persona_assets.dedup.sets import Keys, Sets, canonical_of, lengths_of
@@ -63,43 +63,15 @@ def join_partitions(
     table = np.empty(table_size(most), np.int32)
     count = np.empty(most, np.int32)
     repeats, heads = np.empty(most, np.int32), np.empty(most, np.int32)
-    end = np.empty(most, np.int64)
+    end = np.empty(most, np.int32)
     members = np.empty(most, np.uint32)
     sizes = np.empty(most, np.int64)
     low, high = np.empty(most, np.uint64), np.empty(most, np.uint64)
     written, kept = 0, 0
     counted[0], counted[1] = 0, 0
     for part in range(first, stop):
-        begin = bounds[part]
-        length = bounds[part + 1] - begin
-        mask = table_size(length) - 1
-        table[: mask + 1] = -1
-        repeated = 0
-        for e in range(length):
-            wanted = key[begin + e]
-            slot = np.int64(wanted >> np.uint64(16)) & mask
-            while table[slot] >= 0 and key[begin + table[slot]] != wanted:
-                slot = (slot + 1) & mask
-            if table[slot] < 0:
-                table[slot] = e
-                count[e] = 1
-            else:
-                repeats[repeated], heads[repeated] = e, table[slot]
-                count[table[slot]] += 1
-                repeated += 1
-        # The sets of each bucket side by side; `heads` becomes the first of each.
-        at, buckets = 0, 0
-        for r in range(repeated):
-            head = heads[r]
-            if count[head] > 0:
-                members[at] = item[begin + head]
-                end[head] = at + 1
-                at += count[head]
-                count[head] = -count[head]
-                heads[buckets] = head
-                buckets += 1
-            members[end[head]] = item[begin + repeats[r]]
-            end[head] += 1
+        begin, length = bounds[part], bounds[part + 1] - bounds[part]
+        at, buckets = _meet(key, item, begin, length, table, count, repeats, heads, end, members)
         for i in range(at):
             one = np.int64(members[i])
             if one < known:
@@ -109,7 +81,7 @@ def join_partitions(
                 sizes[i] = new_sizes[one - known]
                 low[i], high[i] = new_bitmaps[one - known, 0], new_bitmaps[one - known, 1]
         for b in range(buckets):
-            wanted, size = key[begin + heads[b]], -np.int64(count[heads[b]])
+            wanted, size = key[begin + heads[b]], np.int64(count[heads[b]])
             base = end[heads[b]] - size
             if size > HOT and wanted & np.uint64(CLASS_MASK) != np.uint64(NO_CLASS):
                 if kept + size > len(hot_key):
@@ -132,6 +104,53 @@ def join_partitions(
                     written += 1
         counted[0], counted[1] = written, kept
     return stop
+
+
+@inlined
+def _meet(
+    key: Array,
+    item: Array,
+    begin: Int,
+    length: Int,
+    table: Array,
+    count: Array,
+    repeats: Array,
+    heads: Array,
+    end: Array,
+    members: Array,
+) -> tuple[Int, Int]:
+    """The sets that share a key in a partition, bucket by bucket, into `members`.
+
+    Returns how many these are, and how many buckets. `heads[b]` is the first entry of bucket b, and
+    of an entry that is one's first, `count` are the bucket's sets and `end` is where they end.
+    """
+    mask = table_size(length) - 1
+    table[: mask + 1] = -1
+    repeated = 0
+    for e in range(length):
+        wanted = key[begin + e]
+        slot = np.int64(wanted >> np.uint64(16)) & mask
+        while table[slot] >= 0 and key[begin + table[slot]] != wanted:
+            slot = (slot + 1) & mask
+        head = table[slot]
+        if head < 0:
+            table[slot], count[e], end[e] = e, 1, 0
+        else:
+            repeats[repeated], heads[repeated] = e, head
+            count[head] += 1
+            repeated += 1
+    at, buckets = 0, 0
+    for r in range(repeated):
+        head = heads[r]
+        if end[head] == 0:
+            members[at] = item[begin + head]
+            end[head] = at + 1
+            at += count[head]
+            heads[buckets] = head
+            buckets += 1
+        members[end[head]] = item[begin + repeats[r]]
+        end[head] += 1
+    return at, buckets
 
 
 def buckets_of(hot: Sequence[Keys]) -> Iterator[tuple[Array, int]]:
