@@ -17,7 +17,7 @@ from persona_assets.ids import content_id
 from persona_assets.outcome import Outcome, frame
 from persona_assets.planning.forecast import most_calls
 from persona_assets.project import Project
-from persona_assets.resources.embedder import INT8_MARGIN, MINILM
+from persona_assets.resources.embedder import MINILM, int8_margin
 from persona_assets.resources.storage import Storage
 from persona_assets.settings import Settings
 from persona_assets.steps.hub import HUB
@@ -228,7 +228,7 @@ def test_int8_with_a_check_anew_finds_what_fp32_finds(tmp_path: Path) -> None:
     assert found["int8"] == found["fp32"]
     assert TWICE in found["fp32"]
     off = np.abs((vectors["int8"] * vectors["fp32"]).sum(axis=1) - 1)
-    assert 1e-4 < off[0] < INT8_MARGIN
+    assert 1e-4 < off[0] < int8_margin(0.9)
 
 
 def test_int8_says_so_where_a_text_is_missing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 from persona_assets.assets.calls import POOL
 from persona_assets.assets.hub import lexical_duplicates, semantic_duplicates
 from persona_assets.project import Project
-from persona_assets.resources.embedder import INT8_MARGIN
+from persona_assets.resources.embedder import int8_margin
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
 from persona_assets.steps.hub import readable
 from persona_assets.tables import tables
@@ -105,7 +105,8 @@ def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
             threshold = settings.semantic_threshold
             read = [readable(table, threshold) for table in tables]
             # What was decided by fp32 is compared with the int8 vectors that there are.
-            tolerance = INT8_MARGIN if settings.embedding_precision == "int8" else TOLERANCE
+            int8 = settings.embedding_precision == "int8"
+            tolerance = int8_margin(threshold) if int8 else TOLERANCE
             broken = audit_semantic(read, repeated, threshold, tolerance)
         # What a join that does not promise all pairs has missed is no reason to stop.
         promised = lexical and settings.lexical_method != "minhash"

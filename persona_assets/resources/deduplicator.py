@@ -14,7 +14,7 @@ import polars as pl
 
 from persona_assets.dedup.words import VERSION as WORDS_VERSION
 from persona_assets.ids import content_id
-from persona_assets.resources.embedder import INT8_MARGIN, LocalEmbedder
+from persona_assets.resources.embedder import LocalEmbedder, int8_margin
 from persona_assets.resources.spark_join import SparkJoin
 from persona_assets.resources.storage import ShardTable, ShardTables, Storage
 from persona_assets.settings import Settings
@@ -96,7 +96,7 @@ class Deduplicator:
         dimensions = _dimensions(embeddings)
         rows = sum(table.rows for table in embeddings)
         threshold, precision = self._settings.semantic_threshold, self._settings.embedding_precision
-        margin = INT8_MARGIN if precision == "int8" else 0.0
+        margin = int8_margin(threshold) if precision == "int8" else 0.0
         chosen = parameters(rows, threshold - margin, dimensions)
         decided = content_id(FORMAT, repr(chosen), precision)
         shapes = {**SHAPES, **Vectors.shapes(dimensions), **Recheck.SHAPES}
