@@ -2,24 +2,37 @@
 
 A text's canonical form holds its words, folded, in UTF-8, with spaces between them (one or more,
 repeats and all); in scripts without spaces the words are the bigrams already. English is folded 64
-bytes at a time and most other texts character by character, from a table that is made of the
+bytes at a time and what else there is character by character, from a table that is made of the
 definition. What depends on more than one character (most combining marks, letters that fold to
 several) goes through the definition itself.
 """
 
-import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import regex
 
+from persona_assets.dedup.characters import (
+    COMPLICATED,
+    KIND_SHIFT,
+    MOVING_MARK,
+    REMOVED,
+    SECOND_SHIFT,
+    SEPARATOR,
+    SIGN,
+    SPACED,
+    STILL_MARK,
+    TABLE_SIZE,
+    UNSPACED_LETTER,
+    characters,
+    decode,
+    encode,
+    is_utf8,
+)
 from persona_assets.dedup.kernels import (
     Array,
     Int,
     frozen,
-    inlined,
     kernel,
     load64,
     store64,
@@ -27,25 +40,20 @@ from persona_assets.dedup.kernels import (
 )
 from persona_assets.dedup.simd import BYTES, fold_block, odd_bytes
 from persona_assets.dedup.strings import Strings, text_at, utf8
-from persona_assets.dedup.words import UNSPACED, WORD_CHARACTERS, fold, words
+from persona_assets.dedup.words import words
 
 ROOM = 80
-"""Bytes that every buffer of canonical text has behind its last text: it is read in blocks of 64,
-and in words of 8 from anywhere in them."""
+"""Bytes that every buffer of canonical text has behind its last text: it is read and written in
+blocks of 64, and read 16 bytes at a time from anywhere in them."""
 
 PLAIN, BY_CHARACTER, BY_DEFINITION = -1, -2, -3
 """How a row is folded; `BY_DEFINITION` becomes the number of its canonical form, from 0 on."""
-
-SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED, STILL_MARK, MOVING_MARK = range(8)
-"""Kinds of characters. Marks of unspaced scripts are letters to us, but not in every company."""
 
 LONGEST = 1 << 29
 """Most bytes of one text: two of them, folded, are less than 4 GiB, and places have 32 bits."""
 
 _MOST_MARKS = 30
-_KIND_SHIFT, _SECOND_SHIFT = 24, 17
 _ROWS = 1 << 16
-_TABLE_SIZE = 0x20000
 
 
 class Texts(NamedTuple):
@@ -94,7 +102,7 @@ def texts_of(texts: Strings, threads: int = 1) -> Texts:
                 f"the text of row {row} has {lengths[row]:,} bytes, and {LONGEST:,} are the most: "
                 "split it first"
             )
-    table = _table()
+    table = characters()
     marks = np.empty(len(offsets) - 1, np.int32)
 
     def look(start: int) -> None:
@@ -175,18 +183,18 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
                 i, at = i + plain, at + plain
                 run = 1 if out[at - 1] != 0x20 else 0
                 continue
-        character, width = _decode(data, i)
+        character, width = decode(data, i)
         i += width
-        entry = table[character] if character < _TABLE_SIZE else np.uint32(character)
-        kind = np.int64(entry >> _KIND_SHIFT)
+        entry = table[character] if character < TABLE_SIZE else np.uint32(character)
+        kind = np.int64(entry >> KIND_SHIFT)
         if kind >= STILL_MARK:
             kind = np.int64(UNSPACED_LETTER)
-        folded = np.int64(entry & np.uint32((1 << _SECOND_SHIFT) - 1))
+        folded = np.int64(entry & np.uint32((1 << SECOND_SHIFT) - 1))
         if kind == REMOVED:
             continue
         if run == 3 and kind != UNSPACED_LETTER:
             if alone:
-                at = _encode(before, out, at)
+                at = encode(before, out, at)
             out[at] = 0x20
             at += 1
             run = 0
@@ -195,8 +203,8 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
                 at = signs
                 out[at] = 0x20
                 at += 1
-            at = _encode(folded, out, at)
-            second = entry >> _SECOND_SHIFT & np.uint32(0x7F)
+            at = encode(folded, out, at)
+            second = entry >> SECOND_SHIFT & np.uint32(0x7F)
             if second:
                 out[at] = second
                 at += 1
@@ -205,7 +213,7 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
         if kind == SIGN and run in (1, 2):
             if run == 1:
                 signs, run = at, 2
-            at = _encode(folded, out, at)
+            at = encode(folded, out, at)
             continue
         if run in (1, 2):
             out[at] = 0x20
@@ -214,67 +222,14 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
         if kind == UNSPACED_LETTER:
             alone = run == 0
             if run == 3:
-                at = _encode(before, out, at)
-                at = _encode(folded, out, at)
+                at = encode(before, out, at)
+                at = encode(folded, out, at)
                 out[at] = 0x20
                 at += 1
             before, run = folded, 3
     if run == 3 and alone:
-        at = _encode(before, out, at)
+        at = encode(before, out, at)
     return at
-
-
-@kernel
-def _decode(data: Array, i: Int) -> tuple[Int, Int]:
-    """The character at `i` and its width in bytes; `_is_utf8` tells whether it is one."""
-    lead = np.int64(data[i])
-    if lead < 0x80:
-        return lead, 1
-    second = np.int64(data[i + 1]) & 0x3F
-    if lead < 0xE0:
-        return (lead & 0x1F) << 6 | second, 2
-    third = np.int64(data[i + 2]) & 0x3F
-    if lead < 0xF0:
-        return (lead & 0x0F) << 12 | second << 6 | third, 3
-    fourth = np.int64(data[i + 3]) & 0x3F
-    return (lead & 0x07) << 18 | second << 12 | third << 6 | fourth, 4
-
-
-@inlined
-def _is_utf8(data: Array, at: Int, stop: Int, character: Int, width: Int) -> bool:
-    """Whether what `_decode` took for a character is one, up to U+FFFFF, and ends before `stop`."""
-    if width == 1:
-        return True
-    # All its bytes at once: how they must begin, and that it takes no fewer.
-    x = load64(data, at)
-    if width == 2:
-        good = x & np.uint64(0xC0E0) == np.uint64(0x80C0) and character >= 0x80
-    elif width == 3:
-        good = x & np.uint64(0xC0C0F0) == np.uint64(0x8080E0) and character >= 0x800
-    else:
-        good = x & np.uint64(0xC0C0C0F8) == np.uint64(0x808080F0) and character >= 0x10000
-    return bool(good and at + width <= stop)
-
-
-@kernel
-def _encode(character: Int, out: Array, at: Int) -> Int:
-    if character < 0x80:
-        out[at] = character
-        return at + 1
-    if character < 0x800:
-        out[at] = 0xC0 | character >> 6
-        out[at + 1] = 0x80 | (character & 0x3F)
-        return at + 2
-    if character < 0x10000:
-        out[at] = 0xE0 | character >> 12
-        out[at + 1] = 0x80 | (character >> 6 & 0x3F)
-        out[at + 2] = 0x80 | (character & 0x3F)
-        return at + 3
-    out[at] = 0xF0 | character >> 18
-    out[at + 1] = 0x80 | (character >> 12 & 0x3F)
-    out[at + 2] = 0x80 | (character >> 6 & 0x3F)
-    out[at + 3] = 0x80 | (character & 0x3F)
-    return at + 4
 
 
 @kernel
@@ -302,10 +257,10 @@ def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
                 # The first byte of a character stands for it.
                 if data[at] & 0xC0 == 0x80 and at < after:
                     continue
-                character, width = _decode(data, at)
+                character, width = decode(data, at)
                 kind = np.int64(COMPLICATED)
-                if character < _TABLE_SIZE and _is_utf8(data, at, stop, character, width):
-                    kind = np.int64(table[character] >> _KIND_SHIFT)
+                if character < TABLE_SIZE and is_utf8(data, at, stop, character, width):
+                    kind = np.int64(table[character] >> KIND_SHIFT)
                 if kind != SEPARATOR:
                     mark = min(mark, BY_CHARACTER)
                 if at != after:
@@ -324,51 +279,3 @@ def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
                 if kind == COMPLICATED:
                     mark = BY_DEFINITION
         marks[row] = mark
-
-
-@cache
-def _table() -> Array:
-    """For each character below U+20000 its kind, and in the low bits the character it folds to.
-
-    In the bits between them, an ASCII letter that follows that one: German's sharp s is two.
-    """
-    table = np.full(_TABLE_SIZE, COMPLICATED << _KIND_SHIFT, np.uint32)
-    characters = [i for i in range(_TABLE_SIZE) if i != 0x0A]
-    folded = fold("\n".join(map(chr, characters))).split("\n")
-    removed = regex.compile(r"(?!\u200B)\p{Default_Ignorable_Code_Point}")
-    separators = regex.compile(rf"(?V1)(?:(?!{WORD_CHARACTERS})[^+#])+")
-    unspaced = regex.compile(rf"(?V1){UNSPACED}")
-    # Letters that combine with the one before them are complicated though they are no marks: the
-    # parts of Korean syllables and the vowels of Kirat Rai.
-    spaced = regex.compile(
-        rf"(?V1)(?![\p{{M}}\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF\U00016D40-\U00016D7F])"
-        rf"{WORD_CHARACTERS}"
-    )
-    # What normalization may put together with its neighbour.
-    parts = [unicodedata.decomposition(chr(i)).split() for i in range(_TABLE_SIZE)]
-    composing = {
-        chr(int(part, 16)) for pair in parts if len(pair) == 2 for part in pair if "<" not in part
-    }
-    for character, result in zip(characters, folded, strict=True):
-        if removed.fullmatch(chr(character)):
-            table[character] = REMOVED << _KIND_SHIFT
-        elif separators.fullmatch(result):
-            table[character] = SEPARATOR << _KIND_SHIFT
-        elif len(result) == 1 and ord(result) < _TABLE_SIZE:
-            kind = COMPLICATED
-            if unspaced.fullmatch(result):
-                kind = UNSPACED_LETTER
-                if unicodedata.category(result).startswith("M"):
-                    kind = MOVING_MARK if unicodedata.combining(result) else STILL_MARK
-                    if chr(character) in composing:
-                        kind = COMPLICATED
-            elif spaced.fullmatch(result):
-                kind = SPACED
-            elif result in "+#":
-                kind = SIGN
-            table[character] = kind << _KIND_SHIFT | ord(result)
-        elif len(result) == 2 and result.isascii() and result.isalnum():
-            first, second = map(ord, result)
-            table[character] = SPACED << _KIND_SHIFT | second << _SECOND_SHIFT | first
-    table[0x0A] = SEPARATOR << _KIND_SHIFT
-    return frozen(table)
