@@ -1,7 +1,7 @@
 """Engines that find near-duplicates, this project's and its peers: from texts to what is found.
 
 exact, minhash  the engine of this project: edges, and the greedy pass for who survives.
-tokenize        its sorted hashes of the distinct words of each text: the floor of all that follows.
+tokenize        its hashes of the distinct words of each text, and nothing else.
 rensa           full R-MinHash of 128, 16 bands, flags; words split in Python.
 rensa-rho       its fastest mode: sampled tokens, 8 bands.
 rensa-hashed    `rensa`, fed with the word hashes of `tokenize`.
