@@ -1,10 +1,10 @@
-"""Tables of ids alone, for a catalog of their own.
+"""Tables without a run that made them; those of ids alone are for a catalog of their own.
 
 python -m persona_assets_tests.sample_tables FOLDER NAME    # adds six shards, named after NAME
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -25,17 +25,28 @@ def write(
     """A table of ids with their parents, and columns of `more`."""
     frame = pl.DataFrame({"id": list(rows), "parent": list(rows.values())}, schema=ROWS)
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in more.items())
-    upstream = (Upstream(asset="texts", shard=shard, data_version="v1"),) if asset == "rows" else ()
+    upstream = [Upstream(asset="texts", shard=shard, data_version="v1")] if asset == "rows" else []
+    return publish(storage, asset, shard, frame, upstream)
+
+
+def publish(
+    storage: Storage,
+    asset: str,
+    shard: str | None,
+    rows: pl.DataFrame,
+    upstream: Sequence[Upstream] = (),
+) -> tuple[Path, Footer]:
+    """A table of these rows, as a run would leave it."""
     footer = Footer(
         asset=asset,
         shard=shard,
         run_id="run",
         code_version="c1",
-        data_version=data_version(frame),
-        upstream=upstream,
-        rows=len(frame),
+        data_version=data_version(rows),
+        upstream=tuple(upstream),
+        rows=len(rows),
     )
-    return storage.write(Outcome(frame), footer), footer
+    return storage.write(Outcome(rows), footer), footer
 
 
 def main(folder: str, name: str) -> None:

@@ -12,9 +12,8 @@ import pytest
 
 from persona_assets.dedup.vectors import to_matrix
 from persona_assets.definitions import build_defs
-from persona_assets.footer import Footer, data_version
 from persona_assets.ids import content_id
-from persona_assets.outcome import Outcome, frame
+from persona_assets.outcome import frame
 from persona_assets.planning.forecast import most_calls
 from persona_assets.project import Project
 from persona_assets.resources.embedder import MINILM, int8_margin
@@ -23,6 +22,7 @@ from persona_assets.settings import Settings
 from persona_assets.steps.hub import HUB
 from persona_assets.steps.probes import PROBES
 from persona_assets_tests.generation.fault_server import FaultServer, embeddings
+from persona_assets_tests.sample_tables import publish
 
 DIMENSIONS = 64
 KEY_VARIABLE = "KEY_OF_AN_EMBEDDER"
@@ -64,15 +64,7 @@ class Stage:
         """A shard of lexical survivors."""
         self.ids |= {content_id(text): text for text in texts}
         rows = frame([{"persona_id": content_id(text), "persona": text} for text in texts], HUB)
-        footer = Footer(
-            asset="lexical_survivors",
-            shard=shard,
-            run_id="run",
-            code_version="1",
-            data_version=data_version(rows),
-            rows=len(rows),
-        )
-        self.storage.write(Outcome(rows), footer)
+        publish(self.storage, "lexical_survivors", shard, rows)
         self.shards.append(shard)
 
     def make(self, asset: str, shard: str | None = None) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from persona_assets.dedup.kernels import Array, Int, allocating, inlined, popcount
-from persona_assets.dedup.partenum import Scheme
+from persona_assets.dedup.partenum import Scheme, least_size
 from persona_assets.dedup.sets import Sets
 
 MAX_CANDIDATES = 1 << 28
@@ -129,8 +129,7 @@ def compare(
     counted[0] = 0
     for row in range(first, len(rows)):
         i = rows[row]
-        least = (sizes[i] * numerator + denominator - 1) // denominator
-        begin = np.searchsorted(sizes, least)
+        begin = np.searchsorted(sizes, least_size(numerator, denominator, sizes[i]))
         end = np.searchsorted(sizes, sizes[i] * denominator // numerator, side="right")
         for j in range(begin, end):
             flipped = popcount(low[i] ^ low[j]) + popcount(high[i] ^ high[j])

@@ -89,7 +89,7 @@ NOTHING = Known(
     frozen(np.empty(0, np.uint32)),
     frozen(np.empty((0, 2), np.uint64)),
     frozen(np.empty(0, np.uint64)),
-    Keys(frozen(np.empty(0, np.uint64)), frozen(np.empty(0, np.uint32))),
+    NO_KEYS,
 )
 
 

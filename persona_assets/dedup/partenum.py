@@ -104,11 +104,17 @@ def _reach(
 ) -> tuple[Int, Int]:
     if size < short.shape[1]:
         return short[0, size], short[1, size]
-    least = (numerator * size + denominator - 1) // denominator
+    least = least_size(numerator, denominator, size)
     return (
         np.searchsorted(lower, least, side="right") - 1,
         np.searchsorted(lower, size, side="right") - 1,
     )
+
+
+@inlined
+def least_size(numerator: Int, denominator: Int, size: Int) -> Int:
+    """Words of the smallest set that can reach the threshold with one of `size` words."""
+    return (numerator * size + denominator - 1) // denominator
 
 
 @inlined

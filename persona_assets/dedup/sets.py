@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from persona_assets.dedup.folding import ROOM, Canonical, Texts, canonical
-from persona_assets.dedup.kernels import Array, Int, inlined, kernel
+from persona_assets.dedup.kernels import Array, Int, frozen, inlined, kernel
 
 
 class Sets(NamedTuple):
@@ -53,7 +53,7 @@ class Keys(NamedTuple):
     item: Array
 
 
-NO_KEYS = Keys(np.empty(0, np.uint64), np.empty(0, np.uint32))
+NO_KEYS = Keys(frozen(np.empty(0, np.uint64)), frozen(np.empty(0, np.uint32)))
 
 
 def lengths_of(sets: Sets, items: Array) -> Array:

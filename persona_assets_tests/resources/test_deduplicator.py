@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 
 from persona_assets.definitions import build_defs
-from persona_assets.footer import Footer, data_version
 from persona_assets.ids import content_id
-from persona_assets.outcome import Outcome, frame
+from persona_assets.outcome import frame
 from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.resources.storage import Storage
 from persona_assets.settings import Settings
 from persona_assets.steps.hub import DUPLICATES, EMBEDDINGS, duplicates
 from persona_assets.steps.personas import CANDIDATES
+from persona_assets_tests.sample_tables import publish
 from persona_assets_tests.steps.vectors import at_cosines, embeddings
 
 Rows = Sequence[tuple[str, bool]]
@@ -33,24 +33,13 @@ class Hub:
         self.figures: Mapping[str, Any] = {}
         self._deduplicator = Deduplicator(self.settings, self.storage)
 
-    def write(self, asset: str, shard: str, rows: pl.DataFrame) -> None:
-        footer = Footer(
-            asset=asset,
-            shard=shard,
-            run_id="run",
-            code_version="1",
-            data_version=data_version(rows),
-            rows=len(rows),
-        )
-        self.storage.write(Outcome(rows), footer)
-
     def candidates(self, shard: str, rows: Rows) -> list[str]:
         """Writes a shard of candidates; returns their ids."""
         made = [
             {"persona_id": content_id(persona, str(place)), "persona": persona, "kept": kept}
             for place, (persona, kept) in enumerate(rows)
         ]
-        self.write("persona_candidates", shard, frame(made, CANDIDATES))
+        publish(self.storage, "persona_candidates", shard, frame(made, CANDIDATES))
         return [row["persona_id"] for row in made]
 
     def lexical(self, *shards: str) -> pl.DataFrame:
@@ -136,8 +125,8 @@ def test_by_content_no_order_of_shards_decides(tmp_path: Path) -> None:
 def test_personas_that_mean_the_same_go_and_the_first_stays(tmp_path: Path) -> None:
     vectors = dict(zip("abcd", at_cosines(1.0, 0.95, 0.5, 0.85), strict=True))
     hub = Hub(tmp_path)
-    hub.write("persona_embeddings", "x", embeddings({key: vectors[key] for key in "ab"}))
-    hub.write("persona_embeddings", "y", embeddings({key: vectors[key] for key in "cd"}))
+    publish(hub.storage, "persona_embeddings", "x", embeddings({key: vectors[key] for key in "ab"}))
+    publish(hub.storage, "persona_embeddings", "y", embeddings({key: vectors[key] for key in "cd"}))
     found = hub.semantic("x", "y")
     # d is like b (0.97), which is gone, and unlike a (0.85): it stays.
     assert found.select("persona_id", "survivor_id", "stage").rows() == [("b", "a", "semantic")]
@@ -151,7 +140,7 @@ def test_personas_that_mean_the_same_go_and_the_first_stays(tmp_path: Path) -> N
 def test_no_rows_and_no_shards(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     hub.candidates("a", [])
-    hub.write("persona_embeddings", "a", frame([], EMBEDDINGS))
+    publish(hub.storage, "persona_embeddings", "a", frame([], EMBEDDINGS))
     for found in (hub.lexical(), hub.lexical("a"), hub.semantic(), hub.semantic("a")):
         assert found.schema == DUPLICATES
         assert found.is_empty()
@@ -159,8 +148,8 @@ def test_no_rows_and_no_shards(tmp_path: Path) -> None:
 
 def test_vectors_of_two_models_are_told_apart(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
-    hub.write("persona_embeddings", "x", embeddings({"a": [1.0, 0.0]}))
-    hub.write("persona_embeddings", "y", embeddings({"b": [1.0, 0.0, 0.0, 0.0]}))
+    publish(hub.storage, "persona_embeddings", "x", embeddings({"a": [1.0, 0.0]}))
+    publish(hub.storage, "persona_embeddings", "y", embeddings({"b": [1.0, 0.0, 0.0, 0.0]}))
     with pytest.raises(ValueError, match="2 and 4 dimensions: embed all with one model"):
         hub.semantic("x", "y")
 
