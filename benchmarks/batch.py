@@ -26,8 +26,8 @@ from itertools import islice
 from pathlib import Path
 
 from persona_assets.generation import Call, Endpoint, Journal, Usage, call_key
-from persona_assets.generation.batch import MOST_BYTES, MOST_REQUESTS, Batches
-from persona_assets.generation.usage import Tokens
+from persona_assets.generation.batch import MOST_BYTES, MOST_REQUESTS, BatchTransport
+from persona_assets.generation.money.usage import Tokens
 
 CASES = {
     "requests": (120_000, 3_000, MOST_BYTES),
@@ -81,7 +81,7 @@ def run(case: str) -> None:
     endpoint = Endpoint(model="model", base_url=url, api_key_env=None, batch_poll=1.0)
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "j.jsonl") as journal:
-        batches = Batches(endpoint, journal, Usage(), Free())
+        batches = BatchTransport(endpoint, journal, Usage(), Free())
         stream = calls(number, size)
         while group := list(islice(stream, 64)):
             batches.submit(group)

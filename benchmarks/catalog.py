@@ -16,10 +16,10 @@ from pathlib import Path
 
 import polars as pl
 
-from persona_assets.footer import Footer, Upstream, data_version
-from persona_assets.outcome import Outcome
-from persona_assets.resources.catalog import Catalog
-from persona_assets.resources.storage import Storage
+from persona_assets.catalog.catalog import Catalog
+from persona_assets.storage.footer import Footer, Upstream, data_version
+from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table
 
 SCHEMA = pl.Schema({"text_id": pl.String(), "text": pl.String()})
@@ -47,7 +47,7 @@ def write(
         ),
         rows=1,
     )
-    return storage.write(Outcome(rows), footer), footer
+    return storage.write(StepResult(rows), footer), footer
 
 
 def added(catalog: Catalog, path: Path, footer: Footer) -> float:

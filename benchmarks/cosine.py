@@ -75,12 +75,12 @@ def environment() -> Path:
 
 
 def compare(vectors: Path, out: Path, options: argparse.Namespace) -> Iterator[Line]:
-    from persona_assets.dedup.cosine import neighbours
+    from persona_assets.dedup.semantic.cosine_join import vector_neighbours
 
     matrix = np.load(vectors, mmap_mode="r")
     count = len(matrix)
     sample = np.random.default_rng(options.seed).permutation(count)[: options.sample]
-    true = neighbours(matrix, sample, THRESHOLD)
+    true = vector_neighbours(matrix, sample, THRESHOLD)
     codes = true.left * count + true.right
     lines: list[Line] = []
     for engine in options.engines:

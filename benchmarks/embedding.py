@@ -22,7 +22,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import numpy as np
 
-from persona_assets.resources.embedder import MINILM, LocalEmbedder
+from persona_assets.local_models.embedder import MINILM, LocalEmbedder
 
 Embed = Callable[[list[str]], np.ndarray]
 

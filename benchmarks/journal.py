@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
-from persona_assets.generation.journal import Journal, compact
-from persona_assets.generation.key_index import KeyIndex
-from persona_assets.generation.record import Record
+from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.journal.journal import Journal, compact
+from persona_assets.generation.journal.key_index import KeyIndex
 
 BATCH = 100
 """Records in one write, as the engine groups them."""
@@ -114,11 +114,11 @@ def key(number: int) -> str:
 WORDS = [key(number)[:8] for number in range(5000)]
 
 
-def record(number: int) -> Record:
+def record(number: int) -> CallRecord:
     content = " ".join(random.Random(number).choices(WORDS, k=80))
     choice = {"message": {"content": content}, "finish_reason": "stop"}
     body = {"choices": [choice], "usage": {"prompt_tokens": 90, "completion_tokens": 70}}
-    return Record(key(number), 200, body, model="m", run_id="r", cost=Decimal("0.00001"))
+    return CallRecord(key(number), 200, body, model="m", run_id="r", cost=Decimal("0.00001"))
 
 
 if __name__ == "__main__":

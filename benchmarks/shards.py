@@ -28,11 +28,11 @@ import pyarrow as pa
 from dedup_data import dataset
 from peers.compare import CACHE
 
-from persona_assets.footer import Footer, data_version
 from persona_assets.ids import content_id
-from persona_assets.outcome import Outcome, frame
-from persona_assets.resources.storage import Storage
 from persona_assets.steps.personas import CANDIDATES
+from persona_assets.storage.footer import Footer, data_version
+from persona_assets.storage.step_result import StepResult, typed_frame
+from persona_assets.storage.storage import Storage
 
 LICENCE = "CC0-1.0"
 
@@ -45,7 +45,7 @@ def write(storage: Storage, number: int, personas: list[str]) -> None:
             "persona": personas,
         }
     )
-    filled = frame([], CANDIDATES).match_to_schema(CANDIDATES)
+    filled = typed_frame([], CANDIDATES).match_to_schema(CANDIDATES)
     rows = pl.concat([filled, rows], how="diagonal").with_columns(
         kept=pl.lit(True), licence=pl.lit(LICENCE), hop=pl.lit(0, pl.Int64())
     )
@@ -60,7 +60,7 @@ def write(storage: Storage, number: int, personas: list[str]) -> None:
             rows=len(table),
             arrival=number + 1,
         )
-        storage.write(Outcome(table), footer)
+        storage.write(StepResult(table), footer)
 
 
 def load() -> None:
@@ -87,7 +87,7 @@ def materialize(folder: Path) -> dict[str, Any]:
     import dagster as dg
 
     from persona_assets.definitions import build_defs
-    from persona_assets.resources.deduplicator import Deduplicator, Joined
+    from persona_assets.resources.deduplicator import Deduplicator, DuplicateJoin
     from persona_assets.settings import Settings
 
     took: dict[str, float] = {"load": time.process_time()}
@@ -96,7 +96,7 @@ def materialize(folder: Path) -> dict[str, Any]:
 
     class Clocked(Deduplicator):
         @contextmanager
-        def lexical(self, *args: Any) -> Iterator[Joined]:
+        def lexical(self, *args: Any) -> Iterator[DuplicateJoin]:
             took["rss"], took["cpu"], took["wall"] = (
                 peak(),
                 time.process_time(),

@@ -14,19 +14,19 @@ from typing import get_args
 import dagster as dg
 from dotenv import load_dotenv
 
-from persona_assets import cost
+from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
-from persona_assets.instance import fail_dead_runs, open_instance, register_partitions
+from persona_assets.local_models.embedder import EmbedderError
+from persona_assets.local_models.weights import WeightsError
+from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
+from persona_assets.orchestration.runner import Runner
+from persona_assets.planning import cost
 from persona_assets.planning.forecast import most_calls
-from persona_assets.planning.plan import plan
+from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
-from persona_assets.resources.catalog import Catalog, CatalogError
-from persona_assets.resources.corpus import Corpus
-from persona_assets.resources.embedder import EmbedderError
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
-from persona_assets.resources.weights import WeightsError
-from persona_assets.runner import Runner
 from persona_assets.settings import Settings
 from persona_assets.tables import tables
 from persona_assets.terminal import console, reports
@@ -155,13 +155,13 @@ def _run(options: argparse.Namespace) -> int:
             models.check()
             most = most_calls(project, runner.shards)
             chosen = {name: most[name] for name in runner.selected if name in most}
-            console.forecast(chosen, runner.shards, settings)
-        ledger = console.run(runner, models)
+            console.print_forecast(chosen, runner.shards, settings)
+        ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
     if ledger.errors:
         # A run that failed has journaled what it paid for and published no table.
-        cost.refresh(catalog, project.storage)
-    console.tables(project, ledger, catalog.usage(ledger.run_ids))
+        cost.refresh_catalog(catalog, project.storage)
+    console.print_tables(project, ledger, catalog.usage(ledger.run_ids))
     return 1 if ledger.errors else 0
 
 
@@ -169,11 +169,11 @@ def _plan(options: argparse.Namespace) -> int:
     settings = Settings.load()
     project = Project(settings)
     with open_instance(settings) as instance:
-        found = plan(project, _runner(project, instance, options.select, options.shards))
+        found = make_plan(project, _runner(project, instance, options.select, options.shards))
     if options.json:
-        reports.plan_as_json(found)
+        reports.print_plan_json(found)
     else:
-        reports.plan(found, settings)
+        reports.print_plan(found, settings)
     return 0
 
 
@@ -181,24 +181,24 @@ def _cost(options: argparse.Namespace) -> int:
     settings = Settings.load()
     project = Project(settings)
     catalog = _catalog_of(project)
-    cost.refresh(catalog, project.storage)
-    rows = cost.usage(catalog, options.by, options.run)
+    cost.refresh_catalog(catalog, project.storage)
+    rows = cost.usage_by(catalog, options.by, options.run)
     with open_instance(settings) as instance:
-        caps = cost.caps(settings, project.storage, instance, options.run)
-    reports.cost(rows, options.by, caps)
+        caps = cost.caps_in_use(settings, project.storage, instance, options.run)
+    reports.print_cost(rows, options.by, caps)
     return 0
 
 
 def _status(_: argparse.Namespace) -> int:
     settings = Settings.load()
     with open_instance(settings) as instance:
-        console.status(_runner(Project(settings), instance))
+        console.print_status(_runner(Project(settings), instance))
     return 0
 
 
 def _trace(options: argparse.Namespace) -> int:
     chain = _catalog_of(Project(Settings.load())).trace(options.id)
-    console.trace(chain)
+    console.print_trace(chain)
     return 0
 
 

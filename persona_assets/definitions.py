@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from persona_assets import automation
-from persona_assets.assets import checks, corpus, diversity, hub, math_data, model, personas
+from persona_assets.assets import checks, corpus, diversity, evaluation, hub, math_data, personas
 from persona_assets.assets.datasets import datasets
 from persona_assets.assets.reads import versioned
+from persona_assets.catalog.catalog import Catalog
+from persona_assets.orchestration import automation
 from persona_assets.project import Project
-from persona_assets.resources.catalog import Catalog
-from persona_assets.resources.corpus import Corpus
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.io_manager import TableIOManager
@@ -31,7 +31,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     """
     project = Project(settings)
     contract = tables(project.prompts)
-    modules = [corpus, personas, hub, math_data, model, diversity]
+    modules = [corpus, personas, hub, math_data, evaluation, diversity]
     loaded = [*dg.load_assets_from_modules(modules), *datasets(project.prompts)]
     assets = [versioned(it, project) for it in loaded if isinstance(it, dg.AssetsDefinition)]
     catalog = Catalog(project.storage, contract)
@@ -49,7 +49,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     }
     return dg.Definitions(
         assets=assets,
-        asset_checks=checks.checks(assets),
+        asset_checks=checks.asset_checks(assets),
         schedules=automation.nightly_schedules(assets),
         sensors=[automation.new_shards],
         resources={**defaults, **resources},

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from persona_assets.ids import content_id
-from persona_assets.prompts import Prompt, Prompts
+from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.benchmark import Benchmark
-from persona_assets.resources.storage import Storage
 from persona_assets.settings import ROLES, Settings
+from persona_assets.storage.storage import Storage
 
 
 class Project:

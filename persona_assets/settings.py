@@ -33,7 +33,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableValue
 
-from persona_assets.generation.endpoint import Endpoint
+from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.profiles import PAPER, PROFILES
 from persona_assets.training.job import Hyperparameters
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from persona_assets.prompts import PromptError, Prompts
+from persona_assets.prompting.prompts import PromptError, Prompts
 from persona_assets.steps import corpus, diversity, evaluation, hub, math_data, personas, tasks
 
 
@@ -85,7 +85,7 @@ def tables(prompts: Prompts) -> Mapping[str, Table]:
     if "math_problems" not in prompts.tasks:
         raise PromptError(f"{folder / 'math_problems'}.md: math_solutions needs this task: add it")
     datasets = {
-        name: Table(tasks.schema(prompt), "sample_id", "persona_id", makes=True)
+        name: Table(tasks.dataset_schema(prompt), "sample_id", "persona_id", makes=True)
         for name, prompt in prompts.tasks.items()
     }
     return {**_FIXED, **hops, **datasets}

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from persona_assets.catalog.catalog import Catalog
+from persona_assets.storage.storage import Storage
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import CANARY, KEY_VARIABLE, TEXTS, SampleProject
+from persona_assets_tests.sample_tables import TABLES
 
 MEMORY = Path("/dev/shm")
 """Dagster's SQLite syncs at every event: in memory a run takes a third of the time."""
@@ -76,6 +79,18 @@ def fresh(environment: None, server: ModelServer, folder: Path) -> SampleProject
     for shard, texts in TEXTS.items():
         sample.write(shard, texts)
     return sample
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """The tables of a project that has none yet."""
+    return Storage(tmp_path)
+
+
+@pytest.fixture
+def catalog(storage: Storage) -> Catalog:
+    """Their catalog."""
+    return Catalog(storage, TABLES)
 
 
 def _in_memory() -> "tempfile.TemporaryDirectory[str]":

@@ -20,17 +20,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from persona_assets.catalog.catalog import Catalog
 from persona_assets.definitions import build_defs
-from persona_assets.generation import Completions, Journal, Record
-from persona_assets.instance import open_instance, register_partitions
+from persona_assets.generation import CallRecord, CompletionStore, Journal
+from persona_assets.orchestration.instance import open_instance, register_partitions
+from persona_assets.orchestration.runner import Finished, Runner
+from persona_assets.orchestration.staleness import Stale
 from persona_assets.project import Project
-from persona_assets.resources.catalog import Catalog
-from persona_assets.resources.corpus import Corpus
-from persona_assets.resources.storage import Storage
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.trainer import Report, TrainedModel
-from persona_assets.runner import Finished, Runner
 from persona_assets.settings import Settings
-from persona_assets.staleness import Stale
+from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table, tables
 from persona_assets_tests.model_server import DIMENSIONS, ModelServer
 
@@ -216,14 +216,14 @@ class SampleProject:
         """The data version of every table."""
         return {(f.asset, f.shard): f.data_version for _, f in self.storage.footers()}
 
-    def journal(self, asset: str, shard: str | None = None) -> list[Record]:
+    def journal(self, asset: str, shard: str | None = None) -> list[CallRecord]:
         """What was answered for a table, compacted or not."""
         files = self.storage.journal(asset, shard), self.storage.completions(asset, shard)
         return list(Journal(*files).records())
 
-    def journaled(self) -> list[Record]:
+    def journaled(self) -> list[CallRecord]:
         """All records of all journals and completions."""
         live = sorted((self.data / "journals").rglob("*.jsonl"))
         landed = sorted((self.data / "completions").rglob("*.parquet"))
         records = [record for file in live for record in Journal(file).records()]
-        return records + [record for file in landed for record in Completions(file).records()]
+        return records + [record for file in landed for record in CompletionStore(file).records()]

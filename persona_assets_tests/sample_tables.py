@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from persona_assets.footer import Footer, Upstream, data_version
-from persona_assets.outcome import Outcome
-from persona_assets.resources.catalog import Catalog
-from persona_assets.resources.storage import Storage
+from persona_assets.catalog.catalog import Catalog
+from persona_assets.storage.footer import Footer, Upstream, data_version
+from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table
 
 ROWS = pl.Schema({"id": pl.String(), "parent": pl.String()})
@@ -46,7 +46,7 @@ def publish(
         upstream=tuple(upstream),
         rows=len(rows),
     )
-    return storage.write(Outcome(rows), footer), footer
+    return storage.write(StepResult(rows), footer), footer
 
 
 def main(folder: str, name: str) -> None:

@@ -4,14 +4,7 @@ from statistics import fmean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.ids import (
-    content_id,
-    persona_id,
-    sample_id,
-    solution_id,
-    text_id,
-    uniform,
-)
+from persona_assets.ids import content_id, persona_id, sample_id, solution_id, text_id, uniform
 
 # Whatever a str can hold, lone surrogates included.
 texts = st.text(alphabet=st.characters(exclude_categories=()), max_size=6)

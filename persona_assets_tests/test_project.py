@@ -8,7 +8,7 @@ import pytest
 
 from persona_assets.definitions import build_defs
 from persona_assets.project import Project
-from persona_assets.prompts import PromptError
+from persona_assets.prompting.prompts import PromptError
 from persona_assets.settings import ROLES, Settings
 from persona_assets_tests.steps.answers_double import ROOT
 

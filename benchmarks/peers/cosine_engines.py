@@ -34,12 +34,12 @@ Work = Callable[[], Callable[[], Matrix]]
 
 
 def cosine(vectors: Matrix, _: Path) -> Work:
-    from persona_assets.dedup.cosine import cosine_edges
-    from persona_assets.dedup.signs import parameters
+    from persona_assets.dedup.semantic.cosine_join import cosine_edges
+    from persona_assets.dedup.semantic.sign_sketches import choose_parameters
 
     some = vectors[:1000]
     cosine_edges(some, THRESHOLD)
-    cosine_edges(some, THRESHOLD, parameters=parameters(10**6, THRESHOLD, vectors.shape[1]))
+    cosine_edges(some, THRESHOLD, parameters=choose_parameters(10**6, THRESHOLD, vectors.shape[1]))
 
     def work() -> Callable[[], Matrix]:
         edges = cosine_edges(vectors, THRESHOLD)
@@ -49,15 +49,15 @@ def cosine(vectors: Matrix, _: Path) -> Work:
 
 
 def cosine_add(vectors: Matrix, out: Path) -> Work:
-    from persona_assets.dedup.columns import Columns
-    from persona_assets.dedup.signs import parameters
-    from persona_assets.dedup.vectors import Vectors
+    from persona_assets.dedup.index.column_store import ColumnStore
+    from persona_assets.dedup.index.vector_index import VectorIndex
+    from persona_assets.dedup.semantic.sign_sketches import choose_parameters
 
     rows, dimensions = vectors.shape
-    chosen = parameters(rows, THRESHOLD, dimensions)
+    chosen = choose_parameters(rows, THRESHOLD, dimensions)
     folder = tempfile.TemporaryDirectory(dir=out)
-    columns = Columns(Path(folder.name), Vectors.shapes(dimensions), "").__enter__()
-    index, items = Vectors(columns, chosen), []
+    columns = ColumnStore(Path(folder.name), VectorIndex.shapes(dimensions), "").__enter__()
+    index, items = VectorIndex(columns, chosen), []
     for start, stop in ((0, ADDED), (ADDED, rows - ADDED)):
         items.append(index.add(vectors[start:stop]))
         columns.commit({})

@@ -40,13 +40,13 @@ Engine = Callable[[Any], Found]
 
 def joining(method: str) -> Callable[[int], Engine]:
     def prepare(threads: int) -> Engine:
-        from persona_assets.dedup.lexical import lexical_join
-        from persona_assets.dedup.survivors import survivors
+        from persona_assets.dedup.lexical.lexical_join import lexical_join
+        from persona_assets.dedup.survivors import choose_survivors
 
         def find(texts: Any) -> Found:
             join = lexical_join(texts, THRESHOLD, method, threads)  # type: ignore[arg-type]
             joined = time.process_time()
-            gone = survivors(join.sets, join.edges).gone()
+            gone = choose_survivors(join.sets, join.edges).gone()
             seconds = time.process_time() - joined
             return {
                 "sets": join.sets,
@@ -61,7 +61,7 @@ def joining(method: str) -> Callable[[int], Engine]:
 
 
 def tokenize(threads: int) -> Engine:
-    from persona_assets.dedup.tokens import word_hashes
+    from persona_assets.dedup.text.word_hashes import word_hashes
 
     return lambda texts: {"note": f"{len(word_hashes(texts)[0])} words"}
 
@@ -93,7 +93,7 @@ def rensa_rho(threads: int) -> Engine:
 def rensa_hashed(threads: int) -> Engine:
     from rensa import RMinHash
 
-    from persona_assets.dedup.tokens import word_hashes
+    from persona_assets.dedup.text.word_hashes import word_hashes
 
     def find(texts: Any) -> Found:
         began = time.process_time()

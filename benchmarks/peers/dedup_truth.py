@@ -14,8 +14,9 @@ import polars as pl
 import pyarrow as pa
 from peers.dedup_engines import THRESHOLD
 
-from persona_assets.dedup.kernels import Array, kernel, mix64, popcount
-from persona_assets.dedup.words import VERSION, words
+from persona_assets.dedup.kernels.bits import mix64, popcount
+from persona_assets.dedup.kernels.compile import Array, kernel
+from persona_assets.dedup.text.words import VERSION, words
 
 BRUTE_FORCE = 100_000
 """Most rows of which all pairs are compared."""

@@ -5,16 +5,16 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from persona_assets.assets.calls import POOL
 from persona_assets.assets.hub import lexical_duplicates, semantic_duplicates
+from persona_assets.assets.model_calls import POOL
+from persona_assets.local_models.embedder import int8_margin
 from persona_assets.project import Project
-from persona_assets.resources.embedder import int8_margin
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
-from persona_assets.steps.hub import readable
+from persona_assets.steps.hub import zero_unread_vectors
 from persona_assets.tables import tables
 
 
-def checks(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
+def asset_checks(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
     """The checks of a graph: a schema for every asset, a share of losses where a model is asked."""
     found: list[dg.AssetChecksDefinition] = []
     with warnings.catch_warnings():
@@ -103,7 +103,7 @@ def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
             broken = audit_lexical(tables, repeated, settings.lexical_threshold)
         else:
             threshold = settings.semantic_threshold
-            read = [readable(table, threshold) for table in tables]
+            read = [zero_unread_vectors(table, threshold) for table in tables]
             # What was decided by fp32 is compared with the int8 vectors that there are.
             int8 = settings.embedding_precision == "int8"
             tolerance = int8_margin(threshold) if int8 else TOLERANCE

@@ -3,14 +3,14 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.model_calls import POOL, materialize_result, open_session
 from persona_assets.assets.reads import reads
-from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
 from persona_assets.project import Project
-from persona_assets.prompts import Prompt, Prompts
+from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.models import Models
 from persona_assets.steps import tasks as steps
+from persona_assets.storage.step_result import StepResult
 
 
 def datasets(prompts: Prompts) -> list[dg.AssetsDefinition]:
@@ -36,14 +36,14 @@ def dataset(prompt: Prompt) -> dg.AssetsDefinition:
         persona_hub: pl.LazyFrame,
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
-    ) -> dg.MaterializeResult[Outcome]:
-        with session(context, models) as asked:
-            outcome = steps.samples(
+    ) -> dg.MaterializeResult[StepResult]:
+        with open_session(context, models) as asked:
+            outcome = steps.build_samples(
                 persona_hub.collect(),
                 project.prompt(name, context.partition_key),
                 project.settings.task(name),
                 asked.complete,
             )
-        return result(outcome, asked)
+        return materialize_result(outcome, asked)
 
     return task

@@ -3,14 +3,14 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.model_calls import POOL, materialize_result, open_session
 from persona_assets.assets.pictures import picture
 from persona_assets.assets.reads import reads
-from persona_assets.outcome import Outcome
+from persona_assets.plots import charts
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
-from persona_assets.steps import charts
 from persona_assets.steps import diversity as steps
+from persona_assets.storage.step_result import StepResult
 
 PANELS = {"a: no focus": "", "b: finance and probability": "finance and probability"}
 
@@ -26,10 +26,10 @@ def persona_pairs(
     persona_hub: pl.LazyFrame,
     persona_embeddings: pl.LazyFrame,
     project: dg.ResourceParam[Project],
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """Pairs of personas of given similarity, the same number of each."""
     settings = project.settings
-    outcome = steps.persona_pairs(
+    outcome = steps.build_persona_pairs(
         persona_hub.collect(),
         persona_embeddings.collect(),
         similarities=settings.pair_similarities,
@@ -55,20 +55,22 @@ def diversity_report(
     persona_pairs: pl.LazyFrame,
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """How alike the problems of alike personas are, without and with a focus (figure 10, a, b)."""
     prompt = project.prompt("diversity_problem")
     pairs = persona_pairs.collect()
-    with session(context, models) as asked:
+    with open_session(context, models) as asked:
         panels = {panel: prompt.given(focus=focus) for panel, focus in PANELS.items()}
-        outcome = steps.diversity_report(pairs, panels, asked.complete, asked.embed)
+        outcome = steps.build_diversity_report(pairs, panels, asked.complete, asked.embed)
     settings = project.settings
-    drawn = charts.box_plot(outcome.rows, settings.pairs_per_bucket, settings.pair_similarities)
+    drawn = charts.draw_box_plot(
+        outcome.rows, settings.pairs_per_bucket, settings.pair_similarities
+    )
     short = steps.short_buckets(pairs, settings.pair_similarities, settings.pairs_per_bucket)
-    return result(
+    return materialize_result(
         outcome,
         asked,
         **picture("figure", drawn),
-        quartiles=dg.MetadataValue.md(steps.as_markdown(steps.quartiles(outcome.rows))),
+        quartiles=dg.MetadataValue.md(steps.quartiles_markdown(steps.quartiles(outcome.rows))),
         short_buckets=short or "none",
     )

@@ -7,19 +7,19 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.model_calls import POOL, materialize_result, open_session
 from persona_assets.assets.pictures import picture
 from persona_assets.assets.reads import reads
-from persona_assets.dedup.words import VERSION as WORDS_VERSION
-from persona_assets.outcome import Outcome
+from persona_assets.dedup.text.words import VERSION as WORDS_VERSION
 from persona_assets.partitions import shards
+from persona_assets.plots.histogram import draw_similarity_histogram
 from persona_assets.project import Project
-from persona_assets.resources.deduplicator import Deduplicator, Joined
+from persona_assets.resources.deduplicator import Deduplicator, DuplicateJoin
 from persona_assets.resources.models import Models
-from persona_assets.resources.storage import ShardTables
 from persona_assets.steps import hub as steps
 from persona_assets.steps import scripts
-from persona_assets.steps.histogram import similarity_histogram
+from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import ShardTables
 
 
 @dg.asset(
@@ -35,19 +35,19 @@ def lexical_duplicates(
     persona_candidates: ShardTables,
     project: dg.ResourceParam[Project],
     deduplicator: dg.ResourceParam[Deduplicator],
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
     with deduplicator.lexical(persona_candidates, context) as joined:
-        outcome = steps.duplicates(joined.found, "lexical", _by_content(project))
+        outcome = steps.build_duplicates(joined.found, "lexical", _by_content(project))
         return _result(outcome, joined, project.settings.lexical_threshold)
 
 
 @dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
 def lexical_survivors(
     persona_candidates: pl.LazyFrame, lexical_duplicates: pl.LazyFrame
-) -> Outcome:
+) -> StepResult:
     """Candidates that pass the quality filter and repeat no earlier persona's words."""
-    return steps.lexical_survivors(persona_candidates.collect(), lexical_duplicates.collect())
+    return steps.build_lexical_survivors(persona_candidates.collect(), lexical_duplicates.collect())
 
 
 @dg.asset(
@@ -65,14 +65,14 @@ def persona_embeddings(
     lexical_survivors: pl.LazyFrame,
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """A unit vector for each lexical survivor, and how well the model reads its script."""
     settings = project.settings
-    with session(context, models) as asked:
+    with open_session(context, models) as asked:
         embed = partial(asked.embed, precision=settings.embedding_precision)
-        outcome = steps.persona_embeddings(lexical_survivors.collect(), embed)
-    unread = steps.unread([outcome.rows.lazy()], settings.semantic_threshold)
-    return result(outcome, asked, **unread)
+        outcome = steps.build_persona_embeddings(lexical_survivors.collect(), embed)
+    unread = steps.count_unread([outcome.rows.lazy()], settings.semantic_threshold)
+    return materialize_result(outcome, asked, **unread)
 
 
 @dg.asset(
@@ -87,19 +87,19 @@ def semantic_duplicates(
     lexical_survivors: ShardTables,
     project: dg.ResourceParam[Project],
     deduplicator: dg.ResourceParam[Deduplicator],
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """Personas that mean what an earlier one means, each with the survivor that stands for it."""
     threshold = project.settings.semantic_threshold
-    unread = steps.unread((table.scan() for table in persona_embeddings), threshold)
+    unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
-        outcome = steps.duplicates(joined.found, "semantic", _by_content(project))
+        outcome = steps.build_duplicates(joined.found, "semantic", _by_content(project))
         return _result(outcome, replace(joined, figures={**joined.figures, **unread}), threshold)
 
 
 @dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
-def persona_hub(lexical_survivors: pl.LazyFrame, semantic_duplicates: pl.LazyFrame) -> Outcome:
+def persona_hub(lexical_survivors: pl.LazyFrame, semantic_duplicates: pl.LazyFrame) -> StepResult:
     """The Persona Hub: every persona that no earlier one makes redundant."""
-    return steps.persona_hub(lexical_survivors.collect(), semantic_duplicates.collect())
+    return steps.build_persona_hub(lexical_survivors.collect(), semantic_duplicates.collect())
 
 
 def _by_content(project: Project) -> bool:
@@ -107,10 +107,10 @@ def _by_content(project: Project) -> bool:
 
 
 def _result(
-    outcome: Outcome, joined: Joined, threshold: Fraction | float
-) -> dg.MaterializeResult[Outcome]:
+    outcome: StepResult, joined: DuplicateJoin, threshold: Fraction | float
+) -> dg.MaterializeResult[StepResult]:
     """The duplicates with what the join did, and a picture of how similar they are."""
-    drawn = similarity_histogram(
+    drawn = draw_similarity_histogram(
         outcome.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
     )
     return dg.MaterializeResult(

@@ -3,15 +3,16 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.calls import POOL, result, session
+from persona_assets.assets.model_calls import POOL, materialize_result, open_session
 from persona_assets.assets.pictures import picture
 from persona_assets.assets.reads import reads
-from persona_assets.outcome import Outcome
 from persona_assets.partitions import shards
+from persona_assets.plots import charts
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
-from persona_assets.steps import charts, quality
 from persona_assets.steps import personas as steps
+from persona_assets.steps import quality
+from persona_assets.storage.step_result import StepResult
 
 HOPS = [f"hop_{number}_personas" for number in range(1, steps.HOPS + 1)]
 
@@ -32,10 +33,10 @@ def text_personas(
     raw_corpus: pl.LazyFrame,
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """Who is likely to read, write, like or dislike each text (section 2.1)."""
-    with session(context, models) as asked:
-        outcome = steps.text_personas(
+    with open_session(context, models) as asked:
+        outcome = steps.build_text_personas(
             raw_corpus.collect(),
             project.prompt("text_to_persona", context.partition_key),
             asked.complete,
@@ -43,7 +44,7 @@ def text_personas(
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
         )
-    return result(outcome, asked)
+    return materialize_result(outcome, asked)
 
 
 def hop_personas(number: int) -> dg.AssetsDefinition:
@@ -72,9 +73,9 @@ def hop_personas(number: int) -> dg.AssetsDefinition:
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
         **tables: pl.LazyFrame,
-    ) -> dg.MaterializeResult[Outcome]:
-        with session(context, models) as asked:
-            outcome = steps.hop(
+    ) -> dg.MaterializeResult[StepResult]:
+        with open_session(context, models) as asked:
+            outcome = steps.build_hop_personas(
                 [tables[name].collect() for name in earlier],
                 project.prompt("persona_to_persona", context.partition_key),
                 asked.complete,
@@ -83,7 +84,9 @@ def hop_personas(number: int) -> dg.AssetsDefinition:
                 limit=project.settings.personas_per_hop,
             )
         expanded = asked.usage.calls + asked.usage.replayed
-        return result(outcome, asked, yield_per_persona=len(outcome.rows) / max(expanded, 1))
+        return materialize_result(
+            outcome, asked, yield_per_persona=len(outcome.rows) / max(expanded, 1)
+        )
 
     return hop
 
@@ -100,8 +103,12 @@ hops = [hop_personas(number) for number in range(1, steps.HOPS + 1)]
 )
 def persona_candidates(
     text_personas: pl.LazyFrame, **tables: pl.LazyFrame
-) -> dg.MaterializeResult[Outcome]:
+) -> dg.MaterializeResult[StepResult]:
     """All personas of a shard, each kept or rejected by the quality filter with the reason."""
-    outcome = steps.candidates(text_personas.collect(), [tables[name].collect() for name in HOPS])
-    yields = charts.bars(steps.by_hop(outcome.rows), "Personas by hop", "hop", "personas")
+    outcome = steps.build_persona_candidates(
+        text_personas.collect(), [tables[name].collect() for name in HOPS]
+    )
+    yields = charts.draw_bars(
+        steps.count_by_hop(outcome.rows), "Personas by hop", "hop", "personas"
+    )
     return dg.MaterializeResult(value=outcome, metadata=picture("personas_by_hop", yields))

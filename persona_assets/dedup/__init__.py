@@ -1,16 +1,49 @@
-"""Near-duplicate removal for short texts, without Dagster: words, pairs, survivors.
+"""Near-duplicate removal for short texts and vectors. Knows nothing of Dagster.
 
-    from persona_assets.dedup.lexical import lexical_join
-    from persona_assets.dedup.survivors import survivors
+    from fractions import Fraction
+    from persona_assets.dedup import choose_survivors, lexical_join
 
-    join = lexical_join(texts, Fraction(9, 10))            # texts: a list, or an Arrow array
-    stay = survivors(join.sets, join.edges)                # stay.row[i]: the text that stands for i
+    join = lexical_join(texts, Fraction(9, 10), threads=8)
+    survivors = choose_survivors(join.sets, join.edges)
+    kept = [i for i, survivor in enumerate(survivors.row) if survivor == i]
 
-From texts to their words: words (what a word is), strings, characters, folding, tokens, overlap.
-From words to pairs: partenum or minhash (keys), partitions, identical, buckets, candidates, verify,
-join, lexical. From vectors to pairs: units, signs, lsh or products, cosine. From pairs to
-decisions: edges, survivors. Between runs: columns, word_sets or vectors, index. On a cluster:
-spark. Beneath: kernels, simd, lanes.
-
-Nothing is imported here: `words` is needed at start-up, and must not bring numpy with it.
+Exports are loaded on first use: numba takes half a second to import.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from persona_assets.dedup.edges import Edges
+    from persona_assets.dedup.lexical.lexical_join import LexicalJoin, lexical_edges, lexical_join
+    from persona_assets.dedup.semantic.cosine_join import cosine_edges
+    from persona_assets.dedup.survivors import Survivors, choose_survivors
+    from persona_assets.dedup.text.words import words
+
+_MODULES = {
+    "Edges": "edges",
+    "LexicalJoin": "lexical.lexical_join",
+    "Survivors": "survivors",
+    "choose_survivors": "survivors",
+    "cosine_edges": "semantic.cosine_join",
+    "lexical_edges": "lexical.lexical_join",
+    "lexical_join": "lexical.lexical_join",
+    "words": "text.words",
+}
+
+__all__ = [
+    "Edges",
+    "LexicalJoin",
+    "Survivors",
+    "choose_survivors",
+    "cosine_edges",
+    "lexical_edges",
+    "lexical_join",
+    "words",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

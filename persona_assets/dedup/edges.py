@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from persona_assets.dedup.kernels import Array, frozen, kernel
+from persona_assets.dedup.kernels.compile import Array, frozen, kernel
 
 MAX_EDGES = 100_000_000
 """Most pairs that one join may return: 24 bytes each, 34 while they are found and sorted."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_assets.dedup.edges import Edges
-from persona_assets.dedup.kernels import Array, frozen, kernel
+from persona_assets.dedup.kernels.compile import Array, frozen, kernel
 
 KEPT = np.uint32(0xFFFFFFFF)
 """No edge: nothing claims that set."""
@@ -34,7 +34,7 @@ class Survivors:
         return np.flatnonzero(self.row != np.arange(len(self.row)))
 
 
-def survivors(
+def choose_survivors(
     sets: npt.NDArray[np.int64], edges: Edges, priority: npt.NDArray[np.generic] | None = None
 ) -> Survivors:
     """Which of n rows stay, and for each that goes the one that stands for it.

@@ -11,33 +11,33 @@ What belongs here: whatever stands between a request and a checked answer. What 
 rows, and what an answer is for.
 """
 
-from persona_assets.generation.budget import Budget, Cap
-from persona_assets.generation.call import Call, call_key
-from persona_assets.generation.client import Client, check
-from persona_assets.generation.completion import Answer, Request, complete, to_answer, to_call
-from persona_assets.generation.completions import Completions
-from persona_assets.generation.endpoint import Endpoint, Price
-from persona_assets.generation.engine import Engine
-from persona_assets.generation.errors import (
+from persona_assets.generation.calls.call import Call, call_key
+from persona_assets.generation.calls.client import Client, check_endpoint
+from persona_assets.generation.calls.endpoint import Endpoint, Price
+from persona_assets.generation.calls.errors import (
     BudgetReached,
     EndpointError,
     EndpointRefused,
     EndpointUnreachable,
 )
-from persona_assets.generation.journal import Journal, JournalBusy, JournalCorrupt, compact
-from persona_assets.generation.ledger import Ledger
-from persona_assets.generation.prices import Pricing, pricing
-from persona_assets.generation.record import Record
-from persona_assets.generation.usage import Tokens, Usage
+from persona_assets.generation.completion import Answer, Request, complete, to_answer, to_call
+from persona_assets.generation.engine import Engine
+from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.journal.completion_store import CompletionStore
+from persona_assets.generation.journal.journal import Journal, JournalBusy, JournalCorrupt, compact
+from persona_assets.generation.money.budget import Budget, SpendingCap
+from persona_assets.generation.money.ledger import Ledger
+from persona_assets.generation.money.prices import Pricing, pricing
+from persona_assets.generation.money.usage import Tokens, Usage
 
 __all__ = [
     "Answer",
     "Budget",
     "BudgetReached",
     "Call",
-    "Cap",
+    "CallRecord",
     "Client",
-    "Completions",
+    "CompletionStore",
     "Endpoint",
     "EndpointError",
     "EndpointRefused",
@@ -49,12 +49,12 @@ __all__ = [
     "Ledger",
     "Price",
     "Pricing",
-    "Record",
     "Request",
+    "SpendingCap",
     "Tokens",
     "Usage",
     "call_key",
-    "check",
+    "check_endpoint",
     "compact",
     "complete",
     "pricing",

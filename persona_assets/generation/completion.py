@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from persona_assets.generation.call import Call, call_key
-from persona_assets.generation.endpoint import Endpoint
+from persona_assets.generation.calls.call import Call, call_key
+from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.engine import Engine
-from persona_assets.generation.record import Record, as_object
+from persona_assets.generation.journal.call_record import CallRecord, as_object
 
 RESERVED = frozenset({"model", "messages", "stream", "n", "response_format"})
 """Members of the body that sampling may not set: one call is one whole answer, of known form."""
@@ -86,7 +86,7 @@ def complete(
     """
     endpoint = engine.endpoint
 
-    def judge(question: _Question, record: Record) -> tuple[Answer, _Question | None]:
+    def judge(question: _Question, record: CallRecord) -> tuple[Answer, _Question | None]:
         answer = to_answer(question.request, record)
         return answer, _other(question, answer, endpoint)
 
@@ -142,13 +142,13 @@ def _other(question: _Question, answer: Answer, endpoint: Endpoint) -> _Question
     return replace(question, key=key, body=body, larger=larger, reasks=reasks)
 
 
-def to_answer(request: Request, record: Record) -> Answer:
+def to_answer(request: Request, record: CallRecord) -> Answer:
     """Checks what came back. The endpoint's words end up in `value` or nowhere."""
     status, reason, value = _check(request, record)
     return Answer(record.key, record.model, status, reason, value, request.prompt_version)
 
 
-def _check(request: Request, record: Record) -> tuple[Status, str, dict[str, Any] | None]:
+def _check(request: Request, record: CallRecord) -> tuple[Status, str, dict[str, Any] | None]:
     if record.failure == "content_filter":
         return "filtered", "the provider's content filter stopped the prompt", None
     if record.failure is not None:

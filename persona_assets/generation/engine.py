@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import Generic, TypeVar
 
-from persona_assets.generation.budget import Budget
-from persona_assets.generation.call import Call
-from persona_assets.generation.client import Client, check
-from persona_assets.generation.endpoint import Endpoint
-from persona_assets.generation.errors import EndpointRefused
-from persona_assets.generation.journal import Journal
+from persona_assets.generation.calls.call import Call
+from persona_assets.generation.calls.client import Client, check_endpoint
+from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.generation.calls.errors import EndpointRefused
+from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.journal.journal import Journal
+from persona_assets.generation.money.budget import Budget
+from persona_assets.generation.money.spending import Spending
+from persona_assets.generation.money.usage import Usage
 from persona_assets.generation.pool import Pool
-from persona_assets.generation.record import Record
-from persona_assets.generation.spending import Spending
 from persona_assets.generation.transport import Transport
-from persona_assets.generation.usage import Usage
 
 REPORT = 3.0
 """Seconds between two reports."""
@@ -43,7 +43,7 @@ R = TypeVar("R")
 Report = Callable[[int, int | None, Usage], None]
 """Called with calls done, calls in all (None if unknown) and the engine's usage."""
 
-Judge = Callable[[C, Record], tuple[R, C | None]]
+Judge = Callable[[C, CallRecord], tuple[R, C | None]]
 """What a record is worth: the result, and the call to ask in its place, if there is one."""
 
 
@@ -87,9 +87,9 @@ class Engine:
 
         Raises EndpointRefused or EndpointUnreachable.
         """
-        check(self.endpoint)
+        check_endpoint(self.endpoint)
 
-    def send(self, calls: Iterable[Call], *, total: int | None = None) -> Generator[Record]:
+    def send(self, calls: Iterable[Call], *, total: int | None = None) -> Generator[CallRecord]:
         """One record for each call, in the order of the calls; see `ask`."""
         return self.ask(calls, lambda _, record: (record, None), total=total)
 
@@ -143,9 +143,11 @@ class Engine:
             )
         if self.endpoint.transport == "batch":
             # A tenth of the package's start-up, which few need.
-            from persona_assets.generation.batch import Batches
+            from persona_assets.generation.batch import BatchTransport
 
-            return Batches(self.endpoint, self.journal, self.usage, spending, run_id=self.run_id)
+            return BatchTransport(
+                self.endpoint, self.journal, self.usage, spending, run_id=self.run_id
+            )
         return Pool(
             self.endpoint,
             self.journal,
@@ -238,7 +240,7 @@ class _Asking(Generic[C, R]):
             if len(self._group) >= GROUP or len(self._waiting) <= self._concurrency:
                 self._submit()
 
-    def _settle(self, slot: _Slot[C, R], record: Record) -> None:
+    def _settle(self, slot: _Slot[C, R], record: CallRecord) -> None:
         slot.result, other = self._judge(slot.call, record)
         journal = self._engine.journal
         if other is None or (journal.landed(record.key) and other.key not in journal):

@@ -14,26 +14,34 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from queue import SimpleQueue
 
-from persona_assets.generation.backoff import jitter
-from persona_assets.generation.call import Call
-from persona_assets.generation.client import Client
-from persona_assets.generation.endpoint import Endpoint
-from persona_assets.generation.errors import EndpointError, EndpointRefused, EndpointUnreachable
-from persona_assets.generation.fault import Fault, broken_sentence, unreachable_sentence
-from persona_assets.generation.gate import Gate
-from persona_assets.generation.journal import Journal
-from persona_assets.generation.record import TRANSIENT, Record
-from persona_assets.generation.spending import Spending
-from persona_assets.generation.usage import Usage
+from persona_assets.generation.calls.attempt_failure import (
+    AttemptFailure,
+    broken_sentence,
+    unreachable_sentence,
+)
+from persona_assets.generation.calls.call import Call
+from persona_assets.generation.calls.client import Client
+from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.generation.calls.errors import (
+    EndpointError,
+    EndpointRefused,
+    EndpointUnreachable,
+)
+from persona_assets.generation.journal.call_record import TRANSIENT, CallRecord
+from persona_assets.generation.journal.journal import Journal
+from persona_assets.generation.limits.backoff import jitter
+from persona_assets.generation.limits.concurrency_limiter import ConcurrencyLimiter
+from persona_assets.generation.money.spending import Spending
+from persona_assets.generation.money.usage import Usage
 
 LONGEST = 30.0
 """The longest pause between attempts, in seconds, that the endpoint did not ask for."""
 
 
-CUT_OFF = Fault("connection", "the run ended before an answer came")
+CUT_OFF = AttemptFailure("connection", "the run ended before an answer came")
 
 
-class Stopped(EndpointError):
+class PoolClosed(EndpointError):
     """The pool was closed before this call was answered."""
 
 
@@ -41,12 +49,12 @@ class Stopped(EndpointError):
 class _Landing:
     """A record on its way to disk, and who waits for that."""
 
-    record: Record
+    record: CallRecord
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
-class _Trial:
+class _Attempt:
     """A call while it is asked: attempts so far, and those of them that may have been billed."""
 
     call: Call
@@ -76,8 +84,8 @@ class Pool:
         self.usage = usage
         self.run_id = run_id
         self.grace = grace
-        self.landed: SimpleQueue[Sequence[Record] | BaseException] = SimpleQueue()
-        self.gate = Gate(
+        self.landed: SimpleQueue[Sequence[CallRecord] | BaseException] = SimpleQueue()
+        self.gate = ConcurrencyLimiter(
             endpoint.concurrency,
             requests_per_minute=endpoint.requests_per_minute,
             tokens_per_minute=endpoint.tokens_per_minute,
@@ -116,7 +124,7 @@ class Pool:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        failure: BaseException = Stopped("the run was stopped")
+        failure: BaseException = PoolClosed("the run was stopped")
         try:
             self._loop.run_until_complete(self._main())
         except BaseException as error:
@@ -160,9 +168,9 @@ class Pool:
                 self._written.put_nowait(landing)
                 await landing.written.wait()
 
-    async def _ask(self, client: Client, call: Call) -> Record | None:
+    async def _ask(self, client: Client, call: Call) -> CallRecord | None:
         """Attempts until an answer, a lasting error or the deadline; None if the pool stops."""
-        trial, record = _Trial(call), None
+        trial, record = _Attempt(call), None
         try:
             record = await self._try(client, trial)
         finally:
@@ -171,11 +179,11 @@ class Pool:
                 self._written.put_nowait(_Landing(self._error(trial, CUT_OFF)))
         return record
 
-    async def _try(self, client: Client, trial: _Trial) -> Record | None:
+    async def _try(self, client: Client, trial: _Attempt) -> CallRecord | None:
         endpoint = self.endpoint
         began, end = math.inf, None
         failures = 0
-        fault: Fault | None = None
+        fault: AttemptFailure | None = None
         for attempt in itertools.count(1):
             trial.attempt = attempt
             try:
@@ -185,7 +193,7 @@ class Pool:
                 break
             if end is None:
                 began, end = entered, entered + endpoint.deadline
-            if isinstance(outcome, Record):
+            if isinstance(outcome, CallRecord):
                 return replace(
                     outcome,
                     run_id=self.run_id,
@@ -216,8 +224,8 @@ class Pool:
         return self._error(trial, fault)
 
     async def _attempt(
-        self, client: Client, trial: _Trial, end: float | None
-    ) -> tuple[float, Record | Fault, Decimal | None]:
+        self, client: Client, trial: _Attempt, end: float | None
+    ) -> tuple[float, CallRecord | AttemptFailure, Decimal | None]:
         """Sends a call once: when it entered the gate, what came back, and what that cost.
 
         Raises TimeoutError if `end` comes before there are money and a place for it.
@@ -227,7 +235,7 @@ class Pool:
         async with asyncio.timeout_at(end):
             await spending.reserve(most)
         sent = False
-        outcome: Record | Fault | None = None
+        outcome: CallRecord | AttemptFailure | None = None
         cost: Decimal | None = None
         try:
             async with asyncio.timeout_at(end):
@@ -236,7 +244,7 @@ class Pool:
             seconds = self.endpoint.deadline if end is None else end - entered
             outcome = await self._post(client, call, min(self.endpoint.timeout, seconds), entered)
         finally:
-            if isinstance(outcome, Record):
+            if isinstance(outcome, CallRecord):
                 cost = spending.settle(most, outcome)
             else:
                 # Cut off in flight, it may be billed all the same.
@@ -248,7 +256,7 @@ class Pool:
 
     async def _post(
         self, client: Client, call: Call, seconds: float, entered: float
-    ) -> Record | Fault:
+    ) -> CallRecord | AttemptFailure:
         task = asyncio.current_task()
         assert task is not None
         self._posting.add(task)
@@ -258,18 +266,18 @@ class Pool:
         finally:
             self._posting.discard(task)
             self.gate.leave()
-        status = 200 if isinstance(outcome, Record) else outcome.status_code
+        status = 200 if isinstance(outcome, CallRecord) else outcome.status_code
         if status is not None:
             self._last_response = self._loop.time()
         self.usage.calls += status == 200
-        if isinstance(outcome, Fault) and outcome.code in TRANSIENT and status != 200:
+        if isinstance(outcome, AttemptFailure) and outcome.code in TRANSIENT and status != 200:
             self.gate.complained(entered, status=status, wait=outcome.wait, headers=headers)
         else:
             self.gate.answered(headers)
         return outcome
 
-    def _error(self, trial: _Trial, fault: Fault) -> Record:
-        return Record(
+    def _error(self, trial: _Attempt, fault: AttemptFailure) -> CallRecord:
+        return CallRecord(
             key=trial.call.key,
             status_code=fault.status_code,
             body=fault.body,

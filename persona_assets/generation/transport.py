@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import Protocol
 
-from persona_assets.generation.call import Call
-from persona_assets.generation.record import Record
+from persona_assets.generation.calls.call import Call
+from persona_assets.generation.journal.call_record import CallRecord
 
 
 class Transport(Protocol):
@@ -14,7 +14,7 @@ class Transport(Protocol):
     An exception in `landed` ends the send: nothing comes after it.
     """
 
-    landed: SimpleQueue[Sequence[Record] | BaseException]
+    landed: SimpleQueue[Sequence[CallRecord] | BaseException]
 
     def submit(self, calls: Sequence[Call]) -> None:
         """Takes calls on; each lands as exactly one record with the call's key."""

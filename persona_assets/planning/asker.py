@@ -11,13 +11,13 @@ import polars as pl
 from persona_assets.assets.diversity import PANELS
 from persona_assets.assets.reads import READS
 from persona_assets.generation import Journal, Tokens, pricing
+from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
-from persona_assets.prompts import Prompt
+from persona_assets.prompting.prompts import Prompt
 from persona_assets.resources.session import FREE
-from persona_assets.resources.storage import Storage
 from persona_assets.settings import ROLES, ModelEndpoint
-from persona_assets.staleness import Asset
+from persona_assets.storage.storage import Storage
 
 RECORD = pl.Schema(
     {

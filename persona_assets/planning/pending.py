@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import cache
 
 from persona_assets.assets.corpus import MAX_CHARS
+from persona_assets.orchestration.runner import Runner
+from persona_assets.orchestration.staleness import Asset
 from persona_assets.planning.asker import Asker, is_sharded
 from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
-from persona_assets.resources.corpus import Corpus
-from persona_assets.runner import Runner
-from persona_assets.staleness import Asset
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.steps import corpus as steps
 
 
@@ -105,5 +105,5 @@ class Pending:
         if shard not in self.stale.get("raw_corpus", ()) and (made := self._pilot.texts(shard)):
             return made
         records = self._corpus.read(shard) if self._corpus.has(shard) else []
-        found = steps.raw_corpus(shard, records, limit=self._limit, max_chars=MAX_CHARS)
+        found = steps.build_raw_corpus(shard, records, limit=self._limit, max_chars=MAX_CHARS)
         return found.rows["text_id"].to_list()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.generation.record import TRANSIENT
+from persona_assets.generation.journal.call_record import TRANSIENT
+from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.asker import RECORD, Asker, is_sharded
 from persona_assets.planning.forecast import most_calls
 from persona_assets.project import Project
-from persona_assets.staleness import Graph
 from persona_assets.tables import tables
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.generation import Endpoint, Tokens, pricing
+from persona_assets.orchestration.runner import Runner
 from persona_assets.partitions import shards
 from persona_assets.planning.asker import Asker, is_sharded
 from persona_assets.planning.forecast import Interval, Quantity, most_calls, to_come
 from persona_assets.planning.pending import Pending
 from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
-from persona_assets.runner import Runner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +101,7 @@ class _Quantities:
         )
 
 
-def plan(project: Project, runner: Runner) -> Plan:
+def make_plan(project: Project, runner: Runner) -> Plan:
     """The plan of a runner's selection."""
     import numpy as np
 

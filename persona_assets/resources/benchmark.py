@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from persona_assets.ids import content_id, uniform
-from persona_assets.outcome import frame
-from persona_assets.steps.answers import final_answer
+from persona_assets.steps.answers import extract_final_answer
+from persona_assets.storage.step_result import typed_frame
 
 PROBLEMS = pl.Schema(
     {
@@ -56,7 +56,7 @@ class Benchmark:
             try:
                 row = json.loads(line)
                 problem = row.get("problem") or row["question"]
-                answer = final_answer(row.get("solution") or row["answer"])
+                answer = extract_final_answer(row.get("solution") or row["answer"])
                 problem_id = content_id("benchmark", problem)
             except (ValueError, KeyError, AttributeError, TypeError):
                 raise BenchmarkError(self._wrong(number)) from None
@@ -72,7 +72,7 @@ class Benchmark:
                 }
             )
         rows.sort(key=lambda row: uniform("benchmark", row["problem_id"]))
-        return frame(rows[:limit], PROBLEMS)
+        return typed_frame(rows[:limit], PROBLEMS)
 
     def _wrong(self, number: int) -> str:
         return (

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from persona_assets.dedup.words import VERSION as WORDS_VERSION
+from persona_assets.dedup.text.words import VERSION as WORDS_VERSION
 from persona_assets.ids import content_id
-from persona_assets.resources.embedder import LocalEmbedder, int8_margin
-from persona_assets.resources.spark_join import SparkJoin
-from persona_assets.resources.storage import ShardTable, ShardTables, Storage
+from persona_assets.local_models.embedder import LocalEmbedder, int8_margin
+from persona_assets.resources.spark_launcher import SparkLauncher
 from persona_assets.settings import Settings
-from persona_assets.steps.hub import readable
+from persona_assets.steps.hub import zero_unread_vectors
+from persona_assets.storage.storage import ShardTable, ShardTables, Storage
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from persona_assets.dedup.index import Found, Shard
+    from persona_assets.dedup.index.shard_index import JoinedRows, ShardRows
 
 FORMAT = "3"
 """Changes with what the columns hold."""
@@ -36,10 +36,10 @@ EMPTY = ShardTables()
 
 
 @dataclass(frozen=True)
-class Joined:
+class DuplicateJoin:
     """What a join found, and figures about it for the table's metadata."""
 
-    found: "Found"
+    found: "JoinedRows"
     figures: dict[str, str | int | float] = field(default_factory=dict)
 
 
@@ -49,61 +49,63 @@ class Deduplicator:
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
         self._storage = storage
-        self._spark = SparkJoin(settings.spark_master, storage.data_dir / "dedup" / "spark")
+        self._spark = SparkLauncher(settings.spark_master, storage.data_dir / "dedup" / "spark")
 
     @contextmanager
     def lexical(
         self, candidates: ShardTables, context: dg.AssetExecutionContext
-    ) -> Iterator[Joined]:
+    ) -> Iterator[DuplicateJoin]:
         """The candidates that pass the quality filter, joined by their words."""
-        from persona_assets.dedup.columns import Columns
-        from persona_assets.dedup.index import SHAPES, Index
-        from persona_assets.dedup.lexical import method_for
-        from persona_assets.dedup.word_sets import WordSets
+        from persona_assets.dedup.index.column_store import ColumnStore
+        from persona_assets.dedup.index.shard_index import SHAPES, ShardIndex
+        from persona_assets.dedup.index.word_set_index import WordSetIndex
+        from persona_assets.dedup.lexical.lexical_join import method_for
 
         threshold = self._settings.lexical_threshold
         if self._settings.dedup_engine == "spark":
             found, report = self._spark.join(candidates, threshold, context)
-            yield Joined(found, {"engine": "spark", **_figures(found), **_numbers(report)})
+            yield DuplicateJoin(found, {"engine": "spark", **_figures(found), **_numbers(report)})
             return
         rows = sum(table.rows for table in candidates)
         chosen = self._settings.lexical_method
         method = method_for(rows, threshold) if chosen == "auto" else chosen
-        shapes = {**SHAPES, **WordSets.SHAPES}
+        shapes = {**SHAPES, **WordSetIndex.SHAPES}
         folder = self._storage.data_dir / "dedup" / "lexical"
         decided = content_id(FORMAT, WORDS_VERSION, str(threshold), method)
-        with Columns(folder, shapes, decided) as columns:
-            sets = WordSets(columns, threshold, method, self.threads)
-            found = Index(columns, sets).update([_texts(table) for table in candidates])
+        with ColumnStore(folder, shapes, decided) as columns:
+            sets = WordSetIndex(columns, threshold, method, self.threads)
+            found = ShardIndex(columns, sets).update([_texts(table) for table in candidates])
             figures = {"method": method, **_figures(found)}
             if method == "minhash" and found.added:
                 figures |= _recall(*sets.sampled_recall(SAMPLE))
-            yield Joined(found, figures)
+            yield DuplicateJoin(found, figures)
 
     @contextmanager
-    def semantic(self, embeddings: ShardTables, survivors: ShardTables = EMPTY) -> Iterator[Joined]:
+    def semantic(
+        self, embeddings: ShardTables, survivors: ShardTables = EMPTY
+    ) -> Iterator[DuplicateJoin]:
         """The survivors of the lexical stage, joined by their vectors.
 
         Pairs of int8 vectors near the threshold are decided anew by fp32 vectors of their texts,
         which are read from `survivors`, the tables that the embeddings were made from.
         """
-        from persona_assets.dedup.columns import Columns
-        from persona_assets.dedup.index import SHAPES, Index
-        from persona_assets.dedup.signs import parameters
-        from persona_assets.dedup.vectors import Vectors
-        from persona_assets.resources.recheck import Recheck
+        from persona_assets.dedup.index.column_store import ColumnStore
+        from persona_assets.dedup.index.recheck import Recheck
+        from persona_assets.dedup.index.shard_index import SHAPES, ShardIndex
+        from persona_assets.dedup.index.vector_index import VectorIndex
+        from persona_assets.dedup.semantic.sign_sketches import choose_parameters
 
         dimensions = _dimensions(embeddings)
         rows = sum(table.rows for table in embeddings)
         threshold, precision = self._settings.semantic_threshold, self._settings.embedding_precision
         margin = int8_margin(threshold) if precision == "int8" else 0.0
-        chosen = parameters(rows, threshold - margin, dimensions)
+        chosen = choose_parameters(rows, threshold - margin, dimensions)
         decided = content_id(FORMAT, repr(chosen), precision)
-        shapes = {**SHAPES, **Vectors.shapes(dimensions), **Recheck.SHAPES}
+        shapes = {**SHAPES, **VectorIndex.shapes(dimensions), **Recheck.shapes(dimensions)}
         folder = self._storage.data_dir / "dedup" / "semantic"
-        with Columns(folder, shapes, decided) as columns:
-            vectors = Vectors(columns, chosen, self.threads)
-            found = Index(columns, vectors).update(
+        with ColumnStore(folder, shapes, decided) as columns:
+            vectors = VectorIndex(columns, chosen, self.threads)
+            found = ShardIndex(columns, vectors).update(
                 [_vectors(table, threshold) for table in embeddings]
             )
             sampled = chosen.tables and found.added
@@ -119,7 +121,7 @@ class Deduplicator:
                     "pairs_fallen": anew.fell,
                     "texts_embedded_anew": anew.embedded,
                 }
-            yield Joined(found, {**_figures(found), **checks, **recall})
+            yield DuplicateJoin(found, {**_figures(found), **checks, **recall})
 
     @property
     def threads(self) -> int:
@@ -127,18 +129,18 @@ class Deduplicator:
         return self._settings.dedup_threads or os.cpu_count() or 1
 
 
-def _texts(table: ShardTable) -> "Shard":
-    from persona_assets.dedup.index import Shard
+def _texts(table: ShardTable) -> "ShardRows":
+    from persona_assets.dedup.index.shard_index import ShardRows
 
     def read() -> pl.DataFrame:
         rows = table.scan().filter("kept").select(id="persona_id", value="persona")
         return rows.collect()
 
-    return Shard(table.shard, table.data_version, read)
+    return ShardRows(table.shard, table.data_version, read)
 
 
 def _texts_of(
-    found: "Found", embeddings: ShardTables, survivors: ShardTables
+    found: "JoinedRows", embeddings: ShardTables, survivors: ShardTables
 ) -> "Callable[[npt.NDArray[np.int64]], Sequence[str]]":
     """Reads the texts of rows that were found, of their shards alone."""
     import numpy as np
@@ -164,14 +166,14 @@ def _texts_of(
     return read
 
 
-def _vectors(table: ShardTable, threshold: float) -> "Shard":
-    from persona_assets.dedup.index import Shard
+def _vectors(table: ShardTable, threshold: float) -> "ShardRows":
+    from persona_assets.dedup.index.shard_index import ShardRows
 
     def read() -> pl.DataFrame:
-        rows = readable(table.scan(), threshold).select(id="persona_id", value="vector")
+        rows = zero_unread_vectors(table.scan(), threshold).select(id="persona_id", value="vector")
         return rows.collect()
 
-    return Shard(table.shard, table.data_version, read)
+    return ShardRows(table.shard, table.data_version, read)
 
 
 def _dimensions(tables: ShardTables) -> int:
@@ -182,7 +184,7 @@ def _dimensions(tables: ShardTables) -> int:
     return 1
 
 
-def _figures(found: "Found") -> dict[str, str | int | float]:
+def _figures(found: "JoinedRows") -> dict[str, str | int | float]:
     return {"rows": len(found.sets), "rows_joined": found.added, "similar_pairs": len(found.edges)}
 
 

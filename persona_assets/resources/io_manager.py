@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from persona_assets.footer import Footer, Upstream, data_version
-from persona_assets.generation.journal import JournalBusy, compact
-from persona_assets.outcome import Outcome
+from persona_assets.catalog.catalog import Catalog, CatalogError
+from persona_assets.generation.journal.journal import JournalBusy, compact
 from persona_assets.partitions import shards
-from persona_assets.resources.catalog import Catalog, CatalogError
-from persona_assets.resources.storage import SHARD_COLUMN, ShardTables, Storage
+from persona_assets.storage.footer import Footer, Upstream, data_version
+from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import SHARD_COLUMN, ShardTables, Storage
 from persona_assets.tables import Table
 
 PROMPT_VERSIONS = "persona_assets/prompts"
@@ -57,7 +57,7 @@ class TableIOManager(dg.IOManager):
             return pl.LazyFrame(schema={**self._tables[asset].schema, SHARD_COLUMN: pl.String})
         return found.scan()
 
-    def handle_output(self, context: dg.OutputContext, obj: Outcome) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: StepResult) -> None:
         """Publishes the table, names its data version to Dagster, and notes it in the catalog.
 
         The answers that it was made from move from its journal into its completions. Neither that
@@ -88,7 +88,7 @@ class TableIOManager(dg.IOManager):
             context.log.warning("the catalog was not updated (rebuild it from the CLI): %s", error)
 
     def _footer(
-        self, context: dg.OutputContext, asset: str, shard: str | None, outcome: Outcome
+        self, context: dg.OutputContext, asset: str, shard: str | None, outcome: StepResult
     ) -> Footer:
         read = self._read.pop((context.run_id, context.step_context.step.key), [])
         return Footer(

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from persona_assets.generation import Budget, Cap, Client, Journal, Ledger, check
-from persona_assets.resources.embedder import LocalEmbedder
-from persona_assets.resources.local_server import LocalServer
+from persona_assets.generation import Budget, Client, Journal, Ledger, SpendingCap, check_endpoint
+from persona_assets.local_models.embedder import LocalEmbedder
+from persona_assets.local_models.server import LocalServer
+from persona_assets.local_models.weights import MODELS, fetch
 from persona_assets.resources.session import Session, TunedModel, embedded_sha256
-from persona_assets.resources.storage import Storage
-from persona_assets.resources.weights import MODELS, fetch
 from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
+from persona_assets.storage.storage import Storage
 
 
 class Models:
@@ -47,7 +47,7 @@ class Models:
                 embedded_sha256(role, endpoint)
             elif place not in asked:
                 asked.add(place)
-                check(endpoint)
+                check_endpoint(endpoint)
 
     @staticmethod
     def fetch(settings: Settings, report: Callable[[str], None]) -> list[Path]:
@@ -84,10 +84,10 @@ class Models:
         settings = self._settings
         caps = []
         if settings.run_budget is not None:
-            caps.append(Cap(f"run:{run_id}", settings.run_budget, "PERSONA_RUN_BUDGET"))
+            caps.append(SpendingCap(f"run:{run_id}", settings.run_budget, "PERSONA_RUN_BUDGET"))
         if settings.backfill_budget is not None and backfill is not None:
             scope = f"backfill:{backfill}"
-            caps.append(Cap(scope, settings.backfill_budget, "PERSONA_BACKFILL_BUDGET"))
+            caps.append(SpendingCap(scope, settings.backfill_budget, "PERSONA_BACKFILL_BUDGET"))
         if not caps:
             yield None
             return

@@ -17,17 +17,17 @@ from persona_assets.generation import (
     Answer,
     Budget,
     Call,
+    CallRecord,
     EndpointError,
     Engine,
     Journal,
     Price,
-    Record,
     Request,
     Usage,
     call_key,
     complete,
 )
-from persona_assets.resources.weights import MODELS, WeightsError
+from persona_assets.local_models.weights import MODELS, WeightsError
 from persona_assets.settings import ModelEndpoint, Precision, Settings
 
 if TYPE_CHECKING:
@@ -195,14 +195,14 @@ class Session:
 
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
         def report(done: int, total: int | None, usage: Usage) -> None:
-            message = f"{role}: {progress(done, total, usage)}"
+            message = f"{role}: {progress_line(done, total, usage)}"
             self._report(message)
             self._models.report(message)
 
         return report
 
 
-def progress(done: int, total: int | None, usage: Usage) -> str:
+def progress_line(done: int, total: int | None, usage: Usage) -> str:
     """One line on how far the calls of a role are: done, rate, spend, and seconds left."""
     rate = usage.calls / usage.seconds if usage.seconds else 0.0
     known = f"{usage.cost:.4f} US dollars" if usage.cost or not usage.unpriced else ""
@@ -228,7 +228,7 @@ def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:
     return MODELS[endpoint.model].sha256
 
 
-def _vectors(record: Record) -> "np.ndarray":
+def _vectors(record: CallRecord) -> "np.ndarray":
     import numpy as np
 
     if record.failure is not None or record.body is None:

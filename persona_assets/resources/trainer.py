@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from persona_assets.resources import weights
-from persona_assets.resources.weight_sources import sha256_of
+from persona_assets.local_models import weights
+from persona_assets.local_models.weight_sources import sha256_of
 from persona_assets.training.job import Hyperparameters as Hyperparameters
 from persona_assets.training.job import Job
 

@@ -23,7 +23,7 @@ _CODE = re.compile(r"(?:import|from|def|for|while|if|class)\s|print\(|[A-Za-z_]\
 _PYTHON = frozenset({"python", "python3", "py"})
 
 
-def final_answer(solution: str) -> str | None:
+def extract_final_answer(solution: str) -> str | None:
     r"""The answer that `solution` ends with, or None if it states none.
 
     The last balanced `\boxed{...}` or `\fbox{...}` (`\boxed 5` as well) wins, the outermost where
@@ -40,7 +40,7 @@ def final_answer(solution: str) -> str | None:
     return _stated(solution) if answer is None else answer
 
 
-def program_of(answer: str) -> str | None:
+def extract_program(answer: str) -> str | None:
     """The Python source in a model's reply, or None if there is none.
 
     The last fenced block marked as Python, else the last fenced block without a mark, else the

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.dedup.words import words
+from persona_assets.dedup.text.words import words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def audit_lexical(
     `candidates` are the shards that took part, read one at a time, `repeated` is
     `lexical_duplicates`.
     """
-    from persona_assets.dedup.lexical import neighbours
+    from persona_assets.dedup.lexical.lexical_join import lexical_neighbours
 
     columns = pl.DataFrame(schema={"persona_id": pl.String(), "persona": pl.String()})
     taken = (shard.filter("kept").select(columns.columns).collect() for shard in candidates)
@@ -49,7 +49,7 @@ def audit_lexical(
     )
     kept = personas.join(repeated, on="persona_id", how="anti", maintain_order="left")
     places = _drawn(kept["persona_id"]).arg_true().to_list()
-    similar = neighbours(kept["persona"], places, threshold)
+    similar = lexical_neighbours(kept["persona"], places, threshold)
     return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": len(similar)}
 
 
@@ -67,7 +67,7 @@ def audit_semantic(
     """
     import numpy as np
 
-    from persona_assets.dedup.vectors import to_matrix
+    from persona_assets.dedup.index.vector_index import to_matrix
 
     pairs = repeated.filter(_drawn(repeated["persona_id"]))
     ids = [shard.select("persona_id").collect()["persona_id"] for shard in embeddings]

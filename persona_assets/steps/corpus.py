@@ -14,7 +14,7 @@ from typing import TypeGuard
 import polars as pl
 
 from persona_assets.ids import content_id, text_id
-from persona_assets.outcome import Outcome, drops, frame
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 STAGE = "raw_corpus"
@@ -64,7 +64,7 @@ _WORD = re.compile(r"\S(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TextRecord:
     """One text of a corpus file; `row` is its line (or Parquet row), counted from 1."""
 
     row: int
@@ -113,7 +113,7 @@ def split_lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | None]:
 
 def parse_line(
     line: bytes, row: int, shard: str, paths: Mapping[str, tuple[str, ...]]
-) -> Record | BadRecord | None:
+) -> TextRecord | BadRecord | None:
     """One line of JSON as a record (see `to_record`); None for a blank line."""
     try:
         text = line.decode("utf-8-sig")
@@ -134,7 +134,7 @@ def parse_line(
 
 def to_record(
     data: object, row: int, shard: str, paths: Mapping[str, tuple[str, ...]]
-) -> Record | BadRecord:
+) -> TextRecord | BadRecord:
     """An object of any known layout as a record; `paths` are those of `field_paths`.
 
     What is missing is filled: licence `unknown`, language `und`, source `shard#row`.
@@ -148,7 +148,7 @@ def to_record(
         return BadRecord(row, f"text_not_a_string: {type(text).__name__}")
     if not text.strip():
         return BadRecord(row, "empty_text")
-    return Record(
+    return TextRecord(
         row,
         text,
         _label(data, paths["source"], f"{shard}#{row}"),
@@ -192,12 +192,12 @@ def _lookup(data: Mapping[str, object], path: str) -> object:
     return value
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """The text as tables can hold it: no NUL, lone surrogates as U+FFFD, outer white space off."""
     return _LONE_SURROGATE.sub("\ufffd", text.replace("\0", "")).strip()
 
 
-def cut(text: str, max_chars: int) -> str:
+def cut_text(text: str, max_chars: int) -> str:
     """At most `max_chars` characters from the head of the text.
 
     The cut falls after the last sentence or line that ends in the second half of the allowance,
@@ -214,13 +214,13 @@ def cut(text: str, max_chars: int) -> str:
     return text[:max_chars].rstrip()
 
 
-def raw_corpus(
+def build_raw_corpus(
     shard: str,
-    records: Iterable[Record | BadRecord],
+    records: Iterable[TextRecord | BadRecord],
     *,
     limit: int | None,
     max_chars: int,
-) -> Outcome:
+) -> StepResult:
     """The shard's texts in the file's order, as `SCHEMA`; bad and repeated records are dropped.
 
     Texts are cleaned (`clean`), cut (`cut`; a cut is not a drop), and compared with white space
@@ -244,11 +244,11 @@ def raw_corpus(
         if isinstance(record, BadRecord):
             dropped.append((f"{shard}#{record.row}", record.reason))
             continue
-        text = cut(clean(record.text), max_chars)
+        text = cut_text(clean_text(record.text), max_chars)
         if not text:
             dropped.append((f"{shard}#{record.row}", "empty_text"))
             continue
-        source = clean(record.source)
+        source = clean_text(record.source)
         row_id = text_id(shard, source, text)
         words = content_id(" ".join(text.split()))
         if words in seen:
@@ -260,8 +260,10 @@ def raw_corpus(
                 "text_id": row_id,
                 "text": text,
                 "source": source,
-                "licence": clean(record.licence),
-                "language": clean(record.language),
+                "licence": clean_text(record.licence),
+                "language": clean_text(record.language),
             }
         )
-    return Outcome(frame(kept, SCHEMA), drops(STAGE, dropped), rows_in=len(kept) + len(dropped))
+    return StepResult(
+        typed_frame(kept, SCHEMA), quarantine(STAGE, dropped), rows_in=len(kept) + len(dropped)
+    )

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from persona_assets.ids import content_id, uniform
-from persona_assets.outcome import Outcome, drops, frame
-from persona_assets.prompts import Prompt
-from persona_assets.steps.asking import Ask, Complete, ask
+from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.run_prompt import Complete, PromptRow, run_prompt
 from persona_assets.steps.hub import Embed
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 
@@ -39,21 +39,21 @@ MAX_PERSONAS = 5_000
 """Personas compared with each other: 12.5 million pairs, far more than the figure samples."""
 
 
-def persona_pairs(
+def build_persona_pairs(
     hub: pl.DataFrame,
     embeddings: pl.DataFrame,
     *,
     similarities: Sequence[float],
     tolerance: float,
     per_bucket: int,
-) -> Outcome:
+) -> StepResult:
     """Pairs of personas at each similarity, give or take the tolerance, drawn by hash.
 
     A bucket may come out short or empty where the hub holds no such pairs.
     """
     import numpy as np
 
-    from persona_assets.dedup.vectors import to_matrix
+    from persona_assets.dedup.index.vector_index import to_matrix
 
     both = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
     order = sorted(range(len(both)), key=lambda i: uniform("pairs", both["persona_id"][i]))
@@ -78,12 +78,12 @@ def persona_pairs(
             }
             for i, j in near[:per_bucket]
         ]
-    return Outcome(frame(made, PAIRS))
+    return StepResult(typed_frame(made, PAIRS))
 
 
-def diversity_report(
+def build_diversity_report(
     pairs: pl.DataFrame, panels: dict[str, Prompt], complete: Complete, embed: Embed
-) -> Outcome:
+) -> StepResult:
     """For each panel and pair the two problems that its personas give, and how alike they are.
 
     `panels` names a prompt each (no focus; finance and probability). A persona is asked once a
@@ -97,10 +97,10 @@ def diversity_report(
     made: list[dict[str, Any]] = []
     dropped: list[tuple[str, str]] = []
     for panel, prompt in panels.items():
-        asks = [Ask(row_id, {}, {"persona": text}) for row_id, text in personas.items()]
-        kept, failed = ask(prompt, asks, complete)
+        asks = [PromptRow(row_id, {}, {"persona": text}) for row_id, text in personas.items()]
+        kept, failed = run_prompt(prompt, asks, complete)
         reasons = dict(failed)
-        problems = {k.ask.row_id: str(k.value["problem"]) for k in kept}
+        problems = {k.row.row_id: str(k.value["problem"]) for k in kept}
         vectors = dict(zip(problems, embed(list(problems.values())), strict=True))
         for pair in pairs.iter_rows(named=True):
             left, right = pair["left_id"], pair["right_id"]
@@ -119,7 +119,7 @@ def diversity_report(
                 }
             )
     rows_in = len(pairs) * len(panels)
-    return Outcome(frame(made, REPORT), drops("diversity_report", dropped), rows_in)
+    return StepResult(typed_frame(made, REPORT), quarantine("diversity_report", dropped), rows_in)
 
 
 def short_buckets(pairs: pl.DataFrame, similarities: Sequence[float], per_bucket: int) -> str:
@@ -129,7 +129,7 @@ def short_buckets(pairs: pl.DataFrame, similarities: Sequence[float], per_bucket
     return ", ".join(f"{b}: {n} of {per_bucket} pairs" for b, n in counts.items() if n < per_bucket)
 
 
-def as_markdown(table: pl.DataFrame) -> str:
+def quartiles_markdown(table: pl.DataFrame) -> str:
     """A small table of figures in Markdown."""
     head = f"| {' | '.join(table.columns)} |\n|{'---|' * table.width}"
     cells = (

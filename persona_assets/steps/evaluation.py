@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 
 from persona_assets.ids import uniform
-from persona_assets.outcome import Outcome, drops, frame
-from persona_assets.prompts import Prompt
-from persona_assets.steps.answers import final_answer
-from persona_assets.steps.asking import Ask, Complete, ask
+from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.run_prompt import Complete, PromptRow, run_prompt
+from persona_assets.steps.answers import extract_final_answer
 from persona_assets.steps.grading import Accuracy, Equal, accuracy, supported_improvement
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 
@@ -59,32 +59,32 @@ def training_rows(train: pl.DataFrame, size: int) -> list[dict[str, str]]:
     return [{"problem": row["problem"], "solution": row["solution"]} for row in rows[:size]]
 
 
-def fine_tuned_model(
+def build_fine_tuned_model(
     trained: Mapping[str, Any] | None, *, training_size: int, base_model: str, data_dir: Path
-) -> Outcome:
+) -> StepResult:
     """One row about a trained model (see TrainedModel), its path relative to the data folder.
 
     No row where nothing was trained; examples that were left out are dropped with their reason.
     """
     if trained is None:
-        return Outcome(frame([], MODEL))
+        return StepResult(typed_frame([], MODEL))
     known = {name: trained[name] for name in MODEL.names() if name in trained}
     path = trained["path"].relative_to(data_dir).as_posix()
     row = {**known, "training_size": training_size, "base_model": base_model, "path": path}
     left_out = [(str(index), reason) for index, reason in trained["dropped"]]
-    return Outcome(frame([row], MODEL), drops("fine_tuned_model", left_out))
+    return StepResult(typed_frame([row], MODEL), quarantine("fine_tuned_model", left_out))
 
 
-def judged(prompt: Prompt, complete: Complete) -> Equal:
+def judge_equality(prompt: Prompt, complete: Complete) -> Equal:
     """Equality of answers as a model judges it (section 4.1.2); None where it gives no verdict."""
 
     def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         asks = [
-            Ask(str(number), {}, {"expected": expected, "given": given})
+            PromptRow(str(number), {}, {"expected": expected, "given": given})
             for number, (expected, given) in enumerate(pairs)
         ]
-        kept, _ = ask(prompt, asks, complete)
-        verdicts = {k.ask.row_id: k.value["verdict"] == "yes" for k in kept}
+        kept, _ = run_prompt(prompt, asks, complete)
+        verdicts = {k.row.row_id: k.value["verdict"] == "yes" for k in kept}
         return [verdicts.get(one.row_id) for one in asks]
 
     return equal
@@ -99,7 +99,7 @@ def evaluate(
     benchmark: str,
     training_size: int,
     model: str,
-) -> Outcome:
+) -> StepResult:
     """One row: the share of problems that the model answers rightly, greedily decoded.
 
     `problems` has problem_id, problem and answer. An answer that is cut off, or has no final
@@ -107,22 +107,22 @@ def evaluate(
     as nothing and is dropped with its reason. No problems give a null accuracy.
     """
     asks = [
-        Ask(row["problem_id"], row, {"problem": row["problem"]})
+        PromptRow(row["problem_id"], row, {"problem": row["problem"]})
         for row in problems.iter_rows(named=True)
     ]
-    kept, rest = ask(prompt, asks, complete)
+    kept, rest = run_prompt(prompt, asks, complete)
     failed = [(row_id, reason) for row_id, reason in rest if reason.startswith("error:")]
-    given = {k.ask.row_id: final_answer(k.value["solution"]) for k in kept}
+    given = {k.row.row_id: extract_final_answer(k.value["solution"]) for k in kept}
     answered = [(one, final) for one in asks if (final := given.get(one.row_id))]
-    verdicts = equal([(one.about["answer"], final) for one, final in answered])
+    verdicts = equal([(one.source["answer"], final) for one, final in answered])
     verdict_of = {one.row_id: it for (one, _), it in zip(answered, verdicts, strict=True)}
     failed += [(row_id, "undecided") for row_id, verdict in verdict_of.items() if verdict is None]
     left_out = {row_id for row_id, _ in failed}
-    made_by = {k.ask.row_id: k.made_by["completion_id"] for k in kept}
+    made_by = {k.row.row_id: k.made_by["completion_id"] for k in kept}
     results = [
         {
             "problem_id": one.row_id,
-            "expected": one.about["answer"],
+            "expected": one.source["answer"],
             "given": given.get(one.row_id),
             "correct": verdict_of.get(one.row_id) is True,
             "completion_id": made_by.get(one.row_id),
@@ -142,15 +142,15 @@ def evaluate(
         "high": figure.high,
         "results": results,
     }
-    return Outcome(frame([row], ACCURACY), drops("evaluation", failed))
+    return StepResult(typed_frame([row], ACCURACY), quarantine("evaluation", failed))
 
 
-def stated(row: pl.DataFrame) -> str:
+def accuracy_sentence(row: pl.DataFrame) -> str:
     """An accuracy in words, with its interval and n."""
     return str(_accuracies(row)[0])
 
 
-def verdicts(curve: pl.DataFrame) -> list[str]:
+def curve_verdicts(curve: pl.DataFrame) -> list[str]:
     """For each benchmark a sentence on the largest against the smallest training size."""
     sentences: list[str] = []
     for (benchmark,), rows in curve.group_by("benchmark", maintain_order=True):
@@ -165,7 +165,7 @@ def _accuracies(rows: pl.DataFrame) -> list[Accuracy]:
     return [accuracy(row["correct"], row["n"]) for row in rows.iter_rows(named=True)]
 
 
-def scaling_curve(accuracies: pl.DataFrame) -> Outcome:
+def build_scaling_curve(accuracies: pl.DataFrame) -> StepResult:
     """Figure 9: accuracy by benchmark and number of training problems."""
     rows = accuracies.select(CURVE.names()).sort("benchmark", "training_size")
-    return Outcome(rows, rows_in=len(accuracies))
+    return StepResult(rows, rows_in=len(accuracies))

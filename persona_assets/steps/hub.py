@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.outcome import Outcome, drops, frame
 from persona_assets.steps.personas import HOP
 from persona_assets.steps.scripts import OTHER, confusions, probes_of, script_of
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from persona_assets.dedup.index import Found
+    from persona_assets.dedup.index.shard_index import JoinedRows
 
 VERSION = "2"
 
@@ -46,7 +46,7 @@ thresholds up to it a text is unread: what is like it need not mean the same.
 HUB = HOP
 
 
-def duplicates(found: "Found", stage: str, by_content: bool) -> Outcome:
+def build_duplicates(found: "JoinedRows", stage: str, by_content: bool) -> StepResult:
     """Personas that another one stands for, by what a join over all shards found.
 
     Of two similar ones that stays which arrived first, or, `by_content`, which has the lower id:
@@ -54,12 +54,12 @@ def duplicates(found: "Found", stage: str, by_content: bool) -> Outcome:
     """
     import numpy as np
 
-    from persona_assets.dedup.survivors import survivors
+    from persona_assets.dedup.survivors import choose_survivors
 
     priority = None
     if by_content:
         priority = found.ids(np.arange(len(found.sets))).rank("ordinal").to_numpy()
-    stay = survivors(found.sets, found.edges, priority)
+    stay = choose_survivors(found.sets, found.edges, priority)
     gone = stay.gone()
     rows = pl.DataFrame(
         {
@@ -70,10 +70,10 @@ def duplicates(found: "Found", stage: str, by_content: bool) -> Outcome:
         },
         schema=DUPLICATES,
     )
-    return Outcome(rows)
+    return StepResult(rows)
 
 
-def lexical_survivors(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outcome:
+def build_lexical_survivors(candidates: pl.DataFrame, repeated: pl.DataFrame) -> StepResult:
     """A shard's candidates that pass the quality filter and are no one's lexical duplicate."""
     named = candidates.with_columns(
         reason=pl.when("kept")
@@ -83,7 +83,7 @@ def lexical_survivors(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outco
     return _split(named, "lexical_survivors")
 
 
-def persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> Outcome:
+def build_persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> StepResult:
     """A vector for each persona; equal personas are embedded once.
 
     With them, in the same calls, the probes of their scripts are: a row depends on its persona and
@@ -104,10 +104,10 @@ def persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> Outcome:
     }
     pairs = survivors.select("persona_id", "persona").iter_rows()
     rows = [{"persona_id": row_id, **made[persona]} for row_id, persona in pairs]
-    return Outcome(frame(rows, EMBEDDINGS), rows_in=len(survivors))
+    return StepResult(typed_frame(rows, EMBEDDINGS), rows_in=len(survivors))
 
 
-def readable(embeddings: pl.LazyFrame, threshold: float) -> pl.LazyFrame:
+def zero_unread_vectors(embeddings: pl.LazyFrame, threshold: float) -> pl.LazyFrame:
     """Embeddings in which an unread text has a zero vector, which is like no other."""
     # Not a product with 0: that would leave zeros with a sign.
     zeros = pl.col("vector").list.eval(pl.element().is_null().cast(pl.Float32))
@@ -115,7 +115,7 @@ def readable(embeddings: pl.LazyFrame, threshold: float) -> pl.LazyFrame:
     return embeddings.with_columns(vector=pl.when(unread).then(zeros).otherwise("vector"))
 
 
-def unread(embeddings: Iterable[pl.LazyFrame], threshold: float) -> dict[str, int | str]:
+def count_unread(embeddings: Iterable[pl.LazyFrame], threshold: float) -> dict[str, int | str]:
     """Texts that the model cannot read, which are nobody's duplicates, by script; and texts of
     scripts without probes, of which that is not known.
     """
@@ -133,7 +133,7 @@ def unread(embeddings: Iterable[pl.LazyFrame], threshold: float) -> dict[str, in
     }
 
 
-def persona_hub(candidates: pl.DataFrame, repeated: pl.DataFrame) -> Outcome:
+def build_persona_hub(candidates: pl.DataFrame, repeated: pl.DataFrame) -> StepResult:
     """A shard's part of the Persona Hub: the survivors of both rounds."""
     named = candidates.with_columns(reason=_named("semantic_duplicate", repeated))
     return _split(named, "persona_hub")
@@ -144,7 +144,9 @@ def _named(kind: str, repeated: pl.DataFrame) -> pl.Expr:
     return pl.when(gone).then(pl.lit(kind))
 
 
-def _split(named: pl.DataFrame, stage: str) -> Outcome:
+def _split(named: pl.DataFrame, stage: str) -> StepResult:
     gone = named.filter(pl.col("reason").is_not_null())
     rows = named.filter(pl.col("reason").is_null()).select(HUB.names())
-    return Outcome(rows, drops(stage, gone.select("persona_id", "reason").iter_rows()), len(named))
+    return StepResult(
+        rows, quarantine(stage, gone.select("persona_id", "reason").iter_rows()), len(named)
+    )

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import polars as pl
 
 from persona_assets.ids import solution_id, uniform
-from persona_assets.outcome import Outcome, drops, frame
-from persona_assets.prompts import Prompt
-from persona_assets.steps.answers import final_answer, program_of
-from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask
+from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
+from persona_assets.steps.answers import extract_final_answer, extract_program
 from persona_assets.steps.grading import Equal, agreement
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 
@@ -30,7 +30,7 @@ SOLUTIONS = pl.Schema(
         "solution": pl.String(),
         "answer": pl.String(),
         "licence": pl.String(),
-        **MADE_BY,
+        **COMPLETION_COLUMNS,
     }
 )
 TRAIN = pl.Schema(
@@ -53,7 +53,7 @@ TEST = pl.Schema(
 )
 
 
-class ProgramResult(Protocol):
+class ProgramAnswer(Protocol):
     """What running a program came to: an answer, or the error in one line."""
 
     @property
@@ -63,7 +63,7 @@ class ProgramResult(Protocol):
     def error(self) -> str | None: ...
 
 
-RunProgram = Callable[[str], ProgramResult]
+RunProgram = Callable[[str], ProgramAnswer]
 """Runs a program that a model wrote, in a sandbox."""
 
 CONTAMINATION_GRAM = 8
@@ -74,14 +74,14 @@ CONTAMINATION_SHARE = 0.5
 """Share of a problem's words inside matching runs above which it counts as contaminated."""
 
 
-def math_solutions(
+def build_math_solutions(
     problems: pl.DataFrame,
     prompts: dict[str, Prompt],
     complete: Complete,
     run_program: RunProgram,
     *,
     held_out_share: float,
-) -> Outcome:
+) -> StepResult:
     """Solutions with a final answer: one for each problem, three for each held-out one.
 
     `prompts` has one prompt per solver in `SOLVERS`. Held out are the `held_out_share` of the
@@ -96,42 +96,42 @@ def math_solutions(
     asked = 0
     for solver in SOLVERS:
         asks = [
-            Ask(solution_id(row["sample_id"], solver), row, {"problem": row["problem"]})
+            PromptRow(solution_id(row["sample_id"], solver), row, {"problem": row["problem"]})
             for row in rows
             if solver == "assistant" or row["sample_id"] in held_out
         ]
         asked += len(asks)
-        kept, failed = ask(prompts[solver], asks, complete)
+        kept, failed = run_prompt(prompts[solver], asks, complete)
         dropped += [(row_id, f"{solver}_{reason}") for row_id, reason in failed]
         for k in kept:
             solution = str(next(iter(k.value.values())))
             answer, reason = _final(solver, solution, run_program)
             if answer is None:
-                dropped.append((k.ask.row_id, f"{solver}_{reason}"))
+                dropped.append((k.row.row_id, f"{solver}_{reason}"))
                 continue
             made.append(
                 {
-                    "solution_id": k.ask.row_id,
-                    "sample_id": k.ask.about["sample_id"],
+                    "solution_id": k.row.row_id,
+                    "sample_id": k.row.source["sample_id"],
                     "solver": solver,
-                    "held_out": k.ask.about["sample_id"] in held_out,
-                    "problem": k.ask.about["problem"],
+                    "held_out": k.row.source["sample_id"] in held_out,
+                    "problem": k.row.source["problem"],
                     "solution": solution,
                     "answer": answer,
-                    "licence": k.ask.about["licence"],
+                    "licence": k.row.source["licence"],
                     **k.made_by,
                 }
             )
-    return Outcome(frame(made, SOLUTIONS), drops("math_solutions", dropped), asked)
+    return StepResult(typed_frame(made, SOLUTIONS), quarantine("math_solutions", dropped), asked)
 
 
-def math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> Outcome:
+def build_math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> StepResult:
     """The assistant's solutions of problems that are not held out and not in the benchmark."""
     chosen = solutions.filter(~pl.col("held_out"), solver="assistant")
     return _clean(chosen, TRAIN, "math_train", benchmark)
 
 
-def math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -> Outcome:
+def build_math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -> StepResult:
     """Held-out problems on whose answer at least two of three solvers agree, decontaminated."""
     held_out = solutions.filter("held_out")
     problems = held_out.unique("sample_id", keep="first", maintain_order=True)
@@ -144,11 +144,11 @@ def math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -
     )
     lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
     outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", benchmark)
-    disagreed = drops("math_test", ((row_id, "no_agreement") for row_id in lonely))
-    return Outcome(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
+    disagreed = quarantine("math_test", ((row_id, "no_agreement") for row_id in lonely))
+    return StepResult(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
 
 
-def contaminated(problem: str, grams: frozenset[tuple[str, ...]]) -> bool:
+def is_contaminated(problem: str, grams: frozenset[tuple[str, ...]]) -> bool:
     """Whether more than half of a problem's words lie in 8-word runs of a benchmark problem."""
     tokens = _tokens(problem)
     size = min(CONTAMINATION_GRAM, len(tokens))
@@ -169,25 +169,27 @@ def benchmark_grams(problems: Sequence[str]) -> frozenset[tuple[str, ...]]:
     return frozenset(grams)
 
 
-def _clean(rows: pl.DataFrame, schema: pl.Schema, stage: str, benchmark: Sequence[str]) -> Outcome:
+def _clean(
+    rows: pl.DataFrame, schema: pl.Schema, stage: str, benchmark: Sequence[str]
+) -> StepResult:
     grams = benchmark_grams(benchmark)
     reasons: list[str | None] = []
     seen = set[str]()
     for problem in rows["problem"]:
         key = " ".join(_tokens(problem))
         repeat = "repeat" if key in seen else None
-        reasons.append("contaminated" if contaminated(problem, grams) else repeat)
+        reasons.append("contaminated" if is_contaminated(problem, grams) else repeat)
         seen.add(key)
     named = rows.with_columns(pl.Series("reason", reasons, pl.String()))
     gone = named.filter(pl.col("reason").is_not_null()).select("sample_id", "reason")
     kept = named.filter(pl.col("reason").is_null()).select(schema.names())
-    return Outcome(kept, drops(stage, gone.iter_rows()), len(rows))
+    return StepResult(kept, quarantine(stage, gone.iter_rows()), len(rows))
 
 
 def _final(solver: str, solution: str, run_program: RunProgram) -> tuple[str | None, str]:
     if solver != "program":
-        return final_answer(solution), "no_final_answer"
-    program = program_of(solution)
+        return extract_final_answer(solution), "no_final_answer"
+    program = extract_program(solution)
     if program is None:
         return None, "no_program"
     done = run_program(program)

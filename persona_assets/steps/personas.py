@@ -5,12 +5,18 @@ from typing import Any
 
 import polars as pl
 
-from persona_assets.dedup.words import words
+from persona_assets.dedup.text.words import words
 from persona_assets.ids import persona_id, uniform
-from persona_assets.outcome import Outcome, drops, frame, once
-from persona_assets.prompts import Prompt
+from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.run_prompt import (
+    COMPLETION_COLUMNS,
+    Complete,
+    PromptResult,
+    PromptRow,
+    run_prompt,
+)
 from persona_assets.steps import quality
-from persona_assets.steps.asking import MADE_BY, Ask, Complete, Kept, ask
+from persona_assets.storage.step_result import StepResult, quarantine, split_repeats, typed_frame
 
 VERSION = "1"
 
@@ -19,15 +25,21 @@ HOPS = 6
 
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 TEXT_PERSONAS = pl.Schema(
-    {**_PERSONA, "perspective": pl.String(), "licence": pl.String(), **MADE_BY}
+    {**_PERSONA, "perspective": pl.String(), "licence": pl.String(), **COMPLETION_COLUMNS}
 )
 HOP = pl.Schema(
-    {**_PERSONA, "relation": pl.String(), "hop": pl.Int64(), "licence": pl.String(), **MADE_BY}
+    {
+        **_PERSONA,
+        "relation": pl.String(),
+        "hop": pl.Int64(),
+        "licence": pl.String(),
+        **COMPLETION_COLUMNS,
+    }
 )
 CANDIDATES = pl.Schema({**HOP, "kept": pl.Boolean(), "reason": pl.String()})
 
 
-def text_personas(
+def build_text_personas(
     texts: pl.DataFrame,
     prompt: Prompt,
     complete: Complete,
@@ -35,29 +47,33 @@ def text_personas(
     perspectives: Sequence[str],
     per_text: int,
     max_chars: int,
-) -> Outcome:
+) -> StepResult:
     """Who reads, writes, likes or dislikes each text (section 2.1).
 
     Each text is asked about from `per_text` perspectives, drawn by the text's id, and shows the
     model at most its first `max_chars` characters. One row or one drop for each ask.
     """
     asks = [
-        Ask(row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective})
+        PromptRow(
+            row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective}
+        )
         for row in texts.iter_rows(named=True)
         for perspective in _drawn(row["text_id"], perspectives, per_text)
     ]
-    kept, dropped = ask(prompt, asks, complete)
+    kept, dropped = run_prompt(prompt, asks, complete)
     made = [
-        _row(k, k.value["persona"], k.ask.inputs["perspective"])
-        | {"perspective": k.ask.inputs["perspective"]}
+        _row(k, k.value["persona"], k.row.inputs["perspective"])
+        | {"perspective": k.row.inputs["perspective"]}
         for k in kept
     ]
-    rows, repeats = once(made, "persona_id")
+    rows, repeats = split_repeats(made, "persona_id")
     dropped += repeats
-    return Outcome(frame(rows, TEXT_PERSONAS), drops("text_personas", dropped), len(asks))
+    return StepResult(
+        typed_frame(rows, TEXT_PERSONAS), quarantine("text_personas", dropped), len(asks)
+    )
 
 
-def hop(
+def build_hop_personas(
     earlier: Sequence[pl.DataFrame],
     prompt: Prompt,
     complete: Complete,
@@ -65,7 +81,7 @@ def hop(
     number: int,
     relations: int,
     limit: int | None,
-) -> Outcome:
+) -> StepResult:
     """Who is close to each persona of the round before (section 2.2), each with a named relation.
 
     `earlier` holds the shard's tables from `text_personas` to the round before. A persona is
@@ -74,48 +90,50 @@ def hop(
     kept. What is not kept is dropped with its reason.
     """
     asks = [
-        Ask(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
+        PromptRow(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
         for row in _frontier(earlier, limit)
     ]
-    kept, dropped = ask(prompt, asks, complete)
+    kept, dropped = run_prompt(prompt, asks, complete)
     made = [
         _row(k, related["persona"], related["relation"])
         | {"relation": related["relation"], "hop": number}
         for k in kept
         for related in k.value["related"][:relations]
     ]
-    rows, repeats = once(made, "persona_id")
+    rows, repeats = split_repeats(made, "persona_id")
     over = [
-        (persona_id(k.ask.row_id, related["relation"], related["persona"]), "over_limit")
+        (persona_id(k.row.row_id, related["relation"], related["persona"]), "over_limit")
         for k in kept
         for related in k.value["related"][relations:]
     ]
-    return Outcome(frame(rows, HOP), drops(f"hop_{number}_personas", dropped + repeats + over))
+    return StepResult(
+        typed_frame(rows, HOP), quarantine(f"hop_{number}_personas", dropped + repeats + over)
+    )
 
 
-def candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> Outcome:
+def build_persona_candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> StepResult:
     """All personas of a shard, each with the quality filter's verdict: kept, or the reason not."""
     roots = text_rows.rename({"perspective": "relation"}).with_columns(hop=pl.lit(0, pl.Int64()))
     rows = pl.concat([roots.select(HOP.names()), *hops]).with_columns(
-        reason=pl.col("persona").map_elements(quality.reason, pl.String, skip_nulls=False)
+        reason=pl.col("persona").map_elements(quality.rejection_reason, pl.String, skip_nulls=False)
     )
     rows = rows.with_columns(kept=pl.col("reason").is_null()).select(CANDIDATES.names())
-    return Outcome(rows, rows_in=len(text_rows) + sum(map(len, hops)))
+    return StepResult(rows, rows_in=len(text_rows) + sum(map(len, hops)))
 
 
-def by_hop(candidates: pl.DataFrame) -> dict[str, int]:
+def count_by_hop(candidates: pl.DataFrame) -> dict[str, int]:
     """Number of personas of each hop; hop 0 is those made from texts."""
     counts = candidates.group_by("hop").len().sort("hop")
     return {str(hop): count for hop, count in counts.iter_rows()}
 
 
-def _row(kept: Kept, persona: str, relation: str) -> dict[str, Any]:
-    parent = kept.ask.row_id
+def _row(kept: PromptResult, persona: str, relation: str) -> dict[str, Any]:
+    parent = kept.row.row_id
     return {
         "persona_id": persona_id(parent, relation, persona),
         "parent_id": parent,
         "persona": persona,
-        "licence": kept.ask.about["licence"],
+        "licence": kept.row.source["licence"],
         **kept.made_by,
     }
 
@@ -129,7 +147,7 @@ def _frontier(earlier: Sequence[pl.DataFrame], limit: int | None) -> list[dict[s
     fresh: list[dict[str, str]] = []
     for row in earlier[-1].iter_rows(named=True):
         bag = words(row["persona"])
-        if bag not in known and quality.reason(row["persona"]) is None:
+        if bag not in known and quality.rejection_reason(row["persona"]) is None:
             fresh.append(row)
         known.add(bag)
     fresh.sort(key=lambda row: uniform("frontier", row["persona_id"]))

@@ -11,7 +11,7 @@ from functools import cache
 
 import regex
 
-from persona_assets.dedup.words import UNSPACED, WORD_CHARACTERS
+from persona_assets.dedup.text.words import UNSPACED, WORD_CHARACTERS
 
 VERSION = "1"
 """Changes with any rule below."""
@@ -23,7 +23,7 @@ UNSPACED_PER_WORD = 2
 """Characters of a script without spaces (Chinese, Thai ...) that count as one word."""
 
 
-def reason(persona: str) -> str | None:
+def rejection_reason(persona: str) -> str | None:
     """The name of the first of `RULES` that `persona` fails; None if it passes. Never raises."""
     text = persona.strip().replace("\u2019", "'")
     return next((name for name, fails in RULES if fails(text)), None)

@@ -3,30 +3,30 @@
 import polars as pl
 
 from persona_assets.ids import sample_id, uniform
-from persona_assets.outcome import Outcome, drops, frame
-from persona_assets.prompts import Prompt, PromptError
+from persona_assets.prompting.prompts import Prompt, PromptError
+from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.settings import Task
-from persona_assets.steps.asking import MADE_BY, Ask, Complete, ask
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 
 
-def schema(prompt: Prompt) -> pl.Schema:
+def dataset_schema(prompt: Prompt) -> pl.Schema:
     """Columns of a task's dataset: ids, the fields that its prompt asks for, and who made them.
 
     Raises PromptError for a field that has the name of another column.
     """
     ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
-    ours = {**ids, "licence": pl.String(), **MADE_BY}
+    ours = {**ids, "licence": pl.String(), **COMPLETION_COLUMNS}
     if taken := sorted(ours.keys() & prompt.columns.keys()):
         raise PromptError(
             f"prompt {prompt.name}: the dataset has a column {', '.join(taken)} of its own: give "
             "the output field another name"
         )
-    return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **MADE_BY})
+    return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **COMPLETION_COLUMNS})
 
 
-def drawn(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
+def draw_personas(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
     """The personas of a shard that a task uses.
 
     A persona is in the share by the hash of its id and the task, so that the same ones are drawn
@@ -39,28 +39,30 @@ def drawn(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
     return in_share if task.per_shard is None else in_share.head(task.per_shard)
 
 
-def samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete) -> Outcome:
+def build_samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete) -> StepResult:
     """One row for each persona drawn and each of its samples, or a drop with its reason."""
     asks = [
-        Ask(
+        PromptRow(
             sample_id(prompt.name, row["persona_id"], index),
             row,
             {"persona": row["persona"]},
             index,
         )
-        for row in drawn(hub, prompt.name, task).iter_rows(named=True)
+        for row in draw_personas(hub, prompt.name, task).iter_rows(named=True)
         for index in range(task.per_persona)
     ]
-    kept, dropped = ask(prompt, asks, complete)
+    kept, dropped = run_prompt(prompt, asks, complete)
     rows = [
         {
-            "sample_id": k.ask.row_id,
-            "persona_id": k.ask.about["persona_id"],
-            "persona": k.ask.about["persona"],
+            "sample_id": k.row.row_id,
+            "persona_id": k.row.source["persona_id"],
+            "persona": k.row.source["persona"],
             **k.value,
-            "licence": k.ask.about["licence"],
+            "licence": k.row.source["licence"],
             **k.made_by,
         }
         for k in kept
     ]
-    return Outcome(frame(rows, schema(prompt)), drops(prompt.name, dropped), len(asks))
+    return StepResult(
+        typed_frame(rows, dataset_schema(prompt)), quarantine(prompt.name, dropped), len(asks)
+    )

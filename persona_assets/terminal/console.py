@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 from rich.markup import escape
 
+from persona_assets.orchestration.runner import Finished, Fresh, Runner
+from persona_assets.orchestration.staleness import Stale
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
-from persona_assets.runner import Finished, Fresh, Runner
 from persona_assets.settings import Settings
-from persona_assets.staleness import Stale
 from persona_assets.terminal.figures import OUT, columns, money, plural, price
 from persona_assets.terminal.progress import progressing
 
@@ -23,7 +23,7 @@ _TEXT = 100
 
 
 @dataclass
-class Ledger:
+class RunSummary:
     """What a run did: seconds by (asset, partition), the ids of its runs, and their errors."""
 
     seconds: dict[tuple[str, str | None], float] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class Ledger:
             self.errors.append(f"run {run.run_id}{where} failed: {run.error}")
 
 
-def run(runner: Runner, models: Models) -> Ledger:
+def run_with_progress(runner: Runner, models: Models) -> RunSummary:
     """Runs everything that is stale and shows how far it is; errors are printed as they happen."""
-    ledger = Ledger()
+    ledger = RunSummary()
     with progressing(runner.size()) as progress:
         doing = ""
 
@@ -67,7 +67,7 @@ def run(runner: Runner, models: Models) -> Ledger:
     return ledger
 
 
-def forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -> None:
+def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -> None:
     """The most model calls by asset that so many shards take, and what caps their cost."""
     if None in calls.values():
         unbounded = ", ".join(asset for asset, most in calls.items() if most is None)
@@ -90,7 +90,7 @@ def forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -
     OUT.print(f"{plural(shards, 'shard')}: {known}{cap}", soft_wrap=True)
 
 
-def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
+def print_tables(project: Project, ledger: RunSummary, usage: pl.DataFrame) -> None:
     """The tables of a project: rows, calls and tokens in all, and the seconds of this run.
 
     `usage` has asset, shard, calls and tokens, as the journals add them up. Of more than
@@ -135,7 +135,7 @@ def tables(project: Project, ledger: Ledger, usage: pl.DataFrame) -> None:
     )
 
 
-def status(runner: Runner) -> None:
+def print_status(runner: Runner) -> None:
     """What is missing or stale now, with the reason; what follows from it is not listed."""
     found = False
     for phase in runner.phases():
@@ -147,7 +147,7 @@ def status(runner: Runner) -> None:
         OUT.print("everything is fresh")
 
 
-def trace(chain: pl.DataFrame) -> None:
+def print_trace(chain: pl.DataFrame) -> None:
     """A row and its ancestors, nearest first, each with what made it."""
     for row in chain.iter_rows(named=True):
         content: dict[str, Any] = json.loads(row["content"])

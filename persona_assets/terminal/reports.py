@@ -8,7 +8,7 @@ from decimal import Decimal
 import polars as pl
 from rich.markup import escape
 
-from persona_assets.cost import Cap
+from persona_assets.planning.cost import CapUsage
 from persona_assets.planning.forecast import LEVEL
 from persona_assets.planning.plan import Forecast, Plan
 from persona_assets.settings import Settings
@@ -35,7 +35,7 @@ _COUNTS = {
 }
 
 
-def cost(rows: pl.DataFrame, by: str, caps: Sequence[Cap]) -> None:
+def print_cost(rows: pl.DataFrame, by: str, caps: Sequence[CapUsage]) -> None:
     """What was asked and what it cost (see cost.usage), and the caps."""
     table = columns(by, *_COUNTS.values(), "US dollars", left=1)
     for row in rows.iter_rows(named=True):
@@ -68,7 +68,7 @@ def cost(rows: pl.DataFrame, by: str, caps: Sequence[Cap]) -> None:
     )
 
 
-def plan(made: Plan, settings: Settings) -> None:
+def print_plan(made: Plan, settings: Settings) -> None:
     """What a run would ask and cost: estimates, each with its interval below it."""
     if not made.assets:
         OUT.print("everything is fresh: a run asks nothing")
@@ -93,7 +93,7 @@ def plan(made: Plan, settings: Settings) -> None:
         OUT.print(f"\n{note}", soft_wrap=True, markup=False)
 
 
-def plan_as_json(plan: Plan) -> None:
+def print_plan_json(plan: Plan) -> None:
     """The plan as one JSON object; `level` is that of its intervals."""
     print(json.dumps({"level": LEVEL, **asdict(plan)}))
 

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from persona_assets.dedup.columns import Columns
-from persona_assets.dedup.index import SHAPES, Found, Index, Shard
-from persona_assets.dedup.lexical import Method, lexical_join
-from persona_assets.dedup.survivors import survivors
-from persona_assets.dedup.word_sets import WordSets
+from persona_assets.dedup.index.column_store import ColumnStore
+from persona_assets.dedup.index.shard_index import SHAPES, JoinedRows, ShardIndex, ShardRows
+from persona_assets.dedup.index.word_set_index import WordSetIndex
+from persona_assets.dedup.lexical.lexical_join import Method, lexical_join
+from persona_assets.dedup.survivors import choose_survivors
 from persona_assets_tests.dedup.texts import (
     HALF,
     HOSTILE,
@@ -49,37 +49,37 @@ some_texts = related_texts() | st.lists(any_texts | st.sampled_from(HOSTILE), ma
 
 def shard(
     key: str, texts: Sequence[str], version: str = "1", ids: Sequence[str] | None = None
-) -> Shard:
+) -> ShardRows:
     """A shard of rows whose ids tell where they come from, if no others are given."""
     ids = ids or [f"{key}/{version}/{row}" for row in range(len(texts))]
     # A lone surrogate cannot be in a table.
     values = [text.encode(errors="replace").decode() for text in texts]
-    return Shard(key, version, lambda: pl.DataFrame({"id": ids, "value": values}, SCHEMA))
+    return ShardRows(key, version, lambda: pl.DataFrame({"id": ids, "value": values}, SCHEMA))
 
 
-def unreadable(known: Shard) -> Shard:
+def unreadable(known: ShardRows) -> ShardRows:
     """The same shard, which can be known but not read."""
 
     def read() -> pl.DataFrame:
         raise OSError(f"shard {known.key} was read again")
 
-    return Shard(known.key, known.version, read)
+    return ShardRows(known.key, known.version, read)
 
 
 @contextmanager
-def opened(folder: Path, chosen: Parameters) -> Iterator[Index]:
+def opened(folder: Path, chosen: Parameters) -> Iterator[ShardIndex]:
     made = f"{chosen.threshold} {chosen.method}"
-    with Columns(folder, {**SHAPES, **WordSets.SHAPES}, made) as columns:
-        sets = WordSets(columns, chosen.threshold, chosen.method, chosen.threads)
-        yield Index(columns, sets)
+    with ColumnStore(folder, {**SHAPES, **WordSetIndex.SHAPES}, made) as columns:
+        sets = WordSetIndex(columns, chosen.threshold, chosen.method, chosen.threads)
+        yield ShardIndex(columns, sets)
 
 
 Decided = tuple[list[int], list[float], list[Row]]
 """The survivor of each row, their similarity, and the pairs of the first rows of similar sets."""
 
 
-def decided(found: Found) -> Decided:
-    stay = survivors(found.sets, found.edges)
+def decided(found: JoinedRows) -> Decided:
+    stay = choose_survivors(found.sets, found.edges)
     alive, first = np.unique(found.sets, return_index=True)
     row_of = dict(zip(alive.tolist(), first.tolist(), strict=True))
     pairs = [
@@ -92,17 +92,19 @@ def decided(found: Found) -> Decided:
 
 def in_one_shot(texts: Sequence[str], chosen: Parameters) -> Decided:
     join = lexical_join(texts, chosen.threshold, chosen.method)
-    stay = survivors(join.sets, join.edges)
+    stay = choose_survivors(join.sets, join.edges)
     return stay.row.tolist(), stay.similarity.tolist(), rows(join.edges)
 
 
-def assert_as_in_one_shot(found: Found, shards: Sequence[Shard], chosen: Parameters) -> None:
+def assert_as_in_one_shot(
+    found: JoinedRows, shards: Sequence[ShardRows], chosen: Parameters
+) -> None:
     table = pl.concat([pl.DataFrame(schema=SCHEMA), *(shard.read() for shard in shards)])
     assert found.ids(np.arange(len(found.sets))).to_list() == table["id"].to_list()
     assert decided(found) == in_one_shot(table["value"].to_list(), chosen)
 
 
-def split(texts: Sequence[str], cuts: Sequence[int]) -> list[Shard]:
+def split(texts: Sequence[str], cuts: Sequence[int]) -> list[ShardRows]:
     ends = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
     parts = [texts[start:stop] for start, stop in itertools.pairwise(ends)]
     return [shard(f"s{number}", part) for number, part in enumerate(parts)]

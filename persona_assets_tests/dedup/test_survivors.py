@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.lexical import lexical_join
-from persona_assets.dedup.survivors import Survivors, survivors
+from persona_assets.dedup.lexical.lexical_join import lexical_join
+from persona_assets.dedup.survivors import Survivors, choose_survivors
 from persona_assets_tests.dedup.graphs import SETS, Graph, edges_of, graphs, likeness, sets_of_rows
 from persona_assets_tests.dedup.texts import any_texts, brute_force, related_texts
 
@@ -18,7 +18,7 @@ def decided(
     sets: list[int], graph: Graph, priority: list[int] | list[float] | None = None
 ) -> Survivors:
     ranks = None if priority is None else np.array(priority)
-    return survivors(np.array(sets, np.int64), edges_of(graph), ranks)
+    return choose_survivors(np.array(sets, np.int64), edges_of(graph), ranks)
 
 
 def greedy(sets: list[int], graph: Graph, order: list[int]) -> tuple[list[int], list[float]]:
@@ -124,7 +124,7 @@ def test_of_texts_no_two_survivors_are_similar_and_each_that_goes_has_one(
     texts: list[str], threshold: Fraction
 ) -> None:
     join = lexical_join(texts, threshold)
-    result = survivors(join.sets, join.edges)
+    result = choose_survivors(join.sets, join.edges)
     near = {(i, j): similarity for i, j, similarity in brute_force(texts, threshold)}
     kept = set(range(len(texts))) - set(result.gone().tolist())
     assert not any(i in kept and j in kept for i, j in near)

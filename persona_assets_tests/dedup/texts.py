@@ -11,9 +11,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from persona_assets.dedup.edges import Edges
-from persona_assets.dedup.lexical import Method
-from persona_assets.dedup.tokens import word_hashes
-from persona_assets.dedup.words import words
+from persona_assets.dedup.lexical.lexical_join import Method
+from persona_assets.dedup.text.word_hashes import word_hashes
+from persona_assets.dedup.text.words import words
 
 METHODS: list[Method] = ["exact", "minhash"]
 NINE_TENTHS, HALF = Fraction(9, 10), Fraction(1, 2)

@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from persona_assets.generation import Call, Endpoint, Journal, Record, Usage
-from persona_assets.generation.batch import Batches
-from persona_assets.generation.errors import BudgetReached
-from persona_assets.generation.usage import Tokens
+from persona_assets.generation import Call, CallRecord, Endpoint, Journal, Usage
+from persona_assets.generation.batch import BatchTransport
+from persona_assets.generation.calls.errors import BudgetReached
+from persona_assets.generation.money.usage import Tokens
 
 
 class Purse:
@@ -35,16 +35,16 @@ class Purse:
         return None if tokens is None else Decimal("0.01") * (tokens.input + tokens.output)
 
 
-def land(batches: Batches, calls: Sequence[Call]) -> dict[str, Record]:
+def land(batches: BatchTransport, calls: Sequence[Call]) -> dict[str, CallRecord]:
     """Sends calls and takes their records."""
     batches.submit(calls)
     batches.flush()
     return take(batches, [call.key for call in calls])
 
 
-def take(batches: Batches, keys: Iterable[str]) -> dict[str, Record]:
+def take(batches: BatchTransport, keys: Iterable[str]) -> dict[str, CallRecord]:
     """The records of keys, each of which must come once."""
-    wanted, records = set(keys), dict[str, Record]()
+    wanted, records = set(keys), dict[str, CallRecord]()
     while wanted - records.keys():
         landed = batches.landed.get(timeout=30)
         if isinstance(landed, BaseException):
@@ -67,7 +67,7 @@ class Open:
 
     def __enter__(self) -> "Open":
         self.journal.__enter__()
-        self.batches = Batches(
+        self.batches = BatchTransport(
             self.endpoint, self.journal, self.usage, self.spending, run_id="run", **self.settings
         )
         return self
@@ -81,7 +81,7 @@ class Open:
         self.batches.submit(calls)
         self.batches.flush()
 
-    def land(self, calls: Sequence[Call]) -> dict[str, Record]:
+    def land(self, calls: Sequence[Call]) -> dict[str, CallRecord]:
         """Sends calls and takes their records."""
         return land(self.batches, calls)
 
@@ -91,7 +91,7 @@ MakeCalls = Callable[[int], list[Call]]
 Opened = Callable[..., Open]
 
 
-def answers(records: Iterable[Record]) -> set[str]:
+def answers(records: Iterable[CallRecord]) -> set[str]:
     return {record.choice["message"]["content"] for record in records}
 
 

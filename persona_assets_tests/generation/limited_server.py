@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from persona_assets.generation.gate import Gate
+from persona_assets.generation.limits.concurrency_limiter import ConcurrencyLimiter
 from persona_assets_tests.generation.virtual_time import START, run
 
 NETWORK = (0.002, 0.010)
@@ -127,10 +127,10 @@ def crowd(
     refusal: float = REFUSAL,
     warm_up: float,
     seconds: float,
-    gate: Gate | None = None,
+    gate: ConcurrencyLimiter | None = None,
 ) -> Outcome:
     """`concurrency` callers who always have another call. Answers take 0.5 to 1.5 `latency`."""
-    gate = gate or Gate(concurrency)
+    gate = gate or ConcurrencyLimiter(concurrency)
     rng = random.Random(1)
     begin, end = START + warm_up, START + warm_up + seconds
     answers = refusals = 0

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from persona_assets.generation import Answer, Endpoint, Engine, Journal, Request, complete
-from persona_assets.generation.journal import compact
+from persona_assets.generation.journal.journal import compact
 from persona_assets_tests.generation.fault_server import FaultServer
 
 Make = Callable[..., Endpoint]

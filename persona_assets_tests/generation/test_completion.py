@@ -7,10 +7,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 from persona_assets.generation import (
+    CallRecord,
     Endpoint,
     Engine,
     Journal,
-    Record,
     Request,
     complete,
     to_answer,
@@ -52,7 +52,7 @@ def request(
 def answer_to(asked: Request, content: object, **changes: Any) -> Any:
     message = {"role": "assistant", "content": content, "refusal": changes.pop("refusal", None)}
     choice = {"message": message, "finish_reason": changes.pop("finish", "stop")}
-    record = Record(key="k", status_code=200, body={"choices": [choice]}, model="m")
+    record = CallRecord(key="k", status_code=200, body={"choices": [choice]}, model="m")
     return to_answer(asked, record)
 
 
@@ -114,9 +114,11 @@ def test_other_ends_of_an_answer() -> None:
     assert answer_to(request(), "a whole sent", finish="length").status == "truncated"
     assert answer_to(request(), "a whole sent", finish="content_filter").status == "filtered"
     assert answer_to(request(), None, refusal="I would rather not").status == "refused"
-    filtered = Record(key="k", status_code=400, error={"code": "content_filter", "message": "no"})
+    filtered = CallRecord(
+        key="k", status_code=400, error={"code": "content_filter", "message": "no"}
+    )
     assert to_answer(request(), filtered).status == "filtered"
-    failed = Record(key="k", error={"code": "timeout", "message": "SECRET"})
+    failed = CallRecord(key="k", error={"code": "timeout", "message": "SECRET"})
     answer = to_answer(request(), failed)
     assert (answer.status, answer.reason, answer.value) == ("error", "error:timeout", None)
 
@@ -126,7 +128,7 @@ def test_other_ends_of_an_answer() -> None:
     [{}, {"choices": []}, {"choices": [3]}, {"choices": {}}, {"choices": [{"message": "text"}]}],
 )
 def test_a_body_of_any_shape_is_an_answer(body: dict[str, Any]) -> None:
-    record = Record(key="k", status_code=200, body=body)
+    record = CallRecord(key="k", status_code=200, body=body)
     assert to_answer(request(), record).status == "invalid"
 
 

@@ -15,12 +15,12 @@ import pytest
 
 from persona_assets.generation import (
     Call,
+    CallRecord,
     Endpoint,
     EndpointRefused,
     EndpointUnreachable,
     Engine,
     Journal,
-    Record,
     Usage,
     call_key,
 )
@@ -31,7 +31,7 @@ Make = Callable[..., Endpoint]
 Calls = Callable[[int], list[Call]]
 
 
-def content(record: Record) -> str:
+def content(record: CallRecord) -> str:
     return str(record.choice["message"]["content"])
 
 

@@ -24,7 +24,7 @@ from persona_assets.planning.forecast import (
 )
 from persona_assets.profiles import DEMO_CALLS
 from persona_assets.project import Project
-from persona_assets.resources.corpus import Corpus
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.settings import Settings
 from persona_assets_tests.generation.fault_server import FaultServer
 

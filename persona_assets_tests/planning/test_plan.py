@@ -11,7 +11,7 @@ from persona_assets.cli import main
 from persona_assets.planning.asker import Asker
 from persona_assets.planning.forecast import Interval, most_calls
 from persona_assets.planning.pilot import CLUSTERS, Pilot
-from persona_assets.planning.plan import Forecast, Plan, plan
+from persona_assets.planning.plan import Forecast, Plan, make_plan
 from persona_assets.project import Project
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import TEXTS, SampleProject
@@ -32,7 +32,7 @@ def texts(count: int, of: str = "new") -> list[str]:
 
 def planned(project: SampleProject, select: str = "*", *only: str) -> Plan:
     with project.runner(select, only) as runner:
-        return plan(Project(project.settings), runner)
+        return make_plan(Project(project.settings), runner)
 
 
 def forecasts(made: Plan) -> Mapping[str, Forecast]:

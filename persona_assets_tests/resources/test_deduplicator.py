@@ -12,12 +12,12 @@ import pytest
 
 from persona_assets.definitions import build_defs
 from persona_assets.ids import content_id
-from persona_assets.outcome import frame
 from persona_assets.resources.deduplicator import Deduplicator
-from persona_assets.resources.storage import Storage
 from persona_assets.settings import Settings
-from persona_assets.steps.hub import DUPLICATES, EMBEDDINGS, duplicates
+from persona_assets.steps.hub import DUPLICATES, EMBEDDINGS, build_duplicates
 from persona_assets.steps.personas import CANDIDATES
+from persona_assets.storage.step_result import typed_frame
+from persona_assets.storage.storage import Storage
 from persona_assets_tests.sample_tables import publish
 from persona_assets_tests.steps.vectors import at_cosines, embeddings
 
@@ -39,7 +39,7 @@ class Hub:
             {"persona_id": content_id(persona, str(place)), "persona": persona, "kept": kept}
             for place, (persona, kept) in enumerate(rows)
         ]
-        publish(self.storage, "persona_candidates", shard, frame(made, CANDIDATES))
+        publish(self.storage, "persona_candidates", shard, typed_frame(made, CANDIDATES))
         return [row["persona_id"] for row in made]
 
     def lexical(self, *shards: str) -> pl.DataFrame:
@@ -47,13 +47,13 @@ class Hub:
         with self._deduplicator.lexical(tables, dg.build_asset_context()) as joined:
             self.figures = joined.figures
             by_content = self.settings.survivor_priority == "content"
-            return duplicates(joined.found, "lexical", by_content).rows
+            return build_duplicates(joined.found, "lexical", by_content).rows
 
     def semantic(self, *shards: str) -> pl.DataFrame:
         tables = self.storage.shard_tables("persona_embeddings", list(shards))
         with self._deduplicator.semantic(tables) as joined:
             self.figures = joined.figures
-            return duplicates(joined.found, "semantic", by_content=False).rows
+            return build_duplicates(joined.found, "semantic", by_content=False).rows
 
 
 def afresh(folder: Path, *shards: str) -> pl.DataFrame:
@@ -140,7 +140,7 @@ def test_personas_that_mean_the_same_go_and_the_first_stays(tmp_path: Path) -> N
 def test_no_rows_and_no_shards(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     hub.candidates("a", [])
-    publish(hub.storage, "persona_embeddings", "a", frame([], EMBEDDINGS))
+    publish(hub.storage, "persona_embeddings", "a", typed_frame([], EMBEDDINGS))
     for found in (hub.lexical(), hub.lexical("a"), hub.semantic(), hub.semantic("a")):
         assert found.schema == DUPLICATES
         assert found.is_empty()

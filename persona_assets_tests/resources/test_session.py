@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from persona_assets.generation import BudgetReached, EndpointError, Request
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import QuarantineError, Session
-from persona_assets.resources.storage import Storage
 from persona_assets.settings import Settings
+from persona_assets.storage.storage import Storage
 from persona_assets_tests.generation.fault_server import FaultServer, embeddings
 from persona_assets_tests.generation.sample_calls import CANARY
 

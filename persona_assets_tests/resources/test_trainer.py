@@ -10,8 +10,8 @@ import openai
 import psutil
 import pytest
 
-from persona_assets.resources import weights
-from persona_assets.resources.local_server import LocalServer
+from persona_assets.local_models import weights
+from persona_assets.local_models.server import LocalServer
 from persona_assets.resources.trainer import (
     Hyperparameters,
     TrainedModel,

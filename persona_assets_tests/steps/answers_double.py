@@ -15,7 +15,7 @@ from typing import Any
 
 from persona_assets.generation import Answer, Request
 from persona_assets.ids import content_id
-from persona_assets.prompts import Prompt, Prompts
+from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.settings import Mode, Prompting
 
 ROOT = Path(__file__).parents[2]

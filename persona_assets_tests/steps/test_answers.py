@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_assets.steps.answers import final_answer, program_of
+from persona_assets.steps.answers import extract_final_answer, extract_program
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ from persona_assets.steps.answers import final_answer, program_of
     ],
 )
 def test_the_last_box_is_the_answer(solution: str, answer: str) -> None:
-    assert final_answer(solution) == answer
+    assert extract_final_answer(solution) == answer
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_last_box_is_the_answer(solution: str, answer: str) -> None:
     ],
 )
 def test_a_stated_answer_counts_where_no_box_is(solution: str, answer: str) -> None:
-    assert final_answer(solution) == answer
+    assert extract_final_answer(solution) == answer
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_stated_answer_counts_where_no_box_is(solution: str, answer: str) -> N
     ],
 )
 def test_no_answer_is_none(solution: str) -> None:
-    assert final_answer(solution) is None
+    assert extract_final_answer(solution) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_no_answer_is_none(solution: str) -> None:
 def test_the_program_is_the_last_python_block_or_the_bare_code(
     reply: str, source: str | None
 ) -> None:
-    assert program_of(reply) == (reply.strip() if source is None else source)
+    assert extract_program(reply) == (reply.strip() if source is None else source)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_the_program_is_the_last_python_block_or_the_bare_code(
     ["", "The answer is 5.", "# Solution\nWe add 2 and 3.", "```json\n{}\n```", "```python\n```"],
 )
 def test_a_reply_without_code_has_no_program(reply: str) -> None:
-    assert program_of(reply) is None
+    assert extract_program(reply) is None
 
 
 @given(st.text(alphabet="\\boxed{}fa#$ answeri:=.`~\n5*", max_size=200))
 def test_any_text_gives_a_tidy_answer_or_none(text: str) -> None:
-    answer = final_answer(text)
+    answer = extract_final_answer(text)
     assert answer is None or (answer == answer.strip() and answer and "$" not in answer)
-    assert program_of(text) != ""
+    assert extract_program(text) != ""
 
 
 @given(
@@ -129,7 +129,7 @@ def test_any_text_gives_a_tidy_answer_or_none(text: str) -> None:
 )
 def test_a_box_gives_back_balanced_content(content: str) -> None:
     expected = " ".join(content.split()) or None
-    assert final_answer(rf"text \boxed{{{content}}} text") == expected
+    assert extract_final_answer(rf"text \boxed{{{content}}} text") == expected
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_hostile_text_takes_linear_time(piece: str) -> None:
     """A fifth of a million characters: with quadratic time this would not end."""
     text = piece * (200_000 // len(piece))
     for reply in (text, f"answer: {text}!", f"\\boxed{{{text}"):
-        assert final_answer(reply) != ""
-        assert program_of(reply) != ""
+        assert extract_final_answer(reply) != ""
+        assert extract_program(reply) != ""
 
 
 def test_every_answer_of_the_math_benchmark_is_found() -> None:
@@ -163,6 +163,6 @@ def test_every_answer_of_the_math_benchmark_is_found() -> None:
     if folder is None:
         pytest.skip("SHARED_DATA names no folder with math_test.jsonl")
     lines = (Path(folder) / "math_test.jsonl").read_text().splitlines()
-    answers = [final_answer(json.loads(line)["solution"]) for line in lines]
+    answers = [extract_final_answer(json.loads(line)["solution"]) for line in lines]
     assert len(answers) == 5_000
     assert None not in answers

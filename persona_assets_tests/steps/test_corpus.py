@@ -8,27 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_assets.ids import text_id
-from persona_assets.outcome import DROPPED, Outcome
 from persona_assets.steps.corpus import (
     SCHEMA,
     BadRecord,
-    Record,
-    clean,
-    cut,
+    TextRecord,
+    build_raw_corpus,
+    clean_text,
+    cut_text,
     field_paths,
-    raw_corpus,
     to_record,
 )
+from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
 
 SHARD = "a.jsonl"
 
 
-def record(row: int, text: str, source: str = "s") -> Record:
-    return Record(row, text, source, "CC0-1.0", "en")
+def record(row: int, text: str, source: str = "s") -> TextRecord:
+    return TextRecord(row, text, source, "CC0-1.0", "en")
 
 
-def run(*records: Record | BadRecord, limit: int | None = None, max_chars: int = 1000) -> Outcome:
-    return raw_corpus(SHARD, records, limit=limit, max_chars=max_chars)
+def run(
+    *records: TextRecord | BadRecord, limit: int | None = None, max_chars: int = 1000
+) -> StepResult:
+    return build_raw_corpus(SHARD, records, limit=limit, max_chars=max_chars)
 
 
 def test_rows_carry_id_source_licence_and_language_in_order() -> None:
@@ -43,7 +45,7 @@ def test_rows_carry_id_source_licence_and_language_in_order() -> None:
 def test_no_records_give_empty_typed_tables() -> None:
     outcome = run()
     assert outcome.rows.schema == SCHEMA
-    assert outcome.dropped.schema == DROPPED
+    assert outcome.dropped.schema == QUARANTINE_SCHEMA
     assert (len(outcome.rows), len(outcome.dropped), outcome.rows_in) == (0, 0, 0)
 
 
@@ -78,8 +80,8 @@ def test_a_text_of_which_nothing_is_left_is_dropped(text: str) -> None:
 
 def test_the_limit_counts_kept_texts_and_reads_no_further() -> None:
     texts = [record(row, text) for row, text in enumerate("aabc", 2)]
-    records: Iterator[Record | BadRecord] = iter([BadRecord(1, "x"), *texts])
-    outcome = raw_corpus(SHARD, records, limit=2, max_chars=10)
+    records: Iterator[TextRecord | BadRecord] = iter([BadRecord(1, "x"), *texts])
+    outcome = build_raw_corpus(SHARD, records, limit=2, max_chars=10)
     assert outcome.rows["text"].to_list() == ["a", "b"]
     assert outcome.dropped["reason"].to_list() == ["x", "repeat"]
     assert next(records) == record(5, "c")
@@ -97,8 +99,8 @@ def test_bad_settings_are_refused() -> None:
 
 
 def test_what_a_table_cannot_hold_is_cleaned_from_every_column(tmp_path: Path) -> None:
-    dirty = Record(1, "a\0b \ud800 c😀", "s\0\ud800", "l\udfff", "e\0n")
-    rows = raw_corpus(SHARD, [dirty], limit=None, max_chars=100).rows
+    dirty = TextRecord(1, "a\0b \ud800 c😀", "s\0\ud800", "l\udfff", "e\0n")
+    rows = build_raw_corpus(SHARD, [dirty], limit=None, max_chars=100).rows
     assert rows.row(0)[1:] == ("ab \ufffd c😀", "s\ufffd", "l\ufffd", "en")
     rows.write_parquet(tmp_path / "t.parquet")
     assert pl.read_parquet(tmp_path / "t.parquet").equals(rows)
@@ -109,7 +111,7 @@ def test_every_record_is_a_row_or_a_drop_and_ids_are_unique(texts: list[str]) ->
     outcome = run(*(record(row, text) for row, text in enumerate(texts, 1)), max_chars=5)
     assert len(outcome.rows) + len(outcome.dropped) == len(texts)
     assert outcome.rows["text_id"].is_unique().all()
-    distinct = {" ".join(cut(clean(text), 5).split()) for text in texts} - {""}
+    distinct = {" ".join(cut_text(clean_text(text), 5).split()) for text in texts} - {""}
     assert {" ".join(text.split()) for text in outcome.rows["text"]} == distinct
 
 
@@ -130,13 +132,13 @@ def test_every_record_is_a_row_or_a_drop_and_ids_are_unique(texts: list[str]) ->
     ],
 )
 def test_a_cut_falls_on_a_boundary(text: str, max_chars: int, expected: str) -> None:
-    assert cut(text, max_chars) == expected
+    assert cut_text(text, max_chars) == expected
 
 
 @given(st.text("ab .!?\n。\"'", max_size=60), st.integers(1, 70))
 def test_a_cut_is_a_head_within_the_allowance(text: str, max_chars: int) -> None:
     text = text.strip()
-    head = cut(text, max_chars)
+    head = cut_text(text, max_chars)
     assert len(head) <= max_chars
     assert text.startswith(head)
     assert bool(head) == bool(text)
@@ -145,7 +147,7 @@ def test_a_cut_is_a_head_within_the_allowance(text: str, max_chars: int) -> None
 
 
 def test_a_run_of_full_stops_is_cut_in_linear_time() -> None:
-    assert len(cut("." * 2_000_000, 1_000_000)) == 1_000_000
+    assert len(cut_text("." * 2_000_000, 1_000_000)) == 1_000_000
 
 
 NO_FIELDS = field_paths({})
@@ -197,13 +199,13 @@ NO_FIELDS = field_paths({})
 def test_known_layouts_need_no_settings(
     data: dict[str, object], expected: tuple[str, str, str, str]
 ) -> None:
-    assert to_record(data, 3, SHARD, NO_FIELDS) == Record(3, *expected)
+    assert to_record(data, 3, SHARD, NO_FIELDS) == TextRecord(3, *expected)
 
 
 def test_own_field_names_are_dotted_paths() -> None:
     paths = field_paths({"text": "body", "source": "page.url", "licence": "rights.name"})
     data = {"text": "not this", "body": "t", "page": {"url": "u"}, "rights.name": "CC0-1.0"}
-    assert to_record(data, 1, SHARD, paths) == Record(1, "t", "u", "CC0-1.0", "und")
+    assert to_record(data, 1, SHARD, paths) == TextRecord(1, "t", "u", "CC0-1.0", "und")
     missing = to_record({"text": "not this"}, 1, SHARD, paths)
     assert missing == BadRecord(1, "missing_text: no body")
 

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import content_id
-from persona_assets.outcome import frame
 from persona_assets.steps.diversity import (
     PAIRS,
     REPORT,
-    as_markdown,
-    diversity_report,
-    persona_pairs,
+    build_diversity_report,
+    build_persona_pairs,
     quartiles,
+    quartiles_markdown,
     short_buckets,
 )
 from persona_assets.steps.hub import HUB
+from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import PROMPTS, Reply, answering, user_text
 from persona_assets_tests.steps.vectors import at_cosines, embeddings
 
@@ -27,13 +27,13 @@ PANELS = {"a: no focus": PROMPT, "b: finance": PROMPT.given(focus="finance")}
 
 
 def hub(names: Sequence[str]) -> pl.DataFrame:
-    return frame([{"persona_id": name, "persona": f"person {name}"} for name in names], HUB)
+    return typed_frame([{"persona_id": name, "persona": f"person {name}"} for name in names], HUB)
 
 
 def pairs_of(
     vectors: Mapping[str, np.ndarray], tolerance: float = 0.01, per_bucket: int = 9
 ) -> pl.DataFrame:
-    outcome = persona_pairs(
+    outcome = build_persona_pairs(
         hub(list(vectors)),
         embeddings(vectors),
         similarities=(0.4, 0.6, 0.8),
@@ -86,8 +86,8 @@ def test_the_same_pairs_are_drawn_whatever_the_order_of_the_hub() -> None:
 def test_a_persona_without_a_vector_takes_no_part_and_an_empty_hub_has_no_pairs() -> None:
     two = embeddings(dict(zip("ab", at_cosines(1.0, 0.8), strict=True)))
     ways = {"similarities": (0.8,), "tolerance": 0.01, "per_bucket": 3}
-    assert len(persona_pairs(hub("abc"), two, **ways).rows) == 1  # type: ignore[arg-type]
-    assert persona_pairs(hub(""), two.clear(), **ways).rows.schema == PAIRS  # type: ignore[arg-type]
+    assert len(build_persona_pairs(hub("abc"), two, **ways).rows) == 1  # type: ignore[arg-type]
+    assert build_persona_pairs(hub(""), two.clear(), **ways).rows.schema == PAIRS  # type: ignore[arg-type]
 
 
 def pair(left: str, right: str, bucket: float = 0.4) -> dict[str, object]:
@@ -102,7 +102,7 @@ def pair(left: str, right: str, bucket: float = 0.4) -> dict[str, object]:
     }
 
 
-TRIANGLE = frame([pair("a", "b"), pair("b", "c"), pair("a", "c", 0.6)], PAIRS)
+TRIANGLE = typed_frame([pair("a", "b"), pair("b", "c"), pair("a", "c", 0.6)], PAIRS)
 
 
 def person(request: Request) -> str:
@@ -123,7 +123,7 @@ def embed(texts: Sequence[str]) -> np.ndarray:
 
 def test_a_persona_is_asked_once_a_panel_and_its_problem_is_in_all_its_pairs() -> None:
     model = answering(problem_of)
-    outcome = diversity_report(TRIANGLE, PANELS, model, embed)
+    outcome = build_diversity_report(TRIANGLE, PANELS, model, embed)
     assert sorted(user_text(request).split("person ")[1][0] for request in model.asked) == list(
         "aabbcc"
     )
@@ -145,19 +145,19 @@ def test_a_pair_of_which_a_problem_is_missing_is_dropped_with_the_reason() -> No
         failed = "person c" in text and "finance" in text
         return "refused" if failed else problem_of(request)
 
-    outcome = diversity_report(TRIANGLE, PANELS, answering(reply), embed)
+    outcome = build_diversity_report(TRIANGLE, PANELS, answering(reply), embed)
     lost = {TRIANGLE["pair_id"][1], TRIANGLE["pair_id"][2]}
     assert set(outcome.dropped["id"]) == lost
     assert set(outcome.dropped["reason"]) == {"panel b, refused: the model refused"}
     assert len(outcome.rows) == 4
     assert outcome.rows.filter(panel="b: finance")["pair_id"].to_list() == [TRIANGLE["pair_id"][0]]
-    every = diversity_report(TRIANGLE, PANELS, answering(lambda _: "error"), embed)
+    every = build_diversity_report(TRIANGLE, PANELS, answering(lambda _: "error"), embed)
     assert (len(every.rows), len(every.dropped)) == (0, 6)
 
 
 def test_no_pairs_ask_nothing() -> None:
     model = answering(problem_of)
-    outcome = diversity_report(TRIANGLE.clear(), PANELS, model, embed)
+    outcome = build_diversity_report(TRIANGLE.clear(), PANELS, model, embed)
     assert (outcome.rows.schema, outcome.rows_in, model.asked) == (REPORT, 0, [])
 
 
@@ -174,7 +174,7 @@ def test_quartiles_are_those_of_the_textbook() -> None:
         for (panel, bucket), similarities in values.items()
         for value in similarities
     ]
-    found = quartiles(frame(rows, REPORT))
+    found = quartiles(typed_frame(rows, REPORT))
     expected = [
         ("a", 0.4, 4, 0.175, 0.25, 0.325),
         ("a", 0.6, 1, 0.5, 0.5, 0.5),
@@ -183,8 +183,8 @@ def test_quartiles_are_those_of_the_textbook() -> None:
     for row, hand in zip(found.iter_rows(), expected, strict=True):
         assert row[:3] == hand[:3]
         assert row[3:] == pytest.approx(hand[3:])
-    assert as_markdown(found[:1]) == (
+    assert quartiles_markdown(found[:1]) == (
         "| panel | bucket | pairs | q1 | median | q3 |\n|---|---|---|---|---|---|\n"
         f"| a | 0.40 | 4 | {found['q1'][0]:.2f} | 0.25 | {found['q3'][0]:.2f} |"
     )
-    assert len(quartiles(frame([], REPORT))) == 0
+    assert len(quartiles(typed_frame([], REPORT))) == 0

@@ -5,14 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.generation import Request
-from persona_assets.outcome import DROPPED, Outcome, frame
 from persona_assets.resources.benchmark import PROBLEMS
-from persona_assets.steps.evaluation import (
-    ACCURACY,
-    evaluate,
-    judged,
-    stated,
-)
+from persona_assets.steps.evaluation import ACCURACY, accuracy_sentence, evaluate, judge_equality
+from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import (
     FAILURES,
     Answering,
@@ -28,7 +23,7 @@ def problems(*texts: str) -> pl.DataFrame:
     rows = [
         {"problem_id": f"id {n}", "problem": text, "answer": "7"} for n, text in enumerate(texts)
     ]
-    return frame(rows, PROBLEMS)
+    return typed_frame(rows, PROBLEMS)
 
 
 def solved(request: Request) -> Reply:
@@ -41,7 +36,7 @@ def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
     return [None if "?" in given else expected == given for expected, given in pairs]
 
 
-def measure(rows: pl.DataFrame, model: Answering, size: int = 8) -> Outcome:
+def measure(rows: pl.DataFrame, model: Answering, size: int = 8) -> StepResult:
     asked = prompt("evaluation").as_role("evaluation")
     return evaluate(rows, asked, model, equal, benchmark="math", training_size=size, model="m")
 
@@ -59,7 +54,7 @@ def test_what_was_not_answered_or_decided_is_left_out_and_the_rest_counts(kinds:
     assert row["n"] == sum(kind not in out for kind in kinds)
     assert row["correct"] == kinds.count("right") == sum(it["correct"] for it in row["results"])
     assert row["accuracy"] == (row["correct"] / row["n"] if row["n"] else None)
-    assert outcome.dropped.schema == DROPPED
+    assert outcome.dropped.schema == QUARANTINE_SCHEMA
     assert dict(outcome.dropped.select("id", "reason").iter_rows()) == {
         f"id {n}": out[kind] for n, kind in enumerate(kinds) if kind in out
     }
@@ -79,14 +74,14 @@ def test_no_problems_are_no_accuracy() -> None:
             None,
             None,
         )
-        assert stated(row) == "not measured (n = 0)"
+        assert accuracy_sentence(row) == "not measured (n = 0)"
 
 
 def test_an_answer_without_a_final_answer_is_wrong_not_missing() -> None:
     kinds = ["right", "silent", "truncated", "invalid", "refused"]
     row = measure(problems(*(f"Problem: {kind}" for kind in kinds)), answering(solved)).rows
     assert row.select("n", "correct", "accuracy").row(0) == (5, 1, 0.2)
-    assert stated(row) == "20.0 % (3.6 to 62.4, n = 5)"
+    assert accuracy_sentence(row) == "20.0 % (3.6 to 62.4, n = 5)"
     given = [result["given"] for result in row["results"][0]]
     assert given == ["7", None, None, None, None]
     assert [bool(result["completion_id"]) for result in row["results"][0]][:2] == [True, True]
@@ -107,9 +102,18 @@ def test_a_judge_s_word_decides_and_silence_does_not() -> None:
 
     model = answering(judge)
     pairs = [(f"expected {n}", f"given {n}") for n in range(5)]
-    assert judged(prompt("answer_equality"), model)(pairs) == [False, True, False, None, None]
+    assert judge_equality(prompt("answer_equality"), model)(pairs) == [
+        False,
+        True,
+        False,
+        None,
+        None,
+    ]
     assert [request.role for request in model.asked] == ["judge"] * 5
     assert "Expected: expected 2\nGiven: given 2" in user_text(model.asked[2])
     # Shown verdicts are the verdicts that there are, not something to copy.
-    assert judged(prompt("answer_equality", "few-shot", 4), model)(pairs[:2]) == [False, True]
-    assert judged(prompt("answer_equality"), model)([]) == []
+    assert judge_equality(prompt("answer_equality", "few-shot", 4), model)(pairs[:2]) == [
+        False,
+        True,
+    ]
+    assert judge_equality(prompt("answer_equality"), model)([]) == []

@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import persona_id, uniform
-from persona_assets.outcome import Outcome, frame
 from persona_assets.steps import quality
-from persona_assets.steps.personas import CANDIDATES, HOP, TEXT_PERSONAS, candidates, hop
+from persona_assets.steps.personas import (
+    CANDIDATES,
+    HOP,
+    TEXT_PERSONAS,
+    build_hop_personas,
+    build_persona_candidates,
+)
+from persona_assets.storage.step_result import StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import (
     FAILURES,
     Answering,
@@ -39,15 +45,17 @@ def first(*personas: str) -> pl.DataFrame:
         }
         for number, text in enumerate(personas)
     ]
-    return frame(rows, TEXT_PERSONAS)
+    return typed_frame(rows, TEXT_PERSONAS)
 
 
 def expand(
     earlier: list[pl.DataFrame], model: Answering, relations: int = 2, limit: int | None = None
-) -> Outcome:
+) -> StepResult:
     asked = prompt("persona_to_persona", "persona-few-shot", 2)
     number = len(earlier)
-    return hop(earlier, asked, model, number=number, relations=relations, limit=limit)
+    return build_hop_personas(
+        earlier, asked, model, number=number, relations=relations, limit=limit
+    )
 
 
 def related(*names: str) -> dict[str, Any]:
@@ -87,7 +95,7 @@ def test_every_answer_of_a_hop_is_accounted_for(kinds: Sequence[str], relations:
 
 def test_a_related_persona_has_its_relation_parent_hop_and_licence() -> None:
     known = first(persona("baker"))
-    earlier = [known, *[frame([], HOP)] * 2]
+    earlier = [known, *[typed_frame([], HOP)] * 2]
     model = answering(lambda _: related("rival"))
     assert len(expand(earlier, model).rows) == 0
     row = expand([known], model).rows.row(0, named=True)
@@ -123,7 +131,7 @@ def test_a_persona_with_the_words_of_an_earlier_one_is_never_expanded() -> None:
 
 def test_a_persona_that_the_quality_filter_rejects_is_never_expanded() -> None:
     poor = ["nurse", "A teacher from Ghana who mends the", "Who would read such a text?"]
-    assert all(quality.reason(text) for text in poor)
+    assert all(quality.rejection_reason(text) for text in poor)
     model = answering(lambda _: related("rival"))
     expand([first(*poor, persona("baker"))], model)
     assert expanded(model) == [persona("baker")]
@@ -133,7 +141,7 @@ def test_candidates_are_all_personas_with_the_filter_s_verdict() -> None:
     roots = first(persona("baker"), "nurse")
     model = answering(lambda _: related("rival", "clerk"))
     hop_1 = expand([roots], model).rows
-    outcome = candidates(roots, [hop_1, *[frame([], HOP)] * 5])
+    outcome = build_persona_candidates(roots, [hop_1, *[typed_frame([], HOP)] * 5])
     assert outcome.rows.schema == CANDIDATES
     assert outcome.rows_in == len(outcome.rows) == 4
     assert outcome.rows["persona_id"].to_list() == [*roots["persona_id"], *hop_1["persona_id"]]
@@ -148,5 +156,5 @@ def test_candidates_are_all_personas_with_the_filter_s_verdict() -> None:
 
 
 def test_no_personas_give_no_candidates() -> None:
-    outcome = candidates(first(), [frame([], HOP)] * 6)
+    outcome = build_persona_candidates(first(), [typed_frame([], HOP)] * 6)
     assert (outcome.rows.schema, len(outcome.rows), outcome.rows_in) == (CANDIDATES, 0, 0)

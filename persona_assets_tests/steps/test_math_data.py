@@ -6,20 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.outcome import frame
 from persona_assets.steps.math_data import (
     SOLUTIONS,
     SOLVERS,
     TEST,
     TRAIN,
     benchmark_grams,
-    contaminated,
-    math_test,
-    math_train,
+    build_math_test,
+    build_math_train,
+    is_contaminated,
 )
-from persona_assets_tests.steps.answers_double import (
-    ROOT,
-)
+from persona_assets.storage.step_result import typed_frame
+from persona_assets_tests.steps.answers_double import ROOT
 
 SAMPLE = (ROOT / "data" / "benchmarks" / "sample.jsonl").read_text("utf-8").splitlines()
 BENCHMARK = [json.loads(line)["problem"] for line in SAMPLE]
@@ -42,7 +40,7 @@ def solutions(*given: tuple[str, Sequence[str | None], bool]) -> pl.DataFrame:
         for name, answer in zip(SOLVERS, answers, strict=True)
         if answer is not None
     ]
-    return frame(rows, SOLUTIONS)
+    return typed_frame(rows, SOLUTIONS)
 
 
 def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
@@ -57,7 +55,7 @@ answers = st.lists(st.sampled_from(["a", "A", "b", "?", None]), min_size=3, max_
 @given(st.lists(answers, max_size=6))
 def test_a_test_problem_is_one_on_which_two_of_three_agree(given: list[list[str | None]]) -> None:
     rows = solutions(*((f"Problem number {n}", it, True) for n, it in enumerate(given)))
-    outcome = math_test(rows, [], equal)
+    outcome = build_math_test(rows, [], equal)
     solved_at_all = [f"id {n}" for n, it in enumerate(given) if any(it)]
     assert outcome.rows.schema == TEST
     assert outcome.rows_in == len(solved_at_all)
@@ -74,7 +72,7 @@ def test_a_test_problem_is_one_on_which_two_of_three_agree(given: list[list[str 
 
 def test_training_takes_the_assistant_s_solutions_of_problems_not_held_out() -> None:
     rows = solutions(("One", ["1", None, "9"], False), ("Two", ["2", "2", "2"], True))
-    outcome = math_train(rows, [])
+    outcome = build_math_train(rows, [])
     assert outcome.rows.schema == TRAIN
     assert outcome.rows.rows() == [("id 0", "One", "assistant: 1", "1", "CC0-1.0")]
     assert len(outcome.dropped) == 0
@@ -82,8 +80,10 @@ def test_training_takes_the_assistant_s_solutions_of_problems_not_held_out() -> 
 
 def test_a_repeated_problem_is_dropped_from_both_sets() -> None:
     texts = ["How far is it?", "how far  is it ?", "How far is he?"]
-    train = math_train(solutions(*((text, ["1", None, None], False) for text in texts)), [])
-    test = math_test(solutions(*((text, ["1", "1", None], True) for text in texts)), [], equal)
+    train = build_math_train(solutions(*((text, ["1", None, None], False) for text in texts)), [])
+    test = build_math_test(
+        solutions(*((text, ["1", "1", None], True) for text in texts)), [], equal
+    )
     for outcome in (train, test):
         assert outcome.rows["sample_id"].to_list() == ["id 0", "id 2"]
         assert outcome.dropped.select("id", "reason").rows() == [("id 1", "repeat")]
@@ -117,9 +117,9 @@ INNOCENT = (
     ],
 )
 def test_a_benchmark_problem_never_enters_either_set(problem: str, caught: bool) -> None:
-    assert contaminated(problem, benchmark_grams(BENCHMARK)) == caught
-    train = math_train(solutions((problem, ["1", None, None], False)), BENCHMARK)
-    test = math_test(solutions((problem, ["1", "1", None], True)), BENCHMARK, equal)
+    assert is_contaminated(problem, benchmark_grams(BENCHMARK)) == caught
+    train = build_math_train(solutions((problem, ["1", None, None], False)), BENCHMARK)
+    test = build_math_test(solutions((problem, ["1", "1", None], True)), BENCHMARK, equal)
     for outcome in (train, test):
         assert outcome.dropped["reason"].to_list() == ["contaminated"] * caught
         assert len(outcome.rows) == (not caught)
@@ -127,10 +127,10 @@ def test_a_benchmark_problem_never_enters_either_set(problem: str, caught: bool)
 
 def test_a_problem_shorter_than_a_run_is_caught_whole() -> None:
     grams = benchmark_grams(["What is 2 + 2?"])
-    assert contaminated("what is 2 + 2 ?", grams)
-    assert not contaminated("What is 2 + 3?", grams)
+    assert is_contaminated("what is 2 + 2 ?", grams)
+    assert not is_contaminated("What is 2 + 3?", grams)
 
 
 def test_nothing_in_gives_typed_nothing_out() -> None:
-    assert math_train(solutions(), BENCHMARK).rows.schema == TRAIN
-    assert math_test(solutions(), BENCHMARK, equal).rows.schema == TEST
+    assert build_math_train(solutions(), BENCHMARK).rows.schema == TRAIN
+    assert build_math_test(solutions(), BENCHMARK, equal).rows.schema == TEST

@@ -7,13 +7,9 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import solution_id
-from persona_assets.outcome import frame
-from persona_assets.steps.math_data import (
-    SOLUTIONS,
-    SOLVERS,
-    math_solutions,
-)
-from persona_assets.steps.tasks import schema
+from persona_assets.steps.math_data import SOLUTIONS, SOLVERS, build_math_solutions
+from persona_assets.steps.tasks import dataset_schema
+from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import (
     FAILURES,
     PROMPTS,
@@ -51,7 +47,7 @@ def problems(*texts: str) -> pl.DataFrame:
         {"sample_id": f"id {number}", "problem": text, "licence": f"licence {number}"}
         for number, text in enumerate(texts)
     ]
-    return frame(rows, schema(PROMPTS["math_problems"]))
+    return typed_frame(rows, dataset_schema(PROMPTS["math_problems"]))
 
 
 def solver(request: Request) -> str:
@@ -72,7 +68,7 @@ def solved(request: Request) -> Reply:
 
 
 def solve(rows: pl.DataFrame, model: Answering, share: float = 1.0) -> Any:
-    return math_solutions(rows, ASKED, model, run_program, held_out_share=share)
+    return build_math_solutions(rows, ASKED, model, run_program, held_out_share=share)
 
 
 @settings(deadline=None, max_examples=60)

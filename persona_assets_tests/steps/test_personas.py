@@ -7,12 +7,9 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import persona_id, text_id
-from persona_assets.outcome import DROPPED, Outcome, frame
 from persona_assets.steps import corpus
-from persona_assets.steps.personas import (
-    TEXT_PERSONAS,
-    text_personas,
-)
+from persona_assets.steps.personas import TEXT_PERSONAS, build_text_personas
+from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import (
     FAILURES,
     Answering,
@@ -36,12 +33,12 @@ def texts(*contents: str) -> pl.DataFrame:
         {"text_id": text_id("s", "web", text), "text": text, "licence": f"licence {number}"}
         for number, text in enumerate(contents)
     ]
-    return frame(rows, corpus.SCHEMA)
+    return typed_frame(rows, corpus.SCHEMA)
 
 
-def from_texts(rows: pl.DataFrame, model: Answering, **given: Any) -> Outcome:
+def from_texts(rows: pl.DataFrame, model: Answering, **given: Any) -> StepResult:
     ways: dict[str, Any] = {"perspectives": PERSPECTIVES, "per_text": 1, "max_chars": 100} | given
-    return text_personas(rows, prompt("text_to_persona", "few-shot", 2), model, **ways)
+    return build_text_personas(rows, prompt("text_to_persona", "few-shot", 2), model, **ways)
 
 
 @settings(deadline=None, max_examples=50)
@@ -60,7 +57,7 @@ def test_every_question_about_a_text_ends_as_a_row_or_a_drop(
     outcome = from_texts(rows, answering(reply), per_text=per_text)
     assert outcome.rows_in == len(kinds) * per_text
     assert outcome.rows.schema == TEXT_PERSONAS
-    assert outcome.dropped.schema == DROPPED
+    assert outcome.dropped.schema == QUARANTINE_SCHEMA
     assert len(outcome.rows) == per_text * sum(kind in ("ok", "same") for kind in kinds)
     assert outcome.rows["persona_id"].is_unique().all()
     failed = [

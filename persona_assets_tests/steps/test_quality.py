@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.steps.quality import MOST_CHARACTERS, RULES, reason
+from persona_assets.steps.quality import MOST_CHARACTERS, RULES, rejection_reason
 
 POOR = {
     "empty": ["", " \n\t "],
@@ -124,7 +124,7 @@ GOOD = [
     ("name", "persona"), [(name, persona) for name, texts in POOR.items() for persona in texts]
 )
 def test_poor_descriptions_fail_by_name(name: str, persona: str) -> None:
-    assert reason(persona) == name
+    assert rejection_reason(persona) == name
 
 
 def test_every_rule_has_an_example() -> None:
@@ -133,21 +133,21 @@ def test_every_rule_has_an_example() -> None:
 
 @pytest.mark.parametrize("persona", GOOD)
 def test_descriptions_in_any_language_pass(persona: str) -> None:
-    assert reason(persona) is None
-    assert reason(f"  {persona}\n") is None
+    assert rejection_reason(persona) is None
+    assert rejection_reason(f"  {persona}\n") is None
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.text(alphabet=st.characters(exclude_categories=())))
 def test_any_text_gets_a_known_reason_or_none(text: str) -> None:
-    assert reason(text) in {None, *POOR}
+    assert rejection_reason(text) in {None, *POOR}
 
 
 def test_hostile_lengths_end() -> None:
-    assert reason("[" * MOST_CHARACTERS) == "no_letters"
-    assert reason("<a" * (MOST_CHARACTERS // 2)) == "too_long"
-    assert reason("甲乙丙丁" * 100) == "repetition"
-    assert reason("word " * 1_000_000) == "too_long"
+    assert rejection_reason("[" * MOST_CHARACTERS) == "no_letters"
+    assert rejection_reason("<a" * (MOST_CHARACTERS // 2)) == "too_long"
+    assert rejection_reason("甲乙丙丁" * 100) == "repetition"
+    assert rejection_reason("word " * 1_000_000) == "too_long"
 
 
 def test_the_authors_own_personas_pass() -> None:
@@ -155,6 +155,6 @@ def test_the_authors_own_personas_pass() -> None:
     if not folder or not (path := Path(folder) / "personahub_tool.jsonl").exists():
         pytest.skip("SHARED_DATA does not name a folder with personahub_tool.jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
-    reasons = [reason(json.loads(line)["input persona"]) for line in lines]
+    reasons = [rejection_reason(json.loads(line)["input persona"]) for line in lines]
     assert len(reasons) == 5000
     assert reasons.count(None) >= 0.99 * len(reasons)

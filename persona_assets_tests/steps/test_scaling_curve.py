@@ -5,18 +5,18 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.outcome import frame
 from persona_assets.steps.evaluation import (
     ACCURACY,
     CURVE,
     MODEL,
-    fine_tuned_model,
-    scaling_curve,
+    build_fine_tuned_model,
+    build_scaling_curve,
+    curve_verdicts,
     training_rows,
-    verdicts,
 )
 from persona_assets.steps.grading import accuracy
 from persona_assets.steps.math_data import TRAIN
+from persona_assets.storage.step_result import typed_frame
 
 
 def train(number: int) -> pl.DataFrame:
@@ -24,7 +24,7 @@ def train(number: int) -> pl.DataFrame:
         {"sample_id": f"id {n}", "problem": f"problem {n}", "solution": f"solution {n}"}
         for n in range(number)
     ]
-    return frame(rows, TRAIN)
+    return typed_frame(rows, TRAIN)
 
 
 @settings(deadline=None)
@@ -57,13 +57,13 @@ def test_a_trained_model_is_one_row_and_an_untrained_one_none() -> None:
         "dropped": [(4, "too_long")],
     }
     named: Any = {"training_size": 8, "base_model": "base", "data_dir": Path("project")}
-    outcome = fine_tuned_model(trained, **named)
+    outcome = build_fine_tuned_model(trained, **named)
     assert outcome.rows.schema == MODEL
     row = outcome.rows.row(0, named=True)
     assert (row["training_size"], row["examples"], row["base_model"]) == (8, 7, "base")
     assert row["path"] == "models/8/model.gguf"
     assert outcome.dropped.rows() == [("4", "fine_tuned_model", "too_long")]
-    assert fine_tuned_model(None, **named).rows.equals(pl.DataFrame(schema=MODEL))
+    assert build_fine_tuned_model(None, **named).rows.equals(pl.DataFrame(schema=MODEL))
 
 
 def curve(*figures: tuple[str, int, int, int]) -> pl.DataFrame:
@@ -84,11 +84,11 @@ def curve(*figures: tuple[str, int, int, int]) -> pl.DataFrame:
                 "results": [],
             }
         )
-    return frame(rows, ACCURACY)
+    return typed_frame(rows, ACCURACY)
 
 
 def test_the_curve_is_sorted_and_keeps_every_accuracy() -> None:
-    outcome = scaling_curve(curve(("b", 16, 1, 2), ("a", 8, 1, 2), ("b", 8, 0, 0)))
+    outcome = build_scaling_curve(curve(("b", 16, 1, 2), ("a", 8, 1, 2), ("b", 8, 0, 0)))
     assert outcome.rows.schema == CURVE
     assert outcome.rows.select("benchmark", "training_size").rows() == [
         ("a", 8),
@@ -96,7 +96,7 @@ def test_the_curve_is_sorted_and_keeps_every_accuracy() -> None:
         ("b", 16),
     ]
     assert outcome.rows_in == 3
-    assert scaling_curve(frame([], ACCURACY)).rows.schema == CURVE
+    assert build_scaling_curve(typed_frame([], ACCURACY)).rows.schema == CURVE
 
 
 def test_a_verdict_claims_what_the_intervals_bear() -> None:
@@ -108,7 +108,7 @@ def test_a_verdict_claims_what_the_intervals_bear() -> None:
         ("empty", 8, 0, 0),
         ("empty", 16, 1, 2),
     )
-    better, empty, unclear = verdicts(scaling_curve(rows).rows)
+    better, empty, unclear = curve_verdicts(build_scaling_curve(rows).rows)
     assert better.startswith("better, 8 to 16 problems: Accuracy is higher: 64.9 % ")
     assert unclear.startswith("unclear, 8 to 16 problems: The data do not support a difference: ")
     assert empty.startswith("empty, 8 to 16 problems: The data do not support a difference: ")
@@ -116,4 +116,4 @@ def test_a_verdict_claims_what_the_intervals_bear() -> None:
 
 
 def test_no_accuracies_give_no_verdict() -> None:
-    assert verdicts(frame([], CURVE)) == []
+    assert curve_verdicts(typed_frame([], CURVE)) == []

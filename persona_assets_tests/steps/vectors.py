@@ -6,8 +6,8 @@ from math import acos, cos, sin
 import numpy as np
 import polars as pl
 
-from persona_assets.outcome import frame
 from persona_assets.steps.hub import EMBEDDINGS
+from persona_assets.storage.step_result import typed_frame
 
 
 def at_cosines(*cosines: float) -> np.ndarray:
@@ -21,4 +21,4 @@ def embeddings(vectors: Mapping[str, Sequence[float] | np.ndarray]) -> pl.DataFr
         {"persona_id": name, "vector": [float(x) for x in vector], "script": "Latin"}
         for name, vector in vectors.items()
     ]
-    return frame(rows, EMBEDDINGS)
+    return typed_frame(rows, EMBEDDINGS)

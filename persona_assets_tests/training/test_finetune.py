@@ -3,11 +3,7 @@ from typing import Any
 
 import pytest
 
-from persona_assets.training.finetune import (
-    batch_on_each_process,
-    end_of_turn,
-    find_faults,
-)
+from persona_assets.training.finetune import batch_on_each_process, end_of_turn, find_faults
 from persona_assets.training.gguf_import import dequantized
 from persona_assets.training.job import Hyperparameters
 from persona_assets_tests.training.tiny import END, write_tiny_gguf

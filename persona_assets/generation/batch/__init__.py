@@ -13,6 +13,10 @@ A run may end at any instant, in any way: the next one over the same journal fin
 provider, by name, and goes on. Nothing is sent twice that may be answered, and nothing is lost.
 """
 
-from persona_assets.generation.batch.batches import MOST_BYTES, MOST_REQUESTS, Batches
+from persona_assets.generation.batch.batch_transport import (
+    MOST_BYTES,
+    MOST_REQUESTS,
+    BatchTransport,
+)
 
-__all__ = ["MOST_BYTES", "MOST_REQUESTS", "Batches"]
+__all__ = ["MOST_BYTES", "MOST_REQUESTS", "BatchTransport"]

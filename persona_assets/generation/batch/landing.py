@@ -6,23 +6,23 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from persona_assets.generation.batch.files import Batch, Ticket
-from persona_assets.generation.endpoint import Endpoint
-from persona_assets.generation.fault import Fault
-from persona_assets.generation.journal import Journal
-from persona_assets.generation.record import Record
-from persona_assets.generation.spending import NOTHING, Spending
-from persona_assets.generation.usage import Usage
+from persona_assets.generation.batch.batch_files import Batch, Ticket
+from persona_assets.generation.calls.attempt_failure import AttemptFailure
+from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.journal.journal import Journal
+from persona_assets.generation.money.spending import NOTHING, Spending
+from persona_assets.generation.money.usage import Usage
 
 BILLED = frozenset({"timeout", "malformed"})
 """Codes of requests that may have been billed without an answer."""
 
 
-class Result(NamedTuple):
+class RequestResult(NamedTuple):
     """What came of one request: a bare record, or the fault that ends it."""
 
     key: str
-    outcome: Record | Fault
+    outcome: CallRecord | AttemptFailure
     ticket: Ticket
 
 
@@ -41,7 +41,7 @@ class Landing:
         spending: Spending,
         run_id: str,
     ) -> None:
-        self.landed: SimpleQueue[Sequence[Record] | BaseException] = SimpleQueue()
+        self.landed: SimpleQueue[Sequence[CallRecord] | BaseException] = SimpleQueue()
         self.lock = threading.Lock()
         self._endpoint = endpoint
         self._journal = journal
@@ -82,15 +82,15 @@ class Landing:
                 del self._asked[key]
         return kept
 
-    def refuse(self, key: str, fault: Fault, ticket: Ticket) -> None:
+    def refuse(self, key: str, fault: AttemptFailure, ticket: Ticket) -> None:
         """Lands a request that cannot be sent. Called with the lock held."""
         del self._asked[key]
-        record = self._record("batch", Result(key, fault, ticket))
+        record = self._record("batch", RequestResult(key, fault, ticket))
         self._journal.append(record)
         self._usage.count(record.failure, None, None)
         self.landed.put([record])
 
-    def land(self, batch: Batch, results: Sequence[Result]) -> None:
+    def land(self, batch: Batch, results: Sequence[RequestResult]) -> None:
         """Makes results durable as records, then hands those out that somebody asked for.
 
         Results that the journal got before a crash are not added again.
@@ -127,10 +127,10 @@ class Landing:
         if asked:
             self.landed.put(asked)
 
-    def _record(self, batch_id: str, result: Result) -> Record:
+    def _record(self, batch_id: str, result: RequestResult) -> CallRecord:
         key, outcome, ticket = result
-        if isinstance(outcome, Fault):
-            outcome = Record(
+        if isinstance(outcome, AttemptFailure):
+            outcome = CallRecord(
                 key=key,
                 status_code=outcome.status_code,
                 body=outcome.body,

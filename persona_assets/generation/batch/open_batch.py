@@ -4,8 +4,8 @@ import math
 import time
 from dataclasses import dataclass
 
-from persona_assets.generation.backoff import jitter
-from persona_assets.generation.batch.files import Batch
+from persona_assets.generation.batch.batch_files import Batch
+from persona_assets.generation.limits.backoff import jitter
 
 FIRST_LOOK = 1.0
 """Seconds until the first look at a batch; each pause is twice the last, up to batch_poll."""

@@ -7,21 +7,21 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from persona_assets.dedup.edges import Edges
-from persona_assets.dedup.lexical import Join
-from persona_assets.dedup.spark.rows import positions
+from persona_assets.dedup.lexical.lexical_join import LexicalJoin
+from persona_assets.dedup.spark.parquet_rows import positions
 
 
-def joined(folder: Path, members: list[npt.NDArray[np.int64]]) -> Join:
+def joined(folder: Path, members: list[npt.NDArray[np.int64]]) -> LexicalJoin:
     """`members` are the rows of each file that took part."""
     edges, repeats = pq.read_table(folder / "edges"), pq.read_table(folder / "repeats")
     sets = np.arange(sum(map(len, members)))
     rows = positions(repeats["row"].to_numpy(), members)
     sets[rows] = positions(repeats["first"].to_numpy(), members)
     left, right = (positions(edges[side].to_numpy(), members) for side in ("left", "right"))
-    return Join(sets, Edges.of(left, right, edges["similarity"].to_numpy()))
+    return LexicalJoin(sets, Edges.of(left, right, edges["similarity"].to_numpy()))
 
 
-def assert_same(found: Join, expected: Join) -> None:
+def assert_same(found: LexicalJoin, expected: LexicalJoin) -> None:
     assert found.sets.tolist() == expected.sets.tolist()
     assert found.edges.left.tolist() == expected.edges.left.tolist()
     assert found.edges.right.tolist() == expected.edges.right.tolist()

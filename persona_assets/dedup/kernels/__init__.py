@@ -1,0 +1,1 @@
+"""Compilation of inner loops, and the instructions that they share."""

@@ -1,0 +1,1 @@
+"""Near-duplicates by words: all pairs of texts above a Jaccard similarity."""

@@ -1,0 +1,1 @@
+"""Near-duplicates by meaning: all pairs of vectors above a cosine."""

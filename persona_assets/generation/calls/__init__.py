@@ -1,0 +1,1 @@
+"""One call: the request, its key, the endpoint, one attempt over HTTP, and how attempts fail."""

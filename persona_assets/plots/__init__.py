@@ -1,0 +1,1 @@
+"""Pictures for the UI: SVG from figures, without Dagster and without disk."""

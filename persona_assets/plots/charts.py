@@ -1,0 +1,278 @@
+"""Figures 9 and 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite, log2, nan
+from statistics import quantiles
+from typing import Any, NamedTuple, Self
+
+import polars as pl
+
+from persona_assets.plots.pictures import (
+    COLOURS,
+    Legend,
+    Picture,
+    Tiny,
+    clean_label,
+    colour,
+    draw_fitting,
+    draw_full,
+    empty_picture,
+    exact_number,
+    short_number,
+    space_ticks,
+    spread_evenly,
+)
+
+PAIRS = 100
+"""Pairs at each similarity (section 4.1.2)."""
+
+MAX_DOTS = 600
+"""Dots drawn over all boxes together: evenly spaced order statistics where there are more."""
+
+MAX_MEASURED = 72
+"""Accuracies drawn in all curves together, evenly spaced where there are more."""
+
+_SHAPES = "osD^vP"
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def draw_box_plot(
+    report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[float] = ()
+) -> Picture:
+    """Figure 10: how alike problems are (cosine), by how alike their personas are.
+
+    `report` has a row for each pair: `panel` (what the prompt asked for), `bucket` (similarity of
+    the personas) and `problem_similarity`. Boxes are quartiles, whiskers reach the last point
+    within 1.5 box lengths, and a level line marks the similarity of the personas. A box of fewer
+    than `expected` pairs is dotted and says how many; `buckets` are shown even if they have none.
+    """
+    values: dict[tuple[str, float], list[float]] = {}
+    for panel, bucket, value in report.select("panel", "bucket", "problem_similarity").iter_rows():
+        if value is not None and isfinite(value):
+            values.setdefault((str(panel), bucket), []).append(value)
+    title = "Similarity of problems by similarity of their personas"
+    if not values:
+        return empty_picture(title)
+    panels = list(dict.fromkeys(panel for panel, _ in values))
+    places = sorted({*buckets, *(bucket for _, bucket in values)})
+    low = min(0.0, *(min(found) for found in values.values()))
+    high = max(1.0, *(max(found) for found in values.values()))
+    width = 0.8 / len(panels)
+
+    def across(panel: int, place: int) -> float:
+        return place + (panel - (len(panels) - 1) / 2) * width
+
+    items = len(panels) + len(places) - 1
+
+    def tiny(shown: int) -> str:
+        frame = Tiny(low, high, -0.5, len(places) - 0.5)
+        box = max(2, round(0.6 * (frame.x(width) - frame.x(0))))
+        drawn = max(1, shown - len(places) + 1)  # panels go first, then buckets
+        for index, panel in enumerate(panels[:drawn]):
+            thin = thick = ""
+            for place, bucket in enumerate(places[:shown]):
+                if found := values.get((panel, bucket)):
+                    parts = _Box.of(found).paths(frame.x(across(index, place)), box, frame.y)
+                    thin, thick = thin + parts[0], thick + parts[1]
+            frame.lines(colour(index), thin)
+            frame.lines(colour(index), thick, f' opacity=".5" stroke-width="{box}"')
+        reach = frame.x(0.8) - frame.x(0)
+        for place, bucket in enumerate(places[:shown]):
+            frame.grey(f"M{frame.x(place - 0.4)} {frame.y(bucket)}h{reach}")
+            least = min(len(values.get((panel, bucket), ())) for panel in panels)
+            frame.text(frame.x(place), f"{bucket:g}" + (f" n={least}" if least < expected else ""))
+        return frame.svg("", f"{high:.2g}", items - shown)
+
+    def draw(axes: Any) -> Legend:
+        legend: Legend = []
+        for index, panel in enumerate(panels):
+            for place, bucket in enumerate(places):
+                found = sorted(values.get((panel, bucket), []))
+                _draw_box(axes, across(index, place), width, index, found, expected)
+                few = spread_evenly(found, max(2, MAX_DOTS // (len(panels) * len(places))))
+                _draw_points(axes, across(index, place), width, index, few)
+            legend += [(axes.plot([], [], "s", color=colour(index))[0], clean_label(panel))]
+        starts = [place - 0.44 for place in range(len(places))]
+        ends = [place + 0.44 for place in range(len(places))]
+        personas = axes.hlines(places, starts, ends, "#333", "--", lw=1, zorder=4)
+        axes.set_xticks(range(len(places)), [f"{bucket:g}" for bucket in places])
+        axes.set_ylim(low - 0.12 * (high - low), high + 0.01)
+        axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high + 1e-9])
+        return [*legend, (personas, "the personas themselves")]
+
+    words = "similarity of the personas (cosine)", "similarity of the problems (cosine)"
+    return Picture(draw_fitting(tiny, items), draw_full(title, *words, draw))
+
+
+def draw_scaling_curve(curve: pl.DataFrame) -> Picture:
+    """Figure 9: accuracy (%) by number of training problems (log2), with 95 % intervals.
+
+    `curve` has a row for each benchmark and size: `benchmark`, `training_size`, `n`, `accuracy`,
+    `low` and `high` in [0, 1]; rows with a null accuracy (n = 0) are left out.
+
+    Raises ValueError for a training size below 1, which has no place on the axis.
+    """
+    names = "benchmark", "training_size", "n", "accuracy", "low", "high"
+    series: dict[str, list[_Point]] = {}
+    for name, size, n, share, least, most in curve.select(names).sort("training_size").iter_rows():
+        if size < 1:
+            raise ValueError(f"training size {size} has no place on a logarithmic axis")
+        if share is not None:
+            point = _Point(log2(size), n, 100 * share, 100 * least, 100 * most)
+            series.setdefault(str(name), []).append(point)
+    title = "Accuracy by number of training problems"
+    if not series:
+        return empty_picture(title)
+    every = [point for points in series.values() for point in points]
+    low, high = min(point.low for point in every), max(point.high for point in every)
+    first, last = min(point.x for point in every), max(point.x for point in every)
+
+    def tiny(shown: int) -> str:
+        frame = Tiny(low, high, first, last)
+        for index, points in enumerate(list(series.values())[:shown]):
+            few = spread_evenly(points, 8)
+            path = "M" + " ".join(f"{frame.x(p.x)} {frame.y(p.y)}" for p in few)
+            for p in few:
+                path += f"M{frame.x(p.x)} {frame.y(p.low)}V{frame.y(p.high)}"
+            frame.lines(colour(index), path, ' fill="none"')
+        frame.ends(*(f"{round(2**end):,}" for end in (first, last)))
+        return frame.svg(f"{low:.0f}%", f"{high:.0f}%", len(series) - shown)
+
+    def draw(axes: Any) -> Legend:
+        legend: Legend = []
+        span = max(last - first, 1.0)
+        for index, (name, every_point) in enumerate(series.items()):
+            points = spread_evenly(every_point, max(2, MAX_MEASURED // len(series)))
+            aside = 0.008 * span * (index - (len(series) - 1) / 2)  # so that no interval hides one
+            drawn = axes.errorbar(
+                [point.x + aside for point in points],
+                [point.y for point in points],
+                yerr=list(zip(*((p.y - p.low, p.high - p.y) for p in points), strict=True)),
+                fmt=f"{_SHAPES[index % len(_SHAPES)]}-",
+                color=colour(index),
+                capsize=3,
+                ms=5,
+            )
+            counts = {point.n for point in points}
+            legend += [
+                (
+                    drawn,
+                    clean_label(name) + (f" (n = {counts.pop():,})" if len(counts) == 1 else ""),
+                )
+            ]
+        ticks = space_ticks(sorted({point.x for point in every}), span / 9)
+        axes.set_xticks(ticks, ["\n".join(_size(tick)) for tick in ticks])
+        axes.set_xlim(first - 0.06 * span, last + 0.06 * span)
+        return legend
+
+    words = "training problems (logarithmic)", "accuracy in %, with 95 % interval"
+    return Picture(draw_fitting(tiny, len(series)), draw_full(title, *words, draw))
+
+
+def draw_bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) -> Picture:
+    """One bar from zero for each entry, such as the personas that each hop yields.
+
+    Raises ValueError if a height is not a finite number.
+    """
+    if not values:
+        return empty_picture(title)
+    if odd := [name for name, value in values.items() if not isfinite(value)]:
+        raise ValueError(f"not a finite number to draw: {', '.join(map(clean_label, odd))}")
+    names, heights = [clean_label(name) for name in values], list(values.values())
+    low, high = min(0.0, *heights), max(0.0, *heights)
+
+    def tiny(shown: int) -> str:
+        frame = Tiny(low, high, -0.5, len(heights) - 0.5)
+        bar = max(1, round(0.7 * (frame.x(1) - frame.x(0))))
+        path = ""
+        for place, height in enumerate(heights[:shown]):
+            path += f"M{frame.x(place)} {frame.y(0)}V{frame.y(height)}"
+            frame.text(frame.x(place), names[place][:6])
+        frame.lines(COLOURS[0], path, f' stroke-width="{bar}"')
+        return frame.svg(short_number(low) if low else "", short_number(high), len(heights) - shown)
+
+    def draw(axes: Any) -> Legend:
+        drawn = axes.bar(range(len(heights)), heights, 0.7, color=COLOURS[0])
+        axes.bar_label(drawn, [exact_number(height) for height in heights], padding=2, fontsize=9)
+        axes.yaxis.set_major_formatter(lambda value, _: short_number(value))
+        crowded = max(map(len, names)) * len(names) > 70
+        turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+        axes.set_xticks(range(len(names)), [clean_label(name, 20) for name in names], **turned)
+        return []
+
+    return Picture(draw_fitting(tiny, len(heights)), draw_full(title, x_label, y_label, draw))
+
+
+class _Point(NamedTuple):
+    """One accuracy: x = log2 of the training size; y, low and high in %."""
+
+    x: float
+    n: int
+    y: float
+    low: float
+    high: float
+
+
+class _Box(NamedTuple):
+    """Quartiles, and the last points within 1.5 box lengths of them (Tukey's whiskers)."""
+
+    low: float
+    q1: float
+    median: float
+    q3: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        if len(values) == 1:
+            return cls(*[values[0]] * 5)
+        q1, median, q3 = quantiles(values, n=4, method="inclusive")
+        reach = 1.5 * (q3 - q1)
+        inside = [value for value in values if q1 - reach <= value <= q3 + reach]
+        return cls(min(inside), q1, median, q3, max(inside))
+
+    def paths(self, x: int, width: int, y: Callable[[float], int]) -> tuple[str, str]:
+        """Whisker and median to stroke thinly, the box to stroke with its width."""
+        thin = f"M{x} {y(self.low)}V{y(self.high)}M{x - width // 2} {y(self.median)}h{width}"
+        return thin, f"M{x} {y(self.q1)}V{y(self.q3)}"
+
+
+def _draw_box(
+    axes: Any, x: float, width: float, index: int, values: Sequence[float], expected: int
+) -> None:
+    enough = len(values) >= expected
+    note = f"n = {len(values)}" + ("" if enough else f"\nof {expected}")
+    axes.text(
+        x, 0.015, note, fontsize=8, ha="center", va="bottom", transform=axes.get_xaxis_transform()
+    )
+    if values:
+        line = {"color": colour(index), "ls": "-" if enough else ":"}
+        axes.boxplot(
+            [values],
+            positions=[x],
+            widths=0.62 * width,
+            showfliers=False,
+            manage_ticks=False,
+            boxprops=line,
+            whiskerprops=line,
+            capprops=line,
+            medianprops={"color": colour(index), "lw": 2.5},
+        )
+
+
+def _draw_points(axes: Any, x: float, width: float, index: int, ys: Sequence[float]) -> None:
+    """Dots as one path of very short round strokes: a third of the bytes that markers take."""
+    spots: list[float] = []
+    for place in range(len(ys)):
+        side = x + ((place * 0.618) % 1 - 0.5) * 0.5 * width  # the golden ratio spreads evenly
+        spots += [side, side + 1e-3, nan]
+    doubled = [spot for y in ys for spot in (y, y, nan)]
+    axes.plot(
+        spots, doubled, color=colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
+    )
+
+
+def _size(exponent: float) -> list[str]:
+    """A training size from its log2, and as a power of two where it is one."""
+    size, power = round(2**exponent), round(exponent)
+    return [f"{size:,}", "2" + str(power).translate(_SUPERSCRIPT)][: 1 + (size == 2**power)]

@@ -1,0 +1,1 @@
+"""Terminal output of the commands in `cli.py`: progress, tables, figures."""

@@ -1,0 +1,93 @@
+"""Rows traced by the catalog: back to the text, forward to training sets and models."""
+
+import json
+from collections import defaultdict
+
+import polars as pl
+import pytest
+
+from persona_assets.catalog.catalog import Catalog, CatalogError
+from persona_assets.storage.storage import Storage
+from persona_assets_tests.sample_project import TEXTS, SampleProject
+from persona_assets_tests.sample_tables import write
+
+BIRDS, LETTERS = TEXTS
+
+
+def made_from(finished: SampleProject, text_id: str) -> set[str]:
+    """Ids of the rows made from a text, row by row, without the catalog."""
+    children = defaultdict[str, set[str]](set)
+    for name, table in finished.tables.items():
+        for _, footer in finished.storage.footers():
+            if footer.asset == name and table.makes and table.parent:
+                rows = finished.rows(name, footer.shard).select(table.parent, table.row_id)
+                for parent, row in rows.iter_rows():
+                    children[parent].add(row)
+    found, waiting = {text_id}, [text_id]
+    while waiting:
+        new = children[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
+
+
+def test_a_solution_is_traced_to_its_text(finished: SampleProject) -> None:
+    solution = finished.rows("math_solutions", LETTERS).filter(solver="program").row(0, named=True)
+    chain = finished.catalog.trace(solution["solution_id"])
+    assets = chain["asset"].to_list()
+    assert assets[:2] == ["math_solutions", "math_problems"]
+    assert assets[-2:] == ["text_personas", "raw_corpus"]
+    assert chain["step"].to_list() == list(range(len(chain)))
+    assert chain["row_id"].to_list()[1:] == chain["parent_id"].to_list()[:-1]
+    assert chain["parent_id"].to_list()[-1] is None
+    contents = [json.loads(content) for content in chain["content"]]
+    assert contents[0]["model"] == "solver"
+    assert contents[1]["model"] == contents[-2]["model"] == "writer"
+    assert contents[-2]["perspective"] == "reads"
+    assert all(content["relation"] for content in contents[2:-2])
+    assert contents[-1]["text"] == TEXTS[LETTERS][0]
+    for row in chain.iter_rows(named=True):
+        footer = finished.storage.existing_footer(row["asset"], row["shard"])
+        assert row["run_id"] == footer.run_id
+        assert json.loads(row["prompt_versions"]) == footer.prompt_versions
+    assert set(json.loads(chain["prompt_versions"][0])) == {
+        "math_solution",
+        "math_program",
+        "math_solution@second_solver",
+    }
+
+
+@pytest.mark.parametrize("shard", TEXTS)
+def test_what_a_text_affects_reaches_training_sets_and_models(
+    finished: SampleProject, shard: str
+) -> None:
+    trained = set(finished.rows("math_train")["sample_id"])
+    problem = next(p for p in finished.rows("math_problems", shard)["sample_id"] if p in trained)
+    text_id = finished.catalog.trace(problem)["row_id"][-1]
+    found = finished.catalog.query("FROM affected_by(?)", [text_id])
+    aggregates = {name for name, table in finished.tables.items() if table.aggregates}
+    rows = found.filter(~pl.col("asset").is_in(aggregates))
+    assert set(rows["row_id"]) == made_from(finished, text_id)
+    assert set(rows["shard"]) == {shard, None}
+    assert set(found["asset"]) >= {"raw_corpus", "persona_hub", "tools", "math_train", *aggregates}
+    assert len(found) == len(found.unique())
+
+
+def test_a_text_that_made_nothing_affects_itself_alone(finished: SampleProject) -> None:
+    refused = finished.storage.quarantine("text_personas", BIRDS)["id"].item()
+    found = finished.catalog.query("FROM affected_by(?)", [refused])
+    assert found.rows() == [("raw_corpus", BIRDS, refused)]
+
+
+@pytest.mark.parametrize("row_id", ["nothing", "'; DROP TABLE usage; --", ""])
+def test_an_unknown_row_is_an_error_that_says_so(
+    storage: Storage, catalog: Catalog, row_id: str
+) -> None:
+    with pytest.raises(CatalogError, match="no catalog at"):
+        catalog.trace(row_id)
+    catalog.rebuild()
+    with pytest.raises(CatalogError, match="in the tables"):
+        catalog.trace(row_id)
+    catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
+    with pytest.raises(CatalogError, match="in the tables"):
+        catalog.trace(row_id)

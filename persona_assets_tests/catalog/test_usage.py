@@ -1,0 +1,150 @@
+"""What the catalog says was paid, and for what."""
+
+from decimal import Decimal
+
+import polars as pl
+
+from persona_assets.catalog.catalog import Catalog
+from persona_assets.generation import CallRecord, Journal
+from persona_assets.generation.journal.journal import compact
+from persona_assets.storage.storage import Storage
+from persona_assets.tables import Table
+from persona_assets_tests.sample_project import TEXTS, SampleProject
+from persona_assets_tests.sample_tables import ROWS, TABLES, write
+
+BIRDS, _ = TEXTS
+
+
+def test_usage_is_what_the_endpoint_counted(finished: SampleProject) -> None:
+    usage = finished.catalog.usage()
+    calls = finished.server.calls
+    assert usage["calls"].sum() == calls.total()
+    assert usage["tokens"].sum() == 10 * (calls.total() - calls["embeddings"]) + 5 * 4
+    of = dict(usage.group_by("asset").agg(pl.col("calls").sum()).iter_rows())
+    assert of["text_personas"] == calls["text_to_persona"]
+    assert sum(of[f"hop_{n}_personas"] for n in range(1, 7)) == calls["persona_to_persona"]
+    assert of["math_solutions"] == calls["math_solution"] + calls["math_program"]
+    assert of["tools"] == calls["tools"]
+
+
+def test_what_a_failed_table_paid_counts(project: SampleProject) -> None:
+    project.values["writer"]["concurrency"] = 1
+    project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
+    project.server.meets = lambda prompt, message: "401" if "storks" in message else None
+    project.storage.path("text_personas", BIRDS).unlink()
+    runs = project.run("key:text_personas", [BIRDS])
+    assert runs[0].error
+    project.catalog.rebuild()
+    usage = project.catalog.usage([run.run_id for run in runs])
+    assert usage["new_calls"].sum() == project.server.calls.total() == 1
+    assert usage.filter(pl.col("new_calls") > 0)["shard"].to_list() == [BIRDS]
+
+
+def test_an_endpoint_that_counts_oddly_costs_no_table(storage: Storage, catalog: Catalog) -> None:
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    with Journal(storage.journal("texts", "a.txt")) as journal:
+        for usage in ({"prompt_tokens": "many", "completion_tokens": None}, {"prompt_tokens": 3}):
+            journal.append(CallRecord(key=str(usage), status_code=200, body={"usage": usage}))
+    catalog.add(*table)
+    assert catalog.usage().rows() == [("texts", "a.txt", 2, 3, 0, None, 2, None)]
+
+
+def paid_for(storage: Storage) -> None:
+    """Answers with and without a cost, an error, and a doubt, over two runs and models."""
+    tokens = {"prompt_tokens": 9, "completion_tokens": 5} | {
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    with Journal(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")) as it:
+        for run, cost in (("r1", Decimal("0.0000000001")), ("r1", None), ("r2", Decimal("1.25"))):
+            key = f"{run} {cost}"
+            it.append(
+                CallRecord(
+                    key, 200, {"usage": tokens}, model="m", run_id=run, cost=cost, uncertain=2
+                )
+            )
+        it.append(
+            CallRecord("late", error={"code": "timeout", "message": ""}, model="m", run_id="r2"),
+            CallRecord("refused", 400, {}, error={"code": "bad_request", "message": ""}, model="n"),
+        )
+
+
+PAID = [
+    ("texts", "a.txt", "m", "r1", 2, 0, 4, 18, 8, 10, 4, Decimal("0.0000000001"), 1),
+    ("texts", "a.txt", "m", "r2", 2, 1, 2, 9, 4, 5, 2, Decimal("1.25"), 0),
+    ("texts", "a.txt", "n", "", 1, 1, 0, 0, 0, 0, 0, None, 0),
+]
+
+
+def test_what_was_paid_is_counted_once_wherever_it_lies(storage: Storage, catalog: Catalog) -> None:
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    paid_for(storage)
+    journal, completions = storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")
+    everything = "FROM usage ORDER BY ALL"
+    line = journal.read_bytes()
+    for step in ("live", "compacted", "left in both", "compacted again"):
+        if step == "left in both":
+            journal.write_bytes(line)
+        elif step != "live":
+            compact(journal, completions)
+        catalog.add(*table)
+        assert catalog.query(everything).rows() == PAID, step
+        catalog.rebuild()
+        assert catalog.query(everything).rows() == PAID, step
+    with Journal(journal, completions) as it:
+        it.append(CallRecord("new", 200, {}, model="n", cost=Decimal("0.5")))
+    catalog.add(*table)
+    [more] = catalog.query("FROM usage WHERE model = 'n'").rows()
+    assert more == ("texts", "a.txt", "n", "", 2, 1, 0, 0, 0, 0, 0, Decimal("0.5"), 0)
+
+
+def test_usage_adds_up_dollars_and_says_what_it_does_not_know(
+    storage: Storage, catalog: Catalog
+) -> None:
+    paid_for(storage)
+    compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
+    usage = catalog.usage(["r2"])
+    assert usage.schema["cost_usd"] == usage.schema["new_cost_usd"] == pl.Decimal(38, 12)
+    assert usage.rows(named=True) == [
+        {
+            "asset": "texts",
+            "shard": "a.txt",
+            "calls": 5,
+            "tokens": 42,
+            "new_calls": 2,
+            "cost_usd": Decimal("1.2500000001"),
+            "unpriced": 1,
+            "new_cost_usd": Decimal("1.25"),
+        }
+    ]
+    assert catalog.usage()["new_cost_usd"].to_list() == [None]
+
+
+def test_a_row_is_joined_to_its_raw_answer(storage: Storage) -> None:
+    schema = pl.Schema({**ROWS, "completion_id": pl.String()})
+    tables = {**TABLES, "texts": Table(schema, "id", makes=True), "curve": Table(ROWS, "id")}
+    catalog = Catalog(storage, tables)
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}, completion_id="r2 1.25"))
+    assert catalog.query("FROM completions").is_empty()
+    empty = catalog.query("DESCRIBE completions").select("column_name", "column_type")
+    paid_for(storage)
+    compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+    with Journal(storage.journal("curve", None)) as journal:
+        journal.append(CallRecord("c", 200, {}))
+    compact(storage.journal("curve", None), storage.completions("curve", None))
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}, completion_id="r2 1.25"))
+    catalog.add(*write(storage, "curve", None, {"x": None}))
+    joined = catalog.query(
+        "SELECT t.id, c.asset, c.shard, c.cost_usd, c.body->>'$.usage.prompt_tokens' AS said "
+        "FROM texts t JOIN completions c ON c.key = t.completion_id AND c.shard = t.shard"
+    )
+    assert joined.rows() == [("t1", "texts", "a.txt", Decimal("1.25"), "9")]
+    assert catalog.query("SELECT asset, shard FROM completions WHERE key = 'c'").rows() == [
+        ("curve", None)
+    ]
+    assert catalog.query("SELECT count(*) FROM completions").item() == 6
+    full = catalog.query("DESCRIBE completions").select("column_name", "column_type")
+    assert full.equals(empty)
+    assert full["column_name"].to_list()[:3] == ["asset", "shard", "key"]
+    assert "line" not in full["column_name"]

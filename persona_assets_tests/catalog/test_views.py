@@ -1,0 +1,86 @@
+"""The catalog's views: an asset's rows over all its shards, and what was dropped."""
+
+import polars as pl
+import pytest
+
+from persona_assets.catalog.catalog import Catalog, CatalogError
+from persona_assets.generation import CallRecord, Journal
+from persona_assets.storage.step_result import StepResult, quarantine
+from persona_assets.storage.storage import Storage
+from persona_assets.tables import Table
+from persona_assets_tests.sample_project import TEXTS, SampleProject
+from persona_assets_tests.sample_tables import ROWS, TABLES, write
+
+
+def test_views_show_the_rows_of_all_shards(finished: SampleProject) -> None:
+    for asset, shards in (("persona_hub", list(TEXTS)), ("math_train", [None])):
+        rows = sum(len(finished.rows(asset, shard)) for shard in shards)
+        found = finished.catalog.query(f"SELECT shard, count(*) AS n FROM {asset} GROUP BY ALL")
+        assert found["n"].sum() == rows
+        assert set(found["shard"]) == set(shards)
+
+
+def test_a_view_follows_the_schema_of_its_tables(storage: Storage, catalog: Catalog) -> None:
+    for shard in ("a.txt", "b.txt"):
+        catalog.add(*write(storage, "texts", shard, {f"of {shard}": None}))
+    wider = Table(pl.Schema({**ROWS, "tone": pl.String()}), "id", makes=True)
+    catalog = Catalog(storage, {**TABLES, "texts": wider})
+    tones = "SELECT tone FROM texts ORDER BY id"
+    catalog.add(*write(storage, "texts", "a.txt", {"of a.txt": None}, tone="dry"))
+    assert catalog.query(tones)["tone"].to_list() == ["dry", None]
+    catalog.add(*write(storage, "texts", "b.txt", {"of b.txt": None}, tone="warm"))
+    assert catalog.query(tones)["tone"].to_list() == ["dry", "warm"]
+
+
+def test_tables_older_than_their_schema_do_not_stop_the_catalog(
+    storage: Storage, catalog: Catalog
+) -> None:
+    write(storage, "texts", "a.txt", {"t1": None})
+    write(storage, "rows", "a.txt", {"r1": "t1"})
+    later = pl.Schema({"row_id": pl.String(), "text_id": pl.String()})
+    catalog = Catalog(storage, {**TABLES, "rows": Table(later, "row_id", "text_id", makes=True)})
+    assert catalog.rebuild() == 2
+    assert catalog.query("SELECT asset FROM lineage").rows() == [("rows",)]
+    assert catalog.query("FROM texts")["id"].to_list() == ["t1"]
+    with pytest.raises(CatalogError, match="row_id"):
+        catalog.trace("t1")
+
+
+def test_an_asset_may_be_named_as_what_the_catalog_works_with(storage: Storage) -> None:
+    macros = ("chain", "made", "found", "words", "fate", "depth", "place", "lexical", "f")
+    noted = ("paid", "places", "live", "added")
+    names = (*noted, "m", "t", *macros)
+    catalog = Catalog(storage, {name: TABLES["texts"] for name in names})
+    for name in names:
+        with Journal(storage.journal(name, None)) as journal:
+            journal.append(CallRecord("k", 200, {}))
+        write(storage, name, None, {f"of {name}": None})
+    catalog.rebuild()
+    for name in noted:
+        catalog.add(storage.path(name, None), storage.existing_footer(name, None))
+    for name in names:
+        row_id = f"of {name}"
+        assert catalog.query(f"FROM {name}")["id"].to_list() == [row_id]
+        assert catalog.trace(row_id)["asset"].to_list() == [name]
+        assert catalog.query("FROM affected_by(?)", [row_id]).rows() == [(name, None, row_id)]
+        assert catalog.query("SELECT asset FROM why(?)", [row_id]).rows() == [(name,)]
+    assert catalog.usage()["calls"].to_list() == [1] * len(names)
+
+
+def test_what_was_dropped_for_a_table_counts_with_the_table(
+    storage: Storage, catalog: Catalog
+) -> None:
+    path, footer = write(storage, "texts", "a.txt", {"t1": None})
+    quarantined = storage.path("texts", "a.txt", "quarantine")
+    quarantined.unlink()
+    catalog.add(path, footer)
+    assert catalog.query("FROM quarantine").is_empty()
+    dropped = quarantine("texts", [("t2", "odd")])
+    rows = storage.scan("texts", "a.txt").collect()
+    catalog.add(storage.write(StepResult(rows, dropped), footer), footer)
+    odd = [("texts", "a.txt", "t2", "texts", "odd")]
+    assert catalog.query("FROM quarantine").rows() == odd
+    # Its table is not yet published, or was removed.
+    storage.write(StepResult(rows, dropped), footer.model_copy(update={"shard": "b.txt"})).unlink()
+    assert catalog.query("FROM quarantine").rows() == odd
+    assert catalog.query("SELECT row_id, outcome FROM why('t2')").rows() == [("t2", "dropped")]

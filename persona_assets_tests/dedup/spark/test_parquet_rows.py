@@ -1,0 +1,13 @@
+import numpy as np
+import pytest
+
+from persona_assets.dedup.spark.parquet_rows import positions
+
+
+def test_positions_of_rows_that_do_not_take_part() -> None:
+    members = [np.array([0, 4]), np.array([], np.int64), np.array([2])]
+    rows = np.array([2 << 32 | 2, 4, 0])
+    assert positions(rows, members).tolist() == [2, 1, 0]
+    for row in (1, 5, 1 << 32, 2 << 32, 3 << 32, -1):
+        with pytest.raises(ValueError, match="not that of a row that takes part"):
+            positions(np.array([0, row]), members)

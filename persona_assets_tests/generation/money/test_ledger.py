@@ -1,0 +1,333 @@
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from persona_assets.generation.calls.errors import EndpointError
+from persona_assets.generation.money.ledger import Holder, Ledger, LedgerError, to_dollars, to_pico
+
+CANARY = "pw-canary-1c5d2e7f"
+CENT = Decimal("0.01")
+
+CLAIMS = """
+import sys
+from decimal import Decimal
+from persona_assets.generation.money.ledger import Holder, Ledger
+
+ledger, holder, cent = Ledger(sys.argv[1]), Holder(), Decimal("0.01")
+print("ready", flush=True)
+sys.stdin.readline()
+spent = Decimal(0)
+while ledger.claim(holder, {"run": Decimal(1)}, spent=spent, held=Decimal(0), least=cent):
+    spent += cent
+ledger.claim(holder, {"run": Decimal(1)}, spent=spent, held=Decimal(0))
+print(spent)
+"""
+
+
+@dataclass
+class Server:
+    """A PostgreSQL server of this test run, reached by a socket of its own."""
+
+    folder: Path
+    bin: Path
+
+    def url(self, password: str = CANARY) -> str:
+        return f"postgresql://tester:{password}@/postgres?host={self.folder}"
+
+    def run(self, program: str, *arguments: str) -> None:
+        # PostgreSQL refuses to run as root.
+        user = "nobody" if os.geteuid() == 0 else None
+        command = [str(self.bin / program), "-D", str(self.folder / "data"), *arguments]
+        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -k {self.folder} -c fsync=off"
+        self.run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-w", "-m", "fast", "stop")
+
+
+def binaries() -> Path | None:
+    found = shutil.which("pg_ctl")
+    folders = [Path(found).parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((it for it in folders if (it / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Server]:
+    folder = binaries()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed: no initdb and pg_ctl were found")
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    # Not tmp_path: another user must reach it, and a socket's path has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pg-") as place:
+        server = Server(Path(place), folder)
+        password = server.folder / "password"
+        password.write_text(CANARY)
+        if os.geteuid() == 0:
+            shutil.chown(server.folder, "nobody")
+            shutil.chown(password, "nobody")
+        server.run("initdb", "-U", "tester", "-A", "scram-sha-256", f"--pwfile={password}", "-N")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a new ledger, in either database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new folder' / 'ledger.db'}"
+    return in_a_schema(request.getfixturevalue("postgres"), f"of_{uuid4().hex}")
+
+
+def in_a_schema(server: Server, name: str) -> str:
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    with psycopg.connect(server.url()) as connection:
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
+    return f"{server.url()}&options=-csearch_path%3D{name}"
+
+
+def state(ledger: Ledger, scope: str = "run") -> tuple[float, float]:
+    spent, held = ledger.state(scope)
+    return float(spent), float(held)
+
+
+def claim(
+    ledger: Ledger,
+    holder: Holder,
+    limits: dict[str, str],
+    *,
+    spent: str = "0",
+    held: str = "0",
+    least: str = "0",
+    wanted: str = "0",
+) -> float:
+    granted = ledger.claim(
+        holder,
+        {scope: Decimal(limit) for scope, limit in limits.items()},
+        spent=Decimal(spent),
+        held=Decimal(held),
+        least=Decimal(least),
+        wanted=Decimal(wanted),
+    )
+    return float(granted)
+
+
+def test_what_is_granted_stays_within_the_limit(url: str) -> None:
+    ledger, first, second = Ledger(url), Holder(), Holder()
+    assert state(ledger) == (0, 0)
+    assert claim(ledger, first, {"run": "1"}, least="0.7") == 0.7
+    assert claim(ledger, second, {"run": "1"}, least="0.4") == 0
+    assert claim(ledger, second, {"run": "1"}, least="0.3") == 0.3
+    assert claim(ledger, second, {"run": "1"}, held="0.3", least="0.000000000001") == 0
+    assert state(ledger) == (0, 1)
+    assert claim(ledger, first, {"run": "1"}, spent="0.2", held="0.1", least="0.4") == 0.4
+    assert state(Ledger(url)) == (0.2, 0.8)
+
+
+def test_all_scopes_or_none(url: str) -> None:
+    ledger, holder = Ledger(url), Holder()
+    limits = {"run": "5", "backfill": "1"}
+    assert claim(ledger, Holder(), {"backfill": "1"}, least="0.5") == 0.5
+    assert claim(ledger, holder, limits, least="0.6") == 0
+    assert (state(ledger), state(ledger, "backfill")) == ((0, 0), (0, 0.5))
+    assert claim(ledger, holder, limits, least="0.4") == 0.4
+    assert claim(ledger, holder, limits, spent="0.3", held="0.1") == 0
+    assert state(ledger) == (0.3, 0.1)
+    assert state(ledger, "backfill") == (0.3, 0.6)
+
+
+def test_a_statement_that_is_repeated_changes_nothing(url: str) -> None:
+    ledger, holder = Ledger(url), Holder()
+    claim(ledger, Holder(), {"run": "9"}, spent="1", held="1")
+    for _ in range(3):
+        claim(ledger, holder, {"run": "9"}, spent="0.5", held="0.25")
+        assert state(ledger) == (1.5, 1.25)
+    claim(ledger, holder, {"run": "9"}, spent="-0.5")
+    assert state(ledger) == (0.5, 1)
+
+
+def test_beyond_the_least_no_more_than_a_small_share(url: str) -> None:
+    ledger, holder = Ledger(url), Holder()
+    assert claim(ledger, holder, {"run": "16"}, least="0.1", wanted="0.5") == 0.5
+    assert claim(ledger, holder, {"run": "16"}, least="0.1", wanted="9") == 1
+    assert claim(ledger, holder, {"run": "16"}, least="3", wanted="9") == 3
+
+
+def test_what_was_overspent_is_recorded_and_nothing_more_granted(url: str) -> None:
+    ledger, holder = Ledger(url), Holder()
+    assert claim(ledger, holder, {"run": "1"}, spent="1.5", least="0.1") == 0
+    assert state(ledger) == (1.5, 0)
+    assert claim(ledger, Holder(), {"run": "2"}, least="0.1") == 0.1
+
+
+def test_who_holds_what_is_there_to_see(url: str) -> None:
+    ledger, holder = Ledger(url), Holder()
+    claim(ledger, holder, {"run": "1"}, spent="0.25", held="0.5")
+    assert ledger.holders("run") == [(holder, Decimal("0.25"), Decimal("0.5"))]
+    assert holder.pid == os.getpid()
+    assert ledger.holders("another") == []
+
+
+def test_the_price_of_a_token_is_exact() -> None:
+    token = Decimal("0.005") / 1_000_000 / 2
+    assert to_dollars(to_pico(token)) == token
+    assert to_pico(Decimal("0.0000000000001")) == 1
+    assert to_dollars(to_pico(Decimal(9_000_000))) == 9_000_000
+
+
+def test_processes_that_begin_at_once_never_pass_the_limit(postgres: Server) -> None:
+    """The tables are made by whoever comes first; test_budget.py has the same for SQLite."""
+    url = in_a_schema(postgres, "at_once")
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", CLAIMS, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    answers = []
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in children:
+        answers.append(Decimal(child.communicate()[0]))
+        assert child.returncode == 0
+    assert sum(answers) == 1
+    assert state(Ledger(url)) == (1, 0)
+
+
+def test_threads_share_one_ledger(url: str) -> None:
+    ledger, granted = Ledger(url), []
+
+    def spend() -> None:
+        holder, held = Holder(), Decimal(0)
+        while got := ledger.claim(
+            holder, {"run": Decimal("0.2")}, spent=Decimal(0), held=held, least=CENT
+        ):
+            held += got
+        granted.append(held)
+
+    threads = [threading.Thread(target=spend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(granted) == Decimal("0.2")
+
+
+def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger, holder = Ledger(path), Holder()
+    claim(ledger, holder, {"run": "1"}, spent="0.1")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError, match=r"ledger\.db .*another process has locked it"):
+            ledger.claim(holder, {"run": Decimal(1)}, spent=Decimal(1), held=Decimal(0), patience=0)
+        waiting = threading.Thread(target=claim, args=(ledger, holder, {"run": "1"}))
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        other.execute("ROLLBACK")
+    waiting.join()
+    assert state(ledger) == (0, 0)
+
+
+def test_a_file_that_is_no_ledger_or_cannot_be_one(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("not a database, and longer than a page's header " * 9)
+    for path in (tmp_path / "text", tmp_path / "text" / "below", tmp_path):
+        with pytest.raises(LedgerError, match=str(path)) as caught:
+            Ledger(path).state("run")
+        assert isinstance(caught.value, EndpointError)
+
+
+def test_a_ledger_that_is_removed_in_the_middle_is_not_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger(path)
+    claim(ledger, Holder(), {"run": "1"}, spent="1")
+    path.unlink()
+    with pytest.raises(LedgerError, match="no such table"):
+        claim(ledger, Holder(), {"run": "1"}, least="1")
+
+
+def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledgers = [Ledger("a/ledger.db"), Ledger("sqlite:///a/ledger.db"), Ledger(Path("a/ledger.db"))]
+    monkeypatch.chdir("/")
+    for ledger in ledgers:
+        claim(ledger, Holder(), {"run": "1"}, spent="0.1")
+    assert state(Ledger(f"sqlite:///{tmp_path}/a/ledger.db")) == (0.3, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://user:{CANARY}@host/db",
+        f"postgresql:user:{CANARY}@host/db",
+        f"sqlite://{CANARY}",
+        f"postgresql://user:{CANARY}@127.0.0.1:1/db",
+        f"postgresql://user:4/{CANARY}@127.0.0.1:1/db",
+        f"postgresql://user:{CANARY[:4]}@{CANARY[4:]}:x@127.0.0.1/db",
+        f"postgresql://user:x%zz{CANARY}@127.0.0.1/db",
+    ],
+)
+def test_no_password_is_ever_shown(url: str) -> None:
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    with pytest.raises((ValueError, LedgerError)) as caught:
+        Ledger(url).claim(
+            Holder(), {"run": Decimal(1)}, spent=Decimal(0), held=Decimal(0), patience=0
+        )
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert CANARY[4:] not in f"{error!r}"
+        error = error.__context__
+
+
+def test_a_server_that_refuses_is_told_of_without_the_password(postgres: Server) -> None:
+    ledger = Ledger(postgres.url(password=f"{CANARY}-wrong"))
+    with pytest.raises(LedgerError, match="password authentication failed") as caught:
+        ledger.claim(Holder(), {"run": Decimal(1)}, spent=CENT, held=CENT, patience=0)
+    assert CANARY not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_server_that_restarts_is_waited_for(postgres: Server) -> None:
+    ledger, holder = Ledger(postgres.url()), Holder()
+    claim(ledger, holder, {"restart": "1"}, spent="0.1")
+    postgres.stop()
+    waiting = threading.Thread(
+        target=claim, args=(ledger, holder, {"restart": "1"}), kwargs={"spent": "0.2"}
+    )
+    try:
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+    finally:
+        postgres.start()
+    waiting.join()
+    assert state(ledger, "restart") == (0.2, 0)

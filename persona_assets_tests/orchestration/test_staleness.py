@@ -1,0 +1,214 @@
+"""What has to be made again, and why: a graph of four assets over two shards."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
+from persona_assets.partitions import shards
+from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.storage.footer import Footer, SourceFile, Upstream
+from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import Storage
+
+INPUTS = {
+    "raw_corpus": [],
+    "personas": ["raw_corpus"],
+    "checked": ["personas"],
+    "repeats": ["checked"],
+    "hub": ["checked", "repeats"],
+}
+
+
+class World:
+    """A corpus, tables whose data versions are given, and code versions that may change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.storage = Storage(folder / "data")
+        self.root = folder / "corpus"
+        self.root.mkdir()
+        self.corpus = Corpus(self.root)
+        self.keys: list[str] = []
+        self.code = dict.fromkeys(INPUTS, "c1")
+
+    @property
+    def graph(self) -> Graph:
+        specs = [
+            dg.AssetSpec(
+                name,
+                deps=inputs,
+                code_version=self.code[name],
+                partitions_def=None if name == "repeats" else shards,
+            )
+            for name, inputs in INPUTS.items()
+        ]
+        # Dagster does not say in which order it hands the specs over.
+        return Graph(reversed(specs), {"shards": self.keys})
+
+    @property
+    def staleness(self) -> Staleness:
+        return Staleness(self.graph, self.storage, self.corpus)
+
+    def add(self, shard: str, text: str = "text") -> None:
+        (self.root / shard).write_text(text)
+        if shard not in self.keys:
+            self.keys.append(shard)
+
+    def write(self, asset: str, shard: str | None, version: str = "v1") -> None:
+        """Makes a table as a run would: from its inputs as they are now."""
+        read: list[Upstream] = []
+        for name in INPUTS[asset]:
+            for key in self.keys if shard is None else [None if name == "repeats" else shard]:
+                found = self.storage.existing_footer(name, key)
+                read.append(Upstream(asset=name, shard=key, data_version=found.data_version))
+        source: SourceFile | None = None
+        if asset == "raw_corpus" and shard is not None:
+            source = self.corpus.fingerprint(shard)
+        footer = Footer(
+            asset=asset,
+            shard=shard,
+            run_id="run",
+            code_version=self.code[asset],
+            data_version=version,
+            upstream=tuple(read),
+            source=source,
+        )
+        self.storage.write(StepResult(pl.DataFrame({"n": [1]})), footer)
+
+    def write_all(self) -> None:
+        for asset in ("raw_corpus", "personas", "checked", "repeats", "hub"):
+            for shard in [None] if asset == "repeats" else self.keys:
+                self.write(asset, shard)
+
+    def stale(self) -> dict[str | None, dict[str, str]]:
+        """Reasons by partition, over all phases as they are now."""
+        found: dict[str | None, dict[str, str]] = {}
+        for phase in self.graph.phases():
+            for work in self.staleness.of(phase, self.graph.partitions_of(phase.partitions)):
+                found.setdefault(work.partition, {}).update(work.reasons)
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.add("b.txt")
+    world.add("a.txt")
+    world.write_all()
+    return world
+
+
+def names(phases: list[Phase]) -> list[tuple[str | None, list[str]]]:
+    return [(phase.partitions, [asset.name for asset in phase.assets]) for phase in phases]
+
+
+def test_the_graph_is_cut_where_the_partition_set_changes(world: World) -> None:
+    assert names(world.graph.phases()) == [
+        ("shards", ["raw_corpus", "personas", "checked"]),
+        (None, ["repeats"]),
+        ("shards", ["hub"]),
+    ]
+
+
+def test_what_was_just_made_is_fresh(world: World) -> None:
+    assert world.stale() == {}
+    assert world.staleness.first() == []
+
+
+def test_a_missing_table_is_stale_with_what_follows_it_in_its_phase(world: World) -> None:
+    world.storage.path("personas", "a.txt").unlink()
+    assert world.stale() == {"a.txt": {"personas": "missing", "checked": "personas changed"}}
+
+
+def test_a_changed_code_version_is_stale_in_every_shard(world: World) -> None:
+    world.code["checked"] = "c2"
+    changed = {"checked": "code, prompt or settings changed"}
+    assert world.stale() == {"a.txt": changed, "b.txt": changed}
+
+
+def test_a_changed_input_is_stale_and_an_unchanged_one_is_not(world: World) -> None:
+    world.write("checked", "a.txt", "v1")
+    assert world.stale() == {}
+    world.write("checked", "a.txt", "v2")
+    assert world.stale() == {
+        None: {"repeats": "checked changed"},
+        "a.txt": {"hub": "checked changed"},
+    }
+    world.write("repeats", None, "v1")
+    assert world.stale() == {"a.txt": {"hub": "checked changed"}}
+    world.write("repeats", None, "v2")
+    world.write("hub", "a.txt")
+    assert world.stale() == {"b.txt": {"hub": "repeats changed"}}
+
+
+def test_a_new_shard_is_stale_where_all_shards_are_read(world: World) -> None:
+    world.add("c.txt")
+    for asset in ("raw_corpus", "personas", "checked"):
+        world.write(asset, "c.txt")
+    assert world.stale() == {None: {"repeats": "checked changed"}, "c.txt": {"hub": "missing"}}
+
+
+def test_a_hundred_shards_are_compared_as_two_are(world: World) -> None:
+    # From a hundred upstream partitions up Dagster itself no longer compares data versions.
+    for number in range(120):
+        world.add(f"{number}.txt")
+    world.write_all()
+    assert world.stale() == {}
+    world.write("checked", "77.txt", "v2")
+    assert world.stale()[None] == {"repeats": "checked changed"}
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_file_of_another_content_is_changed(world: World, touched: bool) -> None:
+    (world.root / "a.txt").write_text("text" if touched else "longer text")
+    os.utime(world.root / "a.txt", ns=(1, 1))
+    expected = {
+        "raw_corpus": "corpus file changed",
+        "personas": "raw_corpus is made again",
+        "checked": "personas is made again",
+    }
+    assert world.stale() == ({} if touched else {"a.txt": expected})
+
+
+def test_a_deleted_file_is_changed_once_and_again_when_it_returns(world: World) -> None:
+    (world.root / "a.txt").unlink()
+    assert world.stale()["a.txt"]["raw_corpus"] == "corpus file changed"
+    world.write("raw_corpus", "a.txt", "empty")
+    assert world.stale() == {
+        "a.txt": {"personas": "raw_corpus changed", "checked": "personas is made again"}
+    }
+    world.add("a.txt")
+    assert world.stale()["a.txt"]["raw_corpus"] == "corpus file changed"
+
+
+def test_phases_wait_for_the_first_that_has_something(world: World) -> None:
+    world.code["hub"] = world.code["personas"] = "c2"
+    assert [work.partition for work in world.staleness.first()] == ["b.txt", "a.txt"]
+    assert all("hub" not in work.reasons for work in world.staleness.first())
+
+
+def only(found: list[Stale]) -> Stale:
+    [work] = found
+    return work
+
+
+def test_a_fingerprint_changes_with_what_a_new_try_would_read(world: World) -> None:
+    world.storage.path("hub", "a.txt").unlink()
+    first = only(world.staleness.first())
+    assert only(world.staleness.first()).fingerprint == first.fingerprint
+    world.code["hub"] = "c2"
+    second = {work.partition: work.fingerprint for work in world.staleness.first()}
+    world.code["hub"] = "c3"
+    third = {work.partition: work.fingerprint for work in world.staleness.first()}
+    world.write("repeats", None, "v9")
+    fourth = {work.partition: work.fingerprint for work in world.staleness.first()}
+    assert len({first.fingerprint, *second.values(), *third.values(), *fourth.values()}) == 7
+
+
+def test_of_many_changed_inputs_the_first_is_named(world: World) -> None:
+    world.write("checked", "a.txt", "v2")
+    world.write("repeats", None, "v2")
+    assert world.stale()["a.txt"] == {"hub": "checked changed"}

@@ -1,0 +1,93 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from persona_assets.prompting.prompts import Prompt, PromptError, Prompts
+from persona_assets.settings import Prompting
+from persona_assets_tests.prompts_folder import GOOD, SHOTS, few, write_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folder(tmp_path)
+
+
+def test_a_file_in_tasks_is_a_task(folder: Path) -> None:
+    assert list(Prompts(folder).tasks) == []
+    shutil.copy(folder / "one.md", folder / "tasks" / "riddles.md")
+    prompts = Prompts(folder)
+    assert list(prompts.tasks) == ["riddles"]
+    assert prompts["riddles"].columns == prompts["one"].columns
+    assert isinstance(prompts["riddles"], Prompt)
+
+
+def test_too_few_demonstrations_and_unknown_variables_are_told(folder: Path) -> None:
+    one = Prompts(folder)["one"]
+    with pytest.raises(
+        PromptError, match=r"7 demonstrations asked for and 6 in demonstrations/one"
+    ):
+        one.bind(few(7), "s")
+    with pytest.raises(PromptError, match=r"prompt one has no variable focsu; .* are: focus"):
+        one.bind(Prompting(variables={"focsu": "x"}), "s")
+    with pytest.raises(PromptError, match="prompt one: 'persona' is undefined"):
+        one.request({})
+    with pytest.raises(PromptError, match=r"no prompt two: expected the file .*two\.md"):
+        Prompts(folder)["two"]
+    with pytest.raises(PromptError, match=r"no prompts at .*nowhere: set PERSONA_PROMPTS"):
+        Prompts(folder / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"Just text.", "expected front matter between ---, then # System and # User"),
+        (GOOD.replace("# User", "# Use").encode(), "expected front matter"),
+        (GOOD.replace("description: ", "description: [").encode(), "while parsing"),
+        (GOOD.replace("description:", "descripton:").encode(), "descripton"),
+        (GOOD.replace("{type: string}", "{type: text}").encode(), "answer: type is one of"),
+        (GOOD.replace("{type: string}", "{type: string, pattern: '('}").encode(), "unclosed group"),
+        (GOOD.replace("{{ persona }}", "{% if %}").encode(), "Expected an expression"),
+        (
+            GOOD.replace("{{ persona }}", "{{ persona | shout }}").encode(),
+            "No filter named 'shout'",
+        ),
+        (
+            GOOD.replace("output:", "format: text\noutput:\n  b: {type: string}").encode(),
+            "exactly one",
+        ),
+        (GOOD.replace('focus: ""', "focus: 5").encode(), "variables.focus"),
+        (GOOD.replace("briefly", "bri\xe8vement").encode("latin-1"), "is not UTF-8"),
+    ],
+)
+def test_a_malformed_file_is_named(folder: Path, text: bytes, complaint: str) -> None:
+    (folder / "tasks" / "two.md").write_bytes(text)
+    with pytest.raises(PromptError, match=rf"(?s)tasks/two\.md.*{complaint}"):
+        Prompts(folder)
+
+
+def test_a_file_whose_name_cannot_name_an_asset_is_refused(folder: Path) -> None:
+    shutil.copy(folder / "one.md", folder / "tasks" / "my task.md")
+    with pytest.raises(PromptError, match=r"my task\.md: name the file with letters"):
+        Prompts(folder)
+
+
+@pytest.mark.parametrize(
+    "line", [b"{}", b'{"answer": 5}', b"[1]", b'"answer"', b"{", b"", b'{"answer": "\xe9"}']
+)
+def test_a_bad_demonstration_is_named_by_its_line(folder: Path, line: bytes) -> None:
+    good = json.dumps(SHOTS[0]).encode()
+    (folder / "demonstrations" / "one.jsonl").write_bytes(b"\n".join([good, line, good]))
+    with pytest.raises(PromptError, match=r"demonstrations/one\.jsonl line 2: "):
+        Prompts(folder)
+
+
+def test_what_other_editors_write_is_read(folder: Path) -> None:
+    version = Prompts(folder)["one"].version
+    (folder / "one.md").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    (folder / "demonstrations" / "one.jsonl").write_text(
+        json.dumps({"persona": "P\u2028Q", "answer": "a\u0085b"}, ensure_ascii=False) + "\r\n"
+    )
+    assert Prompts(folder)["one"].version == version
+    assert Prompts(folder)["one"].pool[0]["answer"] == "a\u0085b"

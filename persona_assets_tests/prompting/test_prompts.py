@@ -1,0 +1,178 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from persona_assets.prompting.prompts import PromptError, Prompts
+from persona_assets.settings import Prompting, Settings
+from persona_assets_tests.prompts_folder import few, write_folder
+from persona_assets_tests.steps.answers_double import PROMPTS, ROOT, prompt, user_text
+
+FOLDER = ROOT / "prompts"
+NAMES = sorted(path.stem for path in [*FOLDER.glob("*.md"), *FOLDER.glob("tasks/*.md")])
+INPUTS = {
+    "persona": "A tailor.",
+    "text": "Some text.",
+    "perspective": "reads",
+    "relations": "2",
+    "problem": "What is 1 + 1?",
+    "expected": "2",
+    "given": "two",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folder(tmp_path)
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("profile", ["demo", "paper"])
+def test_every_committed_prompt_makes_a_request(
+    name: str, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PERSONA_PROFILE", raising=False)
+    settings = Settings(profile=profile, prompts=FOLDER)  # type: ignore[call-arg, arg-type]
+    given = settings.prompting_of(name)
+    bound = PROMPTS[name].bind(given, "a.jsonl")
+    request = bound.request(INPUTS, index=3, seed=5)
+    assert request.role == bound.head.role
+    assert (request.index, request.sampling["seed"]) == (3, 5)
+    assert request.prompt_version == bound.version
+    roles = [message["role"] for message in request.messages if message["role"] != "system"]
+    assert roles == ["user", "assistant"] * given.shots + ["user"]
+    assert all(message["content"] for message in request.messages)
+    for message in request.messages:
+        assert "{{" not in message["content"]
+        assert "{%" not in message["content"]
+
+
+def test_every_demonstration_answers_as_its_prompt_demands() -> None:
+    for name in NAMES:
+        every = PROMPTS[name].bind(
+            few(len(pool)) if (pool := PROMPTS[name].pool) else few(0, "zero-shot"), "s"
+        )
+        replies = [m["content"] for m in every.request(INPUTS).messages if m["role"] == "assistant"]
+        for reply in replies:
+            if every.head.format == "json":
+                every.answer.model_validate_json(reply)
+            else:
+                every.answer.model_validate(dict.fromkeys(every.head.output, reply))
+        assert len(replies) == len(PROMPTS[name].pool)
+
+
+def test_demonstrations_are_shown_as_turns_in_both_modes_of_few_shot(folder: Path) -> None:
+    one = Prompts(folder)["one"]
+    shown = one.bind(few(2), "s").request(INPUTS).messages
+    hidden = one.bind(few(2, "few-shot"), "s").request(INPUTS).messages
+    assert [m["role"] for m in shown] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert shown[1]["content"].startswith("Person ")
+    assert hidden[1]["content"] == "A port."
+    assert shown[2] == hidden[2]
+    assert shown[-1] == hidden[-1] == {"role": "user", "content": "A tailor. A port."}
+
+
+def test_zero_shot_has_no_demonstration() -> None:
+    roles = [m["role"] for m in prompt("math_problems").request(INPUTS).messages]
+    assert roles == ["system", "user"]
+
+
+def test_shards_see_different_demonstrations_and_each_always_the_same() -> None:
+    task = PROMPTS["math_problems"]
+    shown = [task.bind(few(2), f"{n}.jsonl").shots for n in range(40)]
+    assert len({json.dumps(shots) for shots in shown}) > 20
+    used = {shot["problem"] for shots in shown for shot in shots}
+    assert used == {shot["problem"] for shot in task.pool}
+    assert task.bind(few(2), "7.jsonl").shots == shown[7]
+    assert task.bind(few(3), "7.jsonl").shots[:2] == shown[7]
+
+
+def test_the_version_is_the_same_for_all_shards() -> None:
+    for name in NAMES:
+        shots = min(2, len(PROMPTS[name].pool))
+        given = few(shots) if shots else Prompting()
+        assert PROMPTS[name].bind(given, "a").version == PROMPTS[name].bind(given, "b").version
+
+
+EDITS: dict[str, Callable[[Path], None]] = {
+    "system": lambda folder: edited(folder / "one.md", "briefly", "at length"),
+    "user": lambda folder: edited(folder / "one.md", "{{ persona }}", "Person: {{ persona }}"),
+    "schema": lambda folder: edited(folder / "one.md", "string}", "string, max_length: 9}"),
+    "sampling": lambda folder: edited(folder / "one.md", "output:", "sampling: {seed: 1}\noutput:"),
+    "role": lambda folder: edited(folder / "one.md", "output:", "role: judge\noutput:"),
+    "world": lambda folder: edited(folder / "worlds" / "port.md", "port", "harbour"),
+    "demonstrations": lambda folder: edited(
+        folder / "demonstrations" / "one.jsonl", "0th", "first"
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_the_version_changes_with_what_shapes_an_answer(folder: Path, edit: str) -> None:
+    before = Prompts(folder)["one"]
+    shown, bare = before.bind(few(1), "s").version, before.version
+    if edit == "schema":
+        (folder / "demonstrations" / "one.jsonl").write_text('{"persona": "P", "answer": "a"}\n')
+    EDITS[edit](folder)
+    after = Prompts(folder)["one"]
+    assert after.bind(few(1), "s").version != shown
+    # Demonstrations that are not shown shape nothing.
+    assert (after.version == bare) == (edit == "demonstrations")
+
+
+def test_the_version_changes_with_mode_shots_and_variables(folder: Path) -> None:
+    one = Prompts(folder)["one"]
+    ways = [
+        Prompting(),
+        few(1),
+        few(2),
+        few(2, "few-shot"),
+        Prompting(variables={"focus": "geometry"}),
+        Prompting(variables={"focus": "algebra"}),
+    ]
+    assert len({one.bind(way, "s").version for way in ways}) == len(ways)
+    assert one.given(focus="algebra").version == one.bind(ways[-1], "s").version
+    assert one.as_role("second_solver").version != one.version
+
+
+def test_text_from_outside_is_never_a_template(folder: Path) -> None:
+    evil = "{{ 7 * 7 }} {% for i in range(9) %}x{% endfor %} {# gone #} {{ self }}"
+    request = Prompts(folder)["one"].request({"persona": evil})
+    assert user_text(request) == f"{evil} A port."
+    assert evil in user_text(prompt("text_to_persona").request({**INPUTS, "text": evil}))
+
+
+def test_a_world_is_chosen_by_a_variable_and_stays_in_the_folder() -> None:
+    npcs = PROMPTS["game_npcs"]
+    assert "Port Ember" in npcs.given(world="harbour").request(INPUTS).messages[0]["content"]
+    for world in ("nowhere", "../../pyproject", "/etc/passwd"):
+        with pytest.raises(PromptError, match="prompt game_npcs: "):
+            npcs.given(world=world).request(INPUTS)
+
+
+def test_a_copied_demonstration_is_recognised(folder: Path) -> None:
+    bound = Prompts(folder)["one"].bind(few(2), "s")
+    shown = str(bound.shots[0]["answer"])
+    assert json.loads(bound.request(INPUTS).messages[2]["content"]) == {"answer": shown}
+    assert bound.copied({"answer": shown.upper() + "!"})
+    assert not bound.copied({"answer": "Something of its own, told in other terms."})
+    assert not Prompts(folder)["one"].copied({"answer": shown})
+
+
+def test_a_verdict_is_no_copy() -> None:
+    judge = prompt("answer_equality", "few-shot", 4)
+    assert not any(judge.copied({"verdict": verdict}) for verdict in ("yes", "no"))
