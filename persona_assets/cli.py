@@ -27,6 +27,7 @@ from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
+from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.tables import tables
 from persona_assets.terminal import console, reports
@@ -236,7 +237,8 @@ def _runner(
 def _ui(options: argparse.Namespace) -> int:
     settings = Settings.load()
     open_instance(settings).dispose()
-    workspace_file = Path(__file__).parents[1] / "workspace.yaml"
+    own = Path("workspace.yaml")
+    workspace_file = own if own.exists() else shipped_file("workspace.yaml")
     dagster = str(Path(sys.executable).with_name("dagster"))
     # Loopback only: the UI has no authentication, and whoever reaches it can start runs.
     address = ["--host", "127.0.0.1", "--port", str(options.port)]

@@ -5,16 +5,15 @@ import shutil
 import socket
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
 
-TEMPLATE = Path(__file__).parents[1] / "data" / "dagster.yaml"
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -38,7 +37,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     home = (settings.data_dir / "dagster_home").resolve()
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(TEMPLATE, home / "dagster.yaml")
+        shutil.copyfile(shipped_file("data/dagster.yaml"), home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return dg.DagsterInstance.get()
 

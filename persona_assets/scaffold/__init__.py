@@ -1,0 +1,5 @@
+"""New projects: the files shipped with the package and `persona-assets init`.
+
+Belongs here: what a user's folder starts with. The shipped files themselves are `prompts/`, `data/`
+and `workspace.yaml` at the top of the repository; the build copies them into the wheel.
+"""
