@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from persona_assets.assets import checks, corpus, diversity, evaluation, hub, math_data, personas
-from persona_assets.assets.datasets import datasets
-from persona_assets.assets.reads import versioned
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.checks import asset_checks
+from persona_assets.assets.graph import load_assets
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.orchestration import automation
 from persona_assets.project import Project
@@ -21,7 +21,6 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.resources.trainer import Trainer
 from persona_assets.settings import Settings
-from persona_assets.tables import tables
 
 
 def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
@@ -30,13 +29,15 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     Raises SettingsError or PromptError with one sentence that says what to do.
     """
     project = Project(settings)
-    contract = tables(project.prompts)
-    modules = [corpus, personas, hub, math_data, evaluation, diversity]
-    loaded = [*dg.load_assets_from_modules(modules), *datasets(project.prompts)]
-    assets = [versioned(it, project) for it in loaded if isinstance(it, dg.AssetsDefinition)]
-    catalog = Catalog(project.storage, contract)
+    declared = load_assets(project.prompts)
+    # A bound that cannot be computed must not wait for `plan` to be noticed.
+    CallBounds(project, declared, shards=1).all_calls()
+    tables = {name: asset.table for name, asset in declared.items()}
+    assets = [asset.versioned(project) for asset in declared.values()]
+    definitions = [asset.definition for asset in assets]
+    catalog = Catalog(project.storage, tables)
     defaults = {
-        "io_manager": TableIOManager(project.storage, catalog, contract),
+        "io_manager": TableIOManager(project.storage, catalog, tables),
         "project": project,
         "corpus": Corpus(settings.corpus, settings.corpus_fields),
         "models": Models(settings, project.storage),
@@ -48,9 +49,9 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         ),
     }
     return dg.Definitions(
-        assets=assets,
-        asset_checks=checks.asset_checks(assets),
-        schedules=automation.nightly_schedules(assets),
+        assets=definitions,
+        asset_checks=asset_checks(assets),
+        schedules=automation.nightly_schedules(definitions),
         sensors=[automation.new_shards],
         resources={**defaults, **resources},
         # One process a run: assets share the embedded server, and start-up is paid once.

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 
+from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import content_id
 from persona_assets.prompting.prompts import Prompt, Prompts
-from persona_assets.resources.benchmark import Benchmark
 from persona_assets.settings import ROLES, Settings
 from persona_assets.storage.storage import Storage
 
@@ -16,7 +17,7 @@ class Project:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.storage = Storage(settings.data_dir)
-        self.benchmark = Benchmark(settings.benchmark)
+        self.benchmark = BenchmarkFile(settings.benchmark)
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -33,11 +34,26 @@ class Project:
         return prompt.as_role(role) if role else prompt
 
     def code_version(
-        self, step_version: str, prompts: Iterable[str], settings: Iterable[str]
+        self,
+        step_version: str,
+        prompts: Iterable[str],
+        settings: Iterable[str],
+        files: Iterable[str] = (),
     ) -> str:
-        """Hash of what decides an asset's rows besides its inputs: the step's version, the prompts
-        with the models that answer them, and the settings that the asset reads. A setting may be a
-        role (its model counts), `benchmark` (its name and content count) or the name of a task.
+        """Hash everything that decides an asset's rows besides its inputs.
+
+        Args:
+            step_version: VERSION of the step.
+            prompts: Prompt names; the models that answer them count too.
+            settings: Setting names, roles (their model counts), task names, or "benchmark" (its
+                name and content count).
+            files: Paths of further files; their names and content count.
+
+        Returns:
+            16 hexadecimal digits.
+
+        Raises:
+            ValueError: A file cannot be read.
         """
         parts = [step_version]
         for name in prompts:
@@ -45,13 +61,15 @@ class Project:
             parts += [name, prompt.version, self._asked(prompt.head.role)]
         for name in settings:
             parts += [name, self._value(name)]
+        for file in files:
+            parts += ["file", BenchmarkFile(Path(file)).identity]
         return content_id(*parts)[:16]
 
     def _value(self, setting: str) -> str:
         if setting in ROLES:
             return self._asked(setting)
         if setting == "benchmark":
-            return f"{self.benchmark.name} {self.benchmark.sha256}"
+            return self.benchmark.identity
         if setting in self.prompts.tasks:
             return self.settings.task(setting).model_dump_json()
         return self.settings.model_dump_json(include={setting})

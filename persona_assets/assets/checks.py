@@ -5,16 +5,14 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from persona_assets.assets.hub import lexical_duplicates, semantic_duplicates
-from persona_assets.assets.model_calls import POOL
+from persona_assets.assets.table_asset import POOL, TableAsset
 from persona_assets.local_models.embedder import int8_margin
 from persona_assets.project import Project
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
 from persona_assets.steps.hub import zero_unread_vectors
-from persona_assets.tables import tables
 
 
-def asset_checks(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
+def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]:
     """The checks of a graph: a schema for every asset, a share of losses where a model is asked."""
     found: list[dg.AssetChecksDefinition] = []
     with warnings.catch_warnings():
@@ -22,53 +20,52 @@ def asset_checks(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetChecksDe
         warnings.simplefilter("ignore", dg.PreviewWarning)
         for asset in assets:
             found.append(contract_check(asset))
-            if asset.op.pool == POOL:
+            if asset.definition.op.pool == POOL:
                 found.append(quarantine_check(asset))
-            if asset.key in (lexical_duplicates.key, semantic_duplicates.key):
+            if asset.table.duplicates:
                 found.append(survivor_check(asset))
     return found
 
 
-def contract_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+def contract_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     """Whether the table on disk has the columns of its contract, and no row id twice or missing."""
 
     @dg.asset_check(
-        asset=asset.key,
+        asset=asset.definition.key,
         name="contract",
         blocking=True,
-        partitions_def=asset.partitions_def,
+        partitions_def=asset.definition.partitions_def,
         description="The table has the columns of its contract; no row id is missing or repeated.",
     )
     def contract(
         context: dg.AssetCheckExecutionContext, project: dg.ResourceParam[Project]
     ) -> dg.AssetCheckResult:
-        name = asset.key.to_user_string()
-        table = tables(project.prompts)[name]
-        rows = project.storage.scan(name, _partition(context))
+        table = asset.table
+        rows = project.storage.scan(asset.name, _partition(context))
         schema = rows.collect_schema()
         if schema != table.schema:
             return dg.AssetCheckResult(
                 passed=False, metadata={"expected": str(table.schema), "found": str(schema)}
             )
-        faulty = table.faulty(rows)
+        faulty = table.count_faulty_keys(rows)
         return dg.AssetCheckResult(passed=faulty == 0, metadata={"faulty_ids": faulty})
 
     return contract
 
 
-def quarantine_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+def quarantine_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     """Whether the share of dropped rows stays below the setting `max_quarantine_share`."""
 
     @dg.asset_check(
-        asset=asset.key,
+        asset=asset.definition.key,
         name="quarantine_share",
-        partitions_def=asset.partitions_def,
+        partitions_def=asset.definition.partitions_def,
         description="The share of rows dropped is at most the setting max_quarantine_share.",
     )
     def quarantine_share(
         context: dg.AssetCheckExecutionContext, project: dg.ResourceParam[Project]
     ) -> dg.AssetCheckResult:
-        footer = project.storage.existing_footer(asset.key.to_user_string(), _partition(context))
+        footer = project.storage.existing_footer(asset.name, _partition(context))
         dropped = sum(footer.dropped.values())
         share = dropped / max(dropped + footer.rows, 1)
         return dg.AssetCheckResult(
@@ -80,14 +77,14 @@ def quarantine_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return quarantine_share
 
 
-def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     """Whether each duplicate has a survivor that is like it, and survivors are like no other.
 
     All rows are looked at for the first, and a sample of both is compared anew with all.
     """
 
     @dg.asset_check(
-        asset=asset.key,
+        asset=asset.definition.key,
         name="survivors_stand",
         blocking=True,
         description="Every duplicate is like a persona that stays, and, in a sample, no two that "
@@ -95,8 +92,8 @@ def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     )
     def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
-        repeated = storage.scan(asset.key.to_user_string(), None).collect()
-        lexical = asset.key == lexical_duplicates.key
+        repeated = storage.scan(asset.name, None).collect()
+        lexical = asset.name == "lexical_duplicates"
         joined = "persona_candidates" if lexical else "persona_embeddings"
         tables = [it.scan() for it in storage.shard_tables(joined)]
         if lexical:

@@ -1,6 +1,6 @@
 """Accuracy of a model on a set of problems, with its interval (section 4.1.2), and figure 9."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,7 @@ def evaluate(
     complete: Complete,
     equal: Equal,
     *,
+    extract: Callable[[str], str | None] = extract_final_answer,
     benchmark: str,
     training_size: int,
     model: str,
@@ -112,7 +113,7 @@ def evaluate(
     ]
     kept, rest = run_prompt(prompt, asks, complete)
     failed = [(row_id, reason) for row_id, reason in rest if reason.startswith("error:")]
-    given = {k.row.row_id: extract_final_answer(k.value["solution"]) for k in kept}
+    given = {k.row.row_id: extract(k.value["solution"]) for k in kept}
     answered = [(one, final) for one in asks if (final := given.get(one.row_id))]
     verdicts = equal([(one.source["answer"], final) for one, final in answered])
     verdict_of = {one.row_id: it for (one, _), it in zip(answered, verdicts, strict=True)}
