@@ -141,7 +141,7 @@ FOLLOWING_TEXTS = [b"and more"] * 9
 """Texts behind a row, so that kernels may read beyond it; else the definition reads the row."""
 
 
-@pytest.mark.parametrize("odd", INVALID)
+@pytest.mark.parametrize("invalid", INVALID)
 @pytest.mark.parametrize("kind", TYPES[:4])
 def test_invalid_utf8_is_refused_in_every_position(invalid: bytes, kind: pa.DataType) -> None:
     for text in (invalid, b"a " + invalid, invalid + "é".encode(), "教".encode() + invalid + b"b"):
