@@ -27,7 +27,7 @@ def radix_partition(
     Args:
         emitted: Chunks of keys. The list is emptied, so that each chunk is freed as soon as its
             keys are copied, if nothing else refers to it.
-        kept: bool mask of the sets from `known` on; keys of other new sets are dropped.
+        kept: bool mask of the new sets, from `known` on; keys of the other new sets are dropped.
         known: Number of known sets, whose keys are all kept.
         threads: Pool that counts and copies the chunks.
 

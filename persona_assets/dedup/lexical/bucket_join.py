@@ -108,13 +108,13 @@ def join_partitions(
             key, item, begin, length, table, count, repeats, heads, end, members
         )
         for i in range(member_count):
-            left = np.int64(members[i])
-            if left < known:
-                sizes[i] = known_sizes[left]
-                low[i], high[i] = known_bitmaps[left, 0], known_bitmaps[left, 1]
+            number = np.int64(members[i])
+            if number < known:
+                sizes[i] = known_sizes[number]
+                low[i], high[i] = known_bitmaps[number, 0], known_bitmaps[number, 1]
             else:
-                sizes[i] = new_sizes[left - known]
-                low[i], high[i] = new_bitmaps[left - known, 0], new_bitmaps[left - known, 1]
+                sizes[i] = new_sizes[number - known]
+                low[i], high[i] = new_bitmaps[number - known, 0], new_bitmaps[number - known, 1]
         for b in range(buckets):
             bucket_key, size = key[begin + heads[b]], np.int64(count[heads[b]])
             base = end[heads[b]] - size

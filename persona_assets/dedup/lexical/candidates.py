@@ -17,7 +17,7 @@ MAX_CANDIDATES = 1 << 28
 """Largest number of candidates in a join: 8 bytes each, and as much again to sort them."""
 
 _SLACK = 1 << 22
-"""Number of candidates, besides twice the distinct ones, collected before repeats are dropped."""
+"""Number of candidates, above twice the distinct candidates, at which repeats are dropped."""
 
 
 class Candidates:

@@ -156,8 +156,8 @@ def lexical_join(
 
     Raises:
         TypeError: The threshold is not a Fraction, or `texts` are not texts.
-        ValueError: The threshold is outside (0, 1] or its denominator too large, the method is
-            unknown, or the join has more pairs than `MAX_EDGES`.
+        ValueError: The threshold is outside (0, 1], too low for `minhash`, or its denominator is
+            too large; the method is unknown; or the join has more pairs than `MAX_EDGES`.
 
     Example:
         join = lexical_join(["A nurse.", "a nurse", "a pilot"], Fraction(9, 10))
@@ -228,10 +228,10 @@ class WordSetJoin(NamedTuple):
     """New texts joined with known sets and with each other.
 
     Attributes:
-        summary: Size, bitmap and hash sum of each row.
+        summary: Size, bitmap and, if kept, hash sum of each row.
         numbers: Set number of each row, int64; `known + row` for a new set.
         first: bool mask of the rows that are the first row of a new set.
-        chunks: Keys and signatures of the rows; empty unless kept.
+        chunks: Keys and signatures of the rows, if kept.
         edges: Similar pairs of sets, at least one of them new.
     """
 

@@ -51,8 +51,8 @@ class Scheme(NamedTuple):
         numerator: Numerator of the threshold.
         denominator: Denominator of the threshold.
         lower: Smallest size of each class, in words.
-        parts: k + 1 for two sets of which the smaller set is in the class; 1 where only equal sets
-            reach the threshold.
+        parts: k + 1 for a pair whose smaller set is in the class; 1 if only equal sets reach the
+            threshold.
         class_ranges: `class_range` of small sizes, shape (2, n): first classes, last classes.
     """
 
@@ -78,7 +78,7 @@ def scheme_of(threshold: Fraction) -> Scheme:
     numerator, denominator = threshold.numerator, threshold.denominator
 
     def differences(size: int) -> int:
-        """Return k for two sets of which the smaller set has `size` words."""
+        """Return k for a pair whose smaller set has `size` words."""
         larger = size * denominator // numerator
         return (denominator - numerator) * (size + larger) // (denominator + numerator)
 
@@ -238,7 +238,7 @@ def emit_set_keys(
         summary: Output: summary of each row.
         keys: Output, uint64: keys.
         items: Output, uint32: set number of each key.
-        counted: Input and output: number of keys in `keys`.
+        counts: Input and output: number of keys in `keys`.
 
     Returns:
         The first row for which `keys` has no room, or the number of rows.

@@ -31,6 +31,7 @@ _FIRST_MULTIPLIER, _SECOND_MULTIPLIER = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 
 _ROWS = 1 << 12
 """Largest number of rows that are hashed at a time."""
+
 _BIT_POSITIONS = frozen(
     np.argsort(
         np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") == 0,
@@ -103,7 +104,7 @@ def _find_bounds(canonical: Array, start: Int, stop: Int, bounds: Array) -> Int:
     if inside:
         bounds[count] = stop
         count += 1
-    # The lanes behind the last word read within the text too, with a width of 0.
+    # Padding: the lanes behind the last word read words of width 0 within the text.
     store(bounds, count, broadcast(np.uint64(start)))
     store(bounds, count + LANES, broadcast(np.uint64(start)))
     return count >> 1
