@@ -28,7 +28,7 @@ from persona_assets.dedup.text.utf8_buffers import Strings
 class WordSetIndex:
     """Word sets in columns: a new text is joined with all before it, these never again.
 
-    With `minhash`, `columns["signatures"]` holds the signature of each set, for `lean_minhash`.
+    With `minhash`, `columns["signatures"]` holds the signature of each set, for `minhash.lean`.
     """
 
     SHAPES: ClassVar[dict[str, Shape]] = {
