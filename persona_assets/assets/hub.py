@@ -123,7 +123,7 @@ def _by_content(project: Project) -> bool:
 def _result(
     outcome: StepResult, joined: DuplicateJoin, threshold: Fraction | float
 ) -> dg.MaterializeResult[StepResult]:
-    """The duplicates with what the join did, and a picture of how similar they are."""
+    """Return the duplicates with figures of the join and a histogram of similarities."""
     drawn = draw_similarity_histogram(
         outcome.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
     )
