@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from persona_assets.ids import content_id
 from persona_assets.resources.corpus_folder import Corpus
-from persona_assets.steps.corpus import BadRecord, TextRecord, build_raw_corpus
+from persona_assets.readers import BadRecord, TextRecord
+from persona_assets.steps.corpus import build_raw_corpus
 from persona_assets.storage.footer import SourceFile
 
 
