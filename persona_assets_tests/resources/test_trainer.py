@@ -17,10 +17,10 @@ from persona_assets.resources.trainer import (
     TrainedModel,
     Trainer,
     TrainingError,
-    local_base,
+    fetch_base_model,
     model_sha256,
 )
-from persona_assets.training.gguf_import import dequantized
+from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets_tests.training.forked import forking
 from persona_assets_tests.training.tiny import END, write_tiny_gguf
 
@@ -135,7 +135,7 @@ def test_a_directory_gives_a_directory_and_packing_the_same_losses(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    directory = dequantized(plain.base, tmp_path / "base")
+    directory = dequantize_gguf(plain.base, tmp_path / "base")
     hyper = FAST.model_copy(update={"packing": True, "batch_size": 1, "max_tokens": 1024})
     report = Recorder()
 
@@ -175,7 +175,7 @@ def test_adapters_are_merged_into_the_weights_they_adapt(
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    directory = dequantized(plain.base, tmp_path / "base")
+    directory = dequantize_gguf(plain.base, tmp_path / "base")
     hyper = FAST.model_copy(update={"lora_rank": 2})
 
     trainer = Trainer(str(directory), plain.cache, hyper, launcher)
@@ -208,7 +208,7 @@ def test_no_rows_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_base_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="'nothing' is no path"):
-        local_base("nothing", tmp_path)
+        fetch_base_model("nothing", tmp_path)
 
 
 def test_an_interrupted_training_leaves_no_process(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from persona_assets.training.finetune import batch_on_each_process, end_of_turn, find_faults
-from persona_assets.training.gguf_import import dequantized
+from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets.training.job import Hyperparameters
 from persona_assets_tests.training.tiny import END, write_tiny_gguf
 
@@ -15,7 +15,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     folder = tmp_path_factory.mktemp("tokenizer")
     gguf = write_tiny_gguf(folder / "tiny.gguf")
-    return AutoTokenizer.from_pretrained(dequantized(gguf, folder / "directory"))
+    return AutoTokenizer.from_pretrained(dequantize_gguf(gguf, folder / "directory"))
 
 
 def faults(tokenizer: Any, *pairs: tuple[str, str], max_tokens: int = 100) -> list[str | None]:
@@ -83,13 +83,13 @@ def test_a_tiny_model_survives_dequantization_unchanged(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     gguf = write_tiny_gguf(tmp_path / "tiny.gguf")
-    directory = dequantized(gguf, tmp_path / "cache" / "hash")
+    directory = dequantize_gguf(gguf, tmp_path / "cache" / "hash")
     weights = AutoModelForCausalLM.from_pretrained(directory).state_dict()
     held = {tensor.name: tensor.data for tensor in GGUFReader(gguf).tensors}
     assert (weights["model.embed_tokens.weight"].numpy() == held["token_embd.weight"]).all()
     assert (weights["model.norm.weight"].numpy() == held["output_norm.weight"]).all()
 
     written = {file: file.stat().st_mtime_ns for file in directory.iterdir()}
-    assert dequantized(gguf, directory) == directory
+    assert dequantize_gguf(gguf, directory) == directory
     assert {file: file.stat().st_mtime_ns for file in directory.iterdir()} == written
     assert [path.name for path in directory.parent.iterdir()] == ["hash"]

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from persona_assets.training.gguf_export import write_gguf
-from persona_assets.training.gguf_import import dequantized
+from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets_tests.training.tiny import write_tiny_gguf
 
 
 def load_state(gguf: Path, directory: Path) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(dequantized(gguf, directory)).state_dict()
+    return AutoModelForCausalLM.from_pretrained(dequantize_gguf(gguf, directory)).state_dict()
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
