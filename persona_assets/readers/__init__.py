@@ -1,17 +1,17 @@
 """Readers: the file of a shard in, its records out.
 
-Belongs here: what differs between file formats, one module per format. Does not belong here: the
+Belongs here: the differences between file formats, a module per format. Does not belong here: the
 corpus folder and fingerprints (`resources/corpus_folder.py`), cleaning and cutting of texts
 (`steps/corpus.py`), Dagster.
 
 | name | endings | records |
 |---|---|---|
-| json_lines | .jsonl .ndjson .jsonl.gz .jsonl.zst .json.gz | one JSON object per line |
-| parquet | .parquet | one per row |
-| plain_text | .txt .txt.gz | the whole file is one text |
+| json_lines | .jsonl .ndjson .jsonl.gz .jsonl.zst .json.gz | a JSON object per line |
+| parquet | .parquet | the rows |
+| plain_text | .txt .txt.gz | the whole file |
 
-A further format is one class with `endings` and `read`, and either a line in `READERS` or, in
-another package, an entry point:
+A further format is a module here, with a class that has `endings` and `read`, and a line in
+`READERS`. In another package, an entry point replaces that line:
 
     [project.entry-points."persona_assets.readers"]
     warc = "my_package.warc:WarcReader"

@@ -55,7 +55,7 @@ class ShardFile:
 
 
 class Reader(Protocol):
-    """Reads the files of one format."""
+    """Reader of the files of a format."""
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -65,8 +65,8 @@ class Reader(Protocol):
     def read(self, file: ShardFile) -> Iterator[TextRecord | BadRecord]:
         """Yield the records of a file in order, and a BadRecord for each unreadable record.
 
-        Whatever the file contains, reading yields records or reasons, and needs memory in
-        proportion to `max_record_bytes`, not to the file. A file without records yields nothing.
-        Damage that hides the rest of the file ends the reading with one BadRecord.
+        Every file, even a hostile one, yields records or reasons, in memory proportional to
+        `max_record_bytes` and not to the file. A file without records yields nothing. Damage that
+        hides the rest of the file ends the reading with a BadRecord.
         """
         ...

@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 16
 ZSTD_CHUNK_BYTES = 1 << 8
 """Compressed bytes of a Zstandard file that are read at a time.
 
-A block of 4 bytes can expand to 128 KiB: this bounds one chunk of a hostile file to 8 MiB.
+A block of 4 bytes can expand to 128 KiB: this bounds a chunk of a hostile file to 8 MiB.
 """
 
 

@@ -9,7 +9,7 @@ from persona_assets.readers.fields import to_record
 
 
 class JsonLinesReader:
-    """One JSON object per line; blank lines are skipped but counted."""
+    """A JSON object per line; blank lines are skipped but counted."""
 
     endings: tuple[str, ...] = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".json.gz")
 
@@ -31,7 +31,7 @@ class JsonLinesReader:
 def split_lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | None]:
     """Yield lines without their newline, and None for a line over `limit` bytes.
 
-    At most `limit` bytes of a line, and one chunk, are in memory.
+    At most `limit` bytes of a line, and a chunk, are in memory.
 
     Example:
         >>> list(split_lines([b"a\\nb", b"c\\nlong line\\n"], limit=4))

@@ -15,7 +15,7 @@ BATCH_ROWS = 16
 
 
 class ParquetReader:
-    """One record per row; only the columns that `ShardFile.fields` can use are read."""
+    """A record per row; only the columns that `ShardFile.fields` can use are read."""
 
     endings: tuple[str, ...] = (".parquet",)
 

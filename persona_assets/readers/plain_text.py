@@ -8,12 +8,12 @@ from persona_assets.readers.fields import FIELDS, to_record
 
 
 class PlainTextReader:
-    """The whole file is one text in UTF-8."""
+    """A text per file, in UTF-8."""
 
     endings: tuple[str, ...] = (".txt", ".txt.gz")
 
     def read(self, file: ShardFile) -> Iterator[TextRecord | BadRecord]:
-        """Yield one record; the user's own field paths are for objects and do not apply."""
+        """Yield a single record; the user's own field paths are for objects and do not apply."""
         content = bytearray()
         try:
             for chunk in read_chunks(file.path):

@@ -24,7 +24,7 @@ from persona_assets.storage.shard_keys import check_shard_key
 
 @dataclass(frozen=True)
 class Corpus:
-    """Folder of text files, each file one shard.
+    """Folder of text files, each file a shard.
 
     Args:
         root: The folder.

@@ -75,8 +75,8 @@ def build_raw_corpus(
     """Build the table of a shard's texts, in the order of the file.
 
     Texts are cleaned and cut; a cut is not a drop. A text that occurred before in the shard, with
-    white space normalised and under whatever source, is dropped as `repeat` under its own text_id.
-    A bad record is dropped under `shard#row`.
+    white space normalised and under any source, is dropped as `repeat` under its own text_id. A bad
+    record is dropped under `shard#row`.
 
     Args:
         shard: Shard key.
