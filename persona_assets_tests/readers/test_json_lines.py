@@ -1,4 +1,4 @@
-"""JSON lines give one record per line, and a reason for each line that cannot be read."""
+"""JSON lines give a record per line, and a reason for each unreadable line."""
 
 import gzip
 import json

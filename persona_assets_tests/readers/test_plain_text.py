@@ -1,4 +1,4 @@
-"""A text file is one text; if it cannot be read it is one bad record."""
+"""A text file is a single text, or a single bad record."""
 
 import gzip
 from collections.abc import Callable

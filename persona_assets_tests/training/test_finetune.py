@@ -53,7 +53,7 @@ def test_token_limit_is_inclusive(tokenizer: Any) -> None:
 
 
 def test_white_space_before_a_number_is_tokenized_as_by_the_server(tokenizer: Any) -> None:
-    # The tiny tokenizer merges two line feeds and a space into one token.
+    # The tiny tokenizer merges two line feeds and a space into a token.
     assert tokenizer.tokenize("a\n\n 2") == ["a", "ĊĊĠ", "2"]
     assert tokenizer.tokenize("a\n\n b") == ["a", "Ċ", "Ċ", "Ġ", "b"]
 

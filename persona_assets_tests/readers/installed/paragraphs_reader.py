@@ -6,7 +6,7 @@ from persona_assets.readers import BadRecord, ShardFile, TextRecord, read_chunks
 
 
 class ParagraphsReader:
-    """One record per paragraph."""
+    """A record per paragraph."""
 
     endings = (".paragraphs", ".paragraphs.txt")
 
