@@ -1,4 +1,4 @@
-"""Pictures as metadata of a materialization: a thumbnail in place, the full size behind its link."""
+"""Pictures as metadata: a thumbnail shown in place, the full size behind its link."""
 
 import dagster as dg
 

@@ -18,7 +18,7 @@ VERSION = "1"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 SOLVERS = ("assistant", "program", "second")
-"""Solvers of section 4.1.2: one model as assistant and by program of thought, a second assistant."""
+"""Solvers (section 4.1.2): one model as assistant and by program of thought, and a second model."""
 
 SOLUTIONS = pl.Schema(
     {
@@ -67,8 +67,8 @@ RunProgram = Callable[[str], ProgramAnswer]
 """Execution of a model's program in a sandbox."""
 
 CONTAMINATION_GRAM = 8
-"""Consecutive words and signs that must match: fewer than the 13 of GPT-3 (Brown et al. 2020), since
-problems are short.
+"""Consecutive tokens that must match: fewer than the 13 of GPT-3 (Brown et al. 2020), as problems
+are short.
 """
 CONTAMINATION_SHARE = 0.5
 """Share of a problem's words inside matching runs above which the problem is contaminated."""
@@ -129,7 +129,7 @@ def build_math_solutions(
                     **result.made_by,
                 }
             )
-    return StepResult(typed_frame(made, SOLUTIONS), quarantine("math_solutions", dropped), n_asked)
+    return StepResult(typed_frame(made, SOLUTIONS), quarantine("math_solutions", dropped), asked)
 
 
 def build_math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> StepResult:
