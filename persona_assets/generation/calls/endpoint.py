@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint: the settings of one role."""
+"""Settings of one role's endpoint."""
 
 import os
 from decimal import Decimal
@@ -11,10 +11,13 @@ from persona_assets.generation.calls.errors import EndpointRefused
 
 
 class Price(BaseModel):
-    """What a model's tokens cost, in US dollars for a million of them.
+    """Price of a model's tokens, in US dollars per million.
 
-    cached: of input tokens that the provider had cached; None is the price of any input token.
-    batch: factor on all of them by way of the Batch API; None is unknown.
+    Attributes:
+        input: Price of input tokens.
+        output: Price of output tokens.
+        cached: Price of input tokens that the provider had cached; None: the price of all input.
+        batch: Factor on all prices by way of the Batch API; None: unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,25 +29,34 @@ class Price(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """Where one role's calls go and how hard they may be pushed. Times are in seconds.
+    """OpenAI-compatible endpoint of one role, and the limits on its use. Times are in seconds.
 
-    model: the name sent with each call.
-    base_url: None is the default of the `openai` package.
-    api_key_env: the name of the environment variable that holds the key, never the key itself;
-        None is for a server that asks for none.
-    transport: "batch" sends by way of the provider's Batch API, in hours and for less money.
-    concurrency: most calls in flight; also the most that a kill can make you pay for twice.
-    requests_per_minute, tokens_per_minute: the account's limits; None learns them as it goes.
-    timeout: of one attempt.
-    deadline: of one call, all attempts and the pauses between them together.
-    max_attempts: attempts that may fail before the call does; being rate-limited costs none.
-    larger_retry: factor on max_tokens for the one retry of a truncated answer; 1 is no retry.
-    reasks: how often a question is asked again whose answer does not have the form it must have.
-    structured_output: what the endpoint understands as `response_format`.
-    price: of the model, where the price library does not know it or your contract differs.
-    batch_poll: seconds between two looks at a batch.
-    sampling: laid over each prompt's own; a None removes the parameter (`{"max_tokens": None}`).
-    weights_sha256: hash of a local model's weights, so that new weights are new completions.
+    Attributes:
+        model: Name sent with each call.
+        base_url: None is the default of the `openai` package.
+        provider: Name of the provider whose differences from OpenAI's API apply; None: detected
+            from the host of `base_url`.
+        api_version: Sent as the query parameter `api-version`, which the older API of Azure needs.
+        api_key_env: Name of the environment variable that holds the key, never the key itself;
+            None: the server needs no key.
+        transport: "batch" sends by way of the provider's Batch API, in hours and for less money.
+        concurrency: Most calls in flight; also the most that a kill can make you pay for twice.
+        requests_per_minute: Limit of the account; None: learned from the endpoint's responses.
+        tokens_per_minute: Limit of the account; None: learned from the endpoint's responses.
+        timeout: Limit of one attempt.
+        deadline: Limit of one call, all attempts and the pauses between them together.
+        max_attempts: Attempts that may fail before the call does; a rate limit costs no attempt.
+        larger_retry: Factor on max_tokens for the one retry of a truncated answer; 1: no retry.
+        reasks: Retries of a question whose answer does not have the required form.
+        structured_output: Form of `response_format` that the endpoint accepts.
+        price: Price of the model, where the price library lacks it or your contract differs.
+        batch_poll: Time between two polls of a batch.
+        sampling: Parameters that override each prompt's; None removes one (`{"max_tokens": None}`).
+        weights_sha256: Hash of a local model's weights, so that new weights are new completions.
+
+    Example:
+        >>> Endpoint(model="gpt-4o", sampling={"temperature": 0}).host
+        'the default endpoint'
     """
 
     # Inputs are hidden since a rejected value may be a key in the wrong place.
@@ -52,6 +64,8 @@ class Endpoint(BaseModel):
 
     model: str = Field(min_length=1)
     base_url: str | None = None
+    provider: str | None = None
+    api_version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
     api_key_env: str | None = "OPENAI_API_KEY"
     transport: Literal["online", "batch"] = "online"
     concurrency: int = Field(default=64, ge=1)
@@ -83,20 +97,30 @@ class Endpoint(BaseModel):
                 )
         return url
 
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, name: str | None) -> str | None:
+        if name is not None:
+            from persona_assets.generation.providers import PROVIDERS
+
+            PROVIDERS.get(name)
+        return name
+
     @property
     def identity(self) -> str:
-        """Which model answers: its configured name and its weights' hash, wherever it runs."""
+        """Identity of the model in keys: its name and its weights' hash, wherever it runs."""
         return self.model if self.weights_sha256 is None else f"{self.model}@{self.weights_sha256}"
 
     @property
     def host(self) -> str:
-        """Name for messages."""
+        """Name of the endpoint in messages."""
         return "the default endpoint" if self.base_url is None else urlsplit(self.base_url).netloc
 
     def api_key(self) -> str:
-        """The key from the environment.
+        """Return the key from the environment.
 
-        Raises EndpointRefused if the variable is missing or cannot be sent as a header.
+        Raises:
+            EndpointRefused: The variable is missing or cannot be sent as a header.
         """
         if self.api_key_env is None:
             return "none"
