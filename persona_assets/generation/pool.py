@@ -1,4 +1,4 @@
-"""Worker pool: calls in, records on disk out, in one background thread.
+"""Worker pool: calls in, records on disk out, in a background thread.
 
 A worker sends a call until it has an answer or gives up, and starts the next call only when the
 record is on disk. So the number of calls that are paid for and yet unknown to the journal never
@@ -55,7 +55,7 @@ class _Landing:
 
 @dataclass(slots=True)
 class _Progress:
-    """Progress of one call: number of attempts, and of those that may have been billed."""
+    """Progress of a call: number of attempts, and of those that may have been billed."""
 
     call: Call
     attempts: int = 0
@@ -63,7 +63,7 @@ class _Progress:
 
 
 class Pool:
-    """Transport by workers over one endpoint; see transport.py.
+    """Transport by workers over an endpoint; see transport.py.
 
     An exception that ends the run (EndpointError, OSError of a full disk) is put into `landed`.
 
@@ -308,7 +308,7 @@ class Pool:
         )
 
     async def _write(self) -> None:
-        """Write records by group commit: all that land during one write share the next."""
+        """Write records by group commit: all that land during a write share the next."""
         more = True
         while more:
             batch = [await self._landings.get()]

@@ -1,7 +1,7 @@
-"""Failures of one attempt, and their consequences: a retry, a lasting error, or the end of the run.
+"""Failures of an attempt, and their consequences: a retry, a lasting error, or the end of the run.
 
-Belongs here: what follows from an HTTP status and headers that all providers share. Does not belong
-here: error codes and headers of one provider (providers/).
+Belongs here: the meaning of an HTTP status and of headers that all providers share. Does not belong
+here: error codes and headers of a single provider (providers/).
 """
 
 import json
@@ -25,7 +25,7 @@ UNCERTAIN = frozenset({200, 408, 504, 524})
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailure:
-    """One failed attempt.
+    """A failed attempt.
 
     Attributes:
         code: Error class; transient classes are listed in `call_record.TRANSIENT`.
@@ -33,8 +33,8 @@ class AttemptFailure:
         wait: Seconds that the endpoint asked for (Retry-After), or None.
         stop: Sentence to end the run with; "" if the run goes on.
         connected: False if no connection was made.
-        status_code: Status of the response, if one arrived.
-        body: Body of the response, if one arrived and is a JSON object.
+        status_code: Status of the response, if any.
+        body: Body of the response, if any, if it is a JSON object.
         request_id: Provider's name of the request, from the response.
     """
 

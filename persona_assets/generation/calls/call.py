@@ -1,4 +1,4 @@
-"""One POST to an OpenAI-compatible endpoint, and the key under which its answer is stored."""
+"""A POST to an OpenAI-compatible endpoint, and the key under which its answer is stored."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from persona_assets.ids import content_id
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of the OpenAI API.
+    """A request of the OpenAI API.
 
     Attributes:
         key: Key of the answer in the journal; see `call_key`.

@@ -1,4 +1,4 @@
-"""One attempt over HTTP: the `openai` package defines the request, aiohttp sends it.
+"""An attempt over HTTP: the `openai` package defines the request, aiohttp sends it.
 
 The package needs 0.4 ms of processor time per call, and its transport 0.13 ms: it spends nearly
 all of it on building a URL and headers that are the same for every call of an endpoint. So they are
@@ -40,7 +40,7 @@ PER_CONNECTION = frozenset({"host", "content-length", "connection", "accept-enco
 
 
 class Client:
-    """Connections to one endpoint, without retries, which belong to the pool.
+    """Connections to an endpoint, without retries, which belong to the pool.
 
     An asynchronous context manager; entering raises EndpointRefused if the key is missing.
 

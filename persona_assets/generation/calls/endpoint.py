@@ -1,4 +1,4 @@
-"""Settings of one role's endpoint."""
+"""Settings of a role's endpoint."""
 
 import os
 from decimal import Decimal
@@ -29,7 +29,7 @@ class Price(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """OpenAI-compatible endpoint of one role, and the limits on its use. Times are in seconds.
+    """OpenAI-compatible endpoint of a role, and the limits on its use. Times are in seconds.
 
     Attributes:
         model: Name sent with each call.
@@ -43,15 +43,15 @@ class Endpoint(BaseModel):
         concurrency: Most calls in flight; also the most that a kill can make you pay for twice.
         requests_per_minute: Limit of the account; None: learned from the endpoint's responses.
         tokens_per_minute: Limit of the account; None: learned from the endpoint's responses.
-        timeout: Limit of one attempt.
-        deadline: Limit of one call, all attempts and the pauses between them together.
+        timeout: Limit of an attempt.
+        deadline: Limit of a call, all attempts and the pauses between them together.
         max_attempts: Attempts that may fail before the call does; a rate limit costs no attempt.
-        larger_retry: Factor on max_tokens for the one retry of a truncated answer; 1: no retry.
+        larger_retry: Factor on max_tokens for the only retry of a truncated answer; 1: no retry.
         reasks: Retries of a question whose answer does not have the required form.
         structured_output: Form of `response_format` that the endpoint accepts.
         price: Price of the model, where the price library lacks it or your contract differs.
         batch_poll: Time between two polls of a batch.
-        sampling: Parameters that override each prompt's; None removes one (`{"max_tokens": None}`).
+        sampling: Parameters that override each prompt's; None removes it (`{"max_tokens": None}`).
         weights_sha256: Hash of a local model's weights, so that new weights are new completions.
 
     Example:

@@ -8,7 +8,7 @@ REPLACEMENT = "[API key]"
 
 
 class Redactor:
-    """Replaces one API key in texts and bytes.
+    """Replaces an API key in texts and bytes.
 
     Example:
         >>> Redactor("sk-0123456789").redact("your key was sk-0123456789")

@@ -1,4 +1,4 @@
-"""Providers of models: one file per provider, holding only what differs from OpenAI's API.
+"""Providers of models: a file per provider, which holds its differences from OpenAI's API.
 
 Belongs here: how a provider's requests, replies, error codes and headers differ. Does not belong
 here: retries, limits, prices, and whatever all providers share.

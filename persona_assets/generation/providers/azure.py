@@ -22,7 +22,7 @@ class Azure(Provider):
     """Azure OpenAI in either API; the endpoint's model is the name of a deployment.
 
     The v1 API has the paths /openai/v1/... and needs no `api_version`. The older API needs a dated
-    one, and has the deployment in its paths: /openai/deployments/NAME/... The endpoint's `base_url`
+    `api_version`, and has the deployment in its paths: /openai/deployments/NAME/... The `base_url`
     is the resource (https://NAME.openai.azure.com) or any of these paths.
     """
 

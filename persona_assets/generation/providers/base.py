@@ -1,4 +1,4 @@
-"""What may differ between providers, and the default: OpenAI's API as most servers copy it."""
+"""Differences between providers, and the default: OpenAI's API as most servers copy it."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Connection:
-    """How one path of an API is reached.
+    """How a path of an API is reached.
 
     Attributes:
         base_url: URL to which the path is appended; None is the default of the `openai` package.
@@ -45,10 +45,10 @@ class ErrorCodes:
 
 
 class Provider:
-    """OpenAI's API as most servers copy it. A subclass overrides only what differs.
+    """OpenAI's API as most servers copy it. A subclass overrides its differences.
 
-    Instances hold no state: one serves all endpoints of its provider. Neither a call's key nor the
-    code version of an asset depends on the provider.
+    Instances hold no state, so that all endpoints of a provider share an instance. Neither a call's
+    key nor the code version of an asset depends on the provider.
     """
 
     hosts: ClassVar[tuple[str, ...]] = ()
@@ -99,7 +99,7 @@ class Provider:
     def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
         """Return True if the body of a response with status 200 answers the call.
 
-        An answer has a choice or, for embeddings, one vector per text.
+        An answer has a choice or, for embeddings, a vector per text.
         """
         if call.url != "/embeddings":
             return bool(as_list(body.get("choices")))
