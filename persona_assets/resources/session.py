@@ -130,9 +130,9 @@ class Session:
         errors = sum(count for reason, count in unusable.items() if reason.startswith("error:"))
         if errors > most:
             raise EndpointError(
-                f"{errors} of {number} calls ended in an error ({counts}), so no table was written: "
-                "run again, or, where the same errors come back, correct the role's settings or "
-                "the prompt; what was answered is kept"
+                f"{errors} of {number} calls ended in an error ({counts}), so no table was "
+                "written: run again, or, where the same errors come back, correct the role's "
+                "settings or the prompt; what was answered is kept"
             )
         if unusable.total() > most and number >= FEW:
             raise QuarantineError(

@@ -7,6 +7,7 @@ built once per endpoint and sent with each body.
 
 import asyncio
 import json
+from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import CallRecord
-from persona_assets.generation.providers import provider_of
+from persona_assets.generation.providers import Connection, Provider, provider_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -64,7 +65,9 @@ class Client:
 
         key = self._api_key or self._endpoint.api_key()
         self._redactor = Redactor(key)
-        self._prepared = {path: await _prepared(self._endpoint, key, path) for path in URLS}
+        self._prepared = {
+            path: await _prepared(self._endpoint, self._provider, key, path) for path in URLS
+        }
         address, _ = self._prepared[URLS[0]]
         self._proxy = _proxy(address)
         self._session = aiohttp.ClientSession(
@@ -198,30 +201,44 @@ def openai_arguments(endpoint: Endpoint, api_key: str, path: str) -> dict[str, A
     """
     import openai
 
-    arguments = _arguments(endpoint, api_key, path)
-    if "default_headers" in arguments:
-        # On a redirect to another host, httpx2 removes no header but Authorization.
-        arguments["http_client"] = openai.DefaultHttpxClient(follow_redirects=False)
-    return arguments
-
-
-def _arguments(endpoint: Endpoint, api_key: str, path: str) -> dict[str, Any]:
-    """Return the arguments that the provider's connection asks for."""
-    import openai
-
     connection = provider_of(endpoint).connection(endpoint, api_key, path)
-    arguments: dict[str, Any] = {"api_key": api_key, "base_url": connection.base_url}
-    if connection.query:
-        arguments["default_query"] = dict(connection.query)
+    arguments = _arguments(connection, api_key)
     if connection.headers:
-        arguments["default_headers"] = {
-            name: openai.Omit() if value is None else value
-            for name, value in connection.headers.items()
-        }
+
+        def replace_headers(request: "httpx2.Request") -> None:
+            _replace(request.headers, connection.headers)
+
+        arguments["http_client"] = openai.DefaultHttpxClient(
+            event_hooks={"request": [replace_headers]},
+            # On a redirect to another host, httpx2 removes no header but Authorization.
+            follow_redirects=False,
+        )
     return arguments
 
 
-async def _prepared(endpoint: Endpoint, key: str, path: str) -> tuple[str, dict[str, str]]:
+def _arguments(connection: Connection, api_key: str) -> dict[str, Any]:
+    return {
+        "api_key": api_key,
+        "base_url": connection.base_url,
+        "default_query": dict(connection.query) or None,
+    }
+
+
+def _replace(headers: MutableMapping[str, str], changes: Mapping[str, str | None]) -> None:
+    """Set headers, and remove those whose new value is None.
+
+    The `openai` package refuses to send without Authorization, so it is removed afterwards.
+    """
+    for name, value in changes.items():
+        if value is None:
+            headers.pop(name.lower(), None)
+        else:
+            headers[name.lower()] = value
+
+
+async def _prepared(
+    endpoint: Endpoint, provider: Provider, key: str, path: str
+) -> tuple[str, dict[str, str]]:
     """Return the address and headers with which the `openai` package sends to a path."""
     import httpx2
     from openai import AsyncOpenAI
@@ -233,14 +250,16 @@ async def _prepared(endpoint: Endpoint, key: str, path: str) -> tuple[str, dict[
             requests.append(request)
             return httpx2.Response(200, json={})
 
+    connection = provider.connection(endpoint, key, path)
     async with AsyncOpenAI(
-        **_arguments(endpoint, key, path),
+        **_arguments(connection, key),
         max_retries=0,
         http_client=httpx2.AsyncClient(transport=Recorder()),
     ) as client:
         await client.post(path, cast_to=object, body={})
     [request] = requests
     headers = {name: value for name, value in request.headers.items() if name not in PER_CONNECTION}
+    _replace(headers, connection.headers)
     return str(request.url), headers
 
 
