@@ -1,4 +1,4 @@
-"""Settings of a role's endpoint."""
+"""Settings of a role's OpenAI-compatible endpoint."""
 
 import os
 from decimal import Decimal
@@ -11,48 +11,26 @@ from persona_assets.generation.calls.errors import EndpointRefused
 
 
 class Price(BaseModel):
-    """Price of a model's tokens, in US dollars per million.
+    """Prices of a model, in US dollars per million tokens."""
 
-    Attributes:
-        input: Price of input tokens.
-        output: Price of output tokens.
-        cached: Price of input tokens that the provider had cached; None: the price of all input.
-        batch: Factor on all prices by way of the Batch API; None: unknown.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     input: Decimal = Field(ge=0)
+    """US dollars per million input tokens."""
+
     output: Decimal = Field(ge=0)
+    """US dollars per million output tokens."""
+
     cached: Decimal | None = Field(default=None, ge=0)
+    """US dollars per million input tokens that the provider had cached; null for the price of any
+    input token."""
+
     batch: Decimal | None = Field(default=None, ge=0, le=1)
+    """Factor on all prices for the provider's Batch API; null if unknown."""
 
 
 class Endpoint(BaseModel):
-    """OpenAI-compatible endpoint of a role, and the limits on its use. Times are in seconds.
-
-    Attributes:
-        model: Name sent with each call.
-        base_url: None is the default of the `openai` package.
-        provider: Name of the provider whose differences from OpenAI's API apply; None: detected
-            from the host of `base_url`.
-        api_version: Sent as the query parameter `api-version`, which the older API of Azure needs.
-        api_key_env: Name of the environment variable that holds the key, never the key itself;
-            None: the server needs no key.
-        transport: "batch" sends by way of the provider's Batch API, in hours and for less money.
-        concurrency: Most calls in flight; also the most that a kill can make you pay for twice.
-        requests_per_minute: Limit of the account; None: learned from the endpoint's responses.
-        tokens_per_minute: Limit of the account; None: learned from the endpoint's responses.
-        timeout: Limit of an attempt.
-        deadline: Limit of a call, all attempts and the pauses between them together.
-        max_attempts: Attempts that may fail before the call does; a rate limit costs no attempt.
-        larger_retry: Factor on max_tokens for the only retry of a truncated answer; 1: no retry.
-        reasks: Retries of a question whose answer does not have the required form.
-        structured_output: Form of `response_format` that the endpoint accepts.
-        price: Price of the model, where the price library lacks it or your contract differs.
-        batch_poll: Time between two polls of a batch.
-        sampling: Parameters that override each prompt's; None removes it (`{"max_tokens": None}`).
-        weights_sha256: Hash of a local model's weights, so that new weights are new completions.
+    """OpenAI-compatible endpoint of one role, with its limits. Times are in seconds.
 
     Example:
         >>> Endpoint(model="gpt-4o", sampling={"temperature": 0}).host
@@ -60,27 +38,70 @@ class Endpoint(BaseModel):
     """
 
     # Inputs are hidden since a rejected value may be a key in the wrong place.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     model: str = Field(min_length=1)
+    """Model name sent with each call."""
+
     base_url: str | None = None
+    """URL of an OpenAI-compatible server; null for the default of the `openai` package."""
+
     provider: str | None = None
+    """Name of the provider whose differences from OpenAI's API apply: openai, azure, openrouter,
+    ollama, vllm, compatible, or of an installed package; null to detect it from `base_url`."""
+
     api_version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
+    """Query parameter `api-version` of each request, which the older API of Azure needs."""
+
     api_key_env: str | None = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key, never the key itself; null for a server
+    that needs no key."""
+
     transport: Literal["online", "batch"] = "online"
+    """`online`, or `batch` for the provider's Batch API: hours instead of seconds, for less money.
+    """
+
     concurrency: int = Field(default=64, ge=1)
+    """Maximum number of calls in flight, and of calls that a kill can make you pay for twice."""
+
     requests_per_minute: int | None = Field(default=None, ge=1)
+    """The account's limit on requests; null learns it from the endpoint."""
+
     tokens_per_minute: int | None = Field(default=None, ge=1)
+    """The account's limit on tokens; null learns it from the endpoint."""
+
     timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one attempt may take."""
+
     deadline: float = Field(default=600.0, gt=0)
+    """Seconds that one call may take, all attempts and the pauses between them together."""
+
     max_attempts: int = Field(default=6, ge=1)
+    """Number of failed attempts after which the call fails. A rate-limited attempt is not counted.
+    """
+
     larger_retry: float = Field(default=2.0, ge=1)
+    """Factor on `max_tokens` for the one retry of a truncated answer; 1 for no retry."""
+
     reasks: int = Field(default=2, ge=0, le=2)
+    """Number of times a request is repeated whose answer does not have the required form."""
+
     structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
+    """Form of `response_format` that the endpoint understands."""
+
     sampling: dict[str, Any] = {}
+    """Sampling parameters that override each prompt's own; a null value removes the parameter."""
+
     price: Price | None = None
+    """Price of the model, where the price library does not know it or your contract differs."""
+
     batch_poll: float = Field(default=60.0, gt=0)
+    """Seconds between two polls of a batch."""
+
     weights_sha256: str | None = None
+    """SHA-256 of a local model's weights: new weights are a new model, with new completions."""
 
     @field_validator("base_url")
     @classmethod

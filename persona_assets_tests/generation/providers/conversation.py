@@ -25,7 +25,7 @@ def post(endpoint: Endpoint, call: Call) -> CallRecord | AttemptFailure:
     return asyncio.run(send())
 
 
-def failure(server: RecordingServer, endpoint: Endpoint) -> AttemptFailure:
+def failure(endpoint: Endpoint) -> AttemptFailure:
     """Send a call whose attempt fails."""
     outcome = post(endpoint, call("a question"))
     assert isinstance(outcome, AttemptFailure)

@@ -114,21 +114,21 @@ def test_azure_key_does_not_follow_a_redirect_to_another_host(endpoint: Make) ->
         away = Reply(307, "{}", {"Location": f"{other.origin}/openai/v1/chat/completions"})
         with RecordingServer(away) as server:
             ready = endpoint(server.origin, provider="azure")
-            assert failure(server, ready).status_code == 307
+            assert failure(ready).status_code == 307
             check_endpoint(ready)
     assert other.requests == []
 
 
 def test_azure_unknown_deployment_ends_the_run(endpoint: Make) -> None:
     with RecordingServer(Reply(400, error("DeploymentNotFound"))) as server:
-        stop = failure(server, endpoint(server.origin, provider="azure")).stop
-        plain = failure(server, endpoint(f"{server.origin}/v1")).stop
+        stop = failure(endpoint(server.origin, provider="azure")).stop
+        plain = failure(endpoint(f"{server.origin}/v1")).stop
     assert "correct model or base_url" in stop
     assert plain == ""
 
 
 def test_azure_key_that_is_echoed_is_redacted(endpoint: Make) -> None:
     with RecordingServer(Reply(400, error("other", detail=f"your key was {CANARY}"))) as server:
-        told = failure(server, endpoint(server.origin, provider="azure"))
+        told = failure(endpoint(server.origin, provider="azure"))
     assert "[API key]" in str(told)
     assert CANARY not in str(told)

@@ -34,13 +34,13 @@ def test_openrouter_key_is_checked_where_it_is_needed(endpoint: Make) -> None:
 def test_openrouter_moderation_filters_a_prompt_and_the_run_goes_on(endpoint: Make) -> None:
     metadata = {"reasons": ["violence"], "flagged_input": "..."}
     with RecordingServer(Reply(403, error(403, metadata=metadata))) as server:
-        moderated = failure(server, endpoint(f"{server.origin}/v1", provider="openrouter"))
+        moderated = failure(endpoint(f"{server.origin}/v1", provider="openrouter"))
     assert (moderated.code, moderated.stop) == ("content_filter", "")
 
 
 def test_openrouter_403_without_moderation_ends_the_run(endpoint: Make) -> None:
     with RecordingServer(Reply(403, error(403, metadata={}))) as server:
-        stop = failure(server, endpoint(f"{server.origin}/v1", provider="openrouter")).stop
+        stop = failure(endpoint(f"{server.origin}/v1", provider="openrouter")).stop
     assert "give it access to the model" in stop
 
 
@@ -58,7 +58,7 @@ def test_openrouter_budget_of_calls_in_flight_is_waited_for(
 def test_openrouter_402_for_want_of_credit_ends_the_run(endpoint: Make) -> None:
     metadata = {"reason": "weight_exceeds_budget", "limit_source": "openrouter_credits"}
     with RecordingServer(Reply(402, error(402, metadata=metadata))) as server:
-        stop = failure(server, endpoint(f"{server.origin}/v1", provider="openrouter")).stop
+        stop = failure(endpoint(f"{server.origin}/v1", provider="openrouter")).stop
     assert "no quota left" in stop
 
 
@@ -72,7 +72,7 @@ def test_openrouter_spent_limit_is_waited_for_until_its_reset(
         "X-RateLimit-Reset": str(int((time.time() + 60) * 1000)),
     }
     with RecordingServer(Reply(429, error(429), headers)) as server:
-        limited = failure(server, endpoint(f"{server.origin}/v1", provider="openrouter"))
+        limited = failure(endpoint(f"{server.origin}/v1", provider="openrouter"))
     assert limited.code == "rate_limit"
     if least is None or most is None:
         assert limited.wait is None
@@ -85,11 +85,11 @@ def test_openrouter_limit_of_the_day_ends_the_run(endpoint: Make) -> None:
     tomorrow = str(int((time.time() + 20_000) * 1000))
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": tomorrow}
     with RecordingServer(Reply(429, error(429), headers)) as server:
-        stop = failure(server, endpoint(f"{server.origin}/v1", provider="openrouter")).stop
+        stop = failure(endpoint(f"{server.origin}/v1", provider="openrouter")).stop
     assert "longer than the call's deadline" in stop
 
 
 def test_openrouter_answer_that_broke_off_is_no_answer(endpoint: Make) -> None:
     with RecordingServer(Reply(body=chat("half an ans", finish="error"))) as server:
-        broken = failure(server, endpoint(f"{server.origin}/v1", provider="openrouter"))
+        broken = failure(endpoint(f"{server.origin}/v1", provider="openrouter"))
     assert (broken.code, broken.status_code) == ("malformed", 200)

@@ -15,13 +15,13 @@ Make = Callable[..., Endpoint]
 def test_vllm_unknown_model_ends_the_run(endpoint: Make) -> None:
     body = json.dumps({"object": "error", "message": "no", "type": "NotFoundError", "code": 404})
     with RecordingServer(Reply(404, body)) as server:
-        stop = failure(server, endpoint(f"{server.origin}/v1", provider="vllm")).stop
+        stop = failure(endpoint(f"{server.origin}/v1", provider="vllm")).stop
     assert "knows no model 'test-model'" in stop
 
 
 def test_vllm_server_has_no_account_that_could_lack_credit(endpoint: Make) -> None:
     with RecordingServer(Reply(429, error("insufficient_quota"))) as server:
-        own = failure(server, endpoint(f"{server.origin}/v1", provider="vllm"))
-        other = failure(server, endpoint(f"{server.origin}/v1"))
+        own = failure(endpoint(f"{server.origin}/v1", provider="vllm"))
+        other = failure(endpoint(f"{server.origin}/v1"))
     assert (own.code, own.stop) == ("rate_limit", "")
     assert "no quota left" in other.stop
