@@ -129,7 +129,7 @@ def _accuracy(
     models: Models,
     grader: Grader,
 ) -> dg.MaterializeResult[StepResult]:
-    tuned = TunedModel.of(model, project.storage.data_dir)
+    tuned = TunedModel.from_table(model, project.storage.data_dir)
     with open_session(context, models, tuned) as asked:
         outcome = steps.evaluate(
             problems if tuned else pl.DataFrame(schema=PROBLEMS),

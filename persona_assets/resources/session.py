@@ -61,7 +61,7 @@ class TunedModel:
     sha256: str
 
     @classmethod
-    def of(cls, rows: "pl.DataFrame", data_dir: Path) -> "TunedModel | None":
+    def from_table(cls, rows: "pl.DataFrame", data_dir: Path) -> "TunedModel | None":
         """Return the model of a `fine_tuned_model` table; None where nothing was trained."""
         return cls(data_dir / rows["path"][0], rows["sha256"][0]) if len(rows) else None
 
@@ -281,7 +281,7 @@ def _vectors(record: CallRecord) -> "np.ndarray":
 
 
 def _vector(embedding: str | list[float]) -> "np.ndarray":
-    """Decode a vector: base64 of float32 is requested, but not each server supports it."""
+    """Decode a vector: base64 of float32 is requested, which not all servers support."""
     import numpy as np
 
     if isinstance(embedding, str):

@@ -1,4 +1,4 @@
-"""A run that stops, for whatever reason, keeps the answers that it paid for."""
+"""A run that stops, for any reason, keeps the answers that it paid for."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Among calls of which a tenth fails, each row has an answer or the reason of its failure."""
+"""With a tenth of the calls failing, each row has an answer or the reason of its failure."""
 
 import random
 from collections import Counter

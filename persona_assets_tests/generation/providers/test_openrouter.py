@@ -1,4 +1,4 @@
-"""OpenRouter's errors mean what their metadata state."""
+"""The metadata of an OpenRouter error decide its meaning."""
 
 import time
 from collections.abc import Callable
