@@ -1,4 +1,4 @@
-"""Implementations of a protocol by name: built-in and from installed packages.
+"""Implementations of one protocol by name: built-in ones and those of installed packages.
 
 Belongs here: how a name finds its implementation. Does not belong here: any protocol or name.
 """
@@ -17,7 +17,7 @@ class RegistryError(ValueError):
 
 
 class Registry(Generic[T]):
-    """Implementations of a protocol by name.
+    """Implementations of one protocol by name.
 
     Built-in implementations are listed in code; installed packages add theirs by an entry point.
     An implementation is imported on first use, so that listing names costs no import.
@@ -60,7 +60,7 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     def all(self) -> Iterator[tuple[str, T]]:
-        """Yield each name and its implementation, the built-in first, in their order.
+        """Yield each name and its implementation, built-in ones first, in their order.
 
         Raises:
             RegistryError: As `get`.
