@@ -21,7 +21,7 @@ from persona_assets.generation.calls.attempt_failure import (
     retry_after,
     stop_sentence,
 )
-from persona_assets.generation.calls.client import CONNECT
+from persona_assets.generation.calls.client import CONNECT, openai_arguments
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import TRANSIENT, as_list, as_object
@@ -46,8 +46,7 @@ def open_client(endpoint: Endpoint) -> "OpenAI":
     from openai import OpenAI
 
     return OpenAI(
-        api_key=endpoint.api_key(),
-        base_url=endpoint.base_url,
+        **openai_arguments(endpoint, endpoint.api_key(), "/batches"),
         timeout=httpx2.Timeout(endpoint.timeout, connect=min(CONNECT, endpoint.timeout)),
         max_retries=0,
     )
@@ -127,7 +126,7 @@ class BatchAPI:
                 for chunk in response.iter_bytes(1 << 16):
                     if self._stopping.is_set():
                         break
-                    data = self._secret.out_of_bytes(tail + chunk)
+                    data = self._secret.redact_bytes(tail + chunk)
                     file.write(data[: len(data) - kept])
                     tail = data[len(data) - kept :] if kept else b""
                 file.write(tail)
@@ -192,7 +191,7 @@ class BatchAPI:
         response = self._send(request, known)
         if isinstance(response, AttemptFailure):
             return response
-        said = parse_object(self._secret.out_of_bytes(response.content).decode("utf-8", "replace"))
+        said = parse_object(self._secret.redact_bytes(response.content).decode("utf-8", "replace"))
         message = f"HTTP {response.status_code} without a JSON object"
         return said or AttemptFailure("malformed", message, status_code=response.status_code)
 
@@ -207,7 +206,7 @@ class BatchAPI:
             response = request()
         except openai.APIStatusError as error:
             self.heard = True
-            text = self._secret.out_of_bytes(error.response.content).decode("utf-8", "replace")
+            text = self._secret.redact_bytes(error.response.content).decode("utf-8", "replace")
             return self._fault(error.status_code, error.response.headers, text, known)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
