@@ -65,7 +65,7 @@ class SparkLauncher:
         ends = {"left": pl.Int64(), "right": pl.Int64(), "similarity": pl.Float64()}
         pairs = self._written("edges", ends)
         left, right = (positions(pairs[side].to_numpy(), members) for side in ("left", "right"))
-        edges = Edges.of(left, right, pairs["similarity"].to_numpy())
+        edges = Edges.from_pairs(left, right, pairs["similarity"].to_numpy())
         return JoinedRows(sets, edges, len(ids), np.arange(len(ids)), ids.to_arrow())
 
     def _written(self, name: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

@@ -60,7 +60,7 @@ def build_duplicates(found: "JoinedRows", stage: str, by_content: bool) -> StepR
     if by_content:
         priority = found.ids(np.arange(len(found.sets))).rank("ordinal").to_numpy()
     stay = choose_survivors(found.sets, found.edges, priority)
-    gone = stay.gone()
+    gone = stay.dropped()
     rows = pl.DataFrame(
         {
             "persona_id": found.ids(gone),

@@ -17,7 +17,7 @@ sets_of_rows = st.lists(st.integers(0, SETS - 1), max_size=16)
 
 
 def edges_of(graph: Graph) -> Edges:
-    return Edges.of([i for i, _ in graph], [j for _, j in graph], list(graph.values()))
+    return Edges.from_pairs([i for i, _ in graph], [j for _, j in graph], list(graph.values()))
 
 
 def likeness(graph: Graph, one: int, other: int) -> float | None:

@@ -26,7 +26,7 @@ def test_pairs_of_rows_are_those_of_one_set_and_of_similar_ones(
 
 
 def test_edges_in_any_order_and_orientation_are_put_straight() -> None:
-    edges = Edges.of([3, 0, 2], [1, 2, 1], [0.9, 1.0, 0.95])
+    edges = Edges.from_pairs([3, 0, 2], [1, 2, 1], [0.9, 1.0, 0.95])
     assert edges.left.tolist() == [0, 1, 1]
     assert edges.right.tolist() == [2, 2, 3]
     assert edges.similarity.tolist() == [1.0, 0.95, 0.9]
@@ -35,7 +35,7 @@ def test_edges_in_any_order_and_orientation_are_put_straight() -> None:
 @settings(deadline=None, max_examples=60)
 @given(graphs, graphs)
 def test_pairs_in_both_are_counted(one: Graph, other: Graph) -> None:
-    assert edges_of(one).shared(edges_of(other)) == len(one.keys() & other.keys())
+    assert edges_of(one).count_shared(edges_of(other)) == len(one.keys() & other.keys())
 
 
 @settings(deadline=None, max_examples=60)
@@ -64,7 +64,7 @@ def test_more_pairs_than_can_be_held_are_refused() -> None:
         builder.edges()
     alike = np.zeros(14_200, np.int64)
     with pytest.raises(ValueError, match=r"14,199 of them.*drop identical"):
-        Edges.of([], [], []).expanded(alike)
+        Edges.from_pairs([], [], []).expanded(alike)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_what_is_no_edge_list_is_refused(
     a: list[int], b: list[int], similarity: list[float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Edges.of(a, b, similarity)
+        Edges.from_pairs(a, b, similarity)

@@ -53,7 +53,7 @@ def test_equals_the_definition_and_keeps_its_promises(
     order = sorted(range(n), key=lambda row: (priority[row] if priority else 0, row))
     assert (result.row.tolist(), result.similarity.tolist()) == greedy(sets, graph, order)
     kept = [row for row in range(n) if result.row[row] == row]
-    assert result.gone().tolist() == [row for row in range(n) if row not in kept]
+    assert result.dropped().tolist() == [row for row in range(n) if row not in kept]
     for i, one in enumerate(kept):
         assert all(likeness(graph, sets[one], sets[other]) is None for other in kept[:i])
     for row, survivor in enumerate(result.row.tolist()):
@@ -126,9 +126,9 @@ def test_of_texts_no_two_survivors_are_similar_and_each_that_goes_has_one(
     join = lexical_join(texts, threshold)
     result = choose_survivors(join.sets, join.edges)
     near = {(i, j): similarity for i, j, similarity in brute_force(texts, threshold)}
-    kept = set(range(len(texts))) - set(result.gone().tolist())
+    kept = set(range(len(texts))) - set(result.dropped().tolist())
     assert not any(i in kept and j in kept for i, j in near)
-    for row in result.gone().tolist():
+    for row in result.dropped().tolist():
         survivor = int(result.row[row])
         assert survivor in kept
         assert near[survivor, row] == result.similarity[row]

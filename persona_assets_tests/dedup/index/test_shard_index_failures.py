@@ -55,7 +55,7 @@ class FailingOnce:
         return added
 
     def edges(self) -> Edges:
-        return Edges.of([], [], [])
+        return Edges.from_pairs([], [], [])
 
 
 def test_a_batch_that_fails_can_be_tried_again() -> None:

@@ -30,7 +30,7 @@ def added(
 ) -> tuple[list[int], Edges]:
     """Numbers and edges of an index that is opened anew for each part."""
     numbers: list[int] = []
-    edges = Edges.of([], [], [])
+    edges = Edges.from_pairs([], [], [])
     for part in parts:
         with index(folder, chosen, threads) as (columns, vectors):
             numbers += vectors.add(part).tolist()

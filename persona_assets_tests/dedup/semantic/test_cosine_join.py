@@ -147,7 +147,7 @@ def test_the_pairs_of_some_rows() -> None:
     expected = [pair for pair in pairs(cosine_edges(vectors, 0.5)) if {*pair} & {*rows}]
     assert (4, 5) in expected
     assert pairs(vector_neighbours(vectors, rows, 0.5)) == expected
-    assert sampled_recall(vectors, Edges.of([], [], []), 0.5, sample=100).found == 0
+    assert sampled_recall(vectors, Edges.from_pairs([], [], []), 0.5, sample=100).found == 0
 
 
 @pytest.mark.parametrize("threads", [1, 2])

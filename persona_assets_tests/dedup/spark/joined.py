@@ -18,7 +18,7 @@ def joined(folder: Path, members: list[npt.NDArray[np.int64]]) -> LexicalJoin:
     rows = positions(repeats["row"].to_numpy(), members)
     sets[rows] = positions(repeats["first"].to_numpy(), members)
     left, right = (positions(edges[side].to_numpy(), members) for side in ("left", "right"))
-    return LexicalJoin(sets, Edges.of(left, right, edges["similarity"].to_numpy()))
+    return LexicalJoin(sets, Edges.from_pairs(left, right, edges["similarity"].to_numpy()))
 
 
 def assert_same(found: LexicalJoin, expected: LexicalJoin) -> None:
