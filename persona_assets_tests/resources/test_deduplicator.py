@@ -47,13 +47,13 @@ class Hub:
         with self._deduplicator.lexical(tables, dg.build_asset_context()) as joined:
             self.figures = joined.figures
             by_content = self.settings.survivor_priority == "content"
-            return build_duplicates(joined.found, "lexical", by_content).rows
+            return build_duplicates(joined.rows, "lexical", by_content).rows
 
     def semantic(self, *shards: str) -> pl.DataFrame:
         tables = self.storage.shard_tables("persona_embeddings", list(shards))
         with self._deduplicator.semantic(tables) as joined:
             self.figures = joined.figures
-            return build_duplicates(joined.found, "semantic", by_content=False).rows
+            return build_duplicates(joined.rows, "semantic", by_content=False).rows
 
 
 def afresh(folder: Path, *shards: str) -> pl.DataFrame:

@@ -79,10 +79,10 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
 def redistribute_entries(
     batches: Batches, threshold: Fraction, salt: int, partitions: int
 ) -> Batches:
-    """Split large buckets by longer keys: blocks of entries (key, tag, size) from (tag, key, size,
-    text).
+    """Split large buckets by keys with other hashes.
 
-    `size` is the number of sets in the large bucket. `salt` makes the keys of each round different.
+    Emits blocks of entries (key, tag, size) from (tag, key, size, text), where `size` is the number
+    of sets in the large bucket. The salt differs in each round, so that the new keys do, too.
     """
     scheme = scheme_of(threshold)
 
@@ -148,8 +148,9 @@ def _candidate_batch(key: pa.Array, tag: Array, other: Array) -> pa.RecordBatch:
 
 
 def verify_candidates(batches: Batches, threshold: Fraction) -> Batches:
-    """Keep the pairs that reach the threshold: (left, right, similarity) from (left, right,
-    left_text, right_text).
+    """Keep the pairs that reach the threshold.
+
+    Emits (left, right, similarity) from (left, right, left_text, right_text).
     """
     scheme = scheme_of(threshold)
     for batch in batches:

@@ -58,8 +58,8 @@ def spark_join(
 
     Raises:
         TypeError: `threshold` is not a Fraction.
-        ValueError: `threshold` is not in (0, 1] or below `LOWEST`, no file is given, a file is
-            given twice, or a column is missing or of the wrong type.
+        ValueError: `threshold` is not between `LOWEST` and 1, no file is given, a file is given
+            twice, or a column is missing or of the wrong type.
         FileNotFoundError: A file does not exist.
     """
     from pyspark.sql import functions as f
@@ -116,7 +116,7 @@ def check_threshold(threshold: Fraction) -> None:
 
     Raises:
         TypeError: `threshold` is not a Fraction.
-        ValueError: `threshold` is not in (0, 1], or below `LOWEST`.
+        ValueError: `threshold` is not between `LOWEST` and 1.
     """
     check_join_options(threshold, "exact")
     if threshold < LOWEST:
