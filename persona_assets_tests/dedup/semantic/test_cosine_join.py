@@ -1,4 +1,4 @@
-"""Specification of `cosine_edges`: all pairs strictly above a cosine threshold, exactly or by sketches."""
+"""Specification of `cosine_edges`: all pairs strictly above a cosine threshold."""
 
 import itertools
 import math

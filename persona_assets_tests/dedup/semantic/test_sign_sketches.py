@@ -1,4 +1,4 @@
-"""Specification of sign sketches: bits that differ with the angle, and parameters that reach the recall."""
+"""Specification of sign sketches: bits differ with the angle, parameters reach the recall."""
 
 import math
 
