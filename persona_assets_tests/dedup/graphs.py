@@ -14,7 +14,7 @@ graphs = st.dictionaries(
     st.sampled_from([0.9, 0.925, 0.95]),
     max_size=25,
 )
-"""Graphs of sets, some of which have no rows."""
+"""Graphs of sets, which may have no rows."""
 
 sets_of_rows = st.lists(st.integers(0, SETS - 1), max_size=16)
 """Set of each row."""
