@@ -69,7 +69,7 @@ def build_duplicates(joined: "JoinedRows", stage: str, by_content: bool) -> Step
     if by_content:
         priority = joined.ids(np.arange(len(joined.sets))).rank("ordinal").to_numpy()
     survivors = choose_survivors(joined.sets, joined.edges, priority)
-    duplicates = survivors.gone()
+    duplicates = survivors.dropped()
     rows = pl.DataFrame(
         {
             "persona_id": joined.ids(duplicates),
