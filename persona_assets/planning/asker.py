@@ -69,7 +69,7 @@ class Asker:
         endpoints = {role: project.settings.endpoint(role) for role in sorted(roles)}
         prompts = [project.prompt(name) for name in read["prompts"]]
         # Embeddings are asked for without a prompt, and each panel has a focus of its own.
-        focused = [it.given(focus=focus) for it in prompts for focus in _focuses(it)]
+        focused = [it.with_variables(focus=focus) for it in prompts for focus in _focuses(it)]
         versions = frozenset({"", *(it.version for it in (*prompts, *focused))})
         return cls(asset, endpoints, versions)
 

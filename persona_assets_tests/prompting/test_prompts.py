@@ -145,7 +145,7 @@ def test_the_version_changes_with_mode_shots_and_variables(folder: Path) -> None
         Prompting(variables={"focus": "algebra"}),
     ]
     assert len({one.bind(way, "s").version for way in ways}) == len(ways)
-    assert one.given(focus="algebra").version == one.bind(ways[-1], "s").version
+    assert one.with_variables(focus="algebra").version == one.bind(ways[-1], "s").version
     assert one.as_role("second_solver").version != one.version
 
 
@@ -158,21 +158,21 @@ def test_text_from_outside_is_never_a_template(folder: Path) -> None:
 
 def test_a_world_is_chosen_by_a_variable_and_stays_in_the_folder() -> None:
     npcs = PROMPTS["game_npcs"]
-    assert "Port Ember" in npcs.given(world="harbour").request(INPUTS).messages[0]["content"]
+    assert "Port Ember" in npcs.with_variables(world="harbour").request(INPUTS).messages[0]["content"]
     for world in ("nowhere", "../../pyproject", "/etc/passwd"):
         with pytest.raises(PromptError, match="prompt game_npcs: "):
-            npcs.given(world=world).request(INPUTS)
+            npcs.with_variables(world=world).request(INPUTS)
 
 
 def test_a_copied_demonstration_is_recognised(folder: Path) -> None:
     bound = Prompts(folder)["one"].bind(few(2), "s")
     shown = str(bound.shots[0]["answer"])
     assert json.loads(bound.request(INPUTS).messages[2]["content"]) == {"answer": shown}
-    assert bound.copied({"answer": shown.upper() + "!"})
-    assert not bound.copied({"answer": "Something of its own, told in other terms."})
-    assert not Prompts(folder)["one"].copied({"answer": shown})
+    assert bound.copies_demonstration({"answer": shown.upper() + "!"})
+    assert not bound.copies_demonstration({"answer": "Something of its own, told in other terms."})
+    assert not Prompts(folder)["one"].copies_demonstration({"answer": shown})
 
 
 def test_a_verdict_is_no_copy() -> None:
     judge = prompt("answer_equality", "few-shot", 4)
-    assert not any(judge.copied({"verdict": verdict}) for verdict in ("yes", "no"))
+    assert not any(judge.copies_demonstration({"verdict": verdict}) for verdict in ("yes", "no"))
