@@ -87,7 +87,7 @@ class World:
         """Reasons by partition, over all phases as they are now."""
         found: dict[str | None, dict[str, str]] = {}
         for phase in self.graph.phases():
-            for work in self.staleness.of(phase, self.graph.partitions_of(phase.partitions)):
+            for work in self.staleness.stale(phase, self.graph.partitions_of(phase.partitions)):
                 found.setdefault(work.partition, {}).update(work.reasons)
         return found
 
@@ -115,7 +115,7 @@ def test_the_graph_is_cut_where_the_partition_set_changes(world: World) -> None:
 
 def test_what_was_just_made_is_fresh(world: World) -> None:
     assert world.stale() == {}
-    assert world.staleness.first() == []
+    assert world.staleness.first_stale() == []
 
 
 def test_a_missing_table_is_stale_with_what_follows_it_in_its_phase(world: World) -> None:
@@ -186,8 +186,8 @@ def test_a_deleted_file_is_changed_once_and_again_when_it_returns(world: World) 
 
 def test_phases_wait_for_the_first_that_has_something(world: World) -> None:
     world.code["hub"] = world.code["personas"] = "c2"
-    assert [work.partition for work in world.staleness.first()] == ["b.txt", "a.txt"]
-    assert all("hub" not in work.reasons for work in world.staleness.first())
+    assert [work.partition for work in world.staleness.first_stale()] == ["b.txt", "a.txt"]
+    assert all("hub" not in work.reasons for work in world.staleness.first_stale())
 
 
 def only(found: list[Stale]) -> Stale:
@@ -197,14 +197,14 @@ def only(found: list[Stale]) -> Stale:
 
 def test_a_fingerprint_changes_with_what_a_new_try_would_read(world: World) -> None:
     world.storage.path("hub", "a.txt").unlink()
-    first = only(world.staleness.first())
-    assert only(world.staleness.first()).fingerprint == first.fingerprint
+    first = only(world.staleness.first_stale())
+    assert only(world.staleness.first_stale()).fingerprint == first.fingerprint
     world.code["hub"] = "c2"
-    second = {work.partition: work.fingerprint for work in world.staleness.first()}
+    second = {work.partition: work.fingerprint for work in world.staleness.first_stale()}
     world.code["hub"] = "c3"
-    third = {work.partition: work.fingerprint for work in world.staleness.first()}
+    third = {work.partition: work.fingerprint for work in world.staleness.first_stale()}
     world.write("repeats", None, "v9")
-    fourth = {work.partition: work.fingerprint for work in world.staleness.first()}
+    fourth = {work.partition: work.fingerprint for work in world.staleness.first_stale()}
     assert len({first.fingerprint, *second.values(), *third.values(), *fourth.values()}) == 7
 
 
