@@ -80,8 +80,9 @@ def _nightly(
         target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=(
-            f"Refreshes missing and stale tables ({contents}), decided from their footers: a phase at "
-            "each tick. A failed run is requested again the next night, or when an input changes."
+            f"Refreshes missing and stale tables ({contents}), decided from their footers: a "
+            "phase at each tick. A failed run is requested again the next night, or when an input "
+            "changes."
         ),
     )
     def schedule(

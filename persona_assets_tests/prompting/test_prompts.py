@@ -158,7 +158,8 @@ def test_text_from_outside_is_never_a_template(folder: Path) -> None:
 
 def test_a_world_is_chosen_by_a_variable_and_stays_in_the_folder() -> None:
     npcs = PROMPTS["game_npcs"]
-    assert "Port Ember" in npcs.with_variables(world="harbour").request(INPUTS).messages[0]["content"]
+    request = npcs.with_variables(world="harbour").request(INPUTS)
+    assert "Port Ember" in request.messages[0]["content"]
     for world in ("nowhere", "../../pyproject", "/etc/passwd"):
         with pytest.raises(PromptError, match="prompt game_npcs: "):
             npcs.with_variables(world=world).request(INPUTS)
