@@ -73,7 +73,7 @@ def test_installed_rule_that_cannot_be_imported_is_named(install: Install) -> No
         rejection_reason(DOG, rules=rules)
 
 
-def test_candidates_of_a_shard_are_judged_by_installed_rules(
+def test_installed_rule_rejects_candidates_and_stops_their_expansion(
     install: Install, tmp_path: Path
 ) -> None:
     install(no_pets="is_pet")
@@ -82,4 +82,5 @@ def test_candidates_of_a_shard_are_judged_by_installed_rules(
     assert json.loads(printed) == {
         "version": f"{VERSION}+no_pets",
         "reasons": {"pet": "no_pets", "colleague": None},
+        "expanded": ["colleague"],
     }
