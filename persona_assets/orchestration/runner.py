@@ -44,10 +44,7 @@ class Runner:
     """Executor of a project's graph in its Dagster instance, phase by phase.
 
     Args:
-        defs: Definitions of the project.
         instance: Dagster instance with the partitions registered.
-        storage: Tables of the project.
-        corpus: Corpus of the project.
         select: Dagster asset selection.
         only: Shards to run for sharded assets; empty for all shards.
 
@@ -57,7 +54,7 @@ class Runner:
         selected: Names of the selected assets, in dependency order.
 
     Raises:
-        ValueError: A shard of `only` does not exist, or `select` matches no asset.
+        ValueError: A shard of `only` does not exist, or `select` is invalid or matches no asset.
     """
 
     def __init__(

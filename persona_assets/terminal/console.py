@@ -110,8 +110,7 @@ def print_tables(project: Project, summary: RunSummary, usage: pl.DataFrame) -> 
     If the project has more than `_MOST_TABLES` tables, only the tables of this run are printed.
 
     Args:
-        project: Project of the tables.
-        summary: Summary of this run.
+        summary: Summary of this run; an asset without seconds is fresh.
         usage: Calls, tokens and cost by asset and shard, from the journals.
     """
     used = {(row["asset"], row["shard"]): row for row in usage.iter_rows(named=True)}
