@@ -1,6 +1,6 @@
 """Text-to-Persona and Persona-to-Persona (sections 2.1, 2.2), and the quality filter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -128,9 +128,10 @@ def build_hop_personas(
 def build_persona_candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> StepResult:
     """Collect all personas of a shard, each with the verdict of the quality filter."""
     roots = text_rows.rename({"perspective": "relation"}).with_columns(hop=pl.lit(0, pl.Int64()))
-    rows = pl.concat([roots.select(HOP.names()), *hops]).with_columns(
-        reason=pl.col("persona").map_elements(quality.rejection_reason, pl.String, skip_nulls=False)
-    )
+    rows = pl.concat([roots.select(HOP.names()), *hops])
+    judged = rows.select("persona", "relation", "hop").iter_rows()
+    reasons = [quality.rejection_reason(text, relation=rel, hop=hop) for text, rel, hop in judged]
+    rows = rows.with_columns(pl.Series("reason", reasons, pl.String))
     rows = rows.with_columns(kept=pl.col("reason").is_null()).select(CANDIDATES.names())
     return StepResult(rows, rows_in=len(text_rows) + sum(map(len, hops)))
 
@@ -161,8 +162,15 @@ def _frontier(earlier: Sequence[pl.DataFrame], limit: int | None) -> list[dict[s
     fresh: list[dict[str, str]] = []
     for row in earlier[-1].iter_rows(named=True):
         bag = words(row["persona"])
-        if bag not in known and quality.rejection_reason(row["persona"]) is None:
+        if bag not in known and not _is_rejected(row):
             fresh.append(row)
         known.add(bag)
     fresh.sort(key=lambda row: uniform("frontier", row["persona_id"]))
     return fresh if limit is None else fresh[:limit]
+
+
+def _is_rejected(row: Mapping[str, Any]) -> bool:
+    """Return True if the quality filter rejects a row of `text_personas` or of a hop."""
+    relation = row["perspective"] if "perspective" in row else row["relation"]
+    hop = row.get("hop", 0)
+    return quality.rejection_reason(row["persona"], relation=relation, hop=hop) is not None

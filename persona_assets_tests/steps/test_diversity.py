@@ -23,7 +23,7 @@ from persona_assets_tests.steps.answers_double import PROMPTS, Reply, answering,
 from persona_assets_tests.steps.vectors import at_cosines, embeddings
 
 PROMPT = PROMPTS["diversity_problem"]
-PANELS = {"a: no focus": PROMPT, "b: finance": PROMPT.given(focus="finance")}
+PANELS = {"a: no focus": PROMPT, "b: finance": PROMPT.with_variables(focus="finance")}
 
 
 def hub(names: Sequence[str]) -> pl.DataFrame:

@@ -62,8 +62,8 @@ def spark_join(
 
     Raises:
         TypeError: `threshold` is not a Fraction.
-        ValueError: `threshold` is not between `MIN_PARTENUM_THRESHOLD` and 1, no file is given, a file is given
-            twice, or a column is missing or of the wrong type.
+        ValueError: `threshold` is out of range, no file is given, one is given twice, or a column
+            is missing or of the wrong type.
         FileNotFoundError: A file does not exist.
     """
     from pyspark.sql import functions as f
