@@ -243,7 +243,7 @@ class _Asking(Generic[C, R]):
     def _settle(self, slot: _Slot[C, R], record: CallRecord) -> None:
         slot.result, other = self._judge(slot.call, record)
         journal = self._engine.journal
-        if other is None or (journal.landed(record.key) and other.key not in journal):
+        if other is None or (journal.compacted(record.key) and other.key not in journal):
             slot.done = True
         else:
             slot.call = other
