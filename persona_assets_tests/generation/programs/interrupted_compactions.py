@@ -1,9 +1,9 @@
 """Compact copies of a folder in forked children, each interrupted later than the last.
 
-The last child succeeds. The program prints the wait status of each child. The ways to end a child are:
+The last child succeeds. The program prints the wait status of each child. A child may end by:
 
-    step  killed when it is about to open, create, rename or remove a file for the n-th time
-    size  killed by the kernel when a file grows beyond n * 1500 bytes
+    step  a kill before it opens, creates, renames or removes a file for the n-th time
+    size  a kill by the kernel when a file grows beyond n * 1500 bytes
     full  exit status 9 after an OSError, when a file grows beyond n * 1500 bytes
 
 python -m persona_assets_tests.generation.programs.interrupted_compactions TEMPLATE ROOT WAY
