@@ -192,7 +192,8 @@ def compact(journal: Path, completions: Path) -> int:
     """Move a journal's records into its table's completions file.
 
     The journal is removed only when the completions file is on disk. A crash in between leaves
-    records in both files; their ids keep the next call from adding them twice.
+    records in both files; their ids keep the next call from adding them twice. If the function
+    raises, both files are unchanged.
 
     Returns:
         Number of records that the completions file did not contain before.
@@ -201,7 +202,6 @@ def compact(journal: Path, completions: Path) -> int:
         JournalBusy: A run holds the journal.
         JournalCorrupt: A line of the journal or the completions file is damaged.
         OSError: The disk is full, or another error of the file system.
-            In each of the three cases both files are unchanged.
     """
     if not journal.exists():
         return 0

@@ -26,7 +26,7 @@ class Runs:
         self.folder = folder
 
     def run(self, name: str, *, die: int = 0, rows: int = ROWS) -> int:
-        """Run and return the exit status; the run is killed before its `die`-th change of the disk."""
+        """Return the exit status of a run that is killed before its `die`-th change of the disk."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         request = [str(self.folder / name / "journal.jsonl"), name, rows, die]

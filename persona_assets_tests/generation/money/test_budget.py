@@ -30,7 +30,7 @@ def open_budget(path: Path, *limits: str) -> Budget:
     return Budget(Ledger(path), caps)
 
 
-def totals(path: Path, scope: str = "run") -> tuple[float, float]:
+def ledger_totals(path: Path, scope: str = "run") -> tuple[float, float]:
     spent, held = Ledger(path).state(scope)
     return float(spent), float(held)
 
@@ -52,7 +52,7 @@ def test_budget_takes_only_money_that_the_ledger_holds(path: Path) -> None:
     budget = open_budget(path, "1")
     assert not budget.take(CENT)
     assert budget.refill(CENT)
-    assert totals(path) == (0, 0.01)
+    assert ledger_totals(path) == (0, 0.01)
     assert budget.take(CENT)
     assert not budget.take(CENT)
     budget.settle(CENT, CENT / 4)
@@ -60,7 +60,7 @@ def test_budget_takes_only_money_that_the_ledger_holds(path: Path) -> None:
     assert not budget.take(CENT / 2)
     budget.settle(CENT / 2, CENT / 2)
     budget.close()
-    assert totals(path) == (0.0075, 0)
+    assert ledger_totals(path) == (0.0075, 0)
 
 
 def test_close_releases_free_money_and_counts_calls_in_flight(path: Path) -> None:
@@ -71,12 +71,12 @@ def test_close_releases_free_money_and_counts_calls_in_flight(path: Path) -> Non
     budget.settle(CENT, CENT / 2)
     for _ in range(2):
         budget.close()
-        assert totals(path) == (0.005, 0.02)
+        assert ledger_totals(path) == (0.005, 0.02)
     assert not budget.take(CENT)
     with pytest.raises(ValueError, match="closed"):
         budget.refill(CENT)
     budget.settle(CENT, CENT / 2)
-    assert totals(path) == (0.01, 0.01)
+    assert ledger_totals(path) == (0.01, 0.01)
 
 
 def test_budget_keeps_all_caps_and_names_the_tightest(path: Path) -> None:
@@ -96,7 +96,7 @@ def test_budget_keeps_all_caps_and_names_the_tightest(path: Path) -> None:
         "then run again; what was answered is kept."
     )
     budget.close()
-    assert (totals(path), totals(path, "backfill")) == ((0.03, 0), (0.02, 0))
+    assert (ledger_totals(path), ledger_totals(path, "backfill")) == ((0.03, 0), (0.02, 0))
 
 
 def test_budget_keeps_the_tighter_of_two_caps_of_a_scope(path: Path) -> None:
@@ -123,7 +123,7 @@ def test_budget_records_a_cost_above_the_worst_case(path: Path) -> None:
     assert spend(budget, CENT, Decimal(3))
     assert not budget.refill(CENT)
     budget.close()
-    assert totals(path) == (3, 0)
+    assert ledger_totals(path) == (3, 0)
 
 
 def test_refund_can_be_spent_again(path: Path) -> None:
@@ -136,7 +136,7 @@ def test_refund_can_be_spent_again(path: Path) -> None:
     assert later.take(Decimal("0.5"))
     later.settle(Decimal("0.5"), Decimal("0.5"))
     later.close()
-    assert totals(path) == (0.75, 0)
+    assert ledger_totals(path) == (0.75, 0)
 
 
 def test_free_call_needs_no_money_under_the_cap(path: Path) -> None:
@@ -163,7 +163,7 @@ def test_budget_in_use_reports_its_spending(path: Path) -> None:
     for _ in range(1000):
         assert spend(budget, CENT / 100, CENT / 100000)
         time.sleep(0.02)
-        if totals(path)[0] > 0:
+        if ledger_totals(path)[0] > 0:
             break
     else:
         pytest.fail("nothing was written while the budget was in use")
@@ -200,9 +200,9 @@ def test_failed_report_is_repeated_by_the_next_close(path: Path) -> None:
             budget.close()
         path.unlink()
     aside.rename(path)
-    assert totals(path) == (0, 0.01)
+    assert ledger_totals(path) == (0, 0.01)
     budget.close()
-    assert totals(path) == (0.005, 0)
+    assert ledger_totals(path) == (0.005, 0)
 
 
 def test_threads_share_a_budget(path: Path) -> None:
@@ -221,7 +221,7 @@ def test_threads_share_a_budget(path: Path) -> None:
         thread.join()
     budget.close()
     assert sum(counts) == 500
-    assert totals(path) == (0.05, 0)
+    assert ledger_totals(path) == (0.05, 0)
 
 
 @settings(max_examples=40, deadline=None)
