@@ -46,6 +46,16 @@ class CompletionStore:
     Raises:
         FileNotFoundError: The file does not exist.
         JournalCorrupt: The file is damaged or is no completions file.
+
+    Example:
+        >>> import tempfile
+        >>> record = CallRecord("key", 200, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.parquet")
+        ...     count = merge_journal(path, [(record, record.to_line())])
+        ...     with CompletionStore(path) as store:
+        ...         count, store.get("key") == record, "absent" in store
+        (1, True, False)
     """
 
     def __init__(self, path: Path) -> None:

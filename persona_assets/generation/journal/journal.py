@@ -202,6 +202,15 @@ def compact(journal: Path, completions: Path) -> int:
         JournalBusy: A run holds the journal.
         JournalCorrupt: A line of the journal or the completions file is damaged.
         OSError: The disk is full, or another error of the file system.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     journal, completions = Path(folder, "a.jsonl"), Path(folder, "a.parquet")
+        ...     with Journal(journal) as opened:
+        ...         opened.append(CallRecord("key", 200, {}))
+        ...     compact(journal, completions), journal.exists(), completions.exists()
+        (1, False, True)
     """
     if not journal.exists():
         return 0
