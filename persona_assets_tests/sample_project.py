@@ -20,6 +20,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.graph import table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.definitions import build_defs
 from persona_assets.generation import CallRecord, CompletionStore, Journal
@@ -31,7 +32,7 @@ from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.trainer import Report, TrainedModel
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
-from persona_assets.tables import Table, tables
+from persona_assets.tables import Table
 from persona_assets_tests.model_server import DIMENSIONS, ModelServer
 
 ROOT = Path(__file__).parents[1]
@@ -149,7 +150,7 @@ class SampleProject:
 
     @property
     def tables(self) -> Mapping[str, Table]:
-        return tables(Project(self.settings).prompts)
+        return table_contracts(Project(self.settings).prompts)
 
     @property
     def catalog(self) -> Catalog:

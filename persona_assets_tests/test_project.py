@@ -98,6 +98,7 @@ def test_models_and_prompting_change_the_version(folder: Path, change: dict[str,
     "change",
     [
         {"writer": {"base_url": "http://127.0.0.1:1/v1"}},
+        {"writer": {"provider": "azure", "api_version": "2024-10-21"}},
         {"writer": {"concurrency": 3}},
         {"writer": {"timeout": 3}},
         {"writer": {"deadline": 3}},

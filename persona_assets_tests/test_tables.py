@@ -1,12 +1,12 @@
 import polars as pl
 import pytest
 
+from persona_assets.assets.graph import table_contracts
 from persona_assets.definitions import build_defs
 from persona_assets.settings import Settings
-from persona_assets.tables import tables
 from persona_assets_tests.steps.answers_double import PROMPTS, ROOT
 
-TABLES = tables(PROMPTS)
+TABLES = table_contracts(PROMPTS)
 
 
 def test_every_asset_has_a_contract_and_every_contract_an_asset() -> None:

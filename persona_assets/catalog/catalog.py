@@ -31,6 +31,10 @@ _REMEDY = (
 )
 
 
+RESERVED = ("materializations", "lineage", "usage", "completions", "links", "held", "quarantine")
+"""Names of the catalog's own tables and views; no asset may have one of them."""
+
+
 class CatalogError(RuntimeError):
     """The catalog could not be read or changed; the tables are untouched."""
 

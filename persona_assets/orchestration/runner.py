@@ -46,7 +46,7 @@ class Runner:
         only: Sequence[str] = (),
     ) -> None:
         """`select` is a Dagster asset selection; `only` restricts sharded assets to these shards.
-        `selected` are the names of the selected assets; `graph` and `specs` are of all.
+        `selected` are the names of the selected assets; `graph` is of all.
 
         Raises ValueError for a shard that does not exist.
         """
@@ -57,9 +57,7 @@ class Runner:
         if unknown:
             raise ValueError(f"no shard {unknown[0]!r} in the corpus: see persona-assets status")
         self._only = only
-        specs = defs.resolve_all_asset_specs()
-        self.specs = {spec.key.to_user_string(): spec for spec in specs}
-        self.graph = Graph(specs, keys)
+        self.graph = Graph(defs.resolve_all_asset_specs(), keys)
         self._staleness = Staleness(self.graph, storage, corpus)
         chosen = _selected(select, defs)
         self.selected = [name for name in self.graph.assets if name in chosen]

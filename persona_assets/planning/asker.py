@@ -1,20 +1,17 @@
 """An asker: an asset that asks models, and what its tables have asked so far."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import dagster as dg
 import polars as pl
 
-from persona_assets.assets.diversity import PANELS
-from persona_assets.assets.reads import READS
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation import Journal, Tokens, pricing
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import Prompt
 from persona_assets.resources.session import FREE
 from persona_assets.settings import ROLES, ModelEndpoint
 from persona_assets.storage.storage import Storage
@@ -61,17 +58,21 @@ class Asker:
     versions: frozenset[str]
 
     @classmethod
-    def of(cls, asset: Asset, spec: dg.AssetSpec, project: Project) -> "Asker":
-        """The asker behind an asset, from what its spec declares that it reads."""
-        read = spec.metadata[READS]
-        roles: set[str] = {project.prompt(name).head.role for name in read["prompts"]}
-        roles |= {name for name in read["settings"] if name in ROLES}
+    def of(cls, asset: Asset, declared: TableAsset, project: Project) -> "Asker":
+        """Describe an asset of the graph by its declaration."""
+        reads = declared.reads
+        prompts = {name: project.prompt(name) for name in reads.prompts}
+        roles: set[str] = {prompt.head.role for prompt in prompts.values()}
+        roles |= {name for name in reads.settings if name in ROLES}
         endpoints = {role: project.settings.endpoint(role) for role in sorted(roles)}
-        prompts = [project.prompt(name) for name in read["prompts"]]
-        # Embeddings are asked for without a prompt, and each panel has a focus of its own.
-        focused = [it.given(focus=focus) for it in prompts for focus in _focuses(it)]
-        versions = frozenset({"", *(it.version for it in (*prompts, *focused))})
-        return cls(asset, endpoints, versions)
+        variants = [
+            prompts[name].given(**variables)
+            for name, sets in (reads.variables or {}).items()
+            for variables in sets
+        ]
+        # Embedding calls have no prompt.
+        versions = {"", *(prompt.version for prompt in (*prompts.values(), *variants))}
+        return cls(asset, endpoints, frozenset(versions))
 
     @property
     def name(self) -> str:
@@ -148,10 +149,6 @@ class Asker:
                 )
             )
         return pl.DataFrame(calls, schema=CALL, orient="row")
-
-
-def _focuses(prompt: Prompt) -> Iterable[str]:
-    return PANELS.values() if prompt.name == "diversity_problem" else ()
 
 
 def is_sharded(asset: Asset) -> bool:

@@ -8,14 +8,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from persona_assets.assets.diversity import PANELS
-from persona_assets.generation.completion import MAX_TOKENS
-from persona_assets.project import Project
-from persona_assets.resources.session import EMBEDDING_BATCH
-from persona_assets.steps.math_data import SOLVERS
-from persona_assets.steps.personas import HOPS
-from persona_assets.steps.probes import PROBES
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -31,9 +23,6 @@ MOST_UNITS = 500
 
 MOST_UNSPREAD = 0.1
 """Share of an estimate that may rest on single units if it is to have an interval."""
-
-PROBES_IN_ALL = sum(map(len, PROBES.values()))
-"""Texts that are embedded with a shard's personas if these are in all scripts."""
 
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
@@ -176,97 +165,3 @@ def _student(freedom: int) -> float:
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     return z + ((third / freedom + second) / freedom + first) / freedom
-
-
-def most_calls(
-    project: Project, shards: int, texts: int | None = None, *, once: bool = False
-) -> dict[str, int | None]:
-    """Most answered calls by asset over all shards; None where a limit of the settings is open.
-
-    texts: how many there are; None takes what the settings allow. Counted are the questions, and
-    for each of them, unless each is asked only `once`, what the engine may ask in its place (see
-    `asks`); embeddings and a judge's verdicts are questions too. Attempts that no answer came to
-    are not counted.
-    """
-    settings, names = project.settings, project.prompts.tasks
-
-    def asked(questions: int | None, prompt: str) -> int | None:
-        return questions if once else _times(questions, asks(project, prompt))
-
-    if texts is None:
-        texts = _times(settings.texts_per_shard, shards)
-    most: dict[str, int | None] = {}
-    made = personas = _times(texts, settings.perspectives_per_text)
-    most["text_personas"] = asked(made, "text_to_persona")
-    for hop in range(1, HOPS + 1):
-        expanded = _least(_times(settings.personas_per_hop, shards), made)
-        most[f"hop_{hop}_personas"] = asked(expanded, "persona_to_persona")
-        made = _times(expanded, settings.relations_per_persona)
-        personas = _sum(personas, made)
-    most["persona_embeddings"] = _embeddings(project, personas, shards, PROBES_IN_ALL)
-    samples: dict[str, int | None] = {}
-    for name in names:
-        task = settings.task(name)
-        drawn = _least(_times(task.per_shard, shards), personas if task.share else 0)
-        samples[name] = _times(drawn, task.per_persona)
-        most[name] = asked(samples[name], name)
-
-    problems, task = samples.get("math_problems"), settings.task("math_problems")
-    a_shard = _times(task.per_shard, task.per_persona)
-    # Python rounds halves to even, so of n problems at most half a problem more is held out.
-    any_shard = None if problems is None else int(settings.held_out_share * problems + shards / 2)
-    tested = _least(
-        None if a_shard is None else shards * round(settings.held_out_share * a_shard), any_shard
-    )
-    most["math_solutions"] = _sum(
-        asked(problems, "math_solution"),
-        _sum(asked(tested, "math_program"), asked(tested, "math_solution@second_solver")),
-    )
-    judged = settings.equality == "judge"
-    pairs = len(SOLVERS) * (len(SOLVERS) - 1) // 2
-    most["math_test"] = asked(_times(tested, pairs), "answer_equality") if judged else 0
-    for accuracy, questions in (
-        ("synthetic_accuracy", tested),
-        ("math_accuracy", settings.benchmark_limit),
-    ):
-        answered = _times(questions, len(settings.training_sizes))
-        verdicts = asked(answered, "answer_equality") if judged else 0
-        most[accuracy] = _sum(asked(answered, "evaluation@evaluation"), verdicts)
-    people = 2 * settings.pairs_per_bucket * len(settings.pair_similarities)
-    most["diversity_report"] = _times(
-        _sum(asked(people, "diversity_problem"), _embeddings(project, people, 1)), len(PANELS)
-    )
-    return most
-
-
-def asks(project: Project, prompt: str) -> int:
-    """How often one question may be asked and answered: once; once more with room for a longer
-    answer where the first was cut off; and again for each answer without the form it must have,
-    unless the model would say the same. See `_other` in generation/completion.py.
-    """
-    head = project.prompt(prompt).head
-    endpoint = project.settings.endpoint(head.role)
-    sampling = {**head.sampling, **endpoint.sampling}
-    limited = any(isinstance(sampling.get(name), int) for name in MAX_TOKENS)
-    larger = limited and endpoint.larger_retry > 1
-    return 1 + larger + (endpoint.reasks if sampling.get("temperature") != 0 else 0)
-
-
-def _embeddings(project: Project, texts: int | None, tables: int, probes: int = 0) -> int | None:
-    """Calls for some texts in so many tables, each with at most so many probes."""
-    if project.settings.embedder.embedded or texts == 0:
-        return 0
-    return None if texts is None else (texts + probes * tables) // EMBEDDING_BATCH + tables
-
-
-def _times(count: int | None, factor: int) -> int | None:
-    return 0 if factor == 0 else None if count is None else count * factor
-
-
-def _sum(first: int | None, second: int | None) -> int | None:
-    return None if first is None or second is None else first + second
-
-
-def _least(first: int | None, second: int | None) -> int | None:
-    known = [count for count in (first, second) if count is not None]
-    return min(known, default=None)

@@ -1,6 +1,6 @@
 """The pilot: the tables that stand, as a sample of what is still to be asked. Asks nothing."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation.journal.call_record import TRANSIENT
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.asker import RECORD, Asker, is_sharded
-from persona_assets.planning.forecast import most_calls
 from persona_assets.project import Project
-from persona_assets.tables import tables
 
 if TYPE_CHECKING:
     from persona_assets.planning.forecast import Array
@@ -31,11 +31,11 @@ MOST_TABLES = 64
 class Pilot:
     """What stands of a project, by asker."""
 
-    def __init__(self, project: Project, graph: Graph) -> None:
+    def __init__(self, project: Project, graph: Graph, assets: Mapping[str, TableAsset]) -> None:
         self._storage = project.storage
-        self._tables = tables(project.prompts)
+        self._tables = {name: asset.table for name, asset in assets.items()}
         self._graph = graph
-        self._limits = most_calls(project, 1, once=True)
+        self._limits = CallBounds(project, assets, 1, once=True).all_calls()
         self.texts = cache(self._texts)
         self.records = cache(self._records)
         self.found = cache(self._found)

@@ -5,17 +5,20 @@ and time are those of the pilot's calls. Asks nothing and spends nothing.
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.graph import load_assets
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation import Endpoint, Tokens, pricing
 from persona_assets.orchestration.runner import Runner
 from persona_assets.partitions import shards
 from persona_assets.planning.asker import Asker, is_sharded
-from persona_assets.planning.forecast import Interval, Quantity, most_calls, to_come
+from persona_assets.planning.forecast import Interval, Quantity, to_come
 from persona_assets.planning.pending import Pending
 from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
@@ -106,21 +109,24 @@ def make_plan(project: Project, runner: Runner) -> Plan:
     import numpy as np
 
     chance = np.random.default_rng(SEED)
-    asking = {name for name, most in most_calls(project, 1).items() if most != 0}
+    assets = load_assets(project.prompts)
+    asking = {
+        name for name, most in CallBounds(project, assets, 1).all_calls().items() if most != 0
+    }
     graph = runner.graph
     askers = {
-        asset.name: Asker.of(asset, runner.specs[asset.name], project)
+        asset.name: Asker.of(asset, assets[asset.name], project)
         for asset in graph.assets.values()
         if asset.name in asking
     }
-    pilot = Pilot(project, graph)
+    pilot = Pilot(project, graph, assets)
     pending = Pending(project, runner, pilot, askers)
 
     calls: dict[str, Quantity] = {}
     for sampled, amounts, sizes in pilot.samples(askers[name] for name in pending.left):
         of = [Quantity.known(sum(pending.left[it.name].values())) for it in sampled]
         for asker, quantity in zip(sampled, to_come(amounts, sizes, of, chance), strict=True):
-            most = _most(project, runner, pending, asker)
+            most = _most(project, assets, runner, pending, asker)
             calls[asker.name] = quantity if most is None else quantity.within(most)
     pace = pilot.pace(askers.values()) if calls else {}
 
@@ -128,7 +134,7 @@ def make_plan(project: Project, runner: Runner) -> Plan:
     total = _Quantities()
     for name, left in pending.left.items():
         asker = askers[name]
-        most = _most(project, runner, pending, asker)
+        most = _most(project, assets, runner, pending, asker)
         forecast = Forecast(name, len(left), most=most)
         if name in calls:
             made = pilot.calls(asker)
@@ -192,12 +198,18 @@ def _missing_prices(endpoint: Endpoint) -> Sequence[str]:
     return ("BATCH",) if found.known else ("INPUT", "OUTPUT", *(("BATCH",) if batch else ()))
 
 
-def _most(project: Project, runner: Runner, pending: Pending, asker: Asker) -> int | None:
+def _most(
+    project: Project,
+    assets: Mapping[str, TableAsset],
+    runner: Runner,
+    pending: Pending,
+    asker: Asker,
+) -> int | None:
     """The bound on the calls of the tables that are to be made."""
     every = runner.graph.partitions_of(str(shards.name))
     over = list(pending.left[asker.name]) if asker.is_sharded else list(every)
     texts = sum(len(pending.texts(str(shard))) for shard in over)
-    return most_calls(project, len(over), texts)[asker.name]
+    return CallBounds(project, assets, len(over), texts).calls(asker.name)
 
 
 def _total(found: Sequence[Forecast]) -> Forecast:

@@ -67,7 +67,7 @@ class TableIOManager(dg.IOManager):
         shard = context.partition_key if context.has_asset_partitions else None
         table = self._tables[asset]
         rows = obj.rows.match_to_schema(table.schema)
-        if faulty := table.faulty(rows.lazy()):
+        if faulty := table.count_faulty_keys(rows.lazy()):
             key = ", ".join(table.key)
             raise ValueError(f"{faulty} of {len(rows)} rows have no {key} of their own")
         outcome = replace(obj, rows=rows)

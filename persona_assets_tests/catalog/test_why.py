@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 import pytest
 
+from persona_assets.assets.graph import table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.steps import corpus, hub, personas
 from persona_assets.storage.footer import Footer, Upstream
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 from persona_assets.storage.storage import Storage
-from persona_assets.tables import tables
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.steps.answers_double import PROMPTS
 
@@ -74,7 +74,7 @@ def publish(
 def sifted(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """The catalog of two shards in which personas were dropped for every reason."""
     storage = Storage(tmp_path_factory.mktemp("it's [1]"))
-    catalog = Catalog(storage, tables(PROMPTS))
+    catalog = Catalog(storage, table_contracts(PROMPTS))
     for shard in ("a.txt", "b.txt"):
         for asset, place, outcome in outcomes(shard):
             publish(catalog, storage, asset, place, outcome)
@@ -163,7 +163,7 @@ def test_what_happened_to_a_text_twice_is_told_once(sifted: Catalog) -> None:
 
 
 def test_why_tells_as_much_as_there_is(storage: Storage) -> None:
-    catalog = Catalog(storage, tables(PROMPTS))
+    catalog = Catalog(storage, table_contracts(PROMPTS))
     catalog.rebuild()
     seen: Mapping[str, list[tuple[object, ...]]] = {}
     for asset, place, outcome in outcomes("b.txt"):
@@ -186,7 +186,7 @@ def test_why_tells_as_much_as_there_is(storage: Storage) -> None:
 
 def test_survivors_that_name_each_other_end_the_search(storage: Storage) -> None:
     """Tables of different days: what was the survivor is now the duplicate."""
-    catalog = Catalog(storage, tables(PROMPTS))
+    catalog = Catalog(storage, table_contracts(PROMPTS))
     for asset, one, other in (("lexical", "a", "b"), ("semantic", "b", "a")):
         rows = pl.DataFrame([(one, other, 1.0, asset)], schema=hub.DUPLICATES, orient="row")
         publish(catalog, storage, f"{asset}_duplicates", None, StepResult(rows))

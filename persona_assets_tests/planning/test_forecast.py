@@ -1,114 +1,22 @@
-"""The bound on calls, and intervals that hold what they say they hold."""
+"""Intervals of a forecast hold the truth as often as they claim."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
-from persona_assets.generation import Endpoint, Engine, Journal, Request, complete
 from persona_assets.planning.forecast import (
     LEVEL,
     MOST_UNITS,
-    PROBES_IN_ALL,
     Interval,
     Quantity,
-    asks,
-    most_calls,
     to_come,
 )
-from persona_assets.profiles import DEMO_CALLS
-from persona_assets.project import Project
-from persona_assets.resources.corpus_folder import Corpus
-from persona_assets.settings import Settings
-from persona_assets_tests.generation.fault_server import FaultServer
 
-ROOT = Path(__file__).parents[2]
 PILOTS = 200
-
-
-def project(**values: Any) -> Project:
-    return Project(Settings.load(prompts=ROOT / "prompts", **values))
-
-
-def test_the_demo_stays_below_its_declared_calls() -> None:
-    shards = len(Corpus(ROOT / "data" / "corpus").shards())
-    most = most_calls(project(profile="demo"), shards)
-    assert None not in most.values()
-    assert sum(calls for calls in most.values() if calls is not None) <= DEMO_CALLS
-
-
-def test_an_open_limit_has_no_bound_until_the_texts_are_known() -> None:
-    paper = project(profile="paper")
-    most = most_calls(paper, shards=3)
-    assert most["text_personas"] is None
-    assert most["math_solutions"] is None
-    known = most_calls(paper, shards=3, texts=10, once=True)
-    assert known["text_personas"] == 10
-    assert [known[f"hop_{hop}_personas"] for hop in (1, 2, 3)] == [10, 30, 90]
-    personas = 10 * sum(3**hop for hop in range(7))
-    assert known["instructions"] == known["math_problems"] == personas
-    # A shard's personas may be in all scripts, and each script's probes go with them.
-    assert known["persona_embeddings"] == (personas + 3 * PROBES_IN_ALL) // 256 + 3
-    assert known["math_accuracy"] is None
-
-
-def test_more_shards_cost_more() -> None:
-    demo = project(profile="demo")
-    one, two = most_calls(demo, 1), most_calls(demo, 2)
-    assert one["text_personas"] == 8
-    assert two["text_personas"] == 16
-    assert one["math_accuracy"] == two["math_accuracy"] == 12
-
-
-def test_a_judge_is_counted_where_answers_are_compared_by_one() -> None:
-    limits = {"benchmark_limit": 10, "training_sizes": [1, 2], "held_out_share": 0.5}
-    tasks = {"math_problems": {"per_shard": 6}}
-    by_algebra = most_calls(project(**limits, tasks=tasks, equality="math_verify"), 2, once=True)
-    assert by_algebra["math_test"] == 0
-    assert by_algebra["math_accuracy"] == 20
-    judged = most_calls(project(**limits, tasks=tasks, equality="judge"), 2, once=True)
-    assert judged["math_test"] == 3 * 6
-    assert judged["synthetic_accuracy"] == judged["math_test"] * 2 // 3 * 2
-    assert judged["math_accuracy"] == 2 * 20
-
-
-class Sum(BaseModel):
-    total: int
-
-
-@pytest.mark.parametrize(
-    ("changes", "sampling", "most"),
-    [
-        ({"reasks": 0, "larger_retry": 1}, {"max_tokens": 8}, 1),
-        ({"reasks": 2, "larger_retry": 1}, {"max_tokens": 8}, 3),
-        ({"reasks": 2, "larger_retry": 2}, {"max_tokens": 8}, 4),
-        ({"reasks": 2, "larger_retry": 2}, {}, 3),
-        ({"reasks": 2, "larger_retry": 2}, {"max_tokens": 8, "temperature": 0.0}, 2),
-    ],
-)
-def test_a_question_is_asked_no_oftener_than_the_bound_says(
-    tmp_path: Path, changes: dict[str, float], sampling: dict[str, float], most: int
-) -> None:
-    sampled = {"temperature": None, "max_tokens": None, **sampling}
-    writer = {"model": "m", "sampling": sampled, **changes}
-    assert asks(project(writer=writer), "text_to_persona") == most
-    # The worst that can be: cut off once, and then never an answer of the right form.
-    cut_off = ["length"] if changes["larger_retry"] > 1 and "max_tokens" in sampling else []
-    with FaultServer({"1 + 1": cut_off}, answer=lambda _: json.dumps({"sum": 2})) as server:
-        endpoint = Endpoint.model_validate(
-            {"model": "m", "base_url": server.url, "api_key_env": None, **changes}
-        )
-        request = Request("writer", ({"role": "user", "content": "1 + 1"},), sampling, Sum, "json")
-        with Journal(tmp_path / "j.jsonl") as journal:
-            [answer] = complete([request], Engine(endpoint, journal))
-        assert answer.status == "invalid"
-        assert server.billed["1 + 1"] == most
 
 
 def test_a_sample_of_one_has_no_interval_but_its_bound() -> None:

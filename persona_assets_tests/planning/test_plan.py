@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import polars as pl
 import pytest
 
+from persona_assets.assets.graph import call_bounds
 from persona_assets.cli import main
 from persona_assets.planning.asker import Asker
-from persona_assets.planning.forecast import Interval, most_calls
+from persona_assets.planning.forecast import Interval
 from persona_assets.planning.pilot import CLUSTERS, Pilot
 from persona_assets.planning.plan import Forecast, Plan, make_plan
 from persona_assets.project import Project
@@ -97,7 +98,7 @@ def test_a_finished_project_has_nothing_to_come(finished: SampleProject) -> None
 
 
 def test_the_settings_bound_what_was_asked(finished: SampleProject) -> None:
-    most = most_calls(Project(finished.settings), len(TEXTS), 4, once=True)
+    most = call_bounds(Project(finished.settings), len(TEXTS), 4, once=True).all_calls()
     usage = finished.catalog.usage().group_by("asset").agg(pl.col("calls").sum())
     for asset, made in usage.iter_rows():
         bound = most[asset]

@@ -4,8 +4,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from persona_assets.benchmarks.base import PROBLEMS
 from persona_assets.generation import Request
-from persona_assets.resources.benchmark import PROBLEMS
 from persona_assets.steps.evaluation import ACCURACY, accuracy_sentence, evaluate, judge_equality
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import (

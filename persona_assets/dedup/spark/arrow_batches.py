@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from persona_assets.dedup.kernels.compile import Array
-from persona_assets.dedup.text.folding import ROOM, CanonicalTexts
+from persona_assets.dedup.text.folding import PADDING, CanonicalTexts
 
 BLOCK = 1 << 20
 """Rows that a task collects before it hands them on."""
@@ -25,7 +25,7 @@ def content(column: pa.Array) -> tuple[Array, Array]:
 def texts_in(column: pa.Array) -> CanonicalTexts:
     """Such an array of canonical texts."""
     data, ends = content(column)
-    padded = np.concatenate([data, np.full(ROOM, 0x20, np.uint8)])
+    padded = np.concatenate([data, np.full(PADDING, 0x20, np.uint8)])
     return CanonicalTexts(padded, ends.astype(np.int64))
 
 

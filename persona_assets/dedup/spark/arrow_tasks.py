@@ -15,9 +15,9 @@ from persona_assets.dedup.lexical.distinct_sets import empty_summary
 from persona_assets.dedup.lexical.partenum import (
     CLASS_MASK,
     emit_set_keys,
+    empty_sums,
     redistributed_keys,
     scheme_of,
-    sums_for,
 )
 from persona_assets.dedup.lexical.verification import verify_pairs as decide
 from persona_assets.dedup.spark.arrow_batches import (
@@ -60,7 +60,7 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
             longest = texts.longest()
             words, sums, summary = (
                 empty_words(longest),
-                sums_for(longest, scheme),
+                empty_sums(longest, scheme),
                 empty_summary(count),
             )
             keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)

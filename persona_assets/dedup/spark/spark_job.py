@@ -17,7 +17,7 @@ from fractions import Fraction
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD, LOWEST
+from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD, MIN_PARTENUM_THRESHOLD
 from persona_assets.dedup.spark.join_report import Log
 from persona_assets.dedup.spark.spark_join import check_threshold, spark_join
 from persona_assets.dedup.spark.spark_session import spark_session
@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold",
         type=_fraction,
         default=JACCARD_THRESHOLD,
-        help=f"least Jaccard similarity of two word sets, from {LOWEST} to 1 ({JACCARD_THRESHOLD})",
+        help=f"least Jaccard similarity of two word sets, "
+        f"from {MIN_PARTENUM_THRESHOLD} to 1 ({JACCARD_THRESHOLD})",
     )
     parser.add_argument("--text", default="persona", help="column of texts (persona)")
     parser.add_argument("--kept", help="column that is true in rows that take part")

@@ -5,7 +5,11 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD, LOWEST, check_join_options
+from persona_assets.dedup.lexical.lexical_join import (
+    JACCARD_THRESHOLD,
+    MIN_PARTENUM_THRESHOLD,
+    check_join_options,
+)
 from persona_assets.dedup.spark.dataframes import (
     candidate_frame,
     edge_frame,
@@ -96,8 +100,8 @@ def spark_join(
 def check_threshold(threshold: Fraction) -> None:
     """Raises TypeError or ValueError for a threshold that the join on Spark does not take."""
     check_join_options(threshold, "exact")
-    if threshold < LOWEST:
+    if threshold < MIN_PARTENUM_THRESHOLD:
         raise ValueError(
-            f"on Spark the threshold must be at least {LOWEST}, not {threshold}: below it keys "
-            "tell nothing, and the local engine compares all sets instead"
+            f"on Spark the threshold must be at least {MIN_PARTENUM_THRESHOLD}, not {threshold}: "
+            "below it keys tell nothing, and the local engine compares all sets instead"
         )

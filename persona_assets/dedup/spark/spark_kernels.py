@@ -7,8 +7,8 @@ import numpy as np
 
 from persona_assets.dedup.kernels.bits import load64, mix64, popcount, store64
 from persona_assets.dedup.kernels.compile import Array, Int, inlined, kernel
-from persona_assets.dedup.lexical.partenum import CLASS_MASK, Scheme, key_count, reach
-from persona_assets.dedup.text.shared_words import place_of
+from persona_assets.dedup.lexical.partenum import CLASS_MASK, Scheme, class_range, key_count
+from persona_assets.dedup.text.shared_words import unpack_place
 from persona_assets.dedup.text.word_hashes import split_words
 
 PARITY = 40
@@ -51,13 +51,13 @@ def write_sets(
             if i > 0:
                 text[at] = 0x20
                 at += 1
-            start, width = place_of(places[i])
+            start, width = unpack_place(places[i])
             for k in range(0, width, 8):
                 store64(text, at + k, load64(canonical, start + k))
             at += width
         ends[row + 1] = at
         tags[row] = parity << np.uint64(64 - PARITY) | mix64(content) >> np.uint64(PARITY)
-        first, last = reach(scheme, count)
+        first, last = class_range(scheme, count)
         keys[row] = key_count(parts_of, first, last)
 
 
@@ -66,7 +66,7 @@ def _before(canonical: Array, hashes: Array, places: Array, i: Int) -> bool:
     """Whether word i comes before the one in front of it: by hash, then by bytes."""
     if hashes[i] != hashes[i - 1]:
         return bool(hashes[i] < hashes[i - 1])
-    (one, width), (other, other_width) = place_of(places[i]), place_of(places[i - 1])
+    (one, width), (other, other_width) = unpack_place(places[i]), unpack_place(places[i - 1])
     for k in range(min(width, other_width)):
         if canonical[one + k] != canonical[other + k]:
             return bool(canonical[one + k] < canonical[other + k])

@@ -22,7 +22,7 @@ from persona_assets.generation.calls.attempt_failure import (
     retry_after,
     stop_sentence,
 )
-from persona_assets.generation.calls.client import CONNECT
+from persona_assets.generation.calls.client import CONNECT, openai_arguments
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import TRANSIENT, as_list, as_object
@@ -51,8 +51,7 @@ def open_client(endpoint: Endpoint) -> "OpenAI":
     from openai import OpenAI
 
     return OpenAI(
-        api_key=endpoint.api_key(),
-        base_url=endpoint.base_url,
+        **openai_arguments(endpoint, endpoint.api_key(), "/batches"),
         timeout=httpx2.Timeout(endpoint.timeout, connect=min(CONNECT, endpoint.timeout)),
         max_retries=0,
     )
@@ -139,7 +138,7 @@ class BatchAPI:
                 for chunk in response.iter_bytes(1 << 16):
                     if self._stopping.is_set():
                         break
-                    data = self._redactor.out_of_bytes(tail + chunk)
+                    data = self._redactor.redact_bytes(tail + chunk)
                     file.write(data[: len(data) - held_back])
                     tail = data[len(data) - held_back :] if held_back else b""
                 file.write(tail)
@@ -207,7 +206,7 @@ class BatchAPI:
         if isinstance(response, AttemptFailure):
             return response
         body = parse_object(
-            self._redactor.out_of_bytes(response.content).decode("utf-8", "replace")
+            self._redactor.redact_bytes(response.content).decode("utf-8", "replace")
         )
         message = f"HTTP {response.status_code} without a JSON object"
         return body or AttemptFailure("malformed", message, status_code=response.status_code)
@@ -223,7 +222,7 @@ class BatchAPI:
             response = request()
         except openai.APIStatusError as error:
             self.reached = True
-            text = self._redactor.out_of_bytes(error.response.content).decode("utf-8", "replace")
+            text = self._redactor.redact_bytes(error.response.content).decode("utf-8", "replace")
             return self._failure(error.status_code, error.response.headers, text, known)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from persona_assets.resources.benchmark import PROBLEMS, Benchmark, BenchmarkError
+from persona_assets.benchmarks.base import PROBLEMS
+from persona_assets.benchmarks.benchmark_file import BenchmarkError, BenchmarkFile
 from persona_assets_tests.steps.answers_double import ROOT
 
 SAMPLE = ROOT / "data" / "benchmarks" / "sample.jsonl"
@@ -22,11 +23,11 @@ GSM8K = {
 }
 
 
-def benchmark(folder: Path, *rows: object, end: bytes = b"\n") -> Benchmark:
+def benchmark(folder: Path, *rows: object, end: bytes = b"\n") -> BenchmarkFile:
     path = folder / "some.test.jsonl"
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     path.write_bytes(b"".join(line + end for line in lines))
-    return Benchmark(path)
+    return BenchmarkFile(path)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
@@ -70,7 +71,7 @@ def test_a_bad_line_is_named(tmp_path: Path, line: object) -> None:
 
 
 def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:
-    missing = Benchmark(tmp_path / "none.jsonl")
+    missing = BenchmarkFile(tmp_path / "none.jsonl")
     for ask in (missing.problems, lambda: missing.sha256):
         with pytest.raises(BenchmarkError, match=r"no benchmark at .*none\.jsonl .*set PERS"):
             ask()
@@ -82,9 +83,9 @@ def test_an_empty_file_is_an_empty_benchmark(tmp_path: Path) -> None:
 
 def test_a_limit_draws_the_same_problems_whatever_the_order_of_lines(tmp_path: Path) -> None:
     lines = SAMPLE.read_bytes().splitlines()
-    every = Benchmark(SAMPLE).problems()
+    every = BenchmarkFile(SAMPLE).problems()
     for limit in (0, 1, 10, 84, 999):
-        assert Benchmark(SAMPLE).problems(limit).equals(every.head(limit))
+        assert BenchmarkFile(SAMPLE).problems(limit).equals(every.head(limit))
         assert benchmark(tmp_path, *reversed(lines)).problems(limit).equals(every.head(limit))
     # Drawn over the whole file, whose subjects take turns.
     assert every.head(14)["subject"].n_unique() > 3
@@ -97,7 +98,7 @@ def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
 
 
 def test_the_committed_sample_is_complete() -> None:
-    rows = Benchmark(SAMPLE).problems()
+    rows = BenchmarkFile(SAMPLE).problems()
     assert (len(rows), rows["problem_id"].n_unique()) == (84, 84)
     assert set(Counter(rows["subject"]).values()) == {12}
     assert rows["subject"].n_unique() == 7
@@ -112,7 +113,7 @@ def test_every_answer_of_the_real_benchmarks_is_found(name: str, size: int) -> N
     folder = os.environ.get("SHARED_DATA")
     if not folder or not (path := Path(folder) / name).exists():
         pytest.skip(f"SHARED_DATA does not name a folder with {name}")
-    rows = Benchmark(path).problems()
+    rows = BenchmarkFile(path).problems()
     assert (len(rows), rows["problem_id"].n_unique()) == (size, size)
     assert (rows["answer"].str.len_chars() > 0).all()
     if "gsm8k" in name:
