@@ -123,7 +123,9 @@ def note_paid(
     for table in paid:
         live = Journal(storage.journal(*table), storage.completions(*table)).live()
         while batch := list(itertools.islice(live, GROUP_ROWS)):
-            cursor.register("live", to_table(CompletionRow.of(record, b"") for record in batch))
+            cursor.register(
+                "live", to_table(CompletionRow.from_record(record, b"") for record in batch)
+            )
             cursor.execute(f"INSERT INTO paid SELECT ?, ?, {_PAID} FROM live", list(table))
     files = [(*table, storage.completions(*table).resolve()) for table in paid]
     if places := [(asset, shard, str(file)) for asset, shard, file in files if file.exists()]:

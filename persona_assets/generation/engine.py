@@ -266,7 +266,9 @@ class _Pipeline(Generic[C, R]):
     def _settle(self, slot: _Slot[C, R], record: CallRecord) -> None:
         slot.result, replacement = self._judge(slot.call, record)
         journal = self._engine.journal
-        if replacement is None or (journal.landed(record.key) and replacement.key not in journal):
+        if replacement is None or (
+            journal.compacted(record.key) and replacement.key not in journal
+        ):
             slot.done = True
         else:
             slot.call = replacement

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from persona_assets.generation import Call, Endpoint
-from persona_assets_tests.generation.batch_sending import MakeEndpoint, Open, Opened
+from persona_assets_tests.generation.batch_sending import BatchRun, MakeEndpoint, OpenRun
 from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
 
@@ -46,11 +46,13 @@ def journal_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(endpoint: MakeEndpoint, journal_path: Path) -> Opened:
-    """Opens Batches over the test's journal."""
+def open_run(endpoint: MakeEndpoint, journal_path: Path) -> OpenRun:
+    """Function that makes a run of batches over the test's journal."""
 
-    def make(server: BatchServer, *, max_attempts: int = 3, **settings: Any) -> Open:
-        made = endpoint(server.url, batch_poll=0.02, transport="batch", max_attempts=max_attempts)
-        return Open(made, journal_path, **settings)
+    def make(server: BatchServer, *, max_attempts: int = 3, **settings: Any) -> BatchRun:
+        batched = endpoint(
+            server.url, batch_poll=0.02, transport="batch", max_attempts=max_attempts
+        )
+        return BatchRun(batched, journal_path, **settings)
 
     return make
