@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     planned.set_defaults(command=_plan)
 
     spent = commands.add_parser("cost", help="list what was asked and what it cost")
-    spent.add_argument("--by", choices=get_args(cost.By), default="asset")
+    spent.add_argument("--by", choices=get_args(cost.GroupBy), default="asset")
     spent.add_argument("--run", metavar="ID", help="only this run")
     spent.set_defaults(command=_cost)
 

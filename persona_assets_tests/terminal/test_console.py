@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from persona_assets.planning.forecast import Interval
+from persona_assets.planning.estimate import Interval
 from persona_assets.terminal.figures import between, duration, money, price
 from persona_assets.terminal.progress import Lines
 
