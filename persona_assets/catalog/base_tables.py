@@ -1,6 +1,6 @@
 """Base tables of the catalog: materializations, lineage and usage.
 
-One update covers many tables of the project, and deletes their old records first.
+An update covers many tables of the project, and deletes their old records first.
 """
 
 import itertools
@@ -39,7 +39,7 @@ CREATE TABLE usage (
 """SQL that creates the base tables."""
 
 _ROWS = "unnest(?::VARCHAR[])"
-"""A list parameter as rows: one statement per row would take milliseconds each."""
+"""A list parameter as rows: a statement per row would take milliseconds each."""
 
 _DELETE = f"""
 DELETE FROM {{0}} USING (SELECT {_ROWS} AS asset, {_ROWS} AS shard) places
@@ -71,7 +71,7 @@ FROM paid GROUP BY ALL
 
 @contextmanager
 def transaction(connection: "duckdb.DuckDBPyConnection") -> Iterator["duckdb.DuckDBPyConnection"]:
-    """Open a cursor on a connection, in one transaction."""
+    """Open a cursor on a connection, in a transaction."""
     # A separate cursor: its temporary names are gone before a view could bind them in place of an
     # asset's view.
     with connection.cursor() as cursor:
@@ -160,5 +160,5 @@ def _delete(
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    """Transpose rows to columns; at least one row is required."""
+    """Transpose rows to columns; an empty list of rows is an error."""
     return [list(column) for column in zip(*rows, strict=True)]

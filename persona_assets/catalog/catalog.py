@@ -39,12 +39,13 @@ class CatalogError(RuntimeError):
 
 
 class Catalog:
-    """The catalog of one project.
+    """The catalog of a project.
 
-    Tables: `materializations`, `lineage`, `usage`. Views: one per asset, `links` (row to parent),
-    `held` (row to table), `quarantine` (row to reason), `completions`. Macros: `trace(id)` follows
-    a row back to its text; `affected_by(id)` follows it forward to rows, training sets and models;
-    `why(id)` lists the tables that kept or dropped the row, and its survivor if it is a duplicate.
+    Tables: `materializations`, `lineage`, `usage`. Views: a view per asset, `links` (row to
+    parent), `held` (row to table), `quarantine` (row to reason), `completions`. Macros: `trace(id)`
+    follows a row back to its text; `affected_by(id)` follows it forward to rows, training sets and
+    models; `why(id)` lists the tables that kept or dropped it, and its survivor if it is a
+    duplicate.
 
     The view `completions` holds the raw responses of published tables, each with its cost. Its
     `key` is the `completion_id` of a table's row. A key has a row per request; a failed request has
@@ -100,7 +101,7 @@ class Catalog:
         """Run a read-only query.
 
         Args:
-            sql: One SQL statement.
+            sql: A single SQL statement.
             parameters: Values for the placeholders `?`.
 
         Raises:

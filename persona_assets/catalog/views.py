@@ -47,9 +47,9 @@ _NO_ROWS = sql.empty_query(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR")
 
 
 class Views:
-    """Views of one project's catalog: one per asset, and four over all assets.
+    """Views of a catalog: a view per asset, and four views over all assets.
 
-    The four are `links`, `held`, `quarantine` and `completions`.
+    The four views are `links`, `held`, `quarantine` and `completions`.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:

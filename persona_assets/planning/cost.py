@@ -38,7 +38,7 @@ class CostError(ValueError):
 
 @dataclass(frozen=True)
 class CapUsage:
-    """Use of a spending cap in one scope, in US dollars.
+    """Use of a spending cap in a run or backfill, in US dollars.
 
     Attributes:
         scope: Run or backfill, such as "run:0123".

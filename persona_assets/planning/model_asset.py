@@ -44,8 +44,8 @@ CALL_SCHEMA = pl.Schema(
         "token_seconds": pl.Float64(),
     }
 )
-"""One call: model, tokens, US dollars (null if the price is unknown), and the seconds for which the
-call uses up its endpoint's requests per minute and tokens per minute.
+"""Columns of a call: model, tokens, US dollars (null if the price is unknown), and the seconds of
+its endpoint's requests and tokens per minute that the call uses up.
 """
 
 
@@ -98,14 +98,14 @@ class ModelAsset:
         return endpoint.model_copy(update={"price": FREE}) if endpoint.embedded else endpoint
 
     def records(self, storage: Storage, partition: str | None) -> pl.DataFrame:
-        """Read the calls recorded for one table with the current prompts and models.
+        """Read the calls recorded for a table with the current prompts and models.
 
         Args:
             storage: Holds the table's journal and completions.
             partition: Shard; None for a table without shards.
 
         Returns:
-            One row per record, with RECORD_SCHEMA.
+            A row per record, with RECORD_SCHEMA.
         """
         path = storage.journal(self.name, partition)
         completions = storage.completions(self.name, partition)
@@ -156,7 +156,7 @@ class ModelAsset:
             records: Rows with RECORD_SCHEMA.
 
         Returns:
-            One row per record, with CALL_SCHEMA.
+            A row per record, with CALL_SCHEMA.
         """
         prices = cache(lambda model: pricing(self.endpoint_of(model)))
         calls: list[tuple[Any, ...]] = []

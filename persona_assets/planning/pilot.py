@@ -87,7 +87,7 @@ class Pilot:
     def samples(
         self, assets: Iterable[ModelAsset]
     ) -> "Iterator[tuple[Sequence[ModelAsset], Array, Array]]":
-        """Sample the pilots, with assets of one kind of unit together.
+        """Sample the pilots, grouping assets by the kind of their units.
 
         Units are shards, single texts, or tables without shards.
 
@@ -218,7 +218,7 @@ class Pilot:
                 yield [(calls.get(asset.name, 0.0), sizes.get(asset.name, 0.0)) for asset in assets]
 
     def _shards_of_any(self, assets: Sequence[ModelAsset]) -> list[str]:
-        """Return the shards in the pilot of at least one of the assets."""
+        """Return the shards in the pilot of any of the assets."""
         shards = (str(shard) for asset in assets for shard in self.partitions(asset))
         return list(dict.fromkeys(shards))
 

@@ -32,7 +32,7 @@ SEED = 240_620_094
 
 @dataclass(frozen=True)
 class Forecast:
-    """Calls, tokens, cost and time of making the missing and stale tables of one asset.
+    """Calls, tokens, cost and time of making the missing and stale tables of an asset.
 
     An estimate is None if it is unknown.
 
@@ -275,7 +275,7 @@ def _next_command(
         if not names:
             continue
         upstream = _ancestors(runner, names)
-        # Tables of all shards that a pilot of one shard would have to wait for.
+        # A pilot of a single shard would have to wait for these tables of all shards.
         unsharded = [
             name for name in upstream if not is_sharded(graph[name]) and name in pending.stale
         ]
