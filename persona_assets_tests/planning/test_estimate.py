@@ -89,19 +89,19 @@ def test_large_sample_in_blocks_has_the_spread_of_its_units() -> None:
     interval = total.interval()
     assert interval.low is not None
     assert interval.high is not None
-    # 1000 texts of 4 calls each, with a standard deviation of 2: together one of 63.
+    # 1000 texts of 4 calls with a standard deviation of 2 each: 63 for their sum.
     assert interval.high - interval.low == pytest.approx(2 * 1.645 * 63, rel=0.15)
 
 
 Population = Callable[[np.random.Generator, int], Any]
 
 
-def texts(rng: np.random.Generator, count: int) -> Any:
+def draw_texts(rng: np.random.Generator, count: int) -> Any:
     """Draw the calls of three assets per text, shape (count, 3): skewed, and correlated."""
     return rng.poisson(rng.gamma(2, 0.5, (count, 1)) * np.array([1, 2, 0.5]))
 
 
-def shards(rng: np.random.Generator, count: int) -> Any:
+def draw_shards(rng: np.random.Generator, count: int) -> Any:
     """Draw the calls of three assets per shard of 20 texts, from shards that differ."""
     shard_rate = rng.gamma(4, 0.25, (count, 1, 1))
     calls = rng.poisson(shard_rate * rng.gamma(2, 0.5, (count, 20, 1)) * np.array([1, 2, 0.5]))
@@ -110,7 +110,12 @@ def shards(rng: np.random.Generator, count: int) -> Any:
 
 @pytest.mark.parametrize(
     ("population", "units", "size", "ahead"),
-    [(texts, 10, 1, 300), (texts, 40, 1, 20), (shards, 8, 20, 60), (shards, 16, 20, 4)],
+    [
+        (draw_texts, 10, 1, 300),
+        (draw_texts, 40, 1, 20),
+        (draw_shards, 8, 20, 60),
+        (draw_shards, 16, 20, 4),
+    ],
 )
 def test_intervals_contain_the_true_value_at_their_level(
     population: Population, units: int, size: int, ahead: int
