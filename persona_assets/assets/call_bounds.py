@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from persona_assets.assets.table_asset import TableAsset
 
 MOST_PROBES = sum(map(len, PROBES.values()))
-"""Texts embedded beside a shard's personas if these are in all scripts."""
+"""Number of probe texts embedded with a shard whose personas use all scripts."""
 
 
 class CallBounds:
     """Most rows and most answered calls of each asset, over all shards.
 
-    A bound is None where a setting leaves it open. Counted are questions and, unless `once`, the
-    further calls that the engine may make for each (see `calls_per_question`); embedding calls and
-    a judge's verdicts are questions too. Attempts that bring no answer are not counted.
+    A bound is None if a setting leaves it open. A bound counts questions, embedding calls and a
+    judge's verdicts included, and, unless `once`, the repeated calls that the engine may make per
+    question (see `calls_per_question`). It does not count attempts without a response.
 
     Args:
         project: Settings and prompts.
-        assets: All assets, by name.
+        assets: Declarations of all assets, by name.
         shards: Number of shards.
-        texts: Number of texts in them; None for the most that the settings allow.
+        texts: Number of texts in these shards; None for the most that the settings allow.
         once: Count each question once.
     """
 
@@ -66,7 +66,7 @@ class CallBounds:
         return bound(self)
 
     def calls(self, name: str) -> int | None:
-        """Return the most calls of an asset; 0 for one that asks no model."""
+        """Return the most calls of an asset; 0 if the asset asks no model."""
         bound = self._assets[name].calls
         return 0 if bound is None else bound(self)
 
@@ -75,7 +75,7 @@ class CallBounds:
         return {name: self.calls(name) for name, asset in self._assets.items() if asset.calls}
 
     def asked(self, questions: int | None, prompt: str) -> int | None:
-        """Return the most calls for a number of questions put with a prompt."""
+        """Return the most calls for a number of questions that use a prompt."""
         return (
             questions if self._once else times(questions, calls_per_question(self.project, prompt))
         )
@@ -93,11 +93,11 @@ class CallBounds:
 
 
 def calls_per_question(project: Project, prompt: str) -> int:
-    """Return how often one question may be asked and answered.
+    """Return the most answered calls for a single question.
 
-    Once; once more with a larger token limit if the answer was truncated; and again for each
-    invalid answer, unless greedy decoding would repeat it. See `_other` in
-    generation/completion.py.
+    The first call; a second call with a larger token limit if the response is truncated; and a call
+    per permitted retry of an invalid response, unless greedy decoding would repeat that response.
+    See `_other` in generation/completion.py.
     """
     head = project.prompt(prompt).head
     endpoint = project.settings.endpoint(head.role)
@@ -108,7 +108,7 @@ def calls_per_question(project: Project, prompt: str) -> int:
 
 
 def times(count: int | None, factor: int) -> int | None:
-    """Multiply a bound; an open one stays open unless the factor is 0.
+    """Multiply a bound; an open bound stays open unless the factor is 0.
 
     >>> times(None, 0), times(None, 2), times(3, 2)
     (0, None, 6)
@@ -117,7 +117,7 @@ def times(count: int | None, factor: int) -> int | None:
 
 
 def plus(*counts: int | None) -> int | None:
-    """Add bounds; the sum is open if one of them is.
+    """Add bounds; the sum is open if any bound is open.
 
     >>> plus(1, 2), plus(1, None)
     (3, None)
@@ -127,7 +127,7 @@ def plus(*counts: int | None) -> int | None:
 
 
 def least(*counts: int | None) -> int | None:
-    """Return the smallest bound; open ones do not count.
+    """Return the smallest bound, leaving out open bounds.
 
     >>> least(3, None), least(None, None)
     (3, None)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
-from persona_assets.planning.forecast import Interval
+from persona_assets.planning.estimate import Interval
 
 # A pipe has no width, and rich would wrap tables at 80 columns.
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)

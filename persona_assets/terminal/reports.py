@@ -9,7 +9,7 @@ import polars as pl
 from rich.markup import escape
 
 from persona_assets.planning.cost import CapUsage
-from persona_assets.planning.forecast import LEVEL
+from persona_assets.planning.estimate import LEVEL
 from persona_assets.planning.plan import Forecast, Plan
 from persona_assets.settings import Settings
 from persona_assets.terminal.figures import (

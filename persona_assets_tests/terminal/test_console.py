@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from persona_assets.planning.forecast import Interval
+from persona_assets.planning.estimate import Interval
 from persona_assets.terminal.figures import (
     format_duration,
     format_interval,

@@ -1,4 +1,4 @@
-"""An asker: an asset that asks models, and what its tables have asked so far."""
+"""An asset that calls models: its endpoints, its prompts, and the calls recorded for its tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from persona_assets.resources.session import FREE
 from persona_assets.settings import ROLES, ModelEndpoint
 from persona_assets.storage.storage import Storage
 
-RECORD = pl.Schema(
+RECORD_SCHEMA = pl.Schema(
     {
         "key": pl.String(),
         "time": pl.String(),
@@ -32,9 +32,9 @@ RECORD = pl.Schema(
         "cost_usd": pl.Decimal(38, 12),
     }
 )
-"""What a forecast takes of a record, by the names that the completions have for it."""
+"""Columns of the completions that a forecast reads."""
 
-CALL = pl.Schema(
+CALL_SCHEMA = pl.Schema(
     {
         "model": pl.String(),
         "input": pl.Float64(),
@@ -44,31 +44,39 @@ CALL = pl.Schema(
         "token_seconds": pl.Float64(),
     }
 )
-"""One call: its model, tokens, US dollars (null where nobody knows), and the seconds that it takes
-up of the requests and of the tokens a minute that its endpoint is allowed.
+"""Columns of a call: model, tokens, US dollars (null if the price is unknown), and the seconds of
+its endpoint's requests and tokens per minute that the call uses up.
 """
 
 
 @dataclass(frozen=True, eq=False)
-class Asker:
-    """An asset that asks models: its endpoints by role, and the versions of its prompts."""
+class ModelAsset:
+    """An asset that calls models.
+
+    Attributes:
+        asset: The asset in the graph.
+        endpoints: Endpoints by role.
+        prompt_versions: Versions of the asset's prompts and their variants.
+    """
 
     asset: Asset
     endpoints: Mapping[str, ModelEndpoint]
-    versions: frozenset[str]
+    prompt_versions: frozenset[str]
 
     @classmethod
-    def of(cls, asset: Asset, declared: TableAsset, project: Project) -> "Asker":
-        """Describe an asset of the graph by its declaration."""
-        reads = declared.reads
+    def from_declaration(
+        cls, asset: Asset, declaration: TableAsset, project: Project
+    ) -> "ModelAsset":
+        """Derive endpoints and prompt versions from the declaration of an asset."""
+        reads = declaration.reads
         prompts = {name: project.prompt(name) for name in reads.prompts}
         roles: set[str] = {prompt.head.role for prompt in prompts.values()}
         roles |= {name for name in reads.settings if name in ROLES}
         endpoints = {role: project.settings.endpoint(role) for role in sorted(roles)}
         variants = [
             prompts[name].with_variables(**variables)
-            for name, sets in (reads.variables or {}).items()
-            for variables in sets
+            for name, variable_sets in (reads.variables or {}).items()
+            for variables in variable_sets
         ]
         # Embedding calls have no prompt.
         versions = {"", *(prompt.version for prompt in (*prompts.values(), *variants))}
@@ -76,28 +84,40 @@ class Asker:
 
     @property
     def name(self) -> str:
-        """The asset's name."""
+        """Name of the asset."""
         return self.asset.name
 
     @property
     def is_sharded(self) -> bool:
-        """Whether it has a table for each shard."""
+        """True if the asset has a table for each shard."""
         return is_sharded(self.asset)
 
     def endpoint_of(self, model: str) -> ModelEndpoint:
-        """The endpoint that answers as `model`; one on this machine costs nothing."""
-        endpoint = next(it for it in self.endpoints.values() if it.model == model)
+        """Return the endpoint that serves `model`, at no cost if it runs on this machine."""
+        endpoint = next(each for each in self.endpoints.values() if each.model == model)
         return endpoint.model_copy(update={"price": FREE}) if endpoint.embedded else endpoint
 
     def records(self, storage: Storage, partition: str | None) -> pl.DataFrame:
-        """What was asked for one table with the prompts and models of now, as RECORD."""
+        """Read the calls recorded for a table with the current prompts and models.
+
+        Args:
+            storage: Holds the table's journal and completions.
+            partition: Shard; None for a table without shards.
+
+        Returns:
+            A row per record, with RECORD_SCHEMA.
+        """
         path = storage.journal(self.name, partition)
-        landed = storage.completions(self.name, partition)
-        lines: list[tuple[Any, ...]] = []
-        for record in Journal(path, landed).live():
-            said, counted = record.tokens is not None, record.tokens or Tokens()
-            counts = (counted.input, counted.cached, counted.output, counted.reasoning)
-            lines.append(
+        completions = storage.completions(self.name, partition)
+        rows: list[tuple[Any, ...]] = []
+        for record in Journal(path, completions).live():
+            tokens = record.tokens
+            counts = (
+                (tokens.input, tokens.cached, tokens.output, tokens.reasoning)
+                if tokens is not None
+                else (None,) * 4
+            )
+            rows.append(
                 (
                     record.key,
                     record.time,
@@ -106,28 +126,37 @@ class Asker:
                     record.prompt_version,
                     record.batch,
                     record.failure,
-                    *(count if said else None for count in counts),
+                    *counts,
                     record.cost,
                 )
             )
-        found = [pl.DataFrame(lines, schema=RECORD, orient="row")]
-        if landed.exists():
-            found.insert(0, pl.read_parquet(landed, columns=RECORD.names()))
+        frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
+        if completions.exists():
+            frames.insert(0, pl.read_parquet(completions, columns=RECORD_SCHEMA.names()))
         models = [endpoint.model for endpoint in self.endpoints.values()]
         return (
-            pl.concat(found)
+            pl.concat(frames)
             .with_columns(
                 pl.col("batch").fill_null(False),
                 pl.col("time", "run_id", "prompt_version").fill_null(""),
             )
             .filter(
-                pl.col("model").is_in(models), pl.col("prompt_version").is_in(list(self.versions))
+                pl.col("model").is_in(models),
+                pl.col("prompt_version").is_in(list(self.prompt_versions)),
             )
         )
 
-    def calls(self, records: pl.DataFrame) -> pl.DataFrame:
-        """Records as CALL: at the cost of their day, or at today's price where that is not known or
-        they went online and the next ones go by way of the Batch API, or the other way round.
+    def price_calls(self, records: pl.DataFrame) -> pl.DataFrame:
+        """Return the tokens, cost and time of recorded calls.
+
+        A call has its recorded cost. It has today's price if its cost was not recorded, or if the
+        call was made online and coming calls use the Batch API, or the other way round.
+
+        Args:
+            records: Rows with RECORD_SCHEMA.
+
+        Returns:
+            A row per record, with CALL_SCHEMA.
         """
         prices = cache(lambda model: pricing(self.endpoint_of(model)))
         calls: list[tuple[Any, ...]] = []
@@ -137,22 +166,22 @@ class Asker:
             if cost is None or row["batch"] != batch:
                 failed = row["error_code"] is not None
                 cost = 0 if failed else prices(row["model"]).cost(tokens, batch=batch)
-            asked, said = (tokens.input, tokens.output) if tokens else (0, 0)
+            input_tokens, output_tokens = (tokens.input, tokens.output) if tokens else (0, 0)
             calls.append(
                 (
                     row["model"],
-                    asked,
-                    said,
+                    input_tokens,
+                    output_tokens,
                     None if cost is None else float(cost),
                     _seconds(1, endpoint.requests_per_minute),
-                    _seconds(asked + said, endpoint.tokens_per_minute),
+                    _seconds(input_tokens + output_tokens, endpoint.tokens_per_minute),
                 )
             )
-        return pl.DataFrame(calls, schema=CALL, orient="row")
+        return pl.DataFrame(calls, schema=CALL_SCHEMA, orient="row")
 
 
 def is_sharded(asset: Asset) -> bool:
-    """Whether an asset has a table for each shard."""
+    """Return True if an asset has a table for each shard."""
     return asset.partitions == shards.name
 
 
