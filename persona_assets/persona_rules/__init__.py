@@ -20,10 +20,10 @@ GROUP = "persona_assets.persona_rules"
 """Entry-point group of persona rules."""
 
 BUILTIN = {
-    "empty": f"{GROUP}.characters:is_empty",
+    "empty": f"{GROUP}.content:is_empty",
     "too_long": f"{GROUP}.length:is_too_long",
-    "control_characters": f"{GROUP}.characters:has_control_characters",
-    "no_letters": f"{GROUP}.characters:has_no_letters",
+    "control_characters": f"{GROUP}.content:has_control_characters",
+    "no_letters": f"{GROUP}.content:has_no_letters",
     "too_short": f"{GROUP}.length:is_too_short",
     "refusal": f"{GROUP}.refusal:is_refusal",
     "not_a_person_description": f"{GROUP}.form:is_not_a_description",

@@ -32,7 +32,7 @@ def bytes_and_offsets(column: pa.Array) -> tuple[Array, Array]:
     return np.frombuffer(data or b"", np.uint8)[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
-def canonical_texts(column: pa.Array) -> CanonicalTexts:
+def padded_texts(column: pa.Array) -> CanonicalTexts:
     """Convert an Arrow binary array of canonical texts, padded for 8-byte loads."""
     data, offsets = bytes_and_offsets(column)
     padded = np.concatenate([data, np.full(PADDING, 0x20, np.uint8)])

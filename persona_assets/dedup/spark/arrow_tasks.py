@@ -26,7 +26,7 @@ from persona_assets.dedup.spark.arrow_batches import (
     Batches,
     binary_array,
     bytes_and_offsets,
-    canonical_texts,
+    padded_texts,
     partition_blocks,
     signed_array,
     unsigned_column,
@@ -60,7 +60,7 @@ def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            texts = canonical_texts(batch.column("text"))
+            texts = padded_texts(batch.column("text"))
             count, total = batch.num_rows, int(batch.column("keys").to_numpy().sum())
             longest = texts.longest()
             words, sums, summary = (
@@ -88,7 +88,7 @@ def redistribute_entries(
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            texts = canonical_texts(batch.column("text"))
+            texts = padded_texts(batch.column("text"))
             keys, tags, sizes = (unsigned_column(batch, name) for name in ("key", "tag", "size"))
             parts = scheme.parts[(keys & np.uint64(CLASS_MASK)).astype(np.int64)]
             words, sums = empty_words(texts.longest()), np.empty(parts.max(), np.uint64)
@@ -157,7 +157,7 @@ def verify_candidates(batches: Batches, threshold: Fraction) -> Batches:
         count = batch.num_rows
         texts = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
         rows, similarity = np.arange(2 * count), np.empty(count)
-        verify_pairs(canonical_texts(texts), rows[:count], rows[count:], scheme, similarity)
+        verify_pairs(padded_texts(texts), rows[:count], rows[count:], scheme, similarity)
         similar = similarity >= 0
         left, right = (batch.column(name).to_numpy()[similar] for name in ("left", "right"))
         columns = (np.minimum(left, right), np.maximum(left, right), similarity[similar])
