@@ -142,4 +142,5 @@ def macros(tables: Mapping[str, Table], existing: Collection[str]) -> str:
 
 
 def _literals(values: Iterable[str]) -> str:
-    return ", ".join(map(sql.literal, values)) or "NULL"
+    # An empty name in place of an empty list: NOT IN (NULL) would be neither true nor false.
+    return ", ".join(map(sql.literal, values)) or sql.literal("")
