@@ -146,7 +146,7 @@ def embedding_server() -> Iterator[EmbeddingServer]:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Three embedded shards: stage, server, metadata by shard."""
+    """Stage of embedded shards, its server, and the metadata of each shard."""
 
     stage: SemanticStage
     server: EmbeddingServer
@@ -155,7 +155,7 @@ class Embedded:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """Three shards with texts of known, unread and unprobed scripts, embedded once."""
+    """Three embedded shards with texts of read, unread and unprobed scripts; not to be changed."""
     with EmbeddingServer() as server:
         stage = SemanticStage(tmp_path_factory.mktemp("embedded"), **server.settings)
         stage.write("a.jsonl", [NURSE, THAI[0], GREEK[0], THAI[1]])
@@ -256,7 +256,7 @@ MINILM_SETTINGS = {
 
 @dataclass(frozen=True)
 class Compared:
-    """Stage of one precision after its duplicates were searched, and the metadata of the search."""
+    """Stage of a precision after the search for duplicates, and the metadata of the search."""
 
     stage: SemanticStage
     metadata: Mapping[str, Any]
