@@ -134,7 +134,7 @@ def problem_of(request: Request) -> Reply:
 
 
 def embed(texts: Sequence[str]) -> np.ndarray:
-    """Return vectors by last letter, of cosines 0.5 (a, b), 0 (a, c) and cos 30 degrees (b, c)."""
+    """Return vectors by last letter: cosine 0.5 of a and b, 0 of a and c."""
     vectors = dict(zip("abc", at_cosines(1.0, 0.5, 0.0), strict=True))
     rows = [vectors[text[-1]] for text in texts]
     return np.array(rows, np.float32).reshape(len(rows), 2)
