@@ -25,8 +25,8 @@ MEMORY = Path("/dev/shm")
 """Folder in memory: Dagster's SQLite syncs at every event, which takes two thirds of a run."""
 
 SQLITE = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage")
-"""Modules of Dagster that create an engine per connection, each of which compiles all statements
-again: a quarter of the time of a run of the whole graph."""
+"""Modules of Dagster that create an engine per connection. Each engine compiles all statements
+again, which takes a quarter of a run of the whole graph."""
 
 
 @pytest.fixture(scope="session", autouse=True)

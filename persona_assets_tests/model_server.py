@@ -198,7 +198,7 @@ def answer(body: dict[str, Any]) -> str:
 
 
 def numbers(question: str, chance: random.Random) -> tuple[int, int, int]:
-    """Return the quantities of a problem in this server's form, or random ones."""
+    """Return the quantities of a problem in this server's form, or random quantities."""
     match = SUM.search(question)
     if match:
         return int(match[1]), int(match[2]), int(match[3])

@@ -1,4 +1,4 @@
-"""Each asset has one table contract, which declares its schema, row id and links."""
+"""Each asset has a table contract, which declares its schema, row id and links."""
 
 import polars as pl
 import pytest

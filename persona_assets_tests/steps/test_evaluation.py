@@ -101,7 +101,7 @@ PAIRS = [(f"expected {n}", f"given {n}") for n in range(5)]
 
 
 def judge(request: Request) -> Reply:
-    """Decide the first three pairs of answers, of which the second is equal."""
+    """Judge pair 1 equal, pairs 0 and 2 different, and leave pairs 3 and 4 undecided."""
     text = user_text(request)
     if "given 3" in text:
         return "error"

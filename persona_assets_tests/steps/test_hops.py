@@ -29,7 +29,7 @@ from persona_assets_tests.steps.answers_double import (
 
 TRADES = ["weaver", "notary", "welder", "midwife", "baker", "surgeon", "diver", "clerk"]
 KINDS = ["ok", "same", "copied", *FAILURES]
-"""Kinds of answers: three personas, one persona twice, a demonstration, a failure."""
+"""Kinds of answers: three personas, the same persona twice, a demonstration, a failure."""
 
 RELATIVES = {"ok": ["aunt", "uncle", "rival"], "same": ["aunt", "aunt"]}
 """Personas of an answer by its kind."""

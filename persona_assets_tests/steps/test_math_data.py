@@ -65,7 +65,7 @@ def train_and_test(
 
 
 def replace_two_words(problem: str) -> str:
-    """Replace the words at one third and at two thirds of a problem."""
+    """Replace the words at a third and at two thirds of a problem."""
     words = problem.split()
     for place in (len(words) // 3, 2 * len(words) // 3):
         words[place] = "perhaps"

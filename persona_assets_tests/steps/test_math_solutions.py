@@ -1,4 +1,4 @@
-"""Each problem gets one solution, and three if held out; each is one row or one drop."""
+"""A problem gets a solution, or three if held out; each becomes a row or a drop with its reason."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ SOLVER_PROMPTS = {
     "second": prompt("math_solution").as_role("second_solver"),
 }
 KINDS = ["ok", "no answer", "crash", *FAILURES]
-"""Kinds of answers: with a final answer, without one, a failing program, a failure."""
+"""Kinds of answers: a final answer, no final answer, a failing program, a failure."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Text personas are one row or one drop per text and perspective (section 2.1)."""
+"""Each question about a text becomes a text persona or a drop with its reason (section 2.1)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -115,7 +115,7 @@ def test_scaling_curve_of_no_accuracies_is_an_empty_table() -> None:
 
 
 def verdict(*figures: tuple[int, int, int]) -> str:
-    """Return the verdict of one benchmark from tuples of training size, correct, n."""
+    """Return the verdict of a benchmark from tuples of training size, correct, n."""
     rows = accuracies(*(("math", *figure) for figure in figures))
     [text] = curve_verdicts(build_scaling_curve(rows).rows)
     return text

@@ -1,4 +1,4 @@
-"""A task draws personas by hash and asks for samples; each question is one row or one drop."""
+"""A task draws personas by hash; each of its questions becomes a sample or a drop."""
 
 import polars as pl
 import pytest

@@ -11,7 +11,7 @@ from persona_assets.storage.step_result import typed_frame
 
 
 def at_cosines(*cosines: float) -> np.ndarray:
-    """Return unit vectors in the plane, one per cosine to the vector (1, 0)."""
+    """Return unit vectors in the plane of the given cosines to the vector (1, 0)."""
     return np.array([(cos(acos(c)), sin(acos(c))) for c in cosines], np.float32)
 
 
