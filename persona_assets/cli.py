@@ -158,8 +158,8 @@ def _run(options: argparse.Namespace) -> int:
             console.print_forecast(chosen, runner.shards, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
-    if ledger.errors:
-        # A run that failed has journaled what it paid for and published no table.
+    if ledger.errors or not catalog.path.exists():
+        # A failed run has journaled its calls and published no table.
         cost.refresh_catalog(catalog, project.storage)
     console.print_tables(project, ledger, catalog.usage(ledger.run_ids))
     return 1 if ledger.errors else 0

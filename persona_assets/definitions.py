@@ -1,6 +1,6 @@
-"""The code location on one page: which assets there are and what they are handed.
+"""The code location on one page: all assets, checks, schedules, sensors and resources.
 
-What belongs here: joining. What does not: everything else.
+Belongs here: joining them. Does not belong here: everything else.
 """
 
 from typing import Any
@@ -24,9 +24,16 @@ from persona_assets.settings import Settings
 
 
 def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
-    """The definitions of a project; `resources` replace those of the same name.
+    """Return the definitions of a project.
 
-    Raises SettingsError or PromptError with one sentence that says what to do.
+    Args:
+        settings: Settings of the project.
+        **resources: Replacements of resources, by name.
+
+    Raises:
+        SettingsError: A setting has an impossible value.
+        PromptError: A prompt file is malformed, or a task's name is taken.
+        DeclarationError: An asset's declaration is incomplete.
     """
     project = Project(settings)
     declared = load_assets(project.prompts)
@@ -61,5 +68,5 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The project that the environment's settings describe."""
+    """Return the definitions of the project that the environment describes."""
     return build_defs(Settings.load())

@@ -1,4 +1,4 @@
-"""A project as its assets are handed it: the settings, the prompts, and where the tables lie."""
+"""A project: its settings, prompts, benchmark and storage, as handed to assets."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -21,13 +21,19 @@ class Project:
 
     @cached_property
     def prompts(self) -> Prompts:
-        """All prompt files, read once. Raises PromptError for one that is wrong."""
+        """Prompt files, read once.
+
+        Raises:
+            PromptError: A file is malformed.
+        """
         return Prompts(self.settings.prompts)
 
     def prompt(self, name: str, shard: str = "") -> Prompt:
-        """A prompt in the mode its settings give it, with a shard's demonstrations.
+        """Return a prompt in the mode of its settings, with the demonstrations of a shard.
 
-        `name@role` is the prompt `name` put to another role's model.
+        Args:
+            name: Name of the file; `name@role` asks the model of another role.
+            shard: Shard key, which draws the demonstrations.
         """
         file, _, role = name.partition("@")
         prompt = self.prompts[file].bind(self.settings.prompting_of(file), shard)
@@ -58,7 +64,7 @@ class Project:
         parts = [step_version]
         for name in prompts:
             prompt = self.prompt(name)
-            parts += [name, prompt.version, self._asked(prompt.head.role)]
+            parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
             parts += [name, self._value(name)]
         for file in files:
@@ -67,14 +73,14 @@ class Project:
 
     def _value(self, setting: str) -> str:
         if setting in ROLES:
-            return self._asked(setting)
+            return self._model(setting)
         if setting == "benchmark":
             return self.benchmark.identity
         if setting in self.prompts.tasks:
             return self.settings.task(setting).model_dump_json()
         return self.settings.model_dump_json(include={setting})
 
-    def _asked(self, role: str) -> str:
-        # Where a model runs and how hard it is pushed change no answer.
+    def _model(self, role: str) -> str:
+        # Address and limits of an endpoint change no answer.
         answering = {"model", "weights_sha256", "sampling", "structured_output"}
         return self.settings.endpoint(role).model_dump_json(include=answering)

@@ -1,4 +1,4 @@
-"""Asset checks: tables keep their contract, survivors stand for what goes, losses stay small."""
+"""Asset checks: contract of every table, share of dropped rows, soundness of duplicates."""
 
 import warnings
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from persona_assets.steps.hub import zero_unread_vectors
 
 
 def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]:
-    """The checks of a graph: a schema for every asset, a share of losses where a model is asked."""
+    """Return the checks of a graph, derived from the declarations of its assets."""
     found: list[dg.AssetChecksDefinition] = []
     with warnings.catch_warnings():
         # `partitions_def` of a check is a preview; without it a check would load every partition.
@@ -28,7 +28,7 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
 
 
 def contract_check(asset: TableAsset) -> dg.AssetChecksDefinition:
-    """Whether the table on disk has the columns of its contract, and no row id twice or missing."""
+    """Check the columns of a table on disk, and that its keys are present and unique."""
 
     @dg.asset_check(
         asset=asset.definition.key,
@@ -54,7 +54,7 @@ def contract_check(asset: TableAsset) -> dg.AssetChecksDefinition:
 
 
 def quarantine_check(asset: TableAsset) -> dg.AssetChecksDefinition:
-    """Whether the share of dropped rows stays below the setting `max_quarantine_share`."""
+    """Check the share of dropped rows against the setting `max_quarantine_share`."""
 
     @dg.asset_check(
         asset=asset.definition.key,
@@ -78,9 +78,9 @@ def quarantine_check(asset: TableAsset) -> dg.AssetChecksDefinition:
 
 
 def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
-    """Whether each duplicate has a survivor that is like it, and survivors are like no other.
+    """Check that duplicates resemble their survivor, and survivors no other row.
 
-    All rows are looked at for the first, and a sample of both is compared anew with all.
+    All rows are checked for the first, and a sample of both is compared again with all rows.
     """
 
     @dg.asset_check(
@@ -92,20 +92,20 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     )
     def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
-        repeated = storage.scan(asset.name, None).collect()
+        duplicates = storage.scan(asset.name, None).collect()
         lexical = asset.name == "lexical_duplicates"
         joined = "persona_candidates" if lexical else "persona_embeddings"
-        tables = [it.scan() for it in storage.shard_tables(joined)]
+        tables = [table.scan() for table in storage.shard_tables(joined)]
         if lexical:
-            broken = audit_lexical(tables, repeated, settings.lexical_threshold)
+            broken = audit_lexical(tables, duplicates, settings.lexical_threshold)
         else:
             threshold = settings.semantic_threshold
             read = [zero_unread_vectors(table, threshold) for table in tables]
-            # What was decided by fp32 is compared with the int8 vectors that there are.
+            # Pairs decided by fp32 are compared with the stored int8 vectors.
             int8 = settings.embedding_precision == "int8"
             tolerance = int8_margin(threshold) if int8 else TOLERANCE
-            broken = audit_semantic(read, repeated, threshold, tolerance)
-        # What a join that does not promise all pairs has missed is no reason to stop.
+            broken = audit_semantic(read, duplicates, threshold, tolerance)
+        # A join that does not promise all pairs may miss some without being broken.
         promised = lexical and settings.lexical_method != "minhash"
         fatal = [name for name in broken if promised or name != "similar_survivors"]
         return dg.AssetCheckResult(

@@ -67,7 +67,7 @@ def diversity_report(
     prompt = project.prompt("diversity_problem")
     pairs = persona_pairs.collect()
     with open_session(context, models) as asked:
-        panels = {panel: prompt.given(focus=focus) for panel, focus in PANELS.items()}
+        panels = {panel: prompt.with_variables(focus=focus) for panel, focus in PANELS.items()}
         outcome = steps.build_diversity_report(pairs, panels, asked.complete, asked.embed)
     settings = project.settings
     drawn = charts.draw_box_plot(

@@ -169,7 +169,7 @@ def measure_accuracy(
         grader: Algebraic comparison of answers.
         benchmark: Extraction and grading of answers.
     """
-    tuned = TunedModel.of(model, project.storage.data_dir)
+    tuned = TunedModel.from_table(model, project.storage.data_dir)
     with open_session(context, models, tuned) as asked:
         outcome = steps.evaluate(
             problems if tuned else pl.DataFrame(schema=PROBLEMS),

@@ -42,7 +42,7 @@ def lexical_duplicates(
 ) -> dg.MaterializeResult[StepResult]:
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
     with deduplicator.lexical(persona_candidates, context) as joined:
-        outcome = steps.build_duplicates(joined.found, "lexical", _by_content(project))
+        outcome = steps.build_duplicates(joined.rows, "lexical", _by_content(project))
         return _result(outcome, joined, project.settings.lexical_threshold)
 
 
@@ -100,7 +100,7 @@ def semantic_duplicates(
     threshold = project.settings.semantic_threshold
     unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
-        outcome = steps.build_duplicates(joined.found, "semantic", _by_content(project))
+        outcome = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
         return _result(outcome, replace(joined, figures={**joined.figures, **unread}), threshold)
 
 
@@ -123,7 +123,7 @@ def _by_content(project: Project) -> bool:
 def _result(
     outcome: StepResult, joined: DuplicateJoin, threshold: Fraction | float
 ) -> dg.MaterializeResult[StepResult]:
-    """The duplicates with what the join did, and a picture of how similar they are."""
+    """Return the duplicates with figures of the join and a histogram of similarities."""
     drawn = draw_similarity_histogram(
         outcome.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
     )

@@ -1,4 +1,4 @@
-"""Pictures in the UI: a small one shown in place, the full one behind its link."""
+"""Pictures as metadata: a thumbnail shown in place, the full size behind its link."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from persona_assets.plots.pictures import Picture, svg_markdown
 
 
 def picture(name: str, drawn: Picture) -> dict[str, dg.MetadataValue]:
-    """Both sizes of a picture as metadata: `name` and `name_in_full`."""
+    """Return both sizes of a picture: `name` and `name_in_full`."""
     return {
         name: dg.MetadataValue.md(svg_markdown(drawn.tiny, name)),
         f"{name}_in_full": dg.MetadataValue.md(svg_markdown(drawn.full, name)),

@@ -64,7 +64,7 @@ def hop_personas(number: int) -> TableAsset:
         name=HOPS[number - 1],
         group="personas",
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
-        version=f"{steps.VERSION}.{quality.VERSION}",
+        version=f"{steps.VERSION}.{quality.rules_version()}",
         prompts=["persona_to_persona"],
         settings=["relations_per_persona", "personas_per_hop"],
         rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
@@ -105,7 +105,7 @@ hops = [hop_personas(number) for number in range(1, steps.HOPS + 1)]
 @table_asset(
     group="personas",
     table=Table(steps.CANDIDATES, "persona_id", "parent_id", verdicts=True),
-    version=f"{steps.VERSION}.{quality.VERSION}",
+    version=f"{steps.VERSION}.{quality.rules_version()}",
     rows=lambda bounds: plus(*(bounds.rows(name) for name in ["text_personas", *HOPS])),
     partitions=shards,
     ins={name: dg.AssetIn(name) for name in ["text_personas", *HOPS]},

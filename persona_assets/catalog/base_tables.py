@@ -142,7 +142,9 @@ def record_usage(
     for table in with_calls:
         live = Journal(storage.journal(*table), storage.completions(*table)).live()
         while batch := list(itertools.islice(live, GROUP_ROWS)):
-            cursor.register("live", to_table(CompletionRow.of(record, b"") for record in batch))
+            cursor.register(
+                "live", to_table(CompletionRow.from_record(record, b"") for record in batch)
+            )
             cursor.execute(f"INSERT INTO paid SELECT ?, ?, {_CALL_COLUMNS} FROM live", list(table))
     files = [(*table, storage.completions(*table).resolve()) for table in with_calls]
     if places := [(asset, shard, str(file)) for asset, shard, file in files if file.exists()]:

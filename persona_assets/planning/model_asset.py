@@ -74,7 +74,7 @@ class ModelAsset:
         roles |= {name for name in reads.settings if name in ROLES}
         endpoints = {role: project.settings.endpoint(role) for role in sorted(roles)}
         variants = [
-            prompts[name].given(**variables)
+            prompts[name].with_variables(**variables)
             for name, variable_sets in (reads.variables or {}).items()
             for variables in variable_sets
         ]

@@ -233,13 +233,13 @@ def test_publishing_moves_responses_from_journal_to_completions(graph: Graph) ->
         record = CallRecord(f"k{number}", 200, {}, cost=Decimal("0.5"), run_id="r")
         with Journal(journal, completions) as opened:
             opened.append(record)
-            assert not opened.landed(record.key)
+            assert not opened.compacted(record.key)
         result = graph.add("a.txt", step_result("one"))
         assert result.success
         assert warnings_of(result, graph) == []
         assert not journal.exists()
         with Journal(journal, completions) as opened:
-            assert opened.landed(record.key)
+            assert opened.compacted(record.key)
             assert opened.get(record.key) == record
         [usage] = graph.catalog.usage(["r"]).rows(named=True)
         assert (usage["calls"], usage["new_cost_usd"]) == (number, Decimal("0.5") * number)

@@ -1,4 +1,4 @@
-"""Which requests are under way in batches, who waits for them, and how their records land."""
+"""Requests without a record: pending in batches, until their records reach journal and reader."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,26 +11,31 @@ from persona_assets.generation.calls.attempt_failure import AttemptFailure
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
-from persona_assets.generation.money.spending import NOTHING, Spending
+from persona_assets.generation.money.spending import ZERO, Spending
 from persona_assets.generation.money.usage import Usage
 
 BILLED = frozenset({"timeout", "malformed"})
-"""Codes of requests that may have been billed without an answer."""
+"""Error codes of requests that may have been billed without a response."""
 
 
 class RequestResult(NamedTuple):
-    """What came of one request: a bare record, or the fault that ends it."""
+    """Result of a request: a record without its context, or the failure that ends it."""
 
     key: str
     outcome: CallRecord | AttemptFailure
     ticket: Ticket
 
 
-class Landing:
-    """Every key is under way, in the journal, or neither, and changes under `lock` alone: so none
-    is sent while its answer is on the way, or after it came.
+class PendingRequests:
+    """Keys of the requests in batches, and the delivery of their records.
 
-    landed: records of keys that somebody asked for, once they are on disk; or what ended it all.
+    A key is pending, in the journal, or neither, and changes its state under `lock` alone. So no
+    request is sent while its response is pending or after its response has arrived.
+
+    Attributes:
+        landed: Queue of records that this run requested and that are on disk, or the exception that
+            ended the run.
+        lock: Lock that guards all changes.
     """
 
     def __init__(
@@ -48,58 +53,59 @@ class Landing:
         self._usage = usage
         self._spending = spending
         self._run_id = run_id
-        # Whether anybody has asked for a key in this run.
-        self._asked: dict[str, bool] = {}
+        # Pending keys; True if this run has requested the key.
+        self._requested: dict[str, bool] = {}
 
     def __len__(self) -> int:
-        """Number of keys under way."""
-        return len(self._asked)
+        """Return the number of pending keys."""
+        return len(self._requested)
 
     def expect(self, keys: Iterable[str]) -> None:
-        """These are under way, though nobody has asked for them."""
-        self._asked.update(dict.fromkeys(keys, False))
+        """Mark keys as pending that this run has not requested."""
+        self._requested.update(dict.fromkeys(keys, False))
 
-    def ask(self, key: str) -> bool:
-        """Whether a key that is asked for has to be sent. Called with the lock held."""
-        sent = key in self._asked
-        if not sent and (record := self._journal.get(key)) is not None:
+    def request(self, key: str) -> bool:
+        """Request a key; return True if it has to be sent. The caller holds the lock."""
+        pending = key in self._requested
+        if not pending and (record := self._journal.get(key)) is not None:
             self.landed.put([record])
             return False
-        self._asked[key] = True
-        return not sent
+        self._requested[key] = True
+        return not pending
 
     def forget(self, keys: Iterable[str]) -> None:
-        """These are not under way any more."""
+        """Mark keys as no longer pending."""
         with self.lock:
             for key in keys:
-                del self._asked[key]
+                del self._requested[key]
 
-    def keep_asked(self, tickets: Mapping[str, Ticket]) -> dict[str, Ticket]:
-        """Those that somebody asks for; the others are not under way any more."""
+    def keep_requested(self, tickets: Mapping[str, Ticket]) -> dict[str, Ticket]:
+        """Return the requests that this run needs; mark all others as no longer pending."""
         with self.lock:
-            kept = {key: ticket for key, ticket in tickets.items() if self._asked[key]}
+            kept = {key: ticket for key, ticket in tickets.items() if self._requested[key]}
             for key in tickets.keys() - kept.keys():
-                del self._asked[key]
+                del self._requested[key]
         return kept
 
-    def refuse(self, key: str, fault: AttemptFailure, ticket: Ticket) -> None:
-        """Lands a request that cannot be sent. Called with the lock held."""
-        del self._asked[key]
-        record = self._record("batch", RequestResult(key, fault, ticket))
+    def refuse(self, key: str, failure: AttemptFailure, ticket: Ticket) -> None:
+        """Record the failure of a request that cannot be sent. The caller holds the lock."""
+        del self._requested[key]
+        record = self._record("batch", RequestResult(key, failure, ticket))
         self._journal.append(record)
         self._usage.count(record.failure, None, None)
         self.landed.put([record])
 
     def land(self, batch: Batch, results: Sequence[RequestResult]) -> None:
-        """Makes results durable as records, then hands those out that somebody asked for.
+        """Append results to the journal, then deliver the requested records to `landed`.
 
-        Results that the journal got before a crash are not added again.
+        Results that the journal received before a crash are not appended again. The worst cases of
+        the requests are refunded up to their costs, unless another run was charged.
         """
         records = [self._record(batch.batch_id, result) for result in results]
-        # Of what failed for the moment the journal does not say that it has it.
-        passing = not all(record.answered for record in records)
-        known = {old.id for old in self._journal.live()} if passing else set()
-        unspent = NOTHING
+        # `Journal.get` returns no transient errors, so their ids are read from the journal itself.
+        transient = not all(record.answered for record in records)
+        known = {old.id for old in self._journal.live()} if transient else set()
+        unspent = ZERO
         with self.lock:
             kept = [self._journal.get(record.key) for record in records]
             new = [
@@ -109,10 +115,10 @@ class Landing:
             ]
             if new:
                 self._journal.append(*(record for record, _ in new))
-            asked = [
+            requested = [
                 old or record
                 for record, old in zip(records, kept, strict=True)
-                if self._asked.pop(record.key)
+                if self._requested.pop(record.key)
             ]
         for record, ticket in new:
             self._usage.calls += record.status_code == 200
@@ -124,10 +130,11 @@ class Landing:
                 unspent += ticket.most - record.cost
         if batch.charged == self._spending.scopes:
             self._spending.refund(unspent)
-        if asked:
-            self.landed.put(asked)
+        if requested:
+            self.landed.put(requested)
 
     def _record(self, batch_id: str, result: RequestResult) -> CallRecord:
+        """Complete a result to a record."""
         key, outcome, ticket = result
         if isinstance(outcome, AttemptFailure):
             outcome = CallRecord(

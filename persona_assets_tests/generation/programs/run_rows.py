@@ -1,6 +1,6 @@
-"""A run in a process of its own, to be killed: sends `row 0` ... and writes what came back.
+"""Send "row 0", "row 1" ... and write the keys of the records to a file; made to be killed.
 
-python -m persona_assets_tests.generation.child URL JOURNAL ROWS CONCURRENCY RESULT
+run_rows URL JOURNAL ROWS CONCURRENCY RESULT
 """
 
 import json
@@ -22,8 +22,8 @@ def main(url: str, path: str, rows: str, concurrency: str, result: str) -> None:
     )
     with Journal(path) as journal:
         engine = Engine(endpoint, journal)
-        records = [record.key for record in engine.send(call(f"row {n}") for n in range(int(rows)))]
-        Path(result).write_text(json.dumps({"keys": records, "calls": engine.usage.calls}))
+        keys = [record.key for record in engine.send(call(f"row {n}") for n in range(int(rows)))]
+        Path(result).write_text(json.dumps({"keys": keys, "calls": engine.usage.calls}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answers that cannot be used: what is asked again, how often, and what it costs to replay."""
+"""Answers that cannot be used are requested again, a bounded number of times."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -28,18 +28,20 @@ def request(message: str, output: type[BaseModel] = Persona, **sampling: Any) ->
 
 
 class Stammer:
-    """Answers too short for a Persona until a message has been asked `times` times."""
+    """Answers too short for a Persona until a message has been sent more than `times` times."""
 
     def __init__(self, times: int) -> None:
         self.times = times
-        self.heard: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()
 
     def __call__(self, message: str) -> str:
-        self.heard[message] += 1
-        return f"answer {self.heard[message]}" if self.heard[message] > self.times else "er"
+        self.received[message] += 1
+        number = self.received[message]
+        return f"answer {number}" if number > self.times else "er"
 
 
 def ask(server: FaultServer, endpoint: Endpoint, path: Path, *rows: Request) -> list[Answer]:
+    """Complete requests, and make sure that a replay sends nothing."""
     with Journal(path, path.with_suffix(".parquet")) as journal:
         answers = list(complete(rows, Engine(endpoint, journal)))
         asked = server.asked.total()
@@ -48,7 +50,7 @@ def ask(server: FaultServer, endpoint: Endpoint, path: Path, *rows: Request) -> 
     return answers
 
 
-def test_a_truncated_answer_is_asked_once_more_with_more_room(
+def test_truncated_answer_is_requested_once_more_with_a_larger_limit(
     endpoint: Make, journal_path: Path
 ) -> None:
     script = {"cut once": ["length"], "cut twice": ["length", "length"]}
@@ -61,12 +63,12 @@ def test_a_truncated_answer_is_asked_once_more_with_more_room(
             request("cut twice", max_completion_tokens=100),
         )
     assert (once.status, twice.status) == ("ok", "truncated")
-    limits = [(b.get("max_tokens"), b.get("max_completion_tokens")) for b in server.bodies]
+    limits = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in server.bodies]
     assert sorted(limits, key=str) == [(100, None), (150, None), (None, 100), (None, 150)]
 
 
 @pytest.mark.parametrize(("larger_retry", "sampling"), [(1.0, {"max_tokens": 9}), (2.0, {})])
-def test_there_is_no_larger_retry_without_a_limit_or_a_factor(
+def test_truncated_answer_without_a_limit_or_a_factor_is_final(
     endpoint: Make, journal_path: Path, larger_retry: float, sampling: dict[str, int]
 ) -> None:
     with FaultServer(default="length") as server:
@@ -83,7 +85,7 @@ def test_there_is_no_larger_retry_without_a_limit_or_a_factor(
     ("short", "reasks", "status", "asked"),
     [(1, 2, "ok", 2), (2, 2, "ok", 3), (3, 2, "invalid", 3), (1, 0, "invalid", 1)],
 )
-def test_an_answer_without_its_form_is_asked_again(
+def test_answer_without_the_required_form_is_requested_again(
     endpoint: Make, journal_path: Path, short: int, reasks: int, status: str, asked: int
 ) -> None:
     with FaultServer(answer=Stammer(short)) as server:
@@ -94,13 +96,13 @@ def test_an_answer_without_its_form_is_asked_again(
     assert [body["seed"] for body in server.bodies] == list(range(5, 5 + asked))
 
 
-def test_a_greedy_model_would_say_the_same_again(endpoint: Make, journal_path: Path) -> None:
+def test_invalid_answer_at_temperature_0_is_final(endpoint: Make, journal_path: Path) -> None:
     with FaultServer(answer=Stammer(1)) as server:
         [answer] = ask(server, endpoint(server.url), journal_path, request("row", temperature=0.0))
     assert (answer.status, server.asked["row"]) == ("invalid", 1)
 
 
-def test_what_is_asked_again_keeps_its_place(endpoint: Make, journal_path: Path) -> None:
+def test_retried_request_keeps_its_place_in_the_order(endpoint: Make, journal_path: Path) -> None:
     with FaultServer({f"row {n}": ["length"] for n in range(0, 60, 7)}) as server:
         server.answer = lambda message: f"answer to {message}"
         rows = [request(f"row {n}", max_tokens=10) for n in range(60)]
@@ -111,7 +113,7 @@ def test_what_is_asked_again_keeps_its_place(endpoint: Make, journal_path: Path)
     assert server.asked.total() == 60 + 9
 
 
-def test_a_stricter_form_asks_nothing_once_a_table_was_made(
+def test_stricter_form_sends_nothing_once_a_table_has_been_made(
     endpoint: Make, journal_path: Path
 ) -> None:
     landed = journal_path.with_suffix(".parquet")
@@ -123,7 +125,7 @@ def test_a_stricter_form_asks_nothing_once_a_table_was_made(
         assert (first.status, second.status) == ("ok", "invalid")
         assert second.completion_id == first.completion_id
         assert server.asked.total() == 1
-        # An answer that no table has used yet is still to be got right.
+        # No table has been made of this answer, so it is requested until it is valid.
         [third] = ask(server, ready, journal_path, request("row 2", Longer))
     assert third.status == "invalid"
     assert server.asked["row 2"] == 3

@@ -1,4 +1,4 @@
-"""A random GGUF model of a few thousand weights: what a training test needs and no more."""
+"""A random GGUF model of a few thousand weights, for tests of training."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ TEMPLATE = (
 def write_tiny_gguf(
     path: Path, architecture: str = "llama", template: str | None = TEMPLATE
 ) -> Path:
-    """Write a float32 model of the named architecture with a byte-level tokenizer."""
+    """Write a float32 model with a byte-level tokenizer."""
     from gguf import GGUFWriter, TokenType
     from tokenizers.pre_tokenizers import ByteLevel
 
