@@ -141,6 +141,9 @@ def macros(tables: Mapping[str, Table], existing: Collection[str]) -> str:
     )
 
 
-def _literals(values: Iterable[str]) -> str:
-    # An empty name in place of an empty list: NOT IN (NULL) would be neither true nor false.
-    return ", ".join(map(sql.literal, values)) or sql.literal("")
+def _literals(names: Iterable[str]) -> str:
+    """Write the names of assets as an SQL list.
+
+    No asset has an empty name, which stands for an empty list: `NOT IN (NULL)` is never true.
+    """
+    return ", ".join(map(sql.literal, names)) or sql.literal("")
