@@ -11,62 +11,85 @@ from persona_assets.generation.calls.errors import EndpointRefused
 
 
 class Price(BaseModel):
-    """What a model's tokens cost, in US dollars for a million of them.
+    """Prices of a model, in US dollars per million tokens."""
 
-    cached: of input tokens that the provider had cached; None is the price of any input token.
-    batch: factor on all of them by way of the Batch API; None is unknown.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     input: Decimal = Field(ge=0)
+    """US dollars per million input tokens."""
+
     output: Decimal = Field(ge=0)
+    """US dollars per million output tokens."""
+
     cached: Decimal | None = Field(default=None, ge=0)
+    """US dollars per million input tokens that the provider had cached; null for the price of any
+    input token."""
+
     batch: Decimal | None = Field(default=None, ge=0, le=1)
+    """Factor on all prices for the provider's Batch API; null if unknown."""
 
 
 class Endpoint(BaseModel):
-    """Where one role's calls go and how hard they may be pushed. Times are in seconds.
-
-    model: the name sent with each call.
-    base_url: None is the default of the `openai` package.
-    api_key_env: the name of the environment variable that holds the key, never the key itself;
-        None is for a server that asks for none.
-    transport: "batch" sends by way of the provider's Batch API, in hours and for less money.
-    concurrency: most calls in flight; also the most that a kill can make you pay for twice.
-    requests_per_minute, tokens_per_minute: the account's limits; None learns them as it goes.
-    timeout: of one attempt.
-    deadline: of one call, all attempts and the pauses between them together.
-    max_attempts: attempts that may fail before the call does; being rate-limited costs none.
-    larger_retry: factor on max_tokens for the one retry of a truncated answer; 1 is no retry.
-    reasks: how often a question is asked again whose answer does not have the form it must have.
-    structured_output: what the endpoint understands as `response_format`.
-    price: of the model, where the price library does not know it or your contract differs.
-    batch_poll: seconds between two looks at a batch.
-    sampling: laid over each prompt's own; a None removes the parameter (`{"max_tokens": None}`).
-    weights_sha256: hash of a local model's weights, so that new weights are new completions.
-    """
+    """OpenAI-compatible endpoint of one role, with its limits. Times are in seconds."""
 
     # Inputs are hidden since a rejected value may be a key in the wrong place.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     model: str = Field(min_length=1)
+    """Model name sent with each call."""
+
     base_url: str | None = None
+    """URL of an OpenAI-compatible server; null for the default of the `openai` package."""
+
     api_key_env: str | None = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key, never the key itself; null for a server
+    that needs no key."""
+
     transport: Literal["online", "batch"] = "online"
+    """`online`, or `batch` for the provider's Batch API: hours instead of seconds, for less money.
+    """
+
     concurrency: int = Field(default=64, ge=1)
+    """Maximum number of calls in flight, and of calls that a kill can make you pay for twice."""
+
     requests_per_minute: int | None = Field(default=None, ge=1)
+    """The account's limit on requests; null learns it from the endpoint."""
+
     tokens_per_minute: int | None = Field(default=None, ge=1)
+    """The account's limit on tokens; null learns it from the endpoint."""
+
     timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one attempt may take."""
+
     deadline: float = Field(default=600.0, gt=0)
+    """Seconds that one call may take, all attempts and the pauses between them together."""
+
     max_attempts: int = Field(default=6, ge=1)
+    """Number of failed attempts after which the call fails. A rate-limited attempt is not counted.
+    """
+
     larger_retry: float = Field(default=2.0, ge=1)
+    """Factor on `max_tokens` for the one retry of a truncated answer; 1 for no retry."""
+
     reasks: int = Field(default=2, ge=0, le=2)
+    """Number of times a request is repeated whose answer does not have the required form."""
+
     structured_output: Literal["json_schema", "json_object", "none"] = "json_schema"
+    """Form of `response_format` that the endpoint understands."""
+
     sampling: dict[str, Any] = {}
+    """Sampling parameters that override each prompt's own; a null value removes the parameter."""
+
     price: Price | None = None
+    """Price of the model, where the price library does not know it or your contract differs."""
+
     batch_poll: float = Field(default=60.0, gt=0)
+    """Seconds between two polls of a batch."""
+
     weights_sha256: str | None = None
+    """SHA-256 of a local model's weights: new weights are a new model, with new completions."""
 
     @field_validator("base_url")
     @classmethod
