@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     """Engine of the lexical join; both give the same result."""
 
     dedup_threads: int | None = Field(default=None, ge=1)
-    """Number of threads of the joins; null for one per processor."""
+    """Number of threads of the joins; null for the number of processors."""
 
     spark_master: str = "local[*]"
     """Spark master URL, for the engine `spark`."""
@@ -214,10 +214,10 @@ class Settings(BaseSettings):
     which its asset check warns."""
 
     run_budget: Decimal | None = Field(default=None, gt=0)
-    """Maximum spending of one run in US dollars; null for no limit."""
+    """Maximum spending of a run in US dollars; null for no limit."""
 
     backfill_budget: Decimal | None = Field(default=None, gt=0)
-    """Maximum spending of runs started together (one command, backfill or night's schedule) in US
+    """Maximum spending of runs started together (a command, a backfill or a night's schedule) in US
     dollars; null for no limit."""
 
     ledger_url: str | None = Field(default=None, repr=False)

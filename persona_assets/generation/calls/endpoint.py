@@ -61,17 +61,17 @@ class Endpoint(BaseModel):
     """The account's limit on tokens; null learns it from the endpoint."""
 
     timeout: float = Field(default=120.0, gt=0)
-    """Seconds that one attempt may take."""
+    """Seconds that an attempt may take."""
 
     deadline: float = Field(default=600.0, gt=0)
-    """Seconds that one call may take, all attempts and the pauses between them together."""
+    """Seconds that a call may take, all attempts and the pauses between them together."""
 
     max_attempts: int = Field(default=6, ge=1)
     """Number of failed attempts after which the call fails. A rate-limited attempt is not counted.
     """
 
     larger_retry: float = Field(default=2.0, ge=1)
-    """Factor on `max_tokens` for the one retry of a truncated answer; 1 for no retry."""
+    """Factor on `max_tokens` for the only retry of a truncated answer; 1 for no retry."""
 
     reasks: int = Field(default=2, ge=0, le=2)
     """Number of times a request is repeated whose answer does not have the required form."""
