@@ -1,4 +1,4 @@
-"""The command line: what a user can put right is one sentence and exit code 1."""
+"""The command line: a mistake that a user can correct is a sentence and exit code 1."""
 
 import json
 import re
@@ -64,7 +64,7 @@ UNKNOWN = {"model": "gpt-5-nano", "embedded": True}
         ("status", {"PERSONA_PROFILE": "nothing"}, "setting PERSONA_PROFILE: "),
     ],
 )
-def test_a_mistake_is_one_sentence(
+def test_mistake_is_a_sentence(
     fresh: SampleProject, command: Run, arguments: str, changes: dict[str, str | None], says: str
 ) -> None:
     code, out, err = command(fresh, *arguments.split(), **changes)
@@ -82,7 +82,7 @@ def test_a_mistake_is_one_sentence(
     [("role: writer", "role: poet"), ("---\n\n# System", "\n# System"), ("{{ text", "{{ % text")],
     ids=["head", "layout", "template"],
 )
-def test_a_bad_prompt_file_is_named(fresh: SampleProject, command: Run, old: str, new: str) -> None:
+def test_bad_prompt_file_is_named(fresh: SampleProject, command: Run, old: str, new: str) -> None:
     fresh.edit("text_to_persona", old, new)
     code, _, err = command(fresh, "run")
     assert code == 1
@@ -91,7 +91,7 @@ def test_a_bad_prompt_file_is_named(fresh: SampleProject, command: Run, old: str
     assert not (fresh.data / "tables").exists()
 
 
-def test_a_command_in_a_process_of_its_own(fresh: SampleProject) -> None:
+def test_command_as_a_process_reports_without_a_traceback(fresh: SampleProject) -> None:
     with fresh.command("run", **{KEY_VARIABLE: None}) as process:
         out, err = process.communicate()
     assert process.returncode == 1
@@ -99,7 +99,7 @@ def test_a_command_in_a_process_of_its_own(fresh: SampleProject) -> None:
     assert "Traceback" not in out
 
 
-def test_a_finished_project_is_fresh_and_its_rows_are_traced(
+def test_finished_project_is_fresh_and_its_rows_are_traced(
     project: SampleProject, command: Run
 ) -> None:
     assert command(project, "status") == (0, "everything is fresh\n", "")
@@ -134,9 +134,7 @@ def test_status_names_what_is_stale_and_changes_nothing(
     assert project.versions() == before
 
 
-def test_a_failed_run_is_told_and_what_it_paid_is_counted(
-    project: SampleProject, command: Run
-) -> None:
+def test_failed_run_is_reported_with_its_paid_calls(project: SampleProject, command: Run) -> None:
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
     project.server.meets = lambda prompt, message: "401" if "storks" in message else None
@@ -151,7 +149,7 @@ def test_a_failed_run_is_told_and_what_it_paid_is_counted(
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
-def test_an_interrupt_ends_the_run_and_not_only_the_shard(
+def test_interrupt_ends_the_run_and_not_only_the_shard(
     fresh: SampleProject, number: signal.Signals, code: int
 ) -> None:
     with ModelServer(latency=0.1) as server:
@@ -170,7 +168,7 @@ def test_an_interrupt_ends_the_run_and_not_only_the_shard(
     assert kept == {key for _, key in server.keys}
 
 
-def test_signals_are_as_they_were_after_a_command(fresh: SampleProject, command: Run) -> None:
+def test_signal_handlers_are_restored_after_a_command(fresh: SampleProject, command: Run) -> None:
     def ours(number: int, frame: object) -> None:
         pass
 
@@ -183,7 +181,7 @@ def test_signals_are_as_they_were_after_a_command(fresh: SampleProject, command:
             signal.signal(number, handler)
 
 
-def test_a_run_in_a_pipe_says_in_lines_what_it_takes(fresh: SampleProject, command: Run) -> None:
+def test_run_in_a_pipe_prints_its_bound_in_lines(fresh: SampleProject, command: Run) -> None:
     code, out, err = command(fresh, "run", "--select", "+key:hop_1_personas")
     assert (code, err) == (0, "")
     assert out.startswith(

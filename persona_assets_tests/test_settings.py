@@ -1,3 +1,5 @@
+"""Settings: a profile, over it `.env` and the environment; a mistake is a sentence."""
+
 import os
 from fractions import Fraction
 from typing import Any
@@ -21,13 +23,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("profile", ["paper", "demo"])
-def test_a_profile_is_a_whole_project(profile: str) -> None:
+def test_profile_is_a_whole_project(profile: str) -> None:
     settings = Settings.load(profile=profile)
     assert settings.profile == profile
     assert all(settings.endpoint(role).model for role in ROLES)
 
 
-def test_the_paper_s_constants() -> None:
+def test_paper_profile_has_the_constants_of_the_paper() -> None:
     paper = Settings.load()
     assert paper.profile == "paper"
     # Section 2.
@@ -58,7 +60,7 @@ def test_the_paper_s_constants() -> None:
     assert paper.embedding_dimensions == 512
 
 
-def test_a_value_wins_over_the_environment_and_that_over_the_profile(
+def test_value_wins_over_the_environment_and_the_environment_over_the_profile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert Settings.load(profile="demo").text_chars == 1_200
@@ -70,7 +72,7 @@ def test_a_value_wins_over_the_environment_and_that_over_the_profile(
     assert Settings.load(profile="paper").texts_per_shard is None
 
 
-def test_nested_values_change_one_member(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_variable_changes_a_single_member(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Settings.load(profile="demo")
     monkeypatch.setenv("PERSONA_PROFILE", "demo")
     monkeypatch.setenv("PERSONA_WRITER__TIMEOUT", "7")
@@ -100,7 +102,7 @@ def test_nested_values_change_one_member(monkeypatch: pytest.MonkeyPatch) -> Non
         ("BENCHMARK_LIMIT", "null", None),
     ],
 )
-def test_a_variable_is_read_as_its_setting(
+def test_variable_is_parsed_as_its_setting(
     variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERSONA_PROFILE", "demo")
@@ -108,7 +110,7 @@ def test_a_variable_is_read_as_its_setting(
     assert getattr(Settings.load(), variable.lower()) == value
 
 
-def test_a_threshold_given_as_a_float_is_the_decimal_it_reads_as() -> None:
+def test_threshold_as_a_float_is_its_written_decimal() -> None:
     assert Settings.load(lexical_threshold=0.9).lexical_threshold == Fraction(9, 10)
 
 
@@ -143,7 +145,7 @@ def test_a_threshold_given_as_a_float_is_the_decimal_it_reads_as() -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_sentence_that_names_the_variable(
+def test_mistake_is_a_sentence_that_names_the_variable(
     variable: str, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, text)
@@ -154,14 +156,14 @@ def test_a_mistake_is_one_sentence_that_names_the_variable(
     assert SECRET not in str(caught.value)
 
 
-def test_a_mistake_in_the_call_is_told_as_well() -> None:
+def test_mistake_in_a_call_is_reported_too() -> None:
     with pytest.raises(SettingsError, match="setting PERSONA_FOO: Extra inputs"):
         Settings.load(foo=1)
     with pytest.raises(SettingsError, match="unknown role 'reader': there are writer, "):
         Settings.load().endpoint("reader")
 
 
-def test_keys_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_key_stays_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     settings = Settings.load()
     assert settings.writer.api_key() == SECRET
@@ -170,7 +172,7 @@ def test_keys_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "OPENAI_API_KEY" in text
 
 
-def test_a_task_s_prompting_comes_from_its_own_settings() -> None:
+def test_prompting_of_a_task_comes_from_its_own_settings() -> None:
     tasks: dict[str, Any] = {"tools": {"mode": "few-shot", "shots": 2, "share": 0.5}}
     prompting = {"tools": {"mode": "few-shot", "shots": 1}, "evaluation": {"variables": {"a": "b"}}}
     settings = Settings.load(tasks=tasks, prompting=prompting)
@@ -179,7 +181,7 @@ def test_a_task_s_prompting_comes_from_its_own_settings() -> None:
     assert settings.prompting_of("math_solution").mode == "zero-shot"
 
 
-def test_the_example_file_names_every_setting_and_holds_their_defaults(
+def test_example_file_names_every_setting_with_its_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     paper = Settings.load()
