@@ -1,8 +1,11 @@
-"""Every knob a user turns.
+"""Settings of a project.
 
-Values come, first wins, from `PERSONA_*` environment variables (the commands and Dagster first load
-`.env` into the environment), and from the profile that `PERSONA_PROFILE` names (`paper` unless set;
-see profiles.py). Nested values use two underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
+`PERSONA_*` environment variables win over the profile that `PERSONA_PROFILE` names (`paper` unless
+set; see profiles.py). The commands and Dagster first load `.env` into the environment. Nested
+values use two underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
+
+The string under each field is its description: `docs/settings.md` is generated from it. Names,
+order and values of fields are hashed into the versions of tables; descriptions are not.
 """
 
 import json
@@ -43,11 +46,11 @@ ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or has a value it cannot have; the message says which and what to do."""
+    """Unknown setting or impossible value; the message names it and the correction."""
 
 
 class ModelEndpoint(Endpoint):
-    """A role's model: an OpenAI-compatible endpoint, or, if `embedded`, a model on this machine."""
+    """Model of a role: an OpenAI-compatible endpoint, or a model on this machine."""
 
     embedded: bool = False
     """True for a model that runs on this machine; `base_url`, key and price are then unused."""
@@ -60,7 +63,7 @@ class ModelEndpoint(Endpoint):
 
 
 class Prompting(BaseModel):
-    """How one prompt is put to the model (section 3): its mode and its number of demonstrations."""
+    """Mode, demonstrations and variables of a prompt (section 3)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -82,7 +85,7 @@ class Prompting(BaseModel):
 
 
 class Task(Prompting):
-    """How one dataset is drawn from the hub: prompting, share of personas, samples per persona."""
+    """Prompting of a task, its share of the hub's personas, and its samples per persona."""
 
     share: float = Field(default=1.0, ge=0, le=1)
     """Share of the hub that the task uses, drawn by a hash of persona and task."""
@@ -107,7 +110,7 @@ class Training(BaseModel):
 
 
 class Settings(BaseSettings):
-    """The project's settings. `Settings.load()` reports a mistake as one `SettingsError`."""
+    """Settings of a project. `Settings.load()` reports a mistake as a `SettingsError`."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="PERSONA_",
@@ -274,16 +277,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Adds the profile as the source of lowest precedence."""
+        """Add the profile as the source of lowest precedence."""
         sources = (init_settings, env_settings)
         name = next((v["profile"] for s in sources if "profile" in (v := s())), "paper")
         return *sources, InitSettingsSource(settings_cls, PROFILES.get(str(name), PAPER))
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":
-        """Settings from the environment; `values` win over it.
+        """Return the settings of the environment, overridden by `values`.
 
-        Raises SettingsError for an unknown `PERSONA_*` name or an impossible value.
+        Raises:
+            SettingsError: An unknown `PERSONA_*` name or an impossible value.
         """
         known = {f"PERSONA_{name.upper()}": _nests(it) for name, it in cls.model_fields.items()}
         for variable in os.environ:
@@ -305,24 +309,28 @@ class Settings(BaseSettings):
             raise SettingsError(f"setting PERSONA_{where}: {first['msg']}") from None
 
     def endpoint(self, role: str) -> ModelEndpoint:
-        """The endpoint of a role."""
+        """Return the endpoint of a role.
+
+        Raises:
+            SettingsError: `role` is none of `ROLES`.
+        """
         if role not in ROLES:
             raise SettingsError(f"unknown role {role!r}: there are {', '.join(ROLES)}")
         endpoint: ModelEndpoint = getattr(self, role)
         return endpoint
 
     def task(self, name: str) -> Task:
-        """A task's settings; all personas, zero-shot, unless set otherwise."""
+        """Return the settings of a task; by default all personas, zero-shot."""
         return self.tasks.get(name, Task())
 
     def prompting_of(self, prompt: str) -> Prompting:
-        """Mode and shots of a prompt; zero-shot, as in the paper, unless set otherwise."""
+        """Return the prompting of a prompt; by default zero-shot, as in the paper."""
         given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
         return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)
 
 
 def _nests(field: FieldInfo) -> bool:
-    """Whether a setting has members of its own, which `__` leads to."""
+    """Return True if a setting has members of its own, such as `WRITER__MODEL`."""
     kind = field.annotation
     return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
