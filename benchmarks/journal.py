@@ -78,7 +78,7 @@ def remember(count: int) -> None:
         index.add(name, place)
     added = time.process_time()
     for name in keys:
-        index.places(name)
+        index.positions(name)
     found = time.process_time()
     tell(
         what="index",

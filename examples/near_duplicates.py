@@ -25,7 +25,7 @@ def drop_similar_texts(texts: list[str], threshold: Fraction) -> list[str]:
     """Return the lines to keep: no two share `threshold` of their words."""
     join = lexical_join(texts, threshold, threads=2)
     survivors = choose_survivors(join.sets, join.edges)
-    for row in survivors.gone():
+    for row in survivors.dropped():
         survivor, similarity = survivors.row[row], survivors.similarity[row]
         print(f"dropped {texts[row]!r}\n   kept {texts[survivor]!r} ({similarity:.2f})")
     return [text for row, text in enumerate(texts) if survivors.row[row] == row]

@@ -14,6 +14,7 @@ from typing import get_args
 import dagster as dg
 from dotenv import load_dotenv
 
+from persona_assets.assets.graph import call_bounds, table_contracts
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
@@ -22,7 +23,6 @@ from persona_assets.local_models.weights import WeightsError
 from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
 from persona_assets.orchestration.runner import Runner
 from persona_assets.planning import cost
-from persona_assets.planning.forecast import most_calls
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
@@ -30,7 +30,6 @@ from persona_assets.resources.models import Models
 from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.tables import tables
 from persona_assets.terminal import console, reports
 
 MISTAKES = (
@@ -118,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     planned.set_defaults(command=_plan)
 
     spent = commands.add_parser("cost", help="list what was asked and what it cost")
-    spent.add_argument("--by", choices=get_args(cost.By), default="asset")
+    spent.add_argument("--by", choices=get_args(cost.GroupBy), default="asset")
     spent.add_argument("--run", metavar="ID", help="only this run")
     spent.set_defaults(command=_cost)
 
@@ -165,13 +164,13 @@ def _run(options: argparse.Namespace) -> int:
         runner = _runner(project, instance, options.select, options.shards, models)
         if runner.anything_stale():
             models.check()
-            most = most_calls(project, runner.shards)
+            most = call_bounds(project, runner.shards).all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
             console.print_forecast(chosen, runner.shards, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
-    if ledger.errors:
-        # A run that failed has journaled what it paid for and published no table.
+    if ledger.errors or not catalog.path.exists():
+        # A failed run has journaled its calls and published no table.
         cost.refresh_catalog(catalog, project.storage)
     console.print_tables(project, ledger, catalog.usage(ledger.run_ids))
     return 1 if ledger.errors else 0
@@ -227,7 +226,7 @@ def _fetch(_: argparse.Namespace) -> int:
 
 
 def _catalog_of(project: Project) -> Catalog:
-    return Catalog(project.storage, tables(project.prompts))
+    return Catalog(project.storage, table_contracts(project.prompts))
 
 
 def _runner(

@@ -1,15 +1,15 @@
-"""The code location on one page: which assets there are and what they are handed.
+"""The code location on one page: all assets, checks, schedules, sensors and resources.
 
-What belongs here: joining. What does not: everything else.
+Belongs here: joining them. Does not belong here: everything else.
 """
 
 from typing import Any
 
 import dagster as dg
 
-from persona_assets.assets import checks, corpus, diversity, evaluation, hub, math_data, personas
-from persona_assets.assets.datasets import datasets
-from persona_assets.assets.reads import versioned
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.checks import asset_checks
+from persona_assets.assets.graph import load_assets
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.orchestration import automation
 from persona_assets.project import Project
@@ -21,22 +21,30 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.resources.trainer import Trainer
 from persona_assets.settings import Settings
-from persona_assets.tables import tables
 
 
 def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
-    """The definitions of a project; `resources` replace those of the same name.
+    """Return the definitions of a project.
 
-    Raises SettingsError or PromptError with one sentence that says what to do.
+    Args:
+        settings: Settings of the project.
+        **resources: Replacements of resources, by name.
+
+    Raises:
+        SettingsError: A setting has an impossible value.
+        PromptError: A prompt file is malformed, or a task's name is taken.
+        DeclarationError: An asset's declaration is incomplete.
     """
     project = Project(settings)
-    contract = tables(project.prompts)
-    modules = [corpus, personas, hub, math_data, evaluation, diversity]
-    loaded = [*dg.load_assets_from_modules(modules), *datasets(project.prompts)]
-    assets = [versioned(it, project) for it in loaded if isinstance(it, dg.AssetsDefinition)]
-    catalog = Catalog(project.storage, contract)
+    declared = load_assets(project.prompts)
+    # A bound that cannot be computed must not wait for `plan` to be noticed.
+    CallBounds(project, declared, shards=1).all_calls()
+    tables = {name: asset.table for name, asset in declared.items()}
+    assets = [asset.versioned(project) for asset in declared.values()]
+    definitions = [asset.definition for asset in assets]
+    catalog = Catalog(project.storage, tables)
     defaults = {
-        "io_manager": TableIOManager(project.storage, catalog, contract),
+        "io_manager": TableIOManager(project.storage, catalog, tables),
         "project": project,
         "corpus": Corpus(settings.corpus, settings.corpus_fields),
         "models": Models(settings, project.storage),
@@ -48,9 +56,9 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         ),
     }
     return dg.Definitions(
-        assets=assets,
-        asset_checks=checks.asset_checks(assets),
-        schedules=automation.nightly_schedules(assets),
+        assets=definitions,
+        asset_checks=asset_checks(assets),
+        schedules=automation.nightly_schedules(definitions),
         sensors=[automation.new_shards],
         resources={**defaults, **resources},
         # One process a run: assets share the embedded server, and start-up is paid once.
@@ -60,5 +68,5 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The project that the environment's settings describe."""
+    """Return the definitions of the project that the environment describes."""
     return build_defs(Settings.load())

@@ -1,16 +1,20 @@
-"""Content hashes: the identity of every row.
+"""Row ids: hashes of content and origin.
 
-An id depends on what the row says and where it came from, never on when or where it was made, so
-the same input gives the same ids on any machine and a replayed run joins up with the first one.
+An id never depends on the time or the machine: equal inputs have equal ids on every machine, and
+the rows of a repeated run are identical to the rows of the first run.
 """
 
 import hashlib
 
 
 def content_id(*parts: str) -> str:
-    """128-bit BLAKE2b of the parts as 32 hexadecimal digits.
+    """Return the 128-bit BLAKE2b hash of the parts as 32 hexadecimal digits.
 
-    Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
+    Parts are length-prefixed: ("ab", "c") and ("a", "bc") have different hashes.
+
+    Example:
+        >>> content_id("ab", "c")
+        '4826ed043ab3cdec576d8541fa5d5a80'
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
@@ -21,25 +25,42 @@ def content_id(*parts: str) -> str:
 
 
 def text_id(shard: str, source: str, text: str) -> str:
-    """Id of a text: the same text in two shards is two rows."""
+    """Return the id of a text; equal texts in two shards have different ids."""
     return content_id("text", shard, source, text)
 
 
 def persona_id(parent_id: str, relation: str, persona: str) -> str:
-    """Id of a persona: `relation` is the perspective of a text's, the named relation of a hop's."""
+    """Return the id of a persona.
+
+    Args:
+        parent_id: Id of the text (hop 0) or of the parent persona.
+        relation: Perspective on the text (hop 0), or relation to the parent persona.
+        persona: Description.
+    """
     return content_id("persona", parent_id, relation, persona)
 
 
 def sample_id(task: str, persona_id: str, index: int) -> str:
-    """Id of a synthetic row: the `index`-th sample that `task` drew from one persona."""
+    """Return the id of a synthetic row.
+
+    Args:
+        task: Name of the task.
+        persona_id: Id of the persona.
+        index: Number of the sample among those of the task and persona.
+    """
     return content_id("sample", task, persona_id, str(index))
 
 
 def solution_id(sample_id: str, solver: str) -> str:
-    """Id of one solver's solution to one problem."""
+    """Return the id of a solver's solution to a problem."""
     return content_id("solution", sample_id, solver)
 
 
 def uniform(*parts: str) -> float:
-    """A number in [0, 1) that depends on the parts alone: how samples and hold-outs are drawn."""
+    """Return a number in [0, 1) that depends on the parts alone, to draw samples and hold-outs.
+
+    Example:
+        >>> uniform("held_out", "1")
+        0.08011409830449812
+    """
     return int(content_id("uniform", *parts)[:13], 16) / 16**13

@@ -1,15 +1,13 @@
-"""Partition sets. Keys are added as corpus files appear and from the settings; none is ever
-removed.
+"""Partition sets; their keys come from corpus files and from the settings, and are never removed.
 
-A shard whose file is deleted keeps its key and becomes an empty table (a tombstone), so that the
-order of arrival, which decides who survives a duplicate pair, never changes.
+A shard whose file is deleted keeps its key and becomes an empty table (a tombstone): the order of
+arrival, which decides the survivor of a duplicate pair, never changes.
 """
 
 import dagster as dg
 
 shards = dg.DynamicPartitionsDefinition(name="shards")
-"""One key per corpus file: its path relative to the corpus root, extension included."""
+"""Corpus files by path relative to the corpus root, extension included."""
 
 training_sizes = dg.DynamicPartitionsDefinition(name="training_sizes")
-"""One key per entry of the setting `training_sizes`: the number of training problems, in decimal.
-"""
+"""Numbers of training problems from the setting `training_sizes`, in decimal."""

@@ -1,11 +1,12 @@
-"""A project as its assets are handed it: the settings, the prompts, and where the tables lie."""
+"""A project: its settings, prompts, benchmark and storage, as handed to assets."""
 
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 
+from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import content_id
 from persona_assets.prompting.prompts import Prompt, Prompts
-from persona_assets.resources.benchmark import Benchmark
 from persona_assets.settings import ROLES, Settings
 from persona_assets.storage.storage import Storage
 
@@ -16,47 +17,70 @@ class Project:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.storage = Storage(settings.data_dir)
-        self.benchmark = Benchmark(settings.benchmark)
+        self.benchmark = BenchmarkFile(settings.benchmark)
 
     @cached_property
     def prompts(self) -> Prompts:
-        """All prompt files, read once. Raises PromptError for one that is wrong."""
+        """Prompt files, read once.
+
+        Raises:
+            PromptError: A file is malformed.
+        """
         return Prompts(self.settings.prompts)
 
     def prompt(self, name: str, shard: str = "") -> Prompt:
-        """A prompt in the mode its settings give it, with a shard's demonstrations.
+        """Return a prompt in the mode of its settings, with the demonstrations of a shard.
 
-        `name@role` is the prompt `name` put to another role's model.
+        Args:
+            name: Name of the file; `name@role` asks the model of another role.
+            shard: Shard key, which draws the demonstrations.
         """
         file, _, role = name.partition("@")
         prompt = self.prompts[file].bind(self.settings.prompting_of(file), shard)
         return prompt.as_role(role) if role else prompt
 
     def code_version(
-        self, step_version: str, prompts: Iterable[str], settings: Iterable[str]
+        self,
+        step_version: str,
+        prompts: Iterable[str],
+        settings: Iterable[str],
+        files: Iterable[str] = (),
     ) -> str:
-        """Hash of what decides an asset's rows besides its inputs: the step's version, the prompts
-        with the models that answer them, and the settings that the asset reads. A setting may be a
-        role (its model counts), `benchmark` (its name and content count) or the name of a task.
+        """Hash everything that decides an asset's rows besides its inputs.
+
+        Args:
+            step_version: VERSION of the step.
+            prompts: Prompt names; the models that answer them count too.
+            settings: Setting names, roles (their model counts), task names, or "benchmark" (its
+                name and content count).
+            files: Paths of further files; their names and content count.
+
+        Returns:
+            16 hexadecimal digits.
+
+        Raises:
+            ValueError: A file cannot be read.
         """
         parts = [step_version]
         for name in prompts:
             prompt = self.prompt(name)
-            parts += [name, prompt.version, self._asked(prompt.head.role)]
+            parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
             parts += [name, self._value(name)]
+        for file in files:
+            parts += ["file", BenchmarkFile(Path(file)).identity]
         return content_id(*parts)[:16]
 
     def _value(self, setting: str) -> str:
         if setting in ROLES:
-            return self._asked(setting)
+            return self._model(setting)
         if setting == "benchmark":
-            return f"{self.benchmark.name} {self.benchmark.sha256}"
+            return self.benchmark.identity
         if setting in self.prompts.tasks:
             return self.settings.task(setting).model_dump_json()
         return self.settings.model_dump_json(include={setting})
 
-    def _asked(self, role: str) -> str:
-        # Where a model runs and how hard it is pushed change no answer.
+    def _model(self, role: str) -> str:
+        # Address and limits of an endpoint change no answer.
         answering = {"model", "weights_sha256", "sampling", "structured_output"}
         return self.settings.endpoint(role).model_dump_json(include=answering)

@@ -1,4 +1,4 @@
-"""A sample project for all tests: one that is finished and shared, and copies to change."""
+"""Fixtures for all tests: an environment without the caller's settings, and sample projects."""
 
 import os
 import tempfile
@@ -12,21 +12,38 @@ import sqlalchemy
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.storage.storage import Storage
 from persona_assets_tests.model_server import ModelServer
-from persona_assets_tests.sample_project import CANARY, KEY_VARIABLE, TEXTS, SampleProject
+from persona_assets_tests.sample_project import (
+    CANARY,
+    KEY_VARIABLE,
+    TEXTS,
+    SampleProject,
+    is_setting,
+)
 from persona_assets_tests.sample_tables import TABLES
 
 MEMORY = Path("/dev/shm")
-"""Dagster's SQLite syncs at every event: in memory a run takes a third of the time."""
-
+"""Folder in memory: Dagster's SQLite syncs at every event, which takes two thirds of a run."""
 
 SQLITE = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage")
-"""Modules of Dagster's that make an engine for each connection, which compiles each statement anew:
-a quarter of what a run of the whole graph takes."""
+"""Modules of Dagster that create an engine per connection, each of which compiles all statements
+again: a quarter of the time of a run of the whole graph."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_the_caller() -> Iterator[None]:
+    """Remove the caller's settings and key from the environment of all tests and their children.
+
+    The scope is the session because the finished project, of that scope, reads settings too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(is_setting, list(os.environ)):
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")
-def environment() -> Iterator[None]:
-    """The key that the server is sent; Dagster's home is put back as it was."""
+def environment(no_settings_of_the_caller: None) -> Iterator[None]:
+    """Set the key for the model server, share Dagster's engines, and restore Dagster's home."""
     engines: dict[str, sqlalchemy.Engine] = {}
 
     def engine(url: str, **options: Any) -> sqlalchemy.Engine:
@@ -44,20 +61,21 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture
 def server() -> Iterator[ModelServer]:
+    """Model server that has received no request."""
     with ModelServer() as server:
         yield server
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An empty folder in memory, where the machine has that."""
+    """Empty folder, in memory if the machine has such a file system."""
     with _in_memory() as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 def finished(environment: None) -> Iterator[SampleProject]:
-    """A project of two shards, run once from end to end. Not to be changed."""
+    """Project of two shards, run once from end to end and shared: tests must not change it."""
     with ModelServer() as server, _in_memory() as folder:
         sample = SampleProject(Path(folder) / "finished", server)
         for shard, texts in TEXTS.items():
@@ -68,13 +86,13 @@ def finished(environment: None) -> Iterator[SampleProject]:
 
 @pytest.fixture
 def project(finished: SampleProject, server: ModelServer, folder: Path) -> SampleProject:
-    """A copy of the finished project, with a server that has answered nothing yet."""
+    """Copy of the finished project, with a server that has received no request."""
     return finished.copy(folder / "project", server)
 
 
 @pytest.fixture
 def fresh(environment: None, server: ModelServer, folder: Path) -> SampleProject:
-    """A project with a corpus, and nothing made of it yet."""
+    """Project with a corpus and no tables."""
     sample = SampleProject(folder / "fresh", server)
     for shard, texts in TEXTS.items():
         sample.write(shard, texts)
@@ -83,13 +101,13 @@ def fresh(environment: None, server: ModelServer, folder: Path) -> SampleProject
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    """The tables of a project that has none yet."""
+    """Storage of a project without tables."""
     return Storage(tmp_path)
 
 
 @pytest.fixture
 def catalog(storage: Storage) -> Catalog:
-    """Their catalog."""
+    """Catalog of that storage."""
     return Catalog(storage, TABLES)
 
 

@@ -1,14 +1,14 @@
-r"""A model behind an OpenAI-compatible API on 127.0.0.1 whose answers are hashes of the questions.
+r"""OpenAI-compatible server on 127.0.0.1 whose answers are hashes of the requests.
 
-Equal requests get equal answers; different ones get different ones, fit for what is asked: an
-object of the JSON schema, a problem, a program, a solution with its \boxed{} answer. A few marks in
-what is asked steer it:
+Equal requests get equal answers, and different requests get different answers, in the form that the
+prompt asks for: an object of the JSON schema, a problem, a program, a solution with its \boxed{}
+answer. Two marks in the text of a request steer the answer:
 
     "refuse this"    the model refuses
     "echo of fern"   personas of such a text have almost the same vector, whatever their words
 
     with ModelServer() as server:
-        server.calls["text_to_persona"]     # what was billed, by prompt
+        server.calls["text_to_persona"]     # billed calls of a prompt
 """
 
 import json
@@ -26,7 +26,7 @@ from persona_assets.ids import content_id
 from persona_assets_tests.generation.fault_server import UNBILLED, FaultServer, chat, embeddings
 
 DIMENSIONS = 16
-"""Few, so that pairs of personas are found at any similarity."""
+"""Dimensions of a vector: few, so that the personas form pairs at any similarity."""
 
 ADJECTIVES = [
     "weary",
@@ -109,17 +109,24 @@ LINES = {
     file.stem: {line for line in file.read_text("utf-8").splitlines() if line and "{" not in line}
     for file in (Path(__file__).parents[1] / "prompts").rglob("*.md")
 }
-"""Lines of each prompt file that a request repeats as they are."""
+"""Lines by prompt file that its requests repeat verbatim."""
 
 SUM = re.compile(r"(\d+) crates of (\d+) apples each and (\d+) loose")
+"""Quantities of a problem that this server wrote."""
+
 ECHO = re.compile(r"echo of (\w+)")
+"""Mark that determines the vector of a text."""
 
 
 class ModelServer(FaultServer):
-    """Counters by prompt: `calls` (billed) and `asked_of`; `keys` holds each billed call's key.
+    """Fault server that counts by prompt.
 
-    meets: what an attempt at a prompt meets, from (prompt, last message); None leaves it to chance,
-    which is good. See FaultServer for the words.
+    Attributes:
+        meets: Step of an attempt (see FaultServer) by prompt and last message; None for a good
+            answer, or a refusal where the message asks for that.
+        calls: Number of billed calls by prompt.
+        asked_of: Number of requests by prompt.
+        keys: Prompt and key of each billed call.
     """
 
     def __init__(self, *, latency: float = 0.0) -> None:
@@ -146,31 +153,31 @@ class ModelServer(FaultServer):
 
 
 def prompt_of(body: dict[str, Any]) -> str:
-    """The name of the prompt file behind a request: the one that shares most lines with it."""
+    """Return the name of the prompt file that shares most lines with a request."""
     if "input" in body:
         return "embeddings"
     if "response_format" in body:
         return str(body["response_format"]["json_schema"]["name"])
     if body["model"] == "tuned":
         return "evaluation"
-    asked = {line for message in body["messages"] for line in message["content"].splitlines()}
-    return max(LINES, key=lambda name: len(LINES[name] & asked))
+    lines = {line for message in body["messages"] for line in message["content"].splitlines()}
+    return max(LINES, key=lambda name: len(LINES[name] & lines))
 
 
 def key_of(body: dict[str, Any]) -> str:
-    """The key under which a journal keeps the first sample of a request."""
+    """Return the journal's key of the first sample of a request."""
     url = "/embeddings" if "input" in body else "/chat/completions"
     return call_key(body["model"], url, body)
 
 
 def answer(body: dict[str, Any]) -> str:
-    """The content of the answer to a chat request."""
+    """Return the content of the answer to a chat request."""
     chance = random.Random(key_of(body))
     question = body["messages"][-1]["content"]
     prompt = prompt_of(body)
     if prompt == "answer_equality":
-        expected, given = re.findall(r": (.*)", question)[-2:]
-        return json.dumps({"verdict": "yes" if expected == given else "no"})
+        expected, answered = re.findall(r": (.*)", question)[-2:]
+        return json.dumps({"verdict": "yes" if expected == answered else "no"})
     if "response_format" in body:
         schema = body["response_format"]["json_schema"]["schema"]
         echo = ECHO.search(question) if prompt == "text_to_persona" else None
@@ -191,15 +198,15 @@ def answer(body: dict[str, Any]) -> str:
 
 
 def numbers(question: str, chance: random.Random) -> tuple[int, int, int]:
-    """The quantities of a problem of this server's own, or of one like it."""
-    found = SUM.search(question)
-    if found:
-        return int(found[1]), int(found[2]), int(found[3])
+    """Return the quantities of a problem in this server's form, or random ones."""
+    match = SUM.search(question)
+    if match:
+        return int(match[1]), int(match[2]), int(match[3])
     return chance.randint(2, 9), 1, 0
 
 
 def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random, also: str) -> Any:
-    """A value of a JSON schema (those that `answer_schema` makes); `also` ends every persona."""
+    """Return a random value of a JSON schema that `answer_schema` builds; `also` ends personas."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     if "enum" in schema:
@@ -226,7 +233,7 @@ def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random
 
 
 def string(schema: dict[str, Any], chance: random.Random) -> str:
-    """A name or a sentence, whichever the schema's pattern takes."""
+    """Return a sentence, a question or a name, the first that matches the schema's pattern."""
     sentence = persona(chance)
     while len(sentence) < schema.get("minLength", 0):
         sentence += f" {persona(chance)}"
@@ -237,7 +244,7 @@ def string(schema: dict[str, Any], chance: random.Random) -> str:
 
 
 def persona(chance: random.Random, also: str = "") -> str:
-    """A sentence about a person, made unique by a place that nobody else is from."""
+    """Return a sentence about a person, unique by the places in the sentence."""
     return (
         f"A {chance.choice(ADJECTIVES)} {chance.choice(TRADES)} from {place(chance)} near "
         f"{place(chance)} who {chance.choice(HABITS)} {chance.choice(THINGS)} and "
@@ -246,15 +253,15 @@ def persona(chance: random.Random, also: str = "") -> str:
 
 
 def place(chance: random.Random) -> str:
-    """One of three million names."""
+    """Return a name out of 760,000."""
     return "".join(chance.choice(SYLLABLES) for _ in range(5)).capitalize()
 
 
 def vector(text: str) -> np.ndarray:
-    """A unit vector; texts with the same echo have a cosine above 0.99."""
+    """Return a unit vector; texts with the same echo have a cosine above 0.99."""
     echo = ECHO.search(text)
-    drawn = _gauss(echo[0] if echo else text) + 0.01 * _gauss(text)
-    return drawn / np.linalg.norm(drawn)
+    direction = _gauss(echo[0] if echo else text) + 0.01 * _gauss(text)
+    return direction / np.linalg.norm(direction)
 
 
 def _gauss(text: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A small prompts folder: the prompt `one`, its demonstrations and a world."""
+"""Small prompts folder: the prompt named `one`, its demonstrations and a world."""
 
 import json
 from pathlib import Path
@@ -23,10 +23,11 @@ Answer briefly. {{ focus }}
 SHOTS = [
     {"persona": f"Person {n}.", "answer": f"The {n}th answer, {'word ' * n}"} for n in range(6)
 ]
+"""Demonstrations of the prompt."""
 
 
 def write_folder(folder: Path) -> Path:
-    """Writes the files below `folder` and returns it."""
+    """Write the files below `folder` and return the folder."""
     for part in ("tasks", "worlds", "demonstrations"):
         (folder / part).mkdir()
     (folder / "one.md").write_text(GOOD)
@@ -37,5 +38,5 @@ def write_folder(folder: Path) -> Path:
 
 
 def few(shots: int, mode: str = "persona-few-shot", **variables: str) -> Prompting:
-    """A mode with demonstrations."""
+    """Return the settings of a mode with demonstrations."""
     return Prompting.model_validate({"mode": mode, "shots": shots, "variables": variables})

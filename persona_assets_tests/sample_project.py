@@ -1,9 +1,9 @@
-"""A whole project in a folder: corpus, prompts, data, and the models' server.
+"""Complete project in a folder: corpus, prompts, data, and the server of its models.
 
 sample = SampleProject(folder, server)
 sample.write("a.jsonl", ["Some text."])
-sample.run()                        # the graph by Runner, in the project's Dagster instance
-sample.command("status")            # the command line, in a process of its own
+sample.run()                        # runs the graph by Runner, in the project's Dagster instance
+sample.command("status")            # runs the command line in a child process
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.graph import table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.definitions import build_defs
 from persona_assets.generation import CallRecord, CompletionStore, Journal
@@ -31,12 +32,13 @@ from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.trainer import Report, TrainedModel
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
-from persona_assets.tables import Table, tables
+from persona_assets.tables import Table
 from persona_assets_tests.model_server import DIMENSIONS, ModelServer
 
 ROOT = Path(__file__).parents[1]
 KEY_VARIABLE = "SAMPLE_MODEL_KEY"
 CANARY = "sk-canary-51f0c3d77be24a90"
+"""API key of the project, searched for by the tests of secrecy."""
 
 TEXTS: Mapping[str, Sequence[str]] = {
     "forum/birds.jsonl": [
@@ -46,17 +48,24 @@ TEXTS: Mapping[str, Sequence[str]] = {
     ],
     "letters.txt": ["Dear sir, the bell you cast for us cracked in the first frost."],
 }
+"""Texts by shard of the usual corpus."""
+
+
+def is_setting(variable: str) -> bool:
+    """Return True if an environment variable configures a project: a setting or OpenAI's key."""
+    openai = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
+    return variable.upper().startswith("PERSONA_") or variable in openai
 
 
 class StubTrainer:
-    """Stands in for the trainer: writes a file that depends on the rows alone."""
+    """Double of the trainer: its model file depends on the rows alone."""
 
     base_model = "stub"
 
     def train(
         self, rows: Sequence[Mapping[str, str]], out_dir: Path, report: Report
     ) -> TrainedModel:
-        """A model whose weights are the hash of the rows."""
+        """Write the rows as the model, whose hash is thereby that of the rows."""
         out_dir.mkdir(parents=True, exist_ok=True)
         path = out_dir / "model.gguf"
         path.write_text(json.dumps(list(rows), sort_keys=True))
@@ -66,7 +75,12 @@ class StubTrainer:
 
 
 class SampleProject:
-    """A project under `root`, asking `server`. `values` are its settings and may be changed."""
+    """Project under `root` whose models `server` serves.
+
+    Attributes:
+        values: Settings by name; tests may change them.
+        trainer: Double of the trainer; tests may replace it.
+    """
 
     def __init__(self, root: Path, server: ModelServer) -> None:
         self.root = root
@@ -108,7 +122,7 @@ class SampleProject:
         }
 
     def endpoint(self, model: str) -> dict[str, Any]:
-        """The server as a role's endpoint; a failing call gives up soon."""
+        """Return the endpoint of a role at the server, with a single attempt per call."""
         return {
             "model": model,
             "base_url": self.server.url,
@@ -120,12 +134,12 @@ class SampleProject:
         }
 
     def copy(self, root: Path, server: ModelServer) -> "SampleProject":
-        """The same project elsewhere, with its own server. The catalog, which has paths, stays."""
+        """Copy the project to `root`, without the catalog, which contains paths."""
         shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("catalog.*"))
         return SampleProject(root, server)
 
     def write(self, shard: str, texts: Sequence[str]) -> Path:
-        """A corpus file: JSON lines, or the first text as plain text."""
+        """Write a corpus file: JSON lines, or the first text as plain text."""
         path = self.corpus / shard
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = "".join(json.dumps({"text": text, "licence": "CC0-1.0"}) + "\n" for text in texts)
@@ -133,7 +147,7 @@ class SampleProject:
         return path
 
     def edit(self, prompt: str, old: str, new: str) -> None:
-        """Changes the wording of a prompt file."""
+        """Replace a passage of a prompt file."""
         path = self.prompts / f"{prompt}.md"
         text = path.read_text()
         assert old in text
@@ -149,7 +163,7 @@ class SampleProject:
 
     @property
     def tables(self) -> Mapping[str, Table]:
-        return tables(Project(self.settings).prompts)
+        return table_contracts(Project(self.settings).prompts)
 
     @property
     def catalog(self) -> Catalog:
@@ -161,7 +175,7 @@ class SampleProject:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        """The project's Dagster instance, with its partitions as the corpus has them now."""
+        """Open the project's Dagster instance with the partitions of the current corpus."""
         settings = self.settings
         with open_instance(settings) as instance:
             corpus = Corpus(settings.corpus, settings.corpus_fields)
@@ -175,17 +189,17 @@ class SampleProject:
             yield Runner(self.defs, instance, self.storage, corpus, select=select, only=only)
 
     def run(self, select: str = "*", only: Sequence[str] = ()) -> list[Finished]:
-        """Runs what is stale."""
+        """Run all stale assets of the selection and return the finished runs."""
         with self.runner(select, only) as runner:
             return [event for event in runner.run() if isinstance(event, Finished)]
 
     def stale(self) -> list[Stale]:
-        """What is stale now, over all phases."""
+        """Return all stale tables, phase by phase."""
         with self.runner() as runner:
             return [work for phase in runner.phases() for work in runner.stale(phase)]
 
     def command(self, *arguments: str, **environment: str | None) -> "subprocess.Popen[str]":
-        """`persona-assets` started in a process of its own."""
+        """Start `persona-assets` in a child process."""
         return subprocess.Popen(
             [sys.executable, "-m", "persona_assets.cli", *arguments],
             stdout=subprocess.PIPE,
@@ -196,34 +210,44 @@ class SampleProject:
         )
 
     def environment(self, **changes: str | None) -> dict[str, str]:
-        """The settings as environment variables; no training, which has no stand-in there."""
-        given = self.values | {"training_sizes": []}
+        """Return the environment of a child process: the settings as variables, without training.
+
+        A child process has no double of the trainer. Settings of the caller are not inherited.
+
+        Args:
+            changes: Variables that differ; None removes a variable.
+        """
+        values = self.values | {"training_sizes": []}
         variables: dict[str, str | None] = {
             f"PERSONA_{name.upper()}": value
             if isinstance(value, str)
             else json.dumps(value, default=str)
-            for name, value in given.items()
+            for name, value in values.items()
         }
         for name in ("data_dir", "corpus", "prompts", "benchmark"):
-            variables[f"PERSONA_{name.upper()}"] = str(given[name])
-        merged = {**os.environ, "PYTHONPATH": str(ROOT), **variables, **changes}
+            variables[f"PERSONA_{name.upper()}"] = str(values[name])
+        inherited = {name: value for name, value in os.environ.items() if not is_setting(name)}
+        merged = {**inherited, "PYTHONPATH": str(ROOT), **variables, **changes}
         return {name: value for name, value in merged.items() if value is not None}
 
     def rows(self, asset: str, shard: str | None = None) -> pl.DataFrame:
         return self.storage.scan(asset, shard).collect()
 
     def versions(self) -> dict[tuple[str, str | None], str]:
-        """The data version of every table."""
-        return {(f.asset, f.shard): f.data_version for _, f in self.storage.footers()}
+        """Return the data version of every table by asset and shard."""
+        return {
+            (footer.asset, footer.shard): footer.data_version
+            for _, footer in self.storage.footers()
+        }
 
     def journal(self, asset: str, shard: str | None = None) -> list[CallRecord]:
-        """What was answered for a table, compacted or not."""
+        """Return the records of a table's journal and completions."""
         files = self.storage.journal(asset, shard), self.storage.completions(asset, shard)
         return list(Journal(*files).records())
 
     def journaled(self) -> list[CallRecord]:
-        """All records of all journals and completions."""
-        live = sorted((self.data / "journals").rglob("*.jsonl"))
-        landed = sorted((self.data / "completions").rglob("*.parquet"))
-        records = [record for file in live for record in Journal(file).records()]
-        return records + [record for file in landed for record in CompletionStore(file).records()]
+        """Return the records of all journals and completions."""
+        journals = sorted((self.data / "journals").rglob("*.jsonl"))
+        stores = sorted((self.data / "completions").rglob("*.parquet"))
+        records = [record for file in journals for record in Journal(file).records()]
+        return records + [record for file in stores for record in CompletionStore(file).records()]

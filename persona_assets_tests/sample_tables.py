@@ -1,15 +1,10 @@
-"""Tables without a run that made them; those of ids alone are for a catalog of their own.
+"""Tables published without a run, for tests of storage and catalog."""
 
-python -m persona_assets_tests.sample_tables FOLDER NAME    # adds six shards, named after NAME
-"""
-
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from persona_assets.catalog.catalog import Catalog
 from persona_assets.storage.footer import Footer, Upstream, data_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import Storage
@@ -22,7 +17,15 @@ TABLES = {"texts": Table(ROWS, "id", makes=True), "rows": Table(ROWS, "id", "par
 def write(
     storage: Storage, asset: str, shard: str | None, rows: Mapping[str, str | None], **more: str
 ) -> tuple[Path, Footer]:
-    """A table of ids with their parents, and columns of `more`."""
+    """Publish a table of ids.
+
+    Args:
+        storage: The project.
+        asset: "texts" or "rows"; "rows" has the shard's texts as upstream.
+        shard: Shard; None for a table without shards.
+        rows: Parent by id.
+        **more: Further columns with a constant value.
+    """
     frame = pl.DataFrame({"id": list(rows), "parent": list(rows.values())}, schema=ROWS)
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in more.items())
     upstream = [Upstream(asset="texts", shard=shard, data_version="v1")] if asset == "rows" else []
@@ -36,7 +39,7 @@ def publish(
     rows: pl.DataFrame,
     upstream: Sequence[Upstream] = (),
 ) -> tuple[Path, Footer]:
-    """A table of these rows, as a run would leave it."""
+    """Publish a table as a run would, without changing the catalog."""
     footer = Footer(
         asset=asset,
         shard=shard,
@@ -47,14 +50,3 @@ def publish(
         rows=len(rows),
     )
     return storage.write(StepResult(rows), footer), footer
-
-
-def main(folder: str, name: str) -> None:
-    storage = Storage(Path(folder))
-    for number in range(6):
-        shard = f"{name}-{number}.txt"
-        Catalog(storage, TABLES).add(*write(storage, "texts", shard, {shard: None}))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

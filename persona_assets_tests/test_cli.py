@@ -1,4 +1,4 @@
-"""The command line: a mistake that a user can correct is a sentence and exit code 1."""
+"""The command line reports a user's mistake in a single sentence with exit code 1."""
 
 import json
 import re
@@ -17,7 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command of a project in this process: its exit code and what it printed."""
+    """Return a function that runs a command in this process: exit code, output, errors."""
 
     def run(project: SampleProject, *arguments: str, **changes: str | None) -> tuple[int, str, str]:
         with monkeypatch.context() as patch:
@@ -42,7 +42,7 @@ UNKNOWN = {"model": "gpt-5-nano", "embedded": True}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "changes", "says"),
+    ("arguments", "changes", "message"),
     [
         ("run", {"PERSONA_HELDOUT_SHARE": "0.1"}, "unknown setting PERSONA_HELDOUT_SHARE"),
         ("run", {"PERSONA_HELD_OUT_SHARE": "2"}, "setting PERSONA_HELD_OUT_SHARE: "),
@@ -64,12 +64,12 @@ UNKNOWN = {"model": "gpt-5-nano", "embedded": True}
         ("status", {"PERSONA_PROFILE": "nothing"}, "setting PERSONA_PROFILE: "),
     ],
 )
-def test_mistake_is_a_sentence(
-    fresh: SampleProject, command: Run, arguments: str, changes: dict[str, str | None], says: str
+def test_mistake_is_a_single_sentence_and_makes_no_call(
+    fresh: SampleProject, command: Run, arguments: str, changes: dict[str, str | None], message: str
 ) -> None:
     code, out, err = command(fresh, *arguments.split(), **changes)
     assert code == 1, out
-    assert says in err
+    assert message in err
     assert re.fullmatch(r"persona-assets: .+\n", err), err
     assert CANARY not in out + err
     assert "expired-0123456789" not in out + err
@@ -82,7 +82,9 @@ def test_mistake_is_a_sentence(
     [("role: writer", "role: poet"), ("---\n\n# System", "\n# System"), ("{{ text", "{{ % text")],
     ids=["head", "layout", "template"],
 )
-def test_bad_prompt_file_is_named(fresh: SampleProject, command: Run, old: str, new: str) -> None:
+def test_invalid_prompt_file_is_named(
+    fresh: SampleProject, command: Run, old: str, new: str
+) -> None:
     fresh.edit("text_to_persona", old, new)
     code, _, err = command(fresh, "run")
     assert code == 1
@@ -91,7 +93,7 @@ def test_bad_prompt_file_is_named(fresh: SampleProject, command: Run, old: str, 
     assert not (fresh.data / "tables").exists()
 
 
-def test_command_as_a_process_reports_without_a_traceback(fresh: SampleProject) -> None:
+def test_command_in_its_own_process_shows_no_traceback(fresh: SampleProject) -> None:
     with fresh.command("run", **{KEY_VARIABLE: None}) as process:
         out, err = process.communicate()
     assert process.returncode == 1
@@ -99,10 +101,18 @@ def test_command_as_a_process_reports_without_a_traceback(fresh: SampleProject) 
     assert "Traceback" not in out
 
 
-def test_finished_project_is_fresh_and_its_rows_are_traced(
+def test_run_of_a_finished_project_makes_no_call(project: SampleProject, command: Run) -> None:
+    assert command(project, "status") == (0, "everything is fresh\n", "")
+    assert command(project, "catalog")[0] == 0
+    code, out, err = command(project, "run")
+    assert (code, err) == (0, "")
+    assert "0 runs" in out
+    assert project.server.calls == {}
+
+
+def test_trace_shows_the_ancestors_of_a_row_from_the_catalog(
     project: SampleProject, command: Run
 ) -> None:
-    assert command(project, "status") == (0, "everything is fresh\n", "")
     code, out, err = command(project, "catalog")
     assert (code, err) == (0, "")
     assert out.startswith(f"{len(project.versions())} tables in ")
@@ -116,13 +126,8 @@ def test_finished_project_is_fresh_and_its_rows_are_traced(
     assert (code, err.count("\n")) == (1, 1)
     assert "no row nothing in the tables" in err
 
-    code, out, err = command(project, "run")
-    assert (code, err) == (0, "")
-    assert "0 runs" in out
-    assert project.server.calls == {}
 
-
-def test_status_names_what_is_stale_and_changes_nothing(
+def test_status_names_stale_tables_and_changes_nothing(
     project: SampleProject, command: Run
 ) -> None:
     (project.corpus / LETTERS).write_text("Another letter.")
@@ -134,7 +139,9 @@ def test_status_names_what_is_stale_and_changes_nothing(
     assert project.versions() == before
 
 
-def test_failed_run_is_reported_with_its_paid_calls(project: SampleProject, command: Run) -> None:
+def test_failed_run_is_reported_and_its_calls_are_counted(
+    project: SampleProject, command: Run
+) -> None:
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
     project.server.meets = lambda prompt, message: "401" if "storks" in message else None
@@ -149,7 +156,7 @@ def test_failed_run_is_reported_with_its_paid_calls(project: SampleProject, comm
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
-def test_interrupt_ends_the_run_and_not_only_the_shard(
+def test_interrupt_ends_the_whole_run_and_keeps_paid_responses(
     fresh: SampleProject, number: signal.Signals, code: int
 ) -> None:
     with ModelServer(latency=0.1) as server:
@@ -163,25 +170,28 @@ def test_interrupt_ends_the_run_and_not_only_the_shard(
     assert err.splitlines()[-1].startswith("persona-assets: interrupted")
     assert "Traceback" not in out + err
     assert ("raw_corpus", LETTERS) not in project.versions()
-    # What was in flight has been paid for: it arrived, and is kept.
-    kept = {record.key for record in project.journaled()}
-    assert kept == {key for _, key in server.keys}
+    # Calls in flight are paid for: their responses arrived and are stored.
+    stored = {record.key for record in project.journaled()}
+    assert stored == {key for _, key in server.keys}
 
 
-def test_signal_handlers_are_restored_after_a_command(fresh: SampleProject, command: Run) -> None:
-    def ours(number: int, frame: object) -> None:
+def test_command_restores_signal_handlers(fresh: SampleProject, command: Run) -> None:
+    def handler(number: int, frame: object) -> None:
         pass
 
-    before = {it: signal.signal(it, ours) for it in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         assert command(fresh, "run", "--select", "key:raw_corpus")[0] == 0
-        assert signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is ours
+        assert signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is handler
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
-def test_run_in_a_pipe_prints_its_bound_in_lines(fresh: SampleProject, command: Run) -> None:
+def test_run_in_a_pipe_starts_with_the_largest_number_of_calls(
+    fresh: SampleProject, command: Run
+) -> None:
     code, out, err = command(fresh, "run", "--select", "+key:hop_1_personas")
     assert (code, err) == (0, "")
     assert out.startswith(
@@ -189,7 +199,7 @@ def test_run_in_a_pipe_prints_its_bound_in_lines(fresh: SampleProject, command: 
         "plan forecasts them)\n"
     )
     assert "\x1b" not in out
-    # Four texts and two personas: each asked once, once more if cut off, and again twice.
+    # Four texts and two personas: a call each, a longer call if cut off, and two re-asks.
     values = json.dumps({"text_to_persona": {"mode": "zero-shot"}})
     limits = {"PERSONA_TEXTS_PER_SHARD": "2", "PERSONA_PROMPTING": values}
     code, out, err = command(fresh, "run", "--select", "+key:hop_1_personas", **limits)

@@ -1,6 +1,6 @@
-"""The graph as a whole: graph.txt shows it, and a change of the graph shows as a change of it.
+"""The definitions are the graph in graph.txt, load fast, and follow the prompt files.
 
-After a change that is meant: python -m persona_assets_tests.test_definitions
+After an intended change of the graph: python -m persona_assets_tests.test_definitions
 """
 
 import re
@@ -18,7 +18,9 @@ from persona_assets.prompting.prompts import PromptError
 from persona_assets.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "data" / "benchmarks" / "sample.jsonl"
 GRAPH = Path(__file__).with_name("graph.txt")
+HEAVY_IMPORTS = "persona_assets_tests.programs.print_heavy_imports"
 HEAVY = [
     "openai",
     "torch",
@@ -47,11 +49,8 @@ def definitions(prompts: Path = ROOT / "prompts") -> dg.Definitions:
     return build_defs(Settings.load(profile="paper", prompts=prompts, benchmark=SAMPLE))
 
 
-SAMPLE = ROOT / "data" / "benchmarks" / "sample.jsonl"
-
-
-def drawn(defs: dg.Definitions) -> Iterator[str]:
-    """The graph as text, group by group, each asset with what the UI shows of it."""
+def graph_lines(defs: dg.Definitions) -> Iterator[str]:
+    """Yield the graph as text: by group, each asset with the attributes that the UI shows."""
     graph = defs.resolve_asset_graph()
     nodes = sorted(graph.asset_nodes, key=lambda node: (node.group_name or "", node.key.path))
     group = ""
@@ -72,17 +71,17 @@ def drawn(defs: dg.Definitions) -> Iterator[str]:
             if values:
                 yield f"        {name}: {', '.join(values)}"
     repository = defs.get_repository_def()
-    yield f"schedules: {', '.join(sorted(one.name for one in repository.schedule_defs))}"
-    yield f"sensors: {', '.join(sorted(one.name for one in repository.sensor_defs))}"
+    yield f"schedules: {', '.join(sorted(schedule.name for schedule in repository.schedule_defs))}"
+    yield f"sensors: {', '.join(sorted(sensor.name for sensor in repository.sensor_defs))}"
 
 
-def test_the_graph_is_the_one_that_is_written_down() -> None:
-    assert list(drawn(definitions())) == GRAPH.read_text().splitlines(), (
-        "if the graph was meant to change: python -m persona_assets_tests.test_definitions"
+def test_graph_is_that_of_graph_txt() -> None:
+    assert list(graph_lines(definitions())) == GRAPH.read_text().splitlines(), (
+        "if the change of the graph is intended: python -m persona_assets_tests.test_definitions"
     )
 
 
-def test_each_asset_says_in_one_sentence_what_it_holds() -> None:
+def test_asset_descriptions_are_single_sentences() -> None:
     for spec in definitions().resolve_all_asset_specs():
         text = spec.description or ""
         assert text.endswith("."), spec.key
@@ -91,35 +90,35 @@ def test_each_asset_says_in_one_sentence_what_it_holds() -> None:
         assert 20 < len(text) < 200, spec.key
 
 
-def test_each_check_says_what_it_looks_at() -> None:
+def test_check_descriptions_are_sentences() -> None:
     checks = definitions().asset_checks or ()
     specs = [spec for check in checks for spec in check.check_specs]
     assert len(specs) > 30
     assert all((spec.description or "").endswith(".") for spec in specs)
 
 
-def test_the_code_location_loads() -> None:
+def test_definitions_load_in_dagster() -> None:
     dg.Definitions.validate_loadable(definitions())
 
 
-def test_importing_the_code_location_imports_nothing_heavy() -> None:
-    code = f"import sys, persona_assets.definitions; print(*(set({HEAVY}) & set(sys.modules)))"
-    found = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+def test_definitions_import_no_heavy_library() -> None:
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-m", HEAVY_IMPORTS, *HEAVY],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
-    assert (found.stdout.split(), found.stderr) == ([], "")
+    assert (process.stdout.split(), process.stderr, process.returncode) == ([], "", 0)
 
 
 @pytest.fixture
 def prompts(tmp_path: Path) -> Path:
+    """Copy of the shipped prompts, free to change."""
     return Path(shutil.copytree(ROOT / "prompts", tmp_path / "prompts"))
 
 
-def test_a_new_task_file_is_a_new_dataset(prompts: Path) -> None:
+def test_definitions_have_a_dataset_for_a_new_task_file(prompts: Path) -> None:
     text = (prompts / "tasks" / "instructions.md").read_text()
     (prompts / "tasks" / "complaints.md").write_text(text.replace("What a persona may", "What to"))
     before = {spec.key for spec in definitions().resolve_all_asset_specs()}
@@ -135,7 +134,7 @@ def test_a_new_task_file_is_a_new_dataset(prompts: Path) -> None:
     "name",
     ["two-words", "persona_hub", "hop_1_personas", "Usage", "links", "evaluation", "Tools"],
 )
-def test_a_task_file_with_a_name_that_no_table_can_have_is_refused(
+def test_definitions_refuse_a_task_file_whose_name_no_table_can_have(
     prompts: Path, name: str
 ) -> None:
     (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")
@@ -143,25 +142,25 @@ def test_a_task_file_with_a_name_that_no_table_can_have_is_refused(
         definitions(prompts)
 
 
-def test_a_graph_without_math_problems_is_refused(prompts: Path) -> None:
+def test_definitions_refuse_a_graph_without_math_problems(prompts: Path) -> None:
     (prompts / "tasks" / "math_problems.md").unlink()
     with pytest.raises(PromptError, match="math_solutions needs this task"):
         definitions(prompts)
 
 
-def versions(prompts: Path) -> dict[str, str]:
+def code_versions(prompts: Path) -> dict[str, str]:
     specs = definitions(prompts).resolve_all_asset_specs()
     return {spec.key.to_user_string(): spec.code_version or "" for spec in specs}
 
 
-def test_a_prompt_counts_in_the_code_version_of_its_assets_alone(prompts: Path) -> None:
-    before = versions(prompts)
+def test_code_version_depends_on_the_prompts_of_its_asset_alone(prompts: Path) -> None:
+    before = code_versions(prompts)
     path = prompts / "math_program.md"
     path.write_text(path.read_text() + "\nBe brief.\n")
-    after = versions(prompts)
+    after = code_versions(prompts)
     assert {name for name in after if after[name] != before[name]} == {"math_solutions"}
     assert all(re.fullmatch(r"[0-9a-f]{16}", version) for version in after.values())
 
 
 if __name__ == "__main__":
-    GRAPH.write_text("".join(f"{line}\n" for line in drawn(definitions())))
+    GRAPH.write_text("".join(f"{line}\n" for line in graph_lines(definitions())))

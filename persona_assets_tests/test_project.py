@@ -1,3 +1,5 @@
+"""The code version of an asset changes with exactly its prompts, models, settings and files."""
+
 import os
 import shutil
 from collections.abc import Callable
@@ -13,26 +15,26 @@ from persona_assets.settings import ROLES, Settings
 from persona_assets_tests.steps.answers_double import ROOT
 
 OPERATIONAL = {
-    "profile",  # decides nothing by itself: the values that it sets are there one by one
+    "profile",  # shapes no row by itself: its values are settings of their own
     "data_dir",
     "corpus",  # the file's hash is in the footer of its shard's raw_corpus
     "prompts",  # the files' contents are in their versions
     "model_dir",
-    "max_quarantine_share",  # whether there is a table, not what is in it
+    "max_quarantine_share",  # decides whether a table is published, not its rows
     "run_budget",
     "backfill_budget",
     "ledger_url",
     "training_sizes",  # partitions
-    "dedup_engine",  # where and how fast the join is made, not what it finds
+    "dedup_engine",  # place and speed of the join, not its result
     "dedup_threads",
     "spark_master",
 }
-"""Settings that decide no row."""
+"""Settings that shape no row."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of what a project's versions depend on."""
+    """Copy of the files that the versions of a project depend on."""
     for name in os.environ:
         if name.upper().startswith("PERSONA_"):
             monkeypatch.delenv(name)
@@ -47,12 +49,12 @@ def settings(folder: Path, **values: Any) -> Settings:
 
 
 def version(folder: Path, read: str = "", **values: Any) -> str:
-    """The code version of an asset that uses two prompts and one setting more."""
+    """Return the code version of an asset that uses two prompts, and the setting `read`."""
     prompts = ["math_problems", "math_solution@second_solver"]
     return Project(settings(folder, **values)).code_version("1", prompts, [read] if read else [])
 
 
-def test_every_setting_is_read_by_an_asset_or_operational(folder: Path) -> None:
+def test_every_setting_is_read_by_an_asset_or_is_operational(folder: Path) -> None:
     given = settings(folder)
     covered = {"prompting"}  # Project.prompt binds every prompt with it
     project = Project(given)
@@ -72,7 +74,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_the_version_is_repeatable(folder: Path) -> None:
+def test_code_version_is_repeatable_and_depends_on_the_settings_read(folder: Path) -> None:
     assert version(folder) == version(folder)
     assert len({version(folder, read) for read in ("", "text_chars", "judge", "tools")}) == 4
 
@@ -90,7 +92,9 @@ def test_the_version_is_repeatable(folder: Path) -> None:
         {"tasks": {"math_problems": {"variables": {"focus": "geometry"}}}},
     ],
 )
-def test_models_and_prompting_change_the_version(folder: Path, change: dict[str, Any]) -> None:
+def test_code_version_changes_with_models_and_prompting(
+    folder: Path, change: dict[str, Any]
+) -> None:
     assert version(folder, **change) != version(folder)
 
 
@@ -98,6 +102,7 @@ def test_models_and_prompting_change_the_version(folder: Path, change: dict[str,
     "change",
     [
         {"writer": {"base_url": "http://127.0.0.1:1/v1"}},
+        {"writer": {"provider": "azure", "api_version": "2024-10-21"}},
         {"writer": {"concurrency": 3}},
         {"writer": {"timeout": 3}},
         {"writer": {"deadline": 3}},
@@ -116,7 +121,7 @@ def test_models_and_prompting_change_the_version(folder: Path, change: dict[str,
         {"text_chars": 123},
     ],
 )
-def test_what_decides_no_row_of_the_asset_leaves_the_version(
+def test_code_version_ignores_settings_that_shape_no_row_of_the_asset(
     folder: Path, change: dict[str, Any]
 ) -> None:
     assert version(folder, **change) == version(folder)
@@ -134,39 +139,45 @@ def test_what_decides_no_row_of_the_asset_leaves_the_version(
         ("tools", {"tasks": {"tools": {"per_shard": 3}}}),
     ],
 )
-def test_a_setting_that_is_read_changes_the_version(
+def test_code_version_changes_with_a_setting_that_the_asset_reads(
     folder: Path, read: str, change: dict[str, Any]
 ) -> None:
     assert version(folder, read, **change) != version(folder, read)
 
 
 FILES: dict[str, Callable[[Path], None]] = {
-    "prompt": lambda at: edit(at / "prompts/tasks/math_problems.md", "no heading", "no title"),
-    "second prompt": lambda at: edit(at / "prompts/math_solution.md", "step by step", "slowly"),
-    "benchmark": lambda at: edit(at / "sample.jsonl", "chess club", "chess team"),
+    "prompt": lambda folder: edit(
+        folder / "prompts/tasks/math_problems.md", "no heading", "no title"
+    ),
+    "second prompt": lambda folder: edit(
+        folder / "prompts/math_solution.md", "step by step", "slowly"
+    ),
+    "benchmark": lambda folder: edit(folder / "sample.jsonl", "chess club", "chess team"),
 }
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_content_of_files_is_in_the_version(folder: Path, file: str) -> None:
+def test_code_version_changes_with_the_content_of_files(folder: Path, file: str) -> None:
     before = version(folder, "benchmark"), version(folder)
     FILES[file](folder)
     assert version(folder, "benchmark") != before[0]
     assert (version(folder) == before[1]) == (file == "benchmark")
 
 
-def test_a_benchmark_counts_by_its_name_and_content_wherever_it_lies(folder: Path) -> None:
+def test_code_version_depends_on_name_and_content_of_a_benchmark_not_its_folder(
+    folder: Path,
+) -> None:
     before = version(folder, "benchmark")
     moved = folder / "data" / "sample.jsonl"
     moved.parent.mkdir()
     (folder / "sample.jsonl").rename(moved)
     assert version(folder, "benchmark", benchmark=moved) == before
-    # Its name is a column of the table of accuracies.
+    # The name of the benchmark is a column of the table of accuracies.
     renamed = moved.rename(folder / "other.jsonl")
     assert version(folder, "benchmark", benchmark=renamed) != before
 
 
-def test_an_edit_makes_exactly_the_assets_that_use_it_new(folder: Path) -> None:
+def test_edit_changes_exactly_the_assets_that_use_it(folder: Path) -> None:
     def versions(**values: Any) -> dict[str, str | None]:
         specs = build_defs(settings(folder, **values)).resolve_all_asset_specs()
         return {spec.key.to_user_string(): spec.code_version for spec in specs}
@@ -181,8 +192,8 @@ def test_an_edit_makes_exactly_the_assets_that_use_it_new(folder: Path) -> None:
     assert changed(semantic_threshold=0.5) == {"semantic_duplicates"}
     embedded: dict[str, Any] = {"embedder": {"model": "all-MiniLM-L6-v2", "embedded": True}}
     exact, coarse = versions(**embedded), versions(**embedded, embedding_precision="int8")
-    remade = {name for name, code in coarse.items() if code != exact[name]}
-    assert remade == {"persona_embeddings", "semantic_duplicates"}
+    stale = {name for name, code in coarse.items() if code != exact[name]}
+    assert stale == {"persona_embeddings", "semantic_duplicates"}
     edit(folder / "prompts" / "persona_to_persona.md", "Be specific", "Be exact")
     assert changed() == hops
     (folder / "prompts/tasks/riddles.md").write_text(
@@ -191,7 +202,7 @@ def test_an_edit_makes_exactly_the_assets_that_use_it_new(folder: Path) -> None:
     assert "riddles" in versions()
 
 
-def test_a_prompt_is_put_to_the_role_after_the_at_sign(folder: Path) -> None:
+def test_prompt_name_may_carry_the_role_after_an_at_sign(folder: Path) -> None:
     project = Project(settings(folder))
     assert project.prompt("math_solution").head.role == "solver"
     second = project.prompt("math_solution@second_solver", "a.jsonl")

@@ -1,4 +1,4 @@
-"""The key that calls are made with is in no file of a project, whatever an endpoint echoes."""
+"""The API key of a call is in no file of a project, even if an endpoint echoes the key."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from persona_assets_tests.sample_project import CANARY, TEXTS, SampleProject
 
 
 def readable(path: Path) -> Iterator[str]:
-    """A file's bytes, and what is compressed in it, as text."""
+    """Yield a file's bytes, and its decompressed content, as text."""
     yield path.read_bytes().decode("latin-1")
     if path.suffix == ".parquet":
         yield str(pl.read_parquet(path).rows())
@@ -27,24 +27,25 @@ def readable(path: Path) -> Iterator[str]:
             yield "\n".join(map(str, events.iterdump()))
 
 
-def with_the_key(project: SampleProject) -> list[Path]:
+def files_with_the_key(project: SampleProject) -> list[Path]:
+    """Return the files below the data folder that hold the key in any form."""
     files = [path for path in project.data.rglob("*") if path.is_file()]
     assert {".parquet", ".db"} <= {path.suffix for path in files}
     assert any("completions" in path.parts or "journals" in path.parts for path in files)
     return [path for path in files if any(CANARY in text for text in readable(path))]
 
 
-def test_the_server_was_sent_the_key(finished: SampleProject) -> None:
+def test_server_receives_the_key(finished: SampleProject) -> None:
     assert finished.server.authorizations == {f"Bearer {CANARY}"}
 
 
-def test_a_finished_project_holds_it_nowhere(finished: SampleProject) -> None:
-    assert with_the_key(finished) == []
+def test_finished_project_holds_no_key(finished: SampleProject) -> None:
+    assert files_with_the_key(finished) == []
     assert CANARY not in finished.settings.model_dump_json()
 
 
 @pytest.mark.parametrize("status", ["400", "401", "418", "500", "error-200", "html-200"])
-def test_an_endpoint_that_echoes_it_puts_it_nowhere(project: SampleProject, status: str) -> None:
+def test_key_echoed_by_an_endpoint_is_stored_nowhere(project: SampleProject, status: str) -> None:
     project.values["max_quarantine_share"] = 0.9
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
     project.server.meets = lambda prompt, message: status
@@ -52,4 +53,4 @@ def test_an_endpoint_that_echoes_it_puts_it_nowhere(project: SampleProject, stat
     assert len(runs) == len(TEXTS)
     assert all(run.error for run in runs)
     assert CANARY not in str(runs)
-    assert with_the_key(project) == []
+    assert files_with_the_key(project) == []

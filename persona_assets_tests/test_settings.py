@@ -1,4 +1,4 @@
-"""Settings: a profile, over it `.env` and the environment; a mistake is a sentence."""
+"""Settings come from profile, environment and arguments; a mistake is a sentence, no secrets."""
 
 import os
 from fractions import Fraction
@@ -23,13 +23,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("profile", ["paper", "demo"])
-def test_profile_is_a_whole_project(profile: str) -> None:
+def test_profile_sets_a_model_for_every_role(profile: str) -> None:
     settings = Settings.load(profile=profile)
     assert settings.profile == profile
     assert all(settings.endpoint(role).model for role in ROLES)
 
 
-def test_paper_profile_has_the_constants_of_the_paper() -> None:
+def test_paper_profile_holds_the_constants_of_the_paper() -> None:
     paper = Settings.load()
     assert paper.profile == "paper"
     # Section 2.
@@ -60,7 +60,7 @@ def test_paper_profile_has_the_constants_of_the_paper() -> None:
     assert paper.embedding_dimensions == 512
 
 
-def test_value_wins_over_the_environment_and_the_environment_over_the_profile(
+def test_argument_overrides_environment_overrides_profile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert Settings.load(profile="demo").text_chars == 1_200
@@ -102,7 +102,7 @@ def test_nested_variable_changes_a_single_member(monkeypatch: pytest.MonkeyPatch
         ("BENCHMARK_LIMIT", "null", None),
     ],
 )
-def test_variable_is_parsed_as_its_setting(
+def test_variable_is_parsed_as_the_type_of_its_setting(
     variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERSONA_PROFILE", "demo")
@@ -110,7 +110,7 @@ def test_variable_is_parsed_as_its_setting(
     assert getattr(Settings.load(), variable.lower()) == value
 
 
-def test_threshold_as_a_float_is_its_written_decimal() -> None:
+def test_float_threshold_is_read_as_its_decimal() -> None:
     assert Settings.load(lexical_threshold=0.9).lexical_threshold == Fraction(9, 10)
 
 
@@ -145,25 +145,28 @@ def test_threshold_as_a_float_is_its_written_decimal() -> None:
         ),
     ],
 )
-def test_mistake_is_a_sentence_that_names_the_variable(
+def test_mistake_is_a_single_sentence_that_names_the_variable(
     variable: str, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, text)
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as refusal:
         Settings.load()
-    assert str(caught.value).startswith(sentence)
-    assert "\n" not in str(caught.value)
-    assert SECRET not in str(caught.value)
+    assert str(refusal.value).startswith(sentence)
+    assert "\n" not in str(refusal.value)
+    assert SECRET not in str(refusal.value)
 
 
-def test_mistake_in_a_call_is_reported_too() -> None:
+def test_unknown_argument_is_refused() -> None:
     with pytest.raises(SettingsError, match="setting PERSONA_FOO: Extra inputs"):
         Settings.load(foo=1)
+
+
+def test_unknown_role_is_refused_with_the_known_roles() -> None:
     with pytest.raises(SettingsError, match="unknown role 'reader': there are writer, "):
         Settings.load().endpoint("reader")
 
 
-def test_api_key_stays_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_keys_stay_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     settings = Settings.load()
     assert settings.writer.api_key() == SECRET
@@ -172,7 +175,7 @@ def test_api_key_stays_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         assert "OPENAI_API_KEY" in text
 
 
-def test_prompting_of_a_task_comes_from_its_own_settings() -> None:
+def test_prompting_of_a_task_comes_from_the_task_settings() -> None:
     tasks: dict[str, Any] = {"tools": {"mode": "few-shot", "shots": 2, "share": 0.5}}
     prompting = {"tools": {"mode": "few-shot", "shots": 1}, "evaluation": {"variables": {"a": "b"}}}
     settings = Settings.load(tasks=tasks, prompting=prompting)

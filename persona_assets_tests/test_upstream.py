@@ -1,4 +1,4 @@
-"""What we rely on in Dagster, polars and DuckDB, pinned: a failure here is news about them."""
+"""Dagster, polars and DuckDB behave as this project needs; a failure here is a change of theirs."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ letters = dg.DynamicPartitionsDefinition(name="letters")
 
 
 class Memory(dg.IOManager):
-    """Keeps values by asset and partition, names their data version, and notes what it loads."""
+    """Keep values by asset and partition, set their data version, and record every load."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, str | None], Any] = {}
@@ -76,16 +76,14 @@ def materialize(
     )
 
 
-def test_an_io_manager_can_name_the_data_version(
-    memory: Memory, instance: dg.DagsterInstance
-) -> None:
+def test_io_manager_can_set_the_data_version(memory: Memory, instance: dg.DagsterInstance) -> None:
     instance.add_dynamic_partitions("letters", ["a"])
     [event] = materialize(memory, instance, "item", "a").get_asset_materialization_events()
     tags = event.step_materialization_data.materialization.tags or {}
     assert tags["dagster/data_version"] == "v-item a"
 
 
-def test_a_partitioned_check_loads_its_own_partition_alone(
+def test_partitioned_check_loads_its_own_partition_alone(
     memory: Memory, instance: dg.DagsterInstance
 ) -> None:
     instance.add_dynamic_partitions("letters", ["a", "b"])
@@ -95,7 +93,7 @@ def test_a_partitioned_check_loads_its_own_partition_alone(
     assert memory.loaded == [("item", ["b"])]
 
 
-def test_dynamic_partitions_come_in_the_order_in_which_they_were_added(
+def test_dynamic_partitions_keep_the_order_of_addition(
     memory: Memory, instance: dg.DagsterInstance
 ) -> None:
     instance.add_dynamic_partitions("letters", ["z", "m"])
@@ -108,7 +106,7 @@ def test_dynamic_partitions_come_in_the_order_in_which_they_were_added(
     assert memory.values["total", None] == "item z, item m, item a"
 
 
-def test_an_asset_over_no_partitions_is_handed_no_keys(
+def test_asset_over_no_partitions_loads_no_keys(
     memory: Memory, instance: dg.DagsterInstance
 ) -> None:
     assert materialize(memory, instance, "total").success
@@ -124,14 +122,14 @@ def test_partition_keys_are_not_validated(
     assert memory.values == {("item", key): f"item {key}"}
 
 
-def test_an_empty_partition_key_is_registered(
+def test_empty_partition_key_is_registered(
     instance: dg.DagsterInstance,
 ) -> None:
     instance.add_dynamic_partitions("letters", [""])
     assert list(instance.get_dynamic_partitions("letters")) == [""]
 
 
-def test_a_partitioned_asset_cannot_depend_on_itself() -> None:
+def test_partitioned_asset_cannot_depend_on_itself() -> None:
     def hop() -> str:
         return ""
 
@@ -140,17 +138,17 @@ def test_a_partitioned_asset_cannot_depend_on_itself() -> None:
         decorate(hop)
 
 
-def test_cancelling_is_not_an_exception() -> None:
+def test_interruption_is_no_exception() -> None:
     assert not issubclass(dg.DagsterExecutionInterruptedError, Exception)
 
 
-def test_a_footer_is_the_same_to_polars_and_duckdb(tmp_path: Path) -> None:
+def test_footer_is_the_same_in_polars_and_duckdb(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     value = '{"shard": "ünï – \\"quoted\\""}'
     pl.DataFrame({"n": [1]}).write_parquet(path, metadata={"persona_assets": value})
     assert pl.read_parquet_metadata(path)["persona_assets"] == value
     with duckdb.connect() as connection:
-        found = connection.execute(
+        values = connection.execute(
             "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = 'persona_assets'",
             [str(path)],
         ).fetchall()
@@ -158,7 +156,7 @@ def test_a_footer_is_the_same_to_polars_and_duckdb(tmp_path: Path) -> None:
             f"COPY (SELECT 2 AS n) TO '{tmp_path / 'other.parquet'}' "
             "(FORMAT parquet, KV_METADATA {persona_assets: 'from duckdb'})"
         )
-    assert found == [(value,)]
+    assert values == [(value,)]
     footer = pl.read_parquet_metadata(tmp_path / "other.parquet")
     assert footer["persona_assets"] == "from duckdb"
 
@@ -168,26 +166,26 @@ def write(path: Path, number: int) -> None:
         connection.execute("CREATE OR REPLACE TABLE numbers AS SELECT ? AS number", [number])
 
 
-def test_a_reader_keeps_its_file_while_another_is_renamed_over_it(tmp_path: Path) -> None:
+def test_duckdb_reader_keeps_its_file_when_another_replaces_it(tmp_path: Path) -> None:
     path, scratch = tmp_path / "catalog.duckdb", tmp_path / "scratch.duckdb"
     write(path, 1)
     write(scratch, 2)
     with duckdb.connect(path, read_only=True) as reader:
         scratch.replace(path)
         assert reader.execute("SELECT number FROM numbers").fetchall() == [(1,)]
-        # Connections of one process to one path share what the first of them opened.
+        # A process's connections to the same path share the file that the first connection opened.
         with duckdb.connect(path, read_only=True) as second:
             assert second.execute("SELECT number FROM numbers").fetchall() == [(1,)]
     with duckdb.connect(path, read_only=True) as reader:
         assert reader.execute("SELECT number FROM numbers").fetchall() == [(2,)]
 
 
-def test_a_view_over_files_needs_one_of_them(tmp_path: Path) -> None:
+def test_duckdb_view_over_files_needs_a_file(tmp_path: Path) -> None:
     with duckdb.connect() as connection, pytest.raises(duckdb.IOException, match="No files found"):
         connection.execute(f"CREATE VIEW v AS FROM read_parquet('{tmp_path}/*.parquet')")
 
 
-def test_match_to_schema_refuses_other_columns_and_orders_those_it_knows() -> None:
+def test_match_to_schema_refuses_unknown_columns_and_orders_the_others() -> None:
     frame = pl.DataFrame({"a": [1], "b": ["x"]})
     with pytest.raises(pl.exceptions.SchemaError):
         frame.match_to_schema(pl.Schema({"a": pl.Int64()}))

@@ -46,7 +46,7 @@ def joining(method: str) -> Callable[[int], Engine]:
         def find(texts: Any) -> Found:
             join = lexical_join(texts, THRESHOLD, method, threads)  # type: ignore[arg-type]
             joined = time.process_time()
-            gone = choose_survivors(join.sets, join.edges).gone()
+            gone = choose_survivors(join.sets, join.edges).dropped()
             seconds = time.process_time() - joined
             return {
                 "sets": join.sets,

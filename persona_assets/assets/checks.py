@@ -1,74 +1,71 @@
-"""Asset checks: tables keep their contract, survivors stand for what goes, losses stay small."""
+"""Asset checks: contract of every table, share of dropped rows, soundness of duplicates."""
 
 import warnings
 from collections.abc import Iterable
 
 import dagster as dg
 
-from persona_assets.assets.hub import lexical_duplicates, semantic_duplicates
-from persona_assets.assets.model_calls import POOL
+from persona_assets.assets.table_asset import POOL, TableAsset
 from persona_assets.local_models.embedder import int8_margin
 from persona_assets.project import Project
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
 from persona_assets.steps.hub import zero_unread_vectors
-from persona_assets.tables import tables
 
 
-def asset_checks(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetChecksDefinition]:
-    """The checks of a graph: a schema for every asset, a share of losses where a model is asked."""
+def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of a graph, derived from the declarations of its assets."""
     found: list[dg.AssetChecksDefinition] = []
     with warnings.catch_warnings():
         # `partitions_def` of a check is a preview; without it a check would load every partition.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         for asset in assets:
             found.append(contract_check(asset))
-            if asset.op.pool == POOL:
+            if asset.definition.op.pool == POOL:
                 found.append(quarantine_check(asset))
-            if asset.key in (lexical_duplicates.key, semantic_duplicates.key):
+            if asset.table.duplicates:
                 found.append(survivor_check(asset))
     return found
 
 
-def contract_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    """Whether the table on disk has the columns of its contract, and no row id twice or missing."""
+def contract_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check the columns of a table on disk, and that its keys are present and unique."""
 
     @dg.asset_check(
-        asset=asset.key,
+        asset=asset.definition.key,
         name="contract",
         blocking=True,
-        partitions_def=asset.partitions_def,
+        partitions_def=asset.definition.partitions_def,
         description="The table has the columns of its contract; no row id is missing or repeated.",
     )
     def contract(
         context: dg.AssetCheckExecutionContext, project: dg.ResourceParam[Project]
     ) -> dg.AssetCheckResult:
-        name = asset.key.to_user_string()
-        table = tables(project.prompts)[name]
-        rows = project.storage.scan(name, _partition(context))
+        table = asset.table
+        rows = project.storage.scan(asset.name, _partition(context))
         schema = rows.collect_schema()
         if schema != table.schema:
             return dg.AssetCheckResult(
                 passed=False, metadata={"expected": str(table.schema), "found": str(schema)}
             )
-        faulty = table.faulty(rows)
+        faulty = table.count_faulty_keys(rows)
         return dg.AssetCheckResult(passed=faulty == 0, metadata={"faulty_ids": faulty})
 
     return contract
 
 
-def quarantine_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    """Whether the share of dropped rows stays below the setting `max_quarantine_share`."""
+def quarantine_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check the share of dropped rows against the setting `max_quarantine_share`."""
 
     @dg.asset_check(
-        asset=asset.key,
+        asset=asset.definition.key,
         name="quarantine_share",
-        partitions_def=asset.partitions_def,
+        partitions_def=asset.definition.partitions_def,
         description="The share of rows dropped is at most the setting max_quarantine_share.",
     )
     def quarantine_share(
         context: dg.AssetCheckExecutionContext, project: dg.ResourceParam[Project]
     ) -> dg.AssetCheckResult:
-        footer = project.storage.existing_footer(asset.key.to_user_string(), _partition(context))
+        footer = project.storage.existing_footer(asset.name, _partition(context))
         dropped = sum(footer.dropped.values())
         share = dropped / max(dropped + footer.rows, 1)
         return dg.AssetCheckResult(
@@ -80,14 +77,14 @@ def quarantine_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return quarantine_share
 
 
-def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    """Whether each duplicate has a survivor that is like it, and survivors are like no other.
+def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check that duplicates resemble their survivor, and survivors no other row.
 
-    All rows are looked at for the first, and a sample of both is compared anew with all.
+    All rows are checked for the first, and a sample of both is compared again with all rows.
     """
 
     @dg.asset_check(
-        asset=asset.key,
+        asset=asset.definition.key,
         name="survivors_stand",
         blocking=True,
         description="Every duplicate is like a persona that stays, and, in a sample, no two that "
@@ -95,20 +92,20 @@ def survivor_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     )
     def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
-        repeated = storage.scan(asset.key.to_user_string(), None).collect()
-        lexical = asset.key == lexical_duplicates.key
+        duplicates = storage.scan(asset.name, None).collect()
+        lexical = asset.name == "lexical_duplicates"
         joined = "persona_candidates" if lexical else "persona_embeddings"
-        tables = [it.scan() for it in storage.shard_tables(joined)]
+        tables = [table.scan() for table in storage.shard_tables(joined)]
         if lexical:
-            broken = audit_lexical(tables, repeated, settings.lexical_threshold)
+            broken = audit_lexical(tables, duplicates, settings.lexical_threshold)
         else:
             threshold = settings.semantic_threshold
             read = [zero_unread_vectors(table, threshold) for table in tables]
-            # What was decided by fp32 is compared with the int8 vectors that there are.
+            # Pairs decided by fp32 are compared with the stored int8 vectors.
             int8 = settings.embedding_precision == "int8"
             tolerance = int8_margin(threshold) if int8 else TOLERANCE
-            broken = audit_semantic(read, repeated, threshold, tolerance)
-        # What a join that does not promise all pairs has missed is no reason to stop.
+            broken = audit_semantic(read, duplicates, threshold, tolerance)
+        # A join that does not promise all pairs may miss some without being broken.
         promised = lexical and settings.lexical_method != "minhash"
         fatal = [name for name in broken if promised or name != "similar_survivors"]
         return dg.AssetCheckResult(

@@ -4,22 +4,30 @@ from dataclasses import replace
 
 import dagster as dg
 
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import times
+from persona_assets.assets.table_asset import table_asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.steps import corpus as steps
 from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
 
 MAX_CHARS = 1_000_000
-"""Longest text that is kept whole; how much of one a model sees is the setting `text_chars`."""
+"""Characters of the longest text stored whole; the setting `text_chars` limits a model's view."""
 
 
-@dg.asset(
-    partitions_def=shards,
-    group_name="corpus",
-    kinds={"parquet"},
-    metadata=reads(steps.VERSION, settings=["texts_per_shard", "corpus_fields"]),
+@table_asset(
+    group="corpus",
+    table=Table(steps.SCHEMA, "text_id", makes=True, text="text"),
+    version=steps.VERSION,
+    settings=["texts_per_shard", "corpus_fields"],
+    rows=lambda bounds: (
+        times(bounds.settings.texts_per_shard, bounds.shards)
+        if bounds.texts is None
+        else bounds.texts
+    ),
+    partitions=shards,
 )
 def raw_corpus(
     context: dg.AssetExecutionContext,

@@ -3,33 +3,47 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.model_calls import POOL, materialize_result, open_session
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import CallBounds, least, times
+from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.models import Models
 from persona_assets.steps import tasks as steps
 from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
 
 
-def datasets(prompts: Prompts) -> list[dg.AssetsDefinition]:
-    """The datasets of a prompts folder."""
+def datasets(prompts: Prompts) -> list[TableAsset]:
+    """Declare the datasets of a prompts folder."""
     return [dataset(prompt) for prompt in prompts.tasks.values()]
 
 
-def dataset(prompt: Prompt) -> dg.AssetsDefinition:
-    """The dataset of one task: its name and its description are the prompt file's."""
+def dataset(prompt: Prompt) -> TableAsset:
+    """Declare the dataset of one task, named and described by its prompt file.
+
+    Raises:
+        PromptError: A field of the prompt's output has the name of a column of every dataset.
+    """
     name = prompt.name
 
-    @dg.asset(
+    def samples(bounds: CallBounds) -> int | None:
+        task = bounds.settings.task(name)
+        personas = bounds.rows("persona_hub") if task.share else 0
+        return times(least(times(task.per_shard, bounds.shards), personas), task.per_persona)
+
+    @table_asset(
         name=name,
-        partitions_def=shards,
-        group_name="datasets",
-        kinds={"llm", "parquet"},
-        pool=POOL,
+        group="datasets",
+        table=Table(steps.dataset_schema(prompt), "sample_id", "persona_id", makes=True),
+        version=steps.VERSION,
+        prompts=[name],
+        settings=[name],
+        rows=samples,
+        calls=lambda bounds: bounds.asked(samples(bounds), name),
+        partitions=shards,
         description=prompt.head.description,
-        metadata=reads(steps.VERSION, prompts=[name], settings=[name]),
     )
     def task(
         context: dg.AssetExecutionContext,

@@ -3,24 +3,32 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.model_calls import POOL, materialize_result, open_session
-from persona_assets.assets.pictures import picture
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import CallBounds, plus, times
+from persona_assets.assets.metadata import picture
+from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.table_asset import table_asset
 from persona_assets.plots import charts
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.steps import diversity as steps
 from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
 
 PANELS = {"a: no focus": "", "b: finance and probability": "finance and probability"}
 
 
-@dg.asset(
-    group_name="analysis",
-    kinds={"parquet"},
-    metadata=reads(
-        steps.VERSION, settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket"]
-    ),
+def _problem_calls(bounds: CallBounds) -> int | None:
+    settings = bounds.settings
+    personas = 2 * settings.pairs_per_bucket * len(settings.pair_similarities)
+    per_panel = plus(bounds.asked(personas, "diversity_problem"), bounds.embedded(personas, 1))
+    return times(per_panel, len(PANELS))
+
+
+@table_asset(
+    group="analysis",
+    table=Table(steps.PAIRS, "pair_id", unique=("bucket", "pair_id"), aggregates=True),
+    version=steps.VERSION,
+    settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket"],
 )
 def persona_pairs(
     persona_hub: pl.LazyFrame,
@@ -40,15 +48,14 @@ def persona_pairs(
     return dg.MaterializeResult(value=outcome, metadata={"short_buckets": short or "none"})
 
 
-@dg.asset(
-    group_name="analysis",
-    kinds={"llm", "parquet"},
-    pool=POOL,
-    metadata=reads(
-        f"{steps.VERSION}.1",
-        prompts=["diversity_problem"],
-        settings=["embedder", "embedding_dimensions"],
-    ),
+@table_asset(
+    group="analysis",
+    table=Table(steps.REPORT, "pair_id", unique=("panel", "bucket", "pair_id"), aggregates=True),
+    version=f"{steps.VERSION}.1",
+    prompts=["diversity_problem"],
+    settings=["embedder", "embedding_dimensions"],
+    variables={"diversity_problem": tuple({"focus": focus} for focus in PANELS.values())},
+    calls=_problem_calls,
 )
 def diversity_report(
     context: dg.AssetExecutionContext,
@@ -60,7 +67,7 @@ def diversity_report(
     prompt = project.prompt("diversity_problem")
     pairs = persona_pairs.collect()
     with open_session(context, models) as asked:
-        panels = {panel: prompt.given(focus=focus) for panel, focus in PANELS.items()}
+        panels = {panel: prompt.with_variables(focus=focus) for panel, focus in PANELS.items()}
         outcome = steps.build_diversity_report(pairs, panels, asked.complete, asked.embed)
     settings = project.settings
     drawn = charts.draw_box_plot(

@@ -5,18 +5,15 @@ from dataclasses import asdict
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.model_calls import (
-    POOL,
-    answer_equality,
-    materialize_result,
-    open_session,
-)
-from persona_assets.assets.pictures import picture
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import CallBounds, plus, times
+from persona_assets.assets.metadata import picture
+from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
+from persona_assets.assets.table_asset import POOL, table_asset
+from persona_assets.benchmarks.base import DEFAULT, PROBLEMS, Benchmark
+from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.partitions import training_sizes
 from persona_assets.plots import charts
 from persona_assets.project import Project
-from persona_assets.resources.benchmark import PROBLEMS
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import TunedModel
@@ -24,16 +21,25 @@ from persona_assets.resources.trainer import VERSION as TRAINER_VERSION
 from persona_assets.resources.trainer import Trainer
 from persona_assets.steps import evaluation as steps
 from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
 
 PROMPTS = ["evaluation@evaluation", "answer_equality"]
 
 
-@dg.asset(
-    partitions_def=training_sizes,
-    group_name="model",
-    kinds={"pytorch", "parquet"},
+def accuracy_calls(bounds: CallBounds, problems: int | None) -> int | None:
+    """Return the most calls for solving a number of problems at every training size."""
+    answers = times(problems, len(bounds.settings.training_sizes))
+    return plus(bounds.asked(answers, "evaluation@evaluation"), bounds.judged(answers))
+
+
+@table_asset(
+    group="model",
+    table=Table(steps.MODEL, "sha256", aggregates=True),
+    version=f"{steps.VERSION}.{TRAINER_VERSION}",
+    settings=["training"],
+    partitions=training_sizes,
+    kinds=["pytorch"],
     pool=POOL,
-    metadata=reads(f"{steps.VERSION}.{TRAINER_VERSION}", settings=["training"]),
 )
 def fine_tuned_model(
     context: dg.AssetExecutionContext,
@@ -62,12 +68,14 @@ def fine_tuned_model(
     return dg.MaterializeResult(value=outcome, metadata={"training_seconds": round(seconds, 1)})
 
 
-@dg.asset(
-    partitions_def=training_sizes,
-    group_name="model",
-    kinds={"llm", "parquet"},
-    pool=POOL,
-    metadata=reads(steps.VERSION, prompts=PROMPTS, settings=["equality"]),
+@table_asset(
+    group="model",
+    table=Table(steps.ACCURACY, "training_size", aggregates=True),
+    version=steps.VERSION,
+    prompts=PROMPTS,
+    settings=["equality"],
+    calls=lambda bounds: accuracy_calls(bounds, bounds.rows("math_test")),
+    partitions=training_sizes,
 )
 def synthetic_accuracy(
     context: dg.AssetExecutionContext,
@@ -80,19 +88,17 @@ def synthetic_accuracy(
     """Accuracy on the synthetic test set (table 1)."""
     problems = math_test.rename({"sample_id": "problem_id"}).collect()
     model = fine_tuned_model.collect()
-    return _accuracy(context, "synthetic", problems, model, project, models, grader)
+    return measure_accuracy(context, "synthetic", problems, model, project, models, grader)
 
 
-@dg.asset(
-    partitions_def=training_sizes,
-    group_name="model",
-    kinds={"llm", "parquet"},
-    pool=POOL,
-    metadata=reads(
-        steps.VERSION,
-        prompts=PROMPTS,
-        settings=["equality", "benchmark", "benchmark_limit"],
-    ),
+@table_asset(
+    group="model",
+    table=Table(steps.ACCURACY, "training_size", aggregates=True),
+    version=steps.VERSION,
+    prompts=PROMPTS,
+    settings=["equality", "benchmark", "benchmark_limit"],
+    calls=lambda bounds: accuracy_calls(bounds, bounds.settings.benchmark_limit),
+    partitions=training_sizes,
 )
 def math_accuracy(
     context: dg.AssetExecutionContext,
@@ -102,12 +108,18 @@ def math_accuracy(
     grader: dg.ResourceParam[Grader],
 ) -> dg.MaterializeResult[StepResult]:
     """Accuracy on the benchmark (table 2): MATH, or the committed sample."""
-    problems = project.benchmark.problems(project.settings.benchmark_limit)
-    model = fine_tuned_model.collect()
-    return _accuracy(context, project.benchmark.name, problems, model, project, models, grader)
+    return benchmark_accuracy(
+        context, project.benchmark, fine_tuned_model.collect(), project, models, grader
+    )
 
 
-@dg.asset(group_name="model", kinds={"parquet"}, metadata=reads(f"{steps.VERSION}.1"))
+@table_asset(
+    group="model",
+    table=Table(
+        steps.CURVE, "training_size", unique=("benchmark", "training_size"), aggregates=True
+    ),
+    version=f"{steps.VERSION}.1",
+)
 def scaling_curve(
     synthetic_accuracy: pl.LazyFrame, math_accuracy: pl.LazyFrame
 ) -> dg.MaterializeResult[StepResult]:
@@ -120,23 +132,52 @@ def scaling_curve(
     return dg.MaterializeResult(value=outcome, metadata=metadata)
 
 
-def _accuracy(
+def benchmark_accuracy(
     context: dg.AssetExecutionContext,
-    benchmark: str,
-    problems: pl.DataFrame,
+    file: BenchmarkFile,
     model: pl.DataFrame,
     project: Project,
     models: Models,
     grader: Grader,
 ) -> dg.MaterializeResult[StepResult]:
-    tuned = TunedModel.of(model, project.storage.data_dir)
+    """Solve the problems of a benchmark file with a fine-tuned model and grade the answers."""
+    problems = file.problems(project.settings.benchmark_limit)
+    return measure_accuracy(
+        context, file.name, problems, model, project, models, grader, file.benchmark
+    )
+
+
+def measure_accuracy(
+    context: dg.AssetExecutionContext,
+    name: str,
+    problems: pl.DataFrame,
+    model: pl.DataFrame,
+    project: Project,
+    models: Models,
+    grader: Grader,
+    benchmark: Benchmark = DEFAULT,
+) -> dg.MaterializeResult[StepResult]:
+    """Solve problems with a fine-tuned model and grade its answers; no model solves none.
+
+    Args:
+        context: Run of an asset partitioned by training size.
+        name: Name of the problem set, as stored in the table.
+        problems: Columns `problem_id`, `problem`, `answer`.
+        model: Row of `fine_tuned_model`; empty if nothing was trained.
+        project: Settings and prompts.
+        models: Sessions with the endpoints.
+        grader: Algebraic comparison of answers.
+        benchmark: Extraction and grading of answers.
+    """
+    tuned = TunedModel.from_table(model, project.storage.data_dir)
     with open_session(context, models, tuned) as asked:
         outcome = steps.evaluate(
             problems if tuned else pl.DataFrame(schema=PROBLEMS),
             project.prompt("evaluation@evaluation"),
             asked.complete,
-            answer_equality(project, grader, asked),
-            benchmark=benchmark,
+            benchmark.grade or answer_equality(project, grader, asked),
+            extract=benchmark.extract,
+            benchmark=name,
             training_size=int(context.partition_key),
             model=tuned.sha256 if tuned else "",
         )

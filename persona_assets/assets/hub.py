@@ -7,9 +7,10 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.model_calls import POOL, materialize_result, open_session
-from persona_assets.assets.pictures import picture
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import MOST_PROBES, CallBounds
+from persona_assets.assets.metadata import picture
+from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.table_asset import table_asset
 from persona_assets.dedup.text.words import VERSION as WORDS_VERSION
 from persona_assets.partitions import shards
 from persona_assets.plots.histogram import draw_similarity_histogram
@@ -20,15 +21,18 @@ from persona_assets.steps import hub as steps
 from persona_assets.steps import scripts
 from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import ShardTables
+from persona_assets.tables import Table
 
 
-@dg.asset(
-    group_name="hub",
-    kinds={"parquet"},
-    metadata=reads(
-        f"{steps.VERSION}.{WORDS_VERSION}",
-        settings=["lexical_threshold", "lexical_method", "survivor_priority"],
-    ),
+def _candidates(bounds: CallBounds) -> int | None:
+    return bounds.rows("persona_candidates")
+
+
+@table_asset(
+    group="hub",
+    table=Table(steps.DUPLICATES, "persona_id", duplicates=True),
+    version=f"{steps.VERSION}.{WORDS_VERSION}",
+    settings=["lexical_threshold", "lexical_method", "survivor_priority"],
 )
 def lexical_duplicates(
     context: dg.AssetExecutionContext,
@@ -38,11 +42,17 @@ def lexical_duplicates(
 ) -> dg.MaterializeResult[StepResult]:
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
     with deduplicator.lexical(persona_candidates, context) as joined:
-        outcome = steps.build_duplicates(joined.found, "lexical", _by_content(project))
+        outcome = steps.build_duplicates(joined.rows, "lexical", _by_content(project))
         return _result(outcome, joined, project.settings.lexical_threshold)
 
 
-@dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
+@table_asset(
+    group="hub",
+    table=Table(steps.HUB, "persona_id", "parent_id"),
+    version=steps.VERSION,
+    rows=_candidates,
+    partitions=shards,
+)
 def lexical_survivors(
     persona_candidates: pl.LazyFrame, lexical_duplicates: pl.LazyFrame
 ) -> StepResult:
@@ -50,15 +60,14 @@ def lexical_survivors(
     return steps.build_lexical_survivors(persona_candidates.collect(), lexical_duplicates.collect())
 
 
-@dg.asset(
-    partitions_def=shards,
-    group_name="hub",
-    kinds={"parquet"},
-    pool=POOL,
-    metadata=reads(
-        f"{steps.VERSION}.{scripts.VERSION}",
-        settings=["embedder", "embedding_dimensions", "embedding_precision"],
-    ),
+@table_asset(
+    group="hub",
+    table=Table(steps.EMBEDDINGS, "persona_id"),
+    version=f"{steps.VERSION}.{scripts.VERSION}",
+    settings=["embedder", "embedding_dimensions", "embedding_precision"],
+    rows=_candidates,
+    calls=lambda bounds: bounds.embedded(_candidates(bounds), bounds.shards, MOST_PROBES),
+    partitions=shards,
 )
 def persona_embeddings(
     context: dg.AssetExecutionContext,
@@ -75,12 +84,11 @@ def persona_embeddings(
     return materialize_result(outcome, asked, **unread)
 
 
-@dg.asset(
-    group_name="hub",
-    kinds={"parquet"},
-    metadata=reads(
-        steps.VERSION, settings=["semantic_threshold", "embedding_precision", "survivor_priority"]
-    ),
+@table_asset(
+    group="hub",
+    table=Table(steps.DUPLICATES, "persona_id", duplicates=True),
+    version=steps.VERSION,
+    settings=["semantic_threshold", "embedding_precision", "survivor_priority"],
 )
 def semantic_duplicates(
     persona_embeddings: ShardTables,
@@ -92,11 +100,17 @@ def semantic_duplicates(
     threshold = project.settings.semantic_threshold
     unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
-        outcome = steps.build_duplicates(joined.found, "semantic", _by_content(project))
+        outcome = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
         return _result(outcome, replace(joined, figures={**joined.figures, **unread}), threshold)
 
 
-@dg.asset(partitions_def=shards, group_name="hub", kinds={"parquet"}, metadata=reads(steps.VERSION))
+@table_asset(
+    group="hub",
+    table=Table(steps.HUB, "persona_id", "parent_id"),
+    version=steps.VERSION,
+    rows=_candidates,
+    partitions=shards,
+)
 def persona_hub(lexical_survivors: pl.LazyFrame, semantic_duplicates: pl.LazyFrame) -> StepResult:
     """The Persona Hub: every persona that no earlier one makes redundant."""
     return steps.build_persona_hub(lexical_survivors.collect(), semantic_duplicates.collect())
@@ -109,7 +123,7 @@ def _by_content(project: Project) -> bool:
 def _result(
     outcome: StepResult, joined: DuplicateJoin, threshold: Fraction | float
 ) -> dg.MaterializeResult[StepResult]:
-    """The duplicates with what the join did, and a picture of how similar they are."""
+    """Return the duplicates with figures of the join and a histogram of similarities."""
     drawn = draw_similarity_histogram(
         outcome.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
     )

@@ -1,22 +1,22 @@
 """Group `math`: problems become a training set and a synthetic test set (section 4.1.2)."""
 
+from math import comb
+
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.model_calls import (
-    POOL,
-    answer_equality,
-    materialize_result,
-    open_session,
-)
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import CallBounds, least, plus, times
+from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
+from persona_assets.assets.table_asset import table_asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.steps import math_data as steps
+from persona_assets.steps.grading import SOLVERS
 from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
 
 SOLVER_PROMPTS = {
     "assistant": "math_solution",
@@ -25,12 +25,28 @@ SOLVER_PROMPTS = {
 }
 
 
-@dg.asset(
-    partitions_def=shards,
-    group_name="math",
-    kinds={"llm", "parquet"},
-    pool=POOL,
-    metadata=reads(steps.VERSION, prompts=SOLVER_PROMPTS.values(), settings=["held_out_share"]),
+def _held_out(bounds: CallBounds) -> int | None:
+    settings, problems = bounds.settings, bounds.rows("math_problems")
+    task = settings.task("math_problems")
+    per_shard = times(task.per_shard, task.per_persona)
+    # Python rounds halves to even, so of n problems at most half a problem more is held out.
+    return least(
+        None if per_shard is None else bounds.shards * round(settings.held_out_share * per_shard),
+        None if problems is None else int(settings.held_out_share * problems + bounds.shards / 2),
+    )
+
+
+@table_asset(
+    group="math",
+    table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
+    version=steps.VERSION,
+    prompts=SOLVER_PROMPTS.values(),
+    settings=["held_out_share"],
+    calls=lambda bounds: plus(
+        bounds.asked(bounds.rows("math_problems"), SOLVER_PROMPTS["assistant"]),
+        *(bounds.asked(_held_out(bounds), SOLVER_PROMPTS[name]) for name in ("program", "second")),
+    ),
+    partitions=shards,
 )
 def math_solutions(
     context: dg.AssetExecutionContext,
@@ -55,8 +71,11 @@ def math_solutions(
     return materialize_result(outcome, asked)
 
 
-@dg.asset(
-    group_name="math", kinds={"parquet"}, metadata=reads(steps.VERSION, settings=["benchmark"])
+@table_asset(
+    group="math",
+    table=Table(steps.TRAIN, "sample_id"),
+    version=steps.VERSION,
+    settings=["benchmark"],
 )
 def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project]) -> StepResult:
     """Problems with a solution to train on: not held out, and nothing like a benchmark problem."""
@@ -65,11 +84,14 @@ def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project])
     )
 
 
-@dg.asset(
-    group_name="math",
-    kinds={"llm", "parquet"},
-    pool=POOL,
-    metadata=reads(steps.VERSION, prompts=["answer_equality"], settings=["benchmark", "equality"]),
+@table_asset(
+    group="math",
+    table=Table(steps.TEST, "sample_id"),
+    version=steps.VERSION,
+    prompts=["answer_equality"],
+    settings=["benchmark", "equality"],
+    rows=_held_out,
+    calls=lambda bounds: bounds.judged(times(_held_out(bounds), comb(SOLVERS, 2))),
 )
 def math_test(
     context: dg.AssetExecutionContext,

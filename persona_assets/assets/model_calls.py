@@ -1,9 +1,10 @@
-"""A table's session with the models, opened for the asset that runs."""
+"""The models, as the function of an asset uses them: a session, equality of answers, the result."""
 
 from contextlib import AbstractContextManager
 
 import dagster as dg
 
+from persona_assets.assets.table_asset import check_asks_a_model
 from persona_assets.orchestration.instance import backfill_of
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
@@ -13,14 +14,24 @@ from persona_assets.steps.evaluation import judge_equality
 from persona_assets.steps.grading import Equal
 from persona_assets.storage.step_result import StepResult
 
-POOL = "llm"
-"""Pool of every asset that calls a model: its limit is set in dagster.yaml."""
-
 
 def open_session(
     context: dg.AssetExecutionContext, models: Models, tuned: TunedModel | None = None
 ) -> AbstractContextManager[Session]:
-    """The models with the journal of the table that `context` materializes."""
+    """Open the models with the journal of the table that `context` materializes.
+
+    Args:
+        context: Run of the asset.
+        models: Endpoints of the project.
+        tuned: Fine-tuned model to evaluate.
+
+    Returns:
+        A context manager that yields the session.
+
+    Raises:
+        DeclarationError: The asset declares neither a prompt nor a role.
+    """
+    check_asks_a_model(context.assets_def.get_asset_spec(context.asset_key))
     key = context.partition_key if context.has_partition_key else None
     asset = context.asset_key.to_user_string()
     backfill = backfill_of(context.run.tags)
@@ -28,14 +39,14 @@ def open_session(
 
 
 def answer_equality(project: Project, grader: Grader, asked: Session) -> Equal:
-    """How answers are compared in this project: by the judge's model, or by algebra."""
+    """Return the project's comparison of answers: by the judge's model, or by algebra."""
     if project.settings.equality == "math_verify":
         return grader.equal
     return judge_equality(project.prompt("answer_equality"), asked.complete)
 
 
 def materialize_result(
-    outcome: StepResult, session: Session, **metadata: dg.MetadataValue | str | float
+    result: StepResult, session: Session, **metadata: dg.MetadataValue | str | float
 ) -> "dg.MaterializeResult[StepResult]":
-    """The outcome with what it cost."""
-    return dg.MaterializeResult(value=outcome, metadata={**session.metadata(), **metadata})
+    """Return a step's result with the usage of its session as metadata."""
+    return dg.MaterializeResult(value=result, metadata={**session.metadata(), **metadata})

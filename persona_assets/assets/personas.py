@@ -3,9 +3,10 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.model_calls import POOL, materialize_result, open_session
-from persona_assets.assets.pictures import picture
-from persona_assets.assets.reads import reads
+from persona_assets.assets.call_bounds import CallBounds, least, plus, times
+from persona_assets.assets.metadata import picture
+from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.plots import charts
 from persona_assets.project import Project
@@ -13,20 +14,24 @@ from persona_assets.resources.models import Models
 from persona_assets.steps import personas as steps
 from persona_assets.steps import quality
 from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
 
 HOPS = [f"hop_{number}_personas" for number in range(1, steps.HOPS + 1)]
 
 
-@dg.asset(
-    partitions_def=shards,
-    group_name="personas",
-    kinds={"llm", "parquet"},
-    pool=POOL,
-    metadata=reads(
-        steps.VERSION,
-        prompts=["text_to_persona"],
-        settings=["perspectives", "perspectives_per_text", "text_chars"],
-    ),
+def _text_personas(bounds: CallBounds) -> int | None:
+    return times(bounds.rows("raw_corpus"), bounds.settings.perspectives_per_text)
+
+
+@table_asset(
+    group="personas",
+    table=Table(steps.TEXT_PERSONAS, "persona_id", "parent_id", makes=True, text="persona"),
+    version=steps.VERSION,
+    prompts=["text_to_persona"],
+    settings=["perspectives", "perspectives_per_text", "text_chars"],
+    rows=_text_personas,
+    calls=lambda bounds: bounds.asked(_text_personas(bounds), "text_to_persona"),
+    partitions=shards,
 )
 def text_personas(
     context: dg.AssetExecutionContext,
@@ -47,25 +52,28 @@ def text_personas(
     return materialize_result(outcome, asked)
 
 
-def hop_personas(number: int) -> dg.AssetsDefinition:
-    """The asset of one round of expansion: a partitioned asset cannot depend on itself."""
+def hop_personas(number: int) -> TableAsset:
+    """Declare one round of expansion: a partitioned asset cannot depend on itself."""
     earlier = ["text_personas", *HOPS[: number - 1]]
 
-    @dg.asset(
+    def expanded(bounds: CallBounds) -> int | None:
+        limit = times(bounds.settings.personas_per_hop, bounds.shards)
+        return least(limit, bounds.rows(earlier[-1]))
+
+    @table_asset(
         name=HOPS[number - 1],
+        group="personas",
+        table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
+        version=f"{steps.VERSION}.{quality.rules_version()}",
+        prompts=["persona_to_persona"],
+        settings=["relations_per_persona", "personas_per_hop"],
+        rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
+        calls=lambda bounds: bounds.asked(expanded(bounds), "persona_to_persona"),
+        partitions=shards,
         ins={name: dg.AssetIn(name) for name in earlier},
-        partitions_def=shards,
-        group_name="personas",
-        kinds={"llm", "parquet"},
-        pool=POOL,
         description=(
             f"Who is close to the personas of the round before, each by a named relation: round "
             f"{number} of six (section 2.2)."
-        ),
-        metadata=reads(
-            f"{steps.VERSION}.{quality.VERSION}",
-            prompts=["persona_to_persona"],
-            settings=["relations_per_persona", "personas_per_hop"],
         ),
     )
     def hop(
@@ -94,12 +102,13 @@ def hop_personas(number: int) -> dg.AssetsDefinition:
 hops = [hop_personas(number) for number in range(1, steps.HOPS + 1)]
 
 
-@dg.asset(
+@table_asset(
+    group="personas",
+    table=Table(steps.CANDIDATES, "persona_id", "parent_id", verdicts=True),
+    version=f"{steps.VERSION}.{quality.rules_version()}",
+    rows=lambda bounds: plus(*(bounds.rows(name) for name in ["text_personas", *HOPS])),
+    partitions=shards,
     ins={name: dg.AssetIn(name) for name in ["text_personas", *HOPS]},
-    partitions_def=shards,
-    group_name="personas",
-    kinds={"parquet"},
-    metadata=reads(f"{steps.VERSION}.{quality.VERSION}"),
 )
 def persona_candidates(
     text_personas: pl.LazyFrame, **tables: pl.LazyFrame

@@ -1,4 +1,5 @@
 """`catalog.duckdb`: the project in SQL, rebuilt from footers, completions and journals.
 
-Belongs here: base tables, views, macros. Nothing reads the catalog to decide what to make.
+Belongs here: base tables, views, macros. Does not belong here: decisions about stale tables, which
+are made from footers alone.
 """

@@ -1,6 +1,6 @@
-"""The catalog's tables: what there is, what it was made from, and what was paid for it.
+"""Base tables of the catalog: materializations, lineage and usage.
 
-Many tables of the project are noted in one go, and what was known of them is forgotten.
+An update covers many tables of the project, and deletes their old records first.
 """
 
 import itertools
@@ -36,27 +36,29 @@ CREATE TABLE usage (
     reasoning_tokens BIGINT, cost_usd DECIMAL(38, 12), unpriced BIGINT
 );
 """
+"""SQL that creates the base tables."""
 
 _ROWS = "unnest(?::VARCHAR[])"
-"""A column of values as rows: a statement for each row would take milliseconds."""
+"""A list parameter as rows: a statement per row would take milliseconds each."""
 
-_FORGET = f"""
+_DELETE = f"""
 DELETE FROM {{0}} USING (SELECT {_ROWS} AS asset, {_ROWS} AS shard) places
 WHERE {{0}}.asset = places.asset AND {{0}}.shard IS NOT DISTINCT FROM places.shard
 """
-_PAID = (
+_CALL_COLUMNS = (
     "model, run_id, status_code, error_code, uncertain, input_tokens, cached_tokens, "
     "output_tokens, reasoning_tokens, cost_usd"
 )
-_NONE_PAID = (
-    f"CREATE OR REPLACE TEMP TABLE paid AS SELECT asset, shard, {_PAID} FROM ({NO_COMPLETIONS})"
-)
-_COMPACTED = f"""
+_CREATE_CALLS = f"""
+CREATE OR REPLACE TEMP TABLE paid AS
+SELECT asset, shard, {_CALL_COLUMNS} FROM ({NO_COMPLETIONS})
+"""
+_INSERT_COMPLETIONS = f"""
 INSERT INTO paid
-SELECT asset, shard, {_PAID} FROM read_parquet(?, filename = true)
+SELECT asset, shard, {_CALL_COLUMNS} FROM read_parquet(?, filename = true)
 JOIN (SELECT {_ROWS} AS asset, {_ROWS} AS shard, {_ROWS} AS file) places ON file = filename
 """
-_USAGE = """
+_INSERT_USAGE = """
 INSERT INTO usage
 SELECT asset, shard, model, run_id, count(*),
     count(*) FILTER (error_code IS NOT NULL OR status_code IS DISTINCT FROM 200),
@@ -68,21 +70,30 @@ FROM paid GROUP BY ALL
 
 
 @contextmanager
-def noting(connection: "duckdb.DuckDBPyConnection") -> Iterator["duckdb.DuckDBPyConnection"]:
-    """A cursor to note with, in one transaction."""
-    # One of its own: its names are gone before a view could take them for an asset's.
+def transaction(connection: "duckdb.DuckDBPyConnection") -> Iterator["duckdb.DuckDBPyConnection"]:
+    """Open a cursor on a connection, in a transaction."""
+    # A separate cursor: its temporary names are gone before a view could bind them in place of an
+    # asset's view.
     with connection.cursor() as cursor:
         cursor.begin()
         yield cursor
         cursor.commit()
 
 
-def note(cursor: "duckdb.DuckDBPyConnection", tables: Iterable[tuple[Path, Footer]]) -> None:
-    """Notes tables and their lineage; of two that go by the same name, the later one."""
-    known = {(footer.asset, footer.shard): (path, footer) for path, footer in tables}
+def record_tables(
+    cursor: "duckdb.DuckDBPyConnection", tables: Iterable[tuple[Path, Footer]]
+) -> None:
+    """Record tables and their lineage, replacing their previous records.
+
+    Args:
+        cursor: See `transaction`.
+        tables: Path and footer of each table. The last of several files with the same asset and
+            shard is recorded.
+    """
+    latest = {(footer.asset, footer.shard): (path, footer) for path, footer in tables}
     materializations = [
         (
-            *place,
+            *name,
             footer.run_id,
             footer.code_version,
             footer.data_version,
@@ -91,54 +102,65 @@ def note(cursor: "duckdb.DuckDBPyConnection", tables: Iterable[tuple[Path, Foote
             json.dumps(footer.dropped),
             str(path.resolve()),
         )
-        for place, (path, footer) in known.items()
+        for name, (path, footer) in latest.items()
     ]
     lineage = [
-        (*place, up.asset, up.shard, up.data_version)
-        for place, (_, footer) in known.items()
-        for up in footer.upstream
+        (*name, upstream.asset, upstream.shard, upstream.data_version)
+        for name, (_, footer) in latest.items()
+        for upstream in footer.upstream
     ]
     for table, rows in (("materializations", materializations), ("lineage", lineage)):
-        _forget(cursor, table, known)
+        _delete(cursor, table, latest)
         if rows:
             values = ", ".join([_ROWS] * len(rows[0]))
             cursor.execute(f"INSERT INTO {table} SELECT {values}", _columns(rows))
 
 
-def note_paid(
+def record_usage(
     cursor: "duckdb.DuckDBPyConnection",
     storage: Storage,
     tables: Collection[tuple[str, str | None]],
 ) -> None:
-    """Adds up anew what was paid for tables, given by asset and shard."""
-    _forget(cursor, "usage", tables)
-    # The journals first: what is compacted in between counts twice until the catalog's next
-    # update, that of the run which compacted it, and is never missed.
-    paid = [
-        it for it in tables if storage.journal(*it).exists() or storage.completions(*it).exists()
+    """Sum the calls and costs of tables again, from their journals and completions.
+
+    Args:
+        cursor: See `transaction`.
+        storage: Journals and completions.
+        tables: Asset and shard of each table.
+    """
+    _delete(cursor, "usage", tables)
+    # Journals are read first: a record that is compacted in between counts twice until the run that
+    # compacts it updates the catalog, and is never missed.
+    with_calls = [
+        table
+        for table in tables
+        if storage.journal(*table).exists() or storage.completions(*table).exists()
     ]
-    if not paid:
+    if not with_calls:
         return
-    cursor.execute(_NONE_PAID)
-    for table in paid:
+    cursor.execute(_CREATE_CALLS)
+    for table in with_calls:
         live = Journal(storage.journal(*table), storage.completions(*table)).live()
         while batch := list(itertools.islice(live, GROUP_ROWS)):
-            cursor.register("live", to_table(CompletionRow.of(record, b"") for record in batch))
-            cursor.execute(f"INSERT INTO paid SELECT ?, ?, {_PAID} FROM live", list(table))
-    files = [(*table, storage.completions(*table).resolve()) for table in paid]
+            cursor.register(
+                "live", to_table(CompletionRow.from_record(record, b"") for record in batch)
+            )
+            cursor.execute(f"INSERT INTO paid SELECT ?, ?, {_CALL_COLUMNS} FROM live", list(table))
+    files = [(*table, storage.completions(*table).resolve()) for table in with_calls]
     if places := [(asset, shard, str(file)) for asset, shard, file in files if file.exists()]:
         existing = [sql.escape_glob(file) for _, _, file in places]
-        cursor.execute(_COMPACTED, [existing, *_columns(places)])
-    cursor.execute(_USAGE)
+        cursor.execute(_INSERT_COMPLETIONS, [existing, *_columns(places)])
+    cursor.execute(_INSERT_USAGE)
 
 
-def _forget(
-    cursor: "duckdb.DuckDBPyConnection", table: str, places: Collection[tuple[str, str | None]]
+def _delete(
+    cursor: "duckdb.DuckDBPyConnection", table: str, names: Collection[tuple[str, str | None]]
 ) -> None:
-    if places:
-        cursor.execute(_FORGET.format(table), _columns(places))
+    """Delete the rows of a base table for pairs of asset and shard."""
+    if names:
+        cursor.execute(_DELETE.format(table), _columns(names))
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    """The columns of rows, of which there must be one."""
+    """Transpose rows to columns; an empty list of rows is an error."""
     return [list(column) for column in zip(*rows, strict=True)]

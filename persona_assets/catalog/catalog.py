@@ -1,9 +1,9 @@
-"""`catalog.duckdb`: what exists, what it was made from, and what it cost, in SQL.
+"""`catalog.duckdb`: tables, their lineage and their cost, in SQL.
 
-The catalog is a projection of the tables' footers and of what was paid for them, completions and
-journals: losing it loses nothing, and `rebuild` makes it again. The published file is never opened
-for writing. A writer takes a lock, changes a copy and renames it over, so a reader never meets a
-lock and may keep the file open.
+The catalog is a projection of footers, completions and journals: losing it loses nothing, and
+`rebuild` restores it. The published file is never opened for writing. A writer acquires a lock,
+changes a copy and renames the copy over the file, so a reader never waits for a lock and may keep
+the file open.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona_assets.catalog.base_tables import SCHEMA, note, note_paid, noting
+from persona_assets.catalog.base_tables import SCHEMA, record_tables, record_usage, transaction
 from persona_assets.catalog.macros import macros
 from persona_assets.catalog.views import Views
 from persona_assets.storage.footer import Footer
@@ -26,25 +26,35 @@ if TYPE_CHECKING:
     import polars as pl
 
 _REMEDY = (
-    "`persona-assets catalog` makes it anew; if a column is missing, tables are older than their "
+    "rebuild it with `persona-assets catalog`; if a column is missing, tables are older than their "
     "schema: materialize them again"
 )
 
+RESERVED = ("materializations", "lineage", "usage", "completions", "links", "held", "quarantine")
+"""Names of the catalog's own tables and views, which no asset may have."""
+
 
 class CatalogError(RuntimeError):
-    """The catalog could not be read or changed; the tables are untouched."""
+    """The catalog cannot be read or changed; the project's tables are untouched."""
 
 
 class Catalog:
-    """The catalog of one project. Its tables: materializations, lineage, usage; a view per asset;
-    `links` (row to parent), `held` (row to table), `quarantine` (row to reason); macros
-    `trace(id)`, back to the text, `affected_by(id)`, forward to rows, training sets and models, and
-    `why(id)`, what became of a row and of the survivor that stands for it.
+    """The catalog of a project.
 
-    The view `completions` has the raw answers of published tables, with what each cost: its `key`
-    is a row's `completion_id`. A key has a row for each time it was asked; what failed has an
-    `error_code`. `usage` adds up these and the journals; its `cost_usd` is that of the answers
-    whose cost is known, `unpriced` the number of the others.
+    Tables: `materializations`, `lineage`, `usage`. Views: a view per asset, `links` (row to
+    parent), `held` (row to table), `quarantine` (row to reason), `completions`. Macros: `trace(id)`
+    follows a row back to its text; `affected_by(id)` follows it forward to rows, training sets and
+    models; `why(id)` lists the tables that kept or dropped it, and its survivor if it is a
+    duplicate.
+
+    The view `completions` holds the raw responses of published tables, each with its cost. Its
+    `key` is the `completion_id` of a table's row. A key has a row per request; a failed request has
+    an `error_code`. `usage` sums completions and journals: `cost_usd` is the sum of known costs,
+    `unpriced` the number of responses without a known cost.
+
+    Args:
+        storage: Tables, journals and completions of the project.
+        tables: Contract of each table, by asset.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
@@ -54,26 +64,49 @@ class Catalog:
         self._views = Views(storage, tables)
 
     def add(self, path: Path, footer: Footer) -> None:
-        """Notes one table, replacing what was known of it. Raises CatalogError."""
+        """Record a table, replacing its previous record.
+
+        Args:
+            path: Parquet file of the table.
+            footer: Footer of the file.
+
+        Raises:
+            CatalogError: The catalog cannot be changed.
+        """
         with self._writing() as (connection, is_new):
             if is_new:
                 self._add_all(connection)
             else:
-                with noting(connection) as cursor:
-                    note(cursor, [(path, footer)])
-                    note_paid(cursor, self._storage, [(footer.asset, footer.shard)])
-            if not self._views.cover(connection, footer):
-                self._link(connection)
+                with transaction(connection) as cursor:
+                    record_tables(cursor, [(path, footer)])
+                    record_usage(cursor, self._storage, [(footer.asset, footer.shard)])
+            if not self._views.are_current(connection, footer):
+                self._create_views(connection)
 
     def rebuild(self) -> int:
-        """Makes the catalog from nothing; returns the number of tables. Raises CatalogError."""
+        """Create the catalog from footers, completions and journals.
+
+        Returns:
+            Number of tables.
+
+        Raises:
+            CatalogError: The catalog cannot be written, or a table is damaged.
+        """
         with self._writing(fresh=True) as (connection, _):
             count = self._add_all(connection)
-            self._link(connection)
+            self._create_views(connection)
         return count
 
     def query(self, sql: str, parameters: list[Any] | None = None) -> "pl.DataFrame":
-        """Rows of a read-only query. Raises CatalogError, also where there is no catalog yet."""
+        """Run a read-only query.
+
+        Args:
+            sql: A single SQL statement.
+            parameters: Values for the placeholders `?`.
+
+        Raises:
+            CatalogError: The query fails, or the catalog does not exist yet.
+        """
         import duckdb
 
         if not self.path.exists():
@@ -86,9 +119,14 @@ class Catalog:
             raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
 
     def trace(self, row_id: str) -> "pl.DataFrame":
-        """A row and its ancestors back to the text: step, ids, asset, shard, content as JSON.
+        """Trace a row back to its text.
 
-        Raises CatalogError if no table that exists made a row of this id.
+        Returns:
+            The row and its ancestors: step, ids, asset, shard, content as JSON, prompt versions and
+            run id.
+
+        Raises:
+            CatalogError: No existing table created a row with this id.
         """
         chain = self.query("SELECT * FROM trace(?)", [row_id])
         if chain.is_empty():
@@ -98,9 +136,15 @@ class Catalog:
         return chain
 
     def usage(self, run_ids: Sequence[str] = ()) -> "pl.DataFrame":
-        """Calls, tokens and dollars by asset and shard: in all, and `new_` those of the given runs.
+        """Sum calls, tokens and US dollars by asset and shard.
 
-        `unpriced` answers are not in `cost_usd`, which is null where no cost is known.
+        Args:
+            run_ids: Runs whose calls and cost are also summed separately, as `new_calls` and
+                `new_cost_usd`.
+
+        Returns:
+            Sums by asset and shard. `unpriced` counts responses that are not part of `cost_usd`,
+            which is null if no cost is known.
         """
         return self.query(
             "SELECT asset, shard, sum(calls)::BIGINT AS calls, "
@@ -117,6 +161,11 @@ class Catalog:
     def _writing(
         self, *, fresh: bool = False
     ) -> Iterator[tuple["duckdb.DuckDBPyConnection", bool]]:
+        """Open a copy of the catalog for writing, and publish the copy on exit.
+
+        Yields:
+            A connection, and True if the catalog is new and its tables are empty.
+        """
         import duckdb
 
         scratch = self.path.with_name(f".{self.path.name}.tmp")
@@ -124,9 +173,9 @@ class Catalog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                for left in (scratch, scratch.with_name(f"{scratch.name}.wal")):
-                    # A writer that was killed left it; DuckDB would take it up.
-                    left.unlink(missing_ok=True)
+                for leftover in (scratch, scratch.with_name(f"{scratch.name}.wal")):
+                    # Left by a killed writer; DuckDB would replay the log.
+                    leftover.unlink(missing_ok=True)
                 is_new = fresh or not self.path.exists()
                 if not is_new:
                     shutil.copyfile(self.path, scratch)
@@ -140,23 +189,23 @@ class Catalog:
 
     def _add_all(self, connection: "duckdb.DuckDBPyConnection") -> int:
         footers = list(self._storage.footers())
-        # Of a table that failed there is a journal all the same.
+        # Journals also exist for tables that failed.
         shards = {file_stem(footer.shard): footer.shard for _, footer in footers if footer.shard}
-        paid = set[tuple[str, str | None]]()
+        with_calls = set[tuple[str, str | None]]()
         for name, files in (("completions", "*.parquet"), ("journals", "*.jsonl")):
             folder = self._storage.data_dir / name
             for path in folder.rglob(files):
                 if path.parent == folder:
-                    paid.add((path.stem, None))
+                    with_calls.add((path.stem, None))
                 elif path.stem in shards:
-                    paid.add((path.parent.name, shards[path.stem]))
-        with noting(connection) as cursor:
-            note(cursor, footers)
-            note_paid(cursor, self._storage, paid)
+                    with_calls.add((path.parent.name, shards[path.stem]))
+        with transaction(connection) as cursor:
+            record_tables(cursor, footers)
+            record_usage(cursor, self._storage, with_calls)
         return len(footers)
 
-    def _link(self, connection: "duckdb.DuckDBPyConnection") -> None:
-        """Makes the views and macros anew: what they cover grows with the assets that exist."""
-        existing = self._views.outline(connection)
+    def _create_views(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Replace all views and macros, which cover only the assets that exist."""
+        existing = self._views.create_placeholders(connection)
         connection.execute(macros(self._tables, existing))
-        self._views.fill(connection, existing)
+        self._views.replace_placeholders(connection, existing)

@@ -1,6 +1,6 @@
-"""The catalog's macros, which walk rows: back to the text, forward to models, on to the hub.
+"""Macros of the catalog that follow rows: back to the text, forward to models, on to the hub.
 
-A macro may read only what exists, so each is put together from the tables there are.
+A macro may read only existing views, so its SQL is composed from the existing assets.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -8,11 +8,6 @@ from string import Template
 
 from persona_assets.catalog import sql
 from persona_assets.tables import Table
-
-_DUPLICATES = ("lexical_duplicates", "semantic_duplicates")
-_CANDIDATES = "persona_candidates"
-_WORDS = {"text_id": "text", "persona_id": "persona"}
-"""The column that has a row's own words, by the name of its id."""
 
 _MACROS = Template("""
 CREATE OR REPLACE MACRO trace(wanted) AS TABLE
@@ -112,34 +107,39 @@ _NO_WORDS = sql.empty_query(row_id="VARCHAR", text="VARCHAR")
 
 
 def macros(tables: Mapping[str, Table], existing: Collection[str]) -> str:
-    """SQL that makes the macros anew. `existing` are the assets that have a view."""
+    """Write the SQL that creates or replaces the macros.
+
+    Args:
+        tables: Contract of each table, by asset.
+        existing: Assets that have a view.
+    """
     duplicates = [
-        f"SELECT {sql.literal(asset)}, persona_id, survivor_id, similarity, stage "
-        f"FROM {sql.identifier(asset)}"
-        for asset in _DUPLICATES
-        if asset in existing
+        f"SELECT {sql.literal(asset)}, {sql.identifier(table.row_id)}, survivor_id, "
+        f"similarity, stage FROM {sql.identifier(asset)}"
+        for asset, table in tables.items()
+        if asset in existing and table.duplicates
     ]
     verdicts = [
-        f"SELECT {sql.literal(asset)}, persona_id, reason "
+        f"SELECT {sql.literal(asset)}, {sql.identifier(table.row_id)}, reason "
         f"FROM {sql.identifier(asset)} WHERE NOT kept"
-        for asset in (_CANDIDATES,)
-        if asset in existing
+        for asset, table in tables.items()
+        if asset in existing and table.verdicts
     ]
     words = [
-        f"SELECT {sql.identifier(table.row_id)}, {sql.identifier(_WORDS[table.row_id])} "
+        f"SELECT {sql.identifier(table.row_id)}, {sql.identifier(table.text)} "
         f"FROM {sql.identifier(asset)}"
         for asset, table in tables.items()
-        if asset in existing and table.makes and _WORDS.get(table.row_id) in table.schema
+        if asset in existing and table.text
     ]
     return _MACROS.substitute(
-        aggregates=_texts(asset for asset, table in tables.items() if table.aggregates),
+        aggregates=_literals(asset for asset, table in tables.items() if table.aggregates),
         duplicates=" UNION ALL ".join([_NO_DUPLICATES, *duplicates]),
-        duplicate_assets=_texts(_DUPLICATES),
+        duplicate_assets=_literals(asset for asset, table in tables.items() if table.duplicates),
         rejected=" UNION ALL ".join([_NO_VERDICTS, *verdicts]),
         longest=len(tables),
         words=" UNION ALL ".join([_NO_WORDS, *words]),
     )
 
 
-def _texts(values: Iterable[str]) -> str:
+def _literals(values: Iterable[str]) -> str:
     return ", ".join(map(sql.literal, values)) or "NULL"

@@ -1,6 +1,7 @@
 """SQL text: literals, identifiers, empty queries and paths, safely quoted.
 
-Belongs here: quoting. Queries and views stand in the modules that use them.
+Belongs here: quoting. Does not belong here: queries and views, which stay in the modules that use
+them.
 """
 
 import re
@@ -41,5 +42,9 @@ def empty_query(**columns: str) -> str:
 
 
 def escape_glob(path: str) -> str:
-    """Escape a path for a DuckDB function that accepts glob patterns."""
+    """Escape a path for a DuckDB function that accepts glob patterns.
+
+    >>> escape_glob("[a]*.parquet")
+    '[[]a][*].parquet'
+    """
     return re.sub(r"([*?\[])", r"[\1]", path)

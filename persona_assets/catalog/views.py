@@ -1,7 +1,7 @@
-"""The catalog's views: an asset's rows over all its shards, what was dropped, what was answered.
+"""Views of the catalog: rows of each asset over all shards, dropped rows, raw responses.
 
-They are SQL over the project's Parquet files. What a view covers grows with the files; which views
-there are, with the assets.
+Views are SQL over the project's Parquet files: a view covers new files at once, and a new asset
+needs a new view.
 """
 
 from collections.abc import Mapping
@@ -19,23 +19,24 @@ from persona_assets.tables import Table
 if TYPE_CHECKING:
     import duckdb
 
-_KINDS: Mapping[object, str] = {
+_SQL_TYPES: Mapping[object, str] = {
     str | None: "VARCHAR",
     int | None: "BIGINT",
     bool | None: "BOOLEAN",
     Decimal | None: "DECIMAL(38, 12)",
 }
 
-
 NO_COMPLETIONS = sql.empty_query(
     asset="VARCHAR",
     shard="VARCHAR",
     **{
-        column: _KINDS[kind]
+        column: _SQL_TYPES[kind]
         for column, kind in CompletionRow.__annotations__.items()
-        if kind in _KINDS
+        if kind in _SQL_TYPES
     },
 )
+"""Query with the columns of the view `completions` and no rows."""
+
 _NO_DROPS = sql.empty_query(
     asset="VARCHAR", shard="VARCHAR", **dict.fromkeys(QUARANTINE_SCHEMA, "VARCHAR")
 )
@@ -46,48 +47,54 @@ _NO_ROWS = sql.empty_query(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR")
 
 
 class Views:
-    """The views of one project's catalog: one for each asset, `links`, `held`, `quarantine`,
-    `completions`.
+    """Views of a catalog: a view per asset, and four views over all assets.
+
+    The four views are `links`, `held`, `quarantine` and `completions`.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
         self._storage = storage
         self._tables = tables
 
-    def cover(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
-        """Whether the views are there and as this table is now."""
-        found = connection.execute(
+    def are_current(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
+        """Return True if the views exist and match the columns and files of a table."""
+        view_columns = connection.execute(
             "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
             [footer.asset],
         )
-        columns = [column for [column] in found.fetchall()]
+        columns = [column for [column] in view_columns.fetchall()]
         if columns != ["shard", *self._tables[footer.asset].schema.names()]:
             return False
-        reading = connection.execute(
+        over_files = connection.execute(
             "SELECT view_name FROM duckdb_views() WHERE contains(sql, 'read_parquet')"
         ).fetchall()
         return all(
-            (kind,) in reading or not self._storage.path(footer.asset, footer.shard, kind).exists()
+            (kind,) in over_files
+            or not self._storage.path(footer.asset, footer.shard, kind).exists()
             for kind in ("quarantine", "completions")
         )
 
-    def outline(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
-        """Makes all views anew, those of assets without rows; returns the assets' files, in SQL.
+    def create_placeholders(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
+        """Replace all views, those of assets by placeholders without rows.
 
-        A view or macro is bound when it is made: each view of rows that it names opens every file
-        of its asset. So all are made over outlines, and `fill` comes last.
+        DuckDB binds a view or macro when it is created, and opens every file of each asset that it
+        names. So all views and macros are created over placeholders first, and
+        `replace_placeholders` is called last.
+
+        Returns:
+            SQL literal of the files, by asset that has files.
         """
         links, held, existing = [_NO_LINKS], [_NO_ROWS], dict[str, str]()
-        found = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
-        for [asset] in found.fetchall():
+        assets = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
+        for [asset] in assets.fetchall():
             files = self._files(asset)
             if files is None:
                 continue
             existing[asset] = files
             table = self._tables[asset]
-            # NULL is of the type that goes with every other.
-            outline = sql.empty_query(**dict.fromkeys(["shard", *table.schema], '"NULL"'))
-            connection.execute(f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS {outline}")
+            # The type NULL casts to every other type.
+            placeholder = sql.empty_query(**dict.fromkeys(["shard", *table.schema], '"NULL"'))
+            connection.execute(f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS {placeholder}")
             view, label = sql.identifier(asset), sql.literal(asset)
             row = f"{view}.{sql.identifier(table.row_id)}::VARCHAR"
             held.append(f"SELECT {label} AS asset, shard, {row} AS row_id FROM {view}")
@@ -106,8 +113,15 @@ class Views:
             connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         return existing
 
-    def fill(self, connection: "duckdb.DuckDBPyConnection", existing: Mapping[str, str]) -> None:
-        """Gives the views of assets the rows of their files."""
+    def replace_placeholders(
+        self, connection: "duckdb.DuckDBPyConnection", existing: Mapping[str, str]
+    ) -> None:
+        """Point the views of assets to their files.
+
+        Args:
+            connection: The catalog.
+            existing: Result of `create_placeholders`.
+        """
         for asset, files in existing.items():
             connection.execute(
                 f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS "
@@ -117,7 +131,7 @@ class Views:
             )
 
     def _files(self, asset: str) -> str | None:
-        """The files of an asset as an SQL literal; None for one that has none, or is unknown."""
+        """Return an asset's files as an SQL literal; None if it is unknown or has no files."""
         sharded = self._storage.data_dir / "tables" / asset
         path = sharded / "*.parquet" if sharded.is_dir() else self._storage.path(asset, None)
         if asset not in self._tables or not any(path.parent.glob(path.name)):
@@ -125,11 +139,11 @@ class Views:
         return sql.literal(f"{sql.escape_glob(str(path.parent.resolve()))}/{path.name}")
 
     def _quarantine(self) -> str:
-        """The dropped rows of all tables, as a query."""
+        """Return a query for the dropped rows of all tables."""
         root = self._root("quarantine")
         if not any(root.rglob("*.parquet")):
             return _NO_DROPS
-        # A file lies where its table does, but for the folder's name.
+        # The path of a quarantine file differs from its table's path only in the folder's name.
         table = f"m.path[{len(str(self._root('tables'))) + 1}:]"
         return (
             f"SELECT m.asset, m.shard, {', '.join(f't.{column}' for column in QUARANTINE_SCHEMA)} "
@@ -138,7 +152,7 @@ class Views:
         )
 
     def _completions(self) -> str:
-        """The compacted answers of all tables, as a query."""
+        """Return a query for the compacted responses of all tables."""
         root = self._root("completions")
         if not any(root.rglob("*.parquet")):
             return NO_COMPLETIONS

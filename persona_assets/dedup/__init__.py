@@ -1,13 +1,14 @@
-"""Near-duplicate removal for short texts and vectors. Knows nothing of Dagster.
+"""Near-duplicate removal for short texts and vectors, independent of Dagster.
 
     from fractions import Fraction
     from persona_assets.dedup import choose_survivors, lexical_join
 
     join = lexical_join(texts, Fraction(9, 10), threads=8)
     survivors = choose_survivors(join.sets, join.edges)
-    kept = [i for i, survivor in enumerate(survivors.row) if survivor == i]
+    kept = [row for row, survivor in enumerate(survivors.row) if survivor == row]
 
-Exports are loaded on first use: numba takes half a second to import.
+Belongs here: signatures, joins and kernels over arrays. Does not belong here: tables, assets,
+settings. Each export is loaded on first use, because importing numba takes half a second.
 """
 
 from importlib import import_module
@@ -44,6 +45,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    """Import the module that defines an export, and return the export."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,6 +1,7 @@
-"""Pairs of near-duplicates: which rows, and how similar they are.
+"""Edges of the near-duplicate graph: pairs of rows and their similarity.
 
-A pair is also one number, the smaller row in its high half: smaller to keep, and quicker to sort.
+A pair also fits into a uint64, with the smaller row in the high half. Packed pairs need less
+memory and sort faster than two columns.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ import numpy.typing as npt
 from persona_assets.dedup.kernels.compile import Array, frozen, kernel
 
 MAX_EDGES = 100_000_000
-"""Most pairs that one join may return: 24 bytes each, 34 while they are found and sorted."""
+"""Maximum number of pairs in a join: 24 bytes each, 34 while they are collected and sorted."""
 
-HALF = np.uint64(32)
-LOW = np.uint64(0xFFFFFFFF)
+HIGH_SHIFT = np.uint64(32)
+LOW_MASK = np.uint64(0xFFFFFFFF)
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 Similarity: TypeAlias = npt.NDArray[np.float64]
@@ -25,10 +26,24 @@ Packed: TypeAlias = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Pairs of near-duplicate rows, by position, ascending by (left, right) and without repeats.
+    """Distinct pairs of near-duplicate rows, sorted by (left, right).
 
-    `left` and `right` are int64 with left < right, `similarity` is float64; all of shape (m,).
-    Build one with `Edges.of`. Raises ValueError if the arrays do not fit that description.
+    Build an instance with `Edges.from_pairs`, which sorts.
+
+    Args:
+        left: Smaller row of each pair, int64, shape (m,).
+        right: Larger row of each pair, int64, shape (m,).
+        similarity: Similarity of each pair, float64, shape (m,).
+
+    Raises:
+        ValueError: The arrays differ in shape, a row is negative, `left >= right`, or the pairs
+            are not in strictly ascending order.
+
+    Example:
+        >>> import numpy as np
+        >>> edges = Edges(np.array([0, 0]), np.array([1, 2]), np.array([0.95, 1.0]))
+        >>> len(edges)
+        2
     """
 
     left: Rows
@@ -49,55 +64,84 @@ class Edges:
         return len(self.left)
 
     @classmethod
-    def of(cls, a: npt.ArrayLike, b: npt.ArrayLike, similarity: npt.ArrayLike) -> Self:
-        """Edges from pairs (a[k], b[k]) in any order and either orientation, each named once.
+    def from_pairs(cls, a: npt.ArrayLike, b: npt.ArrayLike, similarity: npt.ArrayLike) -> Self:
+        """Build edges from distinct pairs in any order and either orientation.
 
-        Positions are below 2**32.
+        Args:
+            a: A row of each pair, below 2**32.
+            b: The other row of each pair, below 2**32.
+            similarity: Similarity of each pair.
+
+        Raises:
+            ValueError: The columns differ in length, a row is out of range or paired with itself,
+                or a pair is repeated.
+
+        Example:
+            >>> edges = Edges.from_pairs([3, 0], [1, 2], [0.9, 1.0])
+            >>> edges.left.tolist(), edges.right.tolist(), edges.similarity.tolist()
+            ([0, 1], [2, 3], [1.0, 0.9])
         """
         a, b = np.asarray(a, np.int64), np.asarray(b, np.int64)
         similarity = np.asarray(similarity, np.float64)
         _check_shapes(a, b, similarity)
-        return cls.packed(pack(a, b), similarity)
+        return cls.from_packed(pack(a, b), similarity)
 
     @classmethod
-    def packed(cls, pairs: Packed, similarity: Similarity) -> Self:
-        """Edges from pairs in any order, each named once; `pairs` is used up."""
+    def from_packed(cls, pairs: Packed, similarity: Similarity) -> Self:
+        """Build edges from distinct packed pairs in any order.
+
+        Args:
+            pairs: Pairs as `pack` returns them; the array is overwritten.
+            similarity: Similarity of each pair.
+        """
         similarity = similarity[np.argsort(pairs)]
         pairs.sort()
-        left = pairs >> HALF
-        pairs &= LOW
+        left = pairs >> HIGH_SHIFT
+        pairs &= LOW_MASK
         return cls(left.view(np.int64), pairs.view(np.int64), similarity)
 
-    def shared(self, other: "Edges") -> int:
-        """How many pairs are in both."""
-        mine, others = (pack(edges.left, edges.right) for edges in (self, other))
-        place = np.searchsorted(mine, others)
-        inside = place < len(mine)
-        return int((mine[place[inside]] == others[inside]).sum())
+    def count_shared(self, other: "Edges") -> int:
+        """Count the pairs that are also in `other`.
+
+        Example:
+            >>> edges = Edges.from_pairs([0, 1], [2, 3], [1.0, 0.9])
+            >>> edges.count_shared(Edges.from_pairs([3], [1], [0.8]))
+            1
+        """
+        own_pairs, other_pairs = (pack(edges.left, edges.right) for edges in (self, other))
+        places = np.searchsorted(own_pairs, other_pairs)
+        inside = places < len(own_pairs)
+        return int((own_pairs[places[inside]] == other_pairs[inside]).sum())
 
     def expanded(self, sets: npt.NDArray[np.int64]) -> "Edges":
-        """Pairs of rows, where these are pairs of sets: `sets` (shape (n,)) is the set of each row.
+        """Expand pairs of sets to pairs of rows.
 
-        Rows of one set are pairs of similarity 1; sets without rows count for nothing. Raises
-        ValueError for more than `MAX_EDGES`.
+        Two rows of the same set form a pair with similarity 1. Sets without rows add no pair.
+
+        Args:
+            sets: Set of each row, int64, shape (n,).
+
+        Raises:
+            ValueError: The result has more than `MAX_EDGES` pairs.
         """
-        number = 1 + max(int(sets.max(initial=-1)), int(self.right.max(initial=-1)))
+        set_count = 1 + max(int(sets.max(initial=-1)), int(self.right.max(initial=-1)))
         order = np.argsort(sets, kind="stable")
-        count = np.bincount(sets, minlength=number)
-        same = int((count * (count - 1) // 2).sum())
-        total = same + int((count[self.left] * count[self.right]).sum())
-        check_edge_count(total, int(count.max(initial=1)) - 1)
+        row_counts = np.bincount(sets, minlength=set_count)
+        total = int((row_counts * (row_counts - 1) // 2).sum())
+        total += int((row_counts[self.left] * row_counts[self.right]).sum())
+        check_edge_count(total, int(row_counts.max(initial=1)) - 1)
         pairs, similarity = np.empty(total, np.uint64), np.ones(total)
-        ends = np.cumsum(count)
+        ends = np.cumsum(row_counts)
         columns = frozen(self.left), frozen(self.right), frozen(self.similarity)
-        _expand(order, ends - count, ends, *columns, pairs, similarity)
-        return Edges.packed(pairs, similarity)
+        _expand(order, ends - row_counts, ends, *columns, pairs, similarity)
+        return Edges.from_packed(pairs, similarity)
 
 
 class EdgeBuilder:
-    """Pairs as they are found, by several threads, in any order, each once.
+    """Thread-safe collector of distinct pairs that arrive in any order.
 
-    So many were `known` before: with them they may be `MAX_EDGES`.
+    Args:
+        known: Number of pairs known before, which count towards `MAX_EDGES`.
     """
 
     def __init__(self, known: int = 0) -> None:
@@ -107,7 +151,11 @@ class EdgeBuilder:
         self._similarity: list[Similarity] = []
 
     def add(self, a: Rows, b: Rows, similarity: Similarity) -> bool:
-        """Takes pairs in either orientation; False if there are too many, and more are no use."""
+        """Add pairs in either orientation.
+
+        Returns:
+            False once there are more than `MAX_EDGES` pairs, so that the caller can stop early.
+        """
         pairs = pack(a, b)
         with self._lock:
             self._count += len(pairs)
@@ -116,26 +164,32 @@ class EdgeBuilder:
             return self._count <= MAX_EDGES
 
     def edges(self) -> Edges:
-        """All that were found, which it then no longer has.
+        """Return all collected pairs, and empty the builder to free their memory.
 
-        Raises ValueError for more than `MAX_EDGES`.
+        Raises:
+            ValueError: More than `MAX_EDGES` pairs were added.
         """
         pairs = np.concatenate([np.empty(0, np.uint64), *self._pairs])
         self._pairs.clear()
         if self._count > MAX_EDGES:
-            check_edge_count(self._count, _most(pairs))
+            check_edge_count(self._count, _max_degree(pairs))
         similarity = np.concatenate([np.empty(0), *self._similarity])
         self._similarity.clear()
-        return Edges.packed(pairs, similarity)
+        return Edges.from_packed(pairs, similarity)
 
 
-def check_edge_count(count: int, most: int = 0) -> None:
-    """Raises ValueError above `MAX_EDGES`, before the memory for the pairs is taken.
+def check_edge_count(count: int, degree: int = 0) -> None:
+    """Reject a join with too many pairs before memory for them is allocated.
 
-    So many at the `most` are known to have one row in common.
+    Args:
+        count: Number of pairs.
+        degree: Number of pairs, or a lower bound, of the row with most pairs; 0 if unknown.
+
+    Raises:
+        ValueError: `count` exceeds `MAX_EDGES`.
     """
     if count > MAX_EDGES:
-        centre = f" ({most:,} of them, or more, with one and the same row)" if most else ""
+        centre = f" ({degree:,} of them, or more, with one and the same row)" if degree else ""
         raise ValueError(
             f"more than {MAX_EDGES:,} pairs are near-duplicates{centre}: raise the threshold, or "
             "drop identical and empty texts, and those of one template, first (k texts that are "
@@ -144,22 +198,30 @@ def check_edge_count(count: int, most: int = 0) -> None:
 
 
 def pack(a: Rows, b: Rows) -> Packed:
-    """Pairs in either orientation as numbers. Raises ValueError for what is no position."""
+    """Pack pairs of rows, in either orientation, into a uint64 each.
+
+    Raises:
+        ValueError: A row is negative or at least 2**32.
+
+    Example:
+        >>> [hex(pair) for pair in pack(np.array([3]), np.array([1])).tolist()]
+        ['0x100000003']
+    """
     low, high = np.minimum(a, b), np.maximum(a, b)
     if len(low) and (low.min() < 0 or high.max() >= 1 << 32):
         raise ValueError("an edge joins two positions, which are at least 0 and below 2^32")
     pairs = low.view(np.uint64)
-    pairs <<= HALF
+    pairs <<= HIGH_SHIFT
     pairs |= high.view(np.uint64)
     return pairs
 
 
-def _most(pairs: Packed) -> int:
-    """The most pairs that have one row in common."""
-    number = 1 + int((pairs & LOW).max())
-    count = np.bincount((pairs >> HALF).view(np.int64), minlength=number)
-    count += np.bincount((pairs & LOW).view(np.int64), minlength=number)
-    return int(count.max())
+def _max_degree(pairs: Packed) -> int:
+    """Return the number of pairs of the row that has most."""
+    row_count = 1 + int((pairs & LOW_MASK).max())
+    degrees = np.bincount((pairs >> HIGH_SHIFT).view(np.int64), minlength=row_count)
+    degrees += np.bincount((pairs & LOW_MASK).view(np.int64), minlength=row_count)
+    return int(degrees.max())
 
 
 def _check_shapes(*columns: npt.NDArray[np.generic]) -> None:
@@ -174,24 +236,25 @@ def _expand(
     end: Array,
     left: Array,
     right: Array,
-    likeness: Array,
+    set_similarity: Array,
     pairs: Array,
     similarity: Array,
 ) -> None:
-    """Pairs within each set, whose similarity stays what it is, then those of two sets.
+    """Write the pairs of rows within each set, then those between two similar sets.
 
-    `order[begin[s] : end[s]]` are the rows of a set, ascending.
+    `order[begin[s] : end[s]]` are the rows of set s, ascending. Pairs within a set keep the
+    similarity that the caller filled in.
     """
     at = 0
     for s in range(len(begin)):
         for j in range(begin[s], end[s]):
             for i in range(begin[s], j):
-                pairs[at] = np.uint64(order[i]) << HALF | np.uint64(order[j])
+                pairs[at] = np.uint64(order[i]) << HIGH_SHIFT | np.uint64(order[j])
                 at += 1
     for e in range(len(left)):
         for i in range(begin[left[e]], end[left[e]]):
             for j in range(begin[right[e]], end[right[e]]):
                 low, high = min(order[i], order[j]), max(order[i], order[j])
-                pairs[at] = np.uint64(low) << HALF | np.uint64(high)
-                similarity[at] = likeness[e]
+                pairs[at] = np.uint64(low) << HIGH_SHIFT | np.uint64(high)
+                similarity[at] = set_similarity[e]
                 at += 1

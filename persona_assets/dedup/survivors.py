@@ -1,9 +1,9 @@
-"""Which of the near-duplicates stay: edges, and one greedy pass over them in priority order.
+"""Choice of survivors among near-duplicates: one greedy pass over the rows in priority order.
 
-The survivors are the lexicographically first maximal independent set of the graph of pairs: no two
-of them are joined, and every row that goes is joined to one that stays. Connected components would
-also drop rows that merely hang on a chain of near-duplicates and resemble no survivor; at a Jaccard
-threshold of 0.5 such chains swallow a good part of a hub.
+The survivors are the lexicographically first maximal independent set of the graph of near-duplicate
+pairs: no two survivors form a pair, and every dropped row forms a pair with a survivor. Connected
+components would also drop rows that are linked to the rest only by a chain of near-duplicates and
+resemble no survivor; at a Jaccard threshold of 0.5 such chains swallow a good part of a hub.
 """
 
 from dataclasses import dataclass
@@ -14,40 +14,62 @@ import numpy.typing as npt
 from persona_assets.dedup.edges import Edges
 from persona_assets.dedup.kernels.compile import Array, frozen, kernel
 
-KEPT = np.uint32(0xFFFFFFFF)
-"""No edge: nothing claims that set."""
+UNCLAIMED = np.uint32(0xFFFFFFFF)
+"""Edge number of a set that no survivor has claimed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Survivors:
-    """What became of n rows, each of shape (n,).
+    """Survivor of each of n rows.
 
-    `row` (int64) is the row that stands for each: itself, if it is kept. `similarity` (float64) is
-    that of the two, 1 for a kept row.
+    Args:
+        row: Survivor of each row, int64, shape (n,); a kept row is its own survivor.
+        similarity: Similarity of each row to its survivor, float64, shape (n,); 1 for a kept row.
+
+    Example:
+        >>> survivors = Survivors(np.array([0, 1, 0]), np.array([1.0, 1.0, 0.95]))
+        >>> survivors.dropped().tolist()
+        [2]
     """
 
     row: npt.NDArray[np.int64]
     similarity: npt.NDArray[np.float64]
 
-    def gone(self) -> npt.NDArray[np.int64]:
-        """The rows that are not kept, ascending."""
+    def dropped(self) -> npt.NDArray[np.int64]:
+        """Return the rows that are not kept, ascending."""
         return np.flatnonzero(self.row != np.arange(len(self.row)))
 
 
 def choose_survivors(
     sets: npt.NDArray[np.int64], edges: Edges, priority: npt.NDArray[np.generic] | None = None
 ) -> Survivors:
-    """Which of n rows stay, and for each that goes the one that stands for it.
+    """Choose which rows to keep, and a survivor for each dropped row.
 
-    `sets` (int64, shape (n,)) is the set of each row: rows of one set are pairs of similarity 1,
-    and `edges` are the pairs of sets. Rows are taken by ascending `priority` (shape (n,), ties by
-    row; default: row order). The first row of a set speaks for all of it: it is kept unless that of
-    a neighbouring set was kept before, and its survivor is then the most similar of those (ties:
-    the first taken); its other rows go the same way, or to it. Only rows taken earlier decide, so
-    rows appended in the default order change nothing before them. Of two similar rows at most one
-    is kept; neither is if each has a survivor of its own. Sets without rows count for nothing.
+    Rows are visited by ascending priority. The first row of a set decides for the whole set: it is
+    kept unless the first row of a similar set was kept before. If it is dropped, its survivor is
+    the most similar of those kept rows, or of equally similar rows the first visited, and all rows
+    of the set share this survivor. If it is kept, it is the survivor of the other rows of its set.
 
-    Raises ValueError for a priority of another shape or with NaN.
+    Guarantees:
+        - Of two similar rows at most one is kept. Both are dropped if each has a survivor.
+        - Only rows visited earlier decide about a row, so rows appended in the default order change
+          no earlier decision.
+
+    Args:
+        sets: Set of each row, int64, shape (n,). Rows of the same set have similarity 1.
+        edges: Pairs of similar sets. Sets without rows are ignored.
+        priority: Priority of each row, shape (n,), ties broken by row; the row number by default.
+
+    Raises:
+        ValueError: `priority` has another shape or contains NaN.
+
+    Example:
+        Row 1 has the same set as row 0, and row 2 is similar to both.
+
+        >>> sets, edges = np.array([0, 0, 2, 3]), Edges.from_pairs([0], [2], [0.95])
+        >>> survivors = choose_survivors(sets, edges)
+        >>> survivors.row.tolist(), survivors.similarity.tolist()
+        ([0, 0, 0, 3], [1.0, 1.0, 0.95, 1.0])
     """
     n = len(sets)
     order = np.arange(n, dtype=np.uint32)
@@ -55,26 +77,26 @@ def choose_survivors(
         if priority.shape != (n,) or (priority != priority).any():
             raise ValueError(f"priority needs one value a row, {n} in all, and no NaN")
         order = np.argsort(priority, kind="stable").astype(np.uint32)
-    count = 1 + max(int(sets.max(initial=-1)), int(edges.right.max(initial=-1)))
-    rank, claims = np.full(count, n, np.uint32), np.full(count, KEPT)
-    ends, place = np.zeros(n, np.uint32), np.empty(len(edges), np.uint32)
+    set_count = 1 + max(int(sets.max(initial=-1)), int(edges.right.max(initial=-1)))
+    rank, claims = np.full(set_count, n, np.uint32), np.full(set_count, UNCLAIMED)
+    ends, by_rank = np.zeros(n, np.uint32), np.empty(len(edges), np.uint32)
     columns = frozen(edges.left), frozen(edges.right), frozen(edges.similarity)
-    found = Survivors(np.empty(n, np.int64), np.empty(n))
-    _rank(frozen(sets), order, rank)
-    _take(frozen(sets), order, rank, *columns, ends, place, claims)
-    _tell(frozen(sets), order, rank, *columns, claims, found.row, found.similarity)
-    return found
+    survivors = Survivors(np.empty(n, np.int64), np.empty(n))
+    _rank_sets(frozen(sets), order, rank)
+    _claim_sets(frozen(sets), order, rank, *columns, ends, by_rank, claims)
+    _resolve_rows(frozen(sets), order, rank, *columns, claims, survivors.row, survivors.similarity)
+    return survivors
 
 
 @kernel
-def _rank(sets: Array, order: Array, rank: Array) -> None:
-    """The place in `order` of the first row of each set."""
+def _rank_sets(sets: Array, order: Array, rank: Array) -> None:
+    """Write the position in `order` of the first row of each set."""
     for r in range(len(order) - 1, -1, -1):
         rank[sets[order[r]]] = r
 
 
 @kernel
-def _take(
+def _claim_sets(
     sets: Array,
     order: Array,
     rank: Array,
@@ -82,14 +104,17 @@ def _take(
     right: Array,
     similarity: Array,
     ends: Array,
-    place: Array,
+    by_rank: Array,
     claims: Array,
 ) -> None:
-    """Takes the sets by rank: one that none has claimed is kept, and claims its later neighbours.
+    """Visit the sets by rank: keep each unclaimed set, and let it claim its later neighbours.
 
-    Those are then its own that no kept one resembled more before. `claims` gets the edge by which
-    each set was claimed, `place` the edges by the rank of the set taken first, and `ends` where
-    those of each rank end.
+    A neighbour changes hands only if it is more similar to the new set than to its claimant.
+
+    Args:
+        ends: Zeros; on return, end in `by_rank` of the edges of each rank.
+        by_rank: On return, edges grouped by the rank of their earlier set.
+        claims: `UNCLAIMED`; on return, the edge by which each set was claimed.
     """
     n = len(order)
     for e in range(len(left)):
@@ -97,30 +122,30 @@ def _take(
             ends[min(rank[left[e]], rank[right[e]])] += 1
     total = 0
     for r in range(n):
-        own = ends[r]
+        count = ends[r]
         ends[r] = total
-        total += own
+        total += count
     for e in range(len(left)):
         if max(rank[left[e]], rank[right[e]]) < n:
             first = min(rank[left[e]], rank[right[e]])
-            place[ends[first]] = e
+            by_rank[ends[first]] = e
             ends[first] += 1
     begin = 0
     for r in range(n):
         stop = ends[r]
         if begin < stop:
-            one = sets[order[r]]
-            if claims[one] == KEPT:
+            own = sets[order[r]]
+            if claims[own] == UNCLAIMED:
                 for i in range(begin, stop):
-                    e = place[i]
-                    other = left[e] + right[e] - one
-                    if claims[other] == KEPT or similarity[e] > similarity[claims[other]]:
+                    e = by_rank[i]
+                    other = left[e] + right[e] - own
+                    if claims[other] == UNCLAIMED or similarity[e] > similarity[claims[other]]:
                         claims[other] = e
         begin = stop
 
 
 @kernel
-def _tell(
+def _resolve_rows(
     sets: Array,
     order: Array,
     rank: Array,
@@ -129,12 +154,13 @@ def _tell(
     similarity: Array,
     claims: Array,
     row: Array,
-    likeness: Array,
+    row_similarity: Array,
 ) -> None:
-    """What became of each row, from what became of its set."""
+    """Write the survivor of each row, and its similarity, from the claim on its set."""
     for i in range(len(sets)):
-        one, e = sets[i], claims[sets[i]]
-        if e == KEPT:
-            row[i], likeness[i] = order[rank[one]], 1.0
+        own, e = sets[i], claims[sets[i]]
+        if e == UNCLAIMED:
+            row[i], row_similarity[i] = order[rank[own]], 1.0
         else:
-            row[i], likeness[i] = order[rank[left[e] + right[e] - one]], similarity[e]
+            row[i] = order[rank[left[e] + right[e] - own]]
+            row_similarity[i] = similarity[e]

@@ -7,8 +7,8 @@
         for answer in complete(requests, engine):
             ...
 
-What belongs here: whatever stands between a request and a checked answer. What does not: prompts,
-rows, and what an answer is for.
+Belongs here: everything between a request and a checked answer. Does not belong here: prompts,
+rows, and the purpose of an answer.
 """
 
 from persona_assets.generation.calls.call import Call, call_key

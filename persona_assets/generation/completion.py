@@ -1,4 +1,8 @@
-"""Chat completions: what a step asks, and what it gets back once the answer is checked."""
+"""Chat completions: a step's request, and its answer once it is checked.
+
+Belongs here: how a request becomes a call, and a record an answer. Does not belong here: sending
+(engine.py), prompts, and differences between providers (providers/).
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
@@ -15,21 +19,37 @@ from persona_assets.generation.engine import Engine
 from persona_assets.generation.journal.call_record import CallRecord, as_object
 
 RESERVED = frozenset({"model", "messages", "stream", "n", "response_format"})
-"""Members of the body that sampling may not set: one call is one whole answer, of known form."""
+"""Members of the body that sampling may not set: a call has a whole answer of known form."""
 
 MAX_TOKENS = ("max_completion_tokens", "max_tokens")
+"""Members of the body that limit the length of an answer; the first that is set counts."""
 
 Status = Literal["ok", "truncated", "refused", "filtered", "invalid", "error"]
+"""Outcome of a request; only "ok" has a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question to the model in one role, and the form that its answer must have.
+    """A question to the model in a role, and the required form of its answer.
 
-    messages: dicts of "role" and "content".
-    sampling: temperature, top_p, max_tokens, seed ...
-    output: the answer's fields; in "text" format exactly one, which takes the whole answer.
-    index: number of the sample; a new index is a new completion of the same question.
+    Attributes:
+        role: Name of the role, such as "writer".
+        messages: Dicts of "role" and "content".
+        sampling: Parameters such as temperature, top_p, max_tokens, seed.
+        output: Fields of the answer; a single field in "text" format, for the whole answer.
+        format: "text", or "json" for an object with the fields of `output`.
+        index: Number of the sample; a new index is a new completion of the same question.
+        prompt_version: Recorded beside the answer; no part of its key.
+
+    Raises:
+        ValueError: The format is "text" and `output` has no field or several.
+
+    Example:
+        >>> class Persona(BaseModel):
+        ...     persona: str
+        >>> question = {"role": "user", "content": "Who reads this?"}
+        >>> Request("writer", (question,), {"temperature": 1}, Persona, "text").index
+        0
     """
 
     role: str
@@ -50,11 +70,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The checked answer to one request.
+    """The checked answer to a request.
 
-    completion_id: the key of the call that was answered last. value: the output's fields as plain
-    JSON values, None unless status is "ok". reason: why not, in at most 200 characters;
-    "error:<class>" for errors.
+    Attributes:
+        completion_id: Key of the last call that was sent for the request.
+        model: Name of the model.
+        status: "ok", or why the answer cannot be used.
+        reason: Explanation in at most 200 characters; "error:<class>" for errors, "" if ok.
+        value: Fields of the output as plain JSON values; None unless the status is "ok".
+        prompt_version: Version of the prompt, from the request.
     """
 
     completion_id: str
@@ -67,7 +91,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Question(Call):
-    """A request's call, and what was tried before it."""
+    """A request's call, and the retries that led to it."""
 
     request: Request = field(kw_only=True)
     larger: bool = False
@@ -77,18 +101,33 @@ class _Question(Call):
 def complete(
     requests: Iterable[Request], engine: Engine, *, total: int | None = None
 ) -> Iterator[Answer]:
-    """One answer for each request, in their order. See Engine.ask for what it promises and raises.
+    """Yield an answer per request, in their order, with the guarantees of `Engine.ask`.
 
-    A truncated answer is asked for once more with a larger max_tokens, one without the form it must
-    have is asked for again (Endpoint.larger_retry, Endpoint.reasks). What the journal has is parsed
-    anew, and asked again only if no table has been made of it: a change of `output` or of this
-    parser asks nothing.
+    A truncated answer is requested once more with a larger max_tokens, an answer without the
+    required form up to `Endpoint.reasks` times (see `Endpoint.larger_retry`). Records of the
+    journal are parsed again, and requested again only if no table has been made of them: a change
+    of `output` or of this parser sends nothing.
+
+    Args:
+        requests: Read as needed.
+        engine: Engine to send with.
+        total: Number of requests, for reports; None: `len(requests)` if it has a length.
+
+    Raises:
+        ValueError: Sampling sets a member of RESERVED.
+        EndpointError: As `Engine.ask`.
+
+    Example:
+        >>> def personas(requests, engine):
+        ...     for answer in complete(requests, engine):
+        ...         if answer.status == "ok":
+        ...             yield answer.value["persona"]
     """
     endpoint = engine.endpoint
 
     def judge(question: _Question, record: CallRecord) -> tuple[Answer, _Question | None]:
         answer = to_answer(question.request, record)
-        return answer, _other(question, answer, endpoint)
+        return answer, _retry(question, answer, endpoint)
 
     if total is None and isinstance(requests, Sized):
         total = len(requests)
@@ -98,17 +137,26 @@ def complete(
 
 
 def to_call(request: Request, endpoint: Endpoint) -> Call:
-    """The request as it is first sent to `endpoint`.
+    """Return the first call of a request to `endpoint`.
 
-    Raises ValueError if sampling sets a member of RESERVED.
+    Raises:
+        ValueError: Sampling sets a member of RESERVED.
+
+    Example:
+        >>> class Persona(BaseModel):
+        ...     persona: str
+        >>> question = {"role": "user", "content": "Who reads this?"}
+        >>> request = Request("writer", (question,), {"seed": 1}, Persona, "text")
+        >>> to_call(request, Endpoint(model="m")).body["seed"]
+        1
     """
     return _question(request, endpoint)
 
 
 def _question(request: Request, endpoint: Endpoint) -> _Question:
     sampling = {**request.sampling, **endpoint.sampling}
-    if taken := RESERVED & sampling.keys():
-        raise ValueError(f"sampling may not set {', '.join(sorted(taken))}: the engine does")
+    if reserved := RESERVED & sampling.keys():
+        raise ValueError(f"sampling may not set {', '.join(sorted(reserved))}: the engine does")
     body: dict[str, Any] = {
         "model": endpoint.model,
         "messages": list(request.messages),
@@ -123,8 +171,8 @@ def _question(request: Request, endpoint: Endpoint) -> _Question:
     return _Question(key, url, body, request.prompt_version, request=request)
 
 
-def _other(question: _Question, answer: Answer, endpoint: Endpoint) -> _Question | None:
-    """What to ask in place of a question whose answer cannot be used; None if it has to do."""
+def _retry(question: _Question, answer: Answer, endpoint: Endpoint) -> _Question | None:
+    """Return the next question if an answer cannot be used; None if the answer is final."""
     body, larger, reasks = question.body, question.larger, question.reasks
     if answer.status == "truncated" and not larger and endpoint.larger_retry > 1:
         limit = next((name for name in MAX_TOKENS if isinstance(body.get(name), int)), None)
@@ -143,7 +191,17 @@ def _other(question: _Question, answer: Answer, endpoint: Endpoint) -> _Question
 
 
 def to_answer(request: Request, record: CallRecord) -> Answer:
-    """Checks what came back. The endpoint's words end up in `value` or nowhere."""
+    """Check a record against its request. The endpoint's words enter `value` and nothing else.
+
+    Example:
+        >>> class Persona(BaseModel):
+        ...     persona: str
+        >>> request = Request("writer", (), {}, Persona, "text")
+        >>> choice = {"message": {"content": "a beekeeper"}, "finish_reason": "stop"}
+        >>> record = CallRecord(key="k", status_code=200, body={"choices": [choice]})
+        >>> to_answer(request, record).value
+        {'persona': 'a beekeeper'}
+    """
     status, reason, value = _check(request, record)
     return Answer(record.key, record.model, status, reason, value, request.prompt_version)
 
@@ -179,7 +237,7 @@ def _parse(request: Request, text: str) -> BaseModel:
 
 
 def _unfenced(text: str) -> str:
-    """The JSON inside a markdown fence around the whole answer, or the text as it is."""
+    """Return the JSON inside a markdown fence around the whole answer, else the text unchanged."""
     first, newline, rest = text.partition("\n")
     if newline and first.strip() in ("```", "```json", "```JSON") and rest.endswith("```"):
         return rest.removesuffix("```")
@@ -187,9 +245,9 @@ def _unfenced(text: str) -> str:
 
 
 def _short(error: ValidationError, output: type[BaseModel]) -> str:
-    """The first complaint, by field, without the text that caused it."""
+    """Return the first error and its field, without the text that caused it."""
     first, *more = error.errors(include_url=False, include_context=False, include_input=False)
-    # Only a declared field's name is ours: other places in `loc` may be the model's words.
+    # Only names of declared fields are safe: other parts of `loc` may be the model's words.
     place = str(first["loc"][0]) if first["loc"] and first["loc"][0] in output.model_fields else ""
     message = first["type"] if first["type"] == "union_tag_invalid" else first["msg"]
     reason = f"{place}: {message}" if place else message
@@ -200,13 +258,13 @@ def _short(error: ValidationError, output: type[BaseModel]) -> str:
 
 @lru_cache(maxsize=256)
 def _schema(output: type[BaseModel]) -> dict[str, Any]:
-    """The output's JSON schema as strict providers want it, limits and patterns kept."""
+    """Return the output's JSON schema in strict form, limits and patterns kept."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", output.__name__)[:64]
     return {"name": name, "strict": True, "schema": _strict(output.model_json_schema())}
 
 
 def _strict(schema: dict[str, Any]) -> dict[str, Any]:
-    """Objects closed, all members required, and neither titles nor defaults."""
+    """Close objects, require all members, and remove titles and defaults."""
     strict: dict[str, Any] = {}
     for keyword, value in schema.items():
         if keyword in ("title", "default"):

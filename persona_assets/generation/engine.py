@@ -1,4 +1,4 @@
-"""The engine: a stream of calls to a stream of records, each call paid for once."""
+"""Engine: a stream of calls to a stream of records, each call paid for once."""
 
 import glob
 import time
@@ -24,42 +24,48 @@ REPORT = 3.0
 """Seconds between two reports."""
 
 AHEAD = 4
-"""Calls read ahead of the answers, as a multiple of the concurrency."""
+"""Limit of calls without a record, as a multiple of the concurrency."""
 
 WINDOW = 64
-"""Calls, as a multiple of the concurrency, between the oldest one without an answer and the newest
-one taken from the stream: a slow call holds back the order, not the others."""
+"""Limit of calls from the oldest without an answer to the newest, as a multiple of the concurrency:
+a slow call holds back the order of the results, not the other calls."""
 
 LEAST = 256
-"""The least of either, in calls."""
+"""Lower bound of both limits, in calls."""
 
 GROUP = 64
+"""Calls that are submitted together to a busy transport."""
+
 HELD = 0.02
-"""Calls go to a busy transport in groups of GROUP, or when so many seconds have passed."""
+"""Seconds after which an incomplete group is submitted."""
 
 C = TypeVar("C", bound=Call)
 R = TypeVar("R")
 
 Report = Callable[[int, int | None, Usage], None]
-"""Called with calls done, calls in all (None if unknown) and the engine's usage."""
+"""Called with the number of calls done, the number of all calls (None: unknown), and the usage."""
 
 Judge = Callable[[C, CallRecord], tuple[R, C | None]]
-"""What a record is worth: the result, and the call to ask in its place, if there is one."""
+"""Returns the result of a record, and the call to send instead if the record cannot be used."""
 
 
 class Engine:
-    """Asks one endpoint and keeps what it says in one journal, which must be open.
+    """Sends calls to an endpoint and stores the records in a journal.
 
-        with Journal(path) as journal:
-            engine = Engine(endpoint, journal)
-            for record in engine.send(calls):
-                ...
+    Args:
+        endpoint: Endpoint to send to.
+        journal: Open journal; a call that it answers is not sent.
+        run_id: Stored in each record.
+        budget: Caps that are never exceeded (money/budget.py). Its creator closes it.
+        report: Called every few seconds, in the thread that reads the records.
+        client: Makes the HTTP client in place of the default; called once per `send`.
+        grace: Seconds that calls in flight may still use when the run is stopped: they are billed
+            anyway.
 
-    run_id: written beside each answer.
-    budget: what may be spent (budget.py); its caps are never exceeded. Whoever made it closes it.
-    report: called every few seconds, in the thread that reads the records.
-    client: makes the HTTP client in place of the default one; called once for each `send`.
-    grace: seconds that calls in flight get to land when the run is stopped: they are billed anyway.
+    Example:
+        >>> def personas(endpoint, calls):
+        ...     with Journal("journals/personas.jsonl") as journal:
+        ...         yield from Engine(endpoint, journal).send(calls)
     """
 
     def __init__(
@@ -83,66 +89,83 @@ class Engine:
         self._client = client
 
     def check(self) -> None:
-        """Makes sure, at no cost, that the key is set and that the endpoint takes it.
+        """Make sure, at no cost, that the key is set and that the endpoint accepts it.
 
-        Raises EndpointRefused or EndpointUnreachable.
+        Raises:
+            EndpointRefused: The key is missing or not accepted.
+            EndpointUnreachable: No connection can be made.
         """
         check_endpoint(self.endpoint)
 
     def send(self, calls: Iterable[Call], *, total: int | None = None) -> Generator[CallRecord]:
-        """One record for each call, in the order of the calls; see `ask`."""
+        """Yield a record per call, in the order of the calls.
+
+        As `ask`, for calls whose records need no judgement.
+        """
         return self.ask(calls, lambda _, record: (record, None), total=total)
 
     def ask(
         self, calls: Iterable[C], judge: Judge[C, R], *, total: int | None = None
     ) -> Generator[R]:
-        """One result for each call, in the order of the calls.
+        """Yield a result per call, in the order of the calls.
 
-        `calls` is read as needed and never held as a whole (by way of the Batch API it is). What
-        the journal has is not asked; a record is on disk before it is judged; a key that comes
-        twice is asked once. `judge` is called in the reading thread, in any order, and may name a
-        call to ask in place of one, unless what it judges has landed in a table before: then that
-        call is only looked up. Closing the iterator, or any exception in the reading thread, stops
-        sending at once. Whoever stores the iterator should close it (contextlib.closing).
+        A call that the journal answers is not sent; a record is on disk before it is judged; a key
+        that comes twice is sent once. Closing the iterator, or any exception in the reading thread,
+        stops sending at once. Whoever stores the iterator should close it (contextlib.closing).
 
-        Raises EndpointRefused, EndpointUnreachable, BudgetReached, or OSError if the journal cannot
-        be written.
+        Args:
+            calls: Read as needed and never held as a whole, except by way of the Batch API.
+            judge: Called in the reading thread, in any order. A call that it returns is sent in
+                place of the judged call, unless a table has been made of the judged record: then
+                only the journal is searched for that call.
+            total: Number of calls, for reports; None: `len(calls)` if `calls` has a length.
+
+        Raises:
+            EndpointRefused: No call can succeed until a person changes something.
+            EndpointUnreachable: No connection can be made, or each call fails.
+            BudgetReached: The next call could exceed a cap.
+            OSError: The journal cannot be written.
         """
         if total is None and isinstance(calls, Sized):
             total = len(calls)
-        asking = _Asking(self, judge)
-        watch = _Watch(self, total)
+        pipeline = _Pipeline(self, judge)
+        reporter = _Reporter(self, total)
         try:
             for call in calls:
-                asking.add(call)
-                while asking.is_full():
-                    watch.wait(asking)
-                    yield from watch.count(asking.results())
-                asking.receive(0.0)
-                yield from watch.count(asking.results())
-            while asking.slots:
-                watch.wait(asking)
-                yield from watch.count(asking.results())
-            watch.tell()
+                pipeline.add(call)
+                while pipeline.is_full():
+                    reporter.wait(pipeline)
+                    yield from reporter.count(pipeline.results())
+                pipeline.receive(0.0)
+                yield from reporter.count(pipeline.results())
+            while pipeline.slots:
+                reporter.wait(pipeline)
+                yield from reporter.count(pipeline.results())
+            reporter.report()
         finally:
-            asking.close()
-            watch.stop()
+            pipeline.close()
+            reporter.stop()
 
     def open_transport(self) -> Transport:
-        """What sends this engine's calls: the pool, or the provider's Batch API."""
+        """Open the transport of the endpoint's settings: the pool, or the provider's Batch API.
+
+        Raises:
+            EndpointRefused: The key is missing, or a batch of this journal is under way although
+                the transport is "online".
+        """
         if self._client is None:
             self.endpoint.api_key()
         spending = Spending(self.endpoint, self.budget)
         path = self.journal.path
-        under_way = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
-        if self.endpoint.transport == "online" and under_way:
+        batches = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
+        if self.endpoint.transport == "online" and batches:
             raise EndpointRefused(
                 f"A batch is under way whose answers belong to {path.name}: set the role's "
                 "transport to batch and run again to collect what is paid for, or, to give it up, "
-                f"remove {under_way[0].parent}. Nothing was sent."
+                f"remove {batches[0].parent}. Nothing was sent."
             )
         if self.endpoint.transport == "batch":
-            # A tenth of the package's start-up, which few need.
+            # Imported here since few runs need it and it costs a tenth of the package's start-up.
             from persona_assets.generation.batch import BatchTransport
 
             return BatchTransport(
@@ -168,8 +191,8 @@ class _Slot(Generic[C, R]):
     done: bool = False
 
 
-class _Asking(Generic[C, R]):
-    """The state of one `ask`: slots in order, and those that wait for a record, by key."""
+class _Pipeline(Generic[C, R]):
+    """State of an `Engine.ask`: slots in order, and by key those that wait for a record."""
 
     def __init__(self, engine: Engine, judge: Judge[C, R]) -> None:
         self.slots: deque[_Slot[C, R]] = deque()
@@ -180,12 +203,12 @@ class _Asking(Generic[C, R]):
         self._group_began = 0.0
         self._transport: Transport | None = None
         self._concurrency = concurrency = engine.endpoint.concurrency
-        whole = engine.endpoint.transport == "batch"
-        self._ahead = float("inf") if whole else max(LEAST, AHEAD * concurrency)
-        self._window = float("inf") if whole else max(LEAST, WINDOW * concurrency)
+        unbounded = engine.endpoint.transport == "batch"
+        self._ahead = float("inf") if unbounded else max(LEAST, AHEAD * concurrency)
+        self._window = float("inf") if unbounded else max(LEAST, WINDOW * concurrency)
 
     def add(self, call: C) -> None:
-        """Takes the next call from the stream."""
+        """Add the next call of the stream."""
         slot = _Slot[C, R](call)
         self.slots.append(slot)
         self._look_up(slot)
@@ -193,16 +216,16 @@ class _Asking(Generic[C, R]):
             self._submit()
 
     def is_full(self) -> bool:
-        """Whether results have to be taken before the next call."""
+        """Return True if results must be read before the next call is added."""
         return len(self._waiting) >= self._ahead or len(self.slots) >= self._window
 
     def results(self) -> Iterable[R]:
-        """The results at the head of the order, as far as they are there."""
+        """Yield the results at the head of the order, up to the first that is missing."""
         while self.slots and self.slots[0].done:
             yield self.slots.popleft().result  # type: ignore[misc]
 
     def receive(self, timeout: float) -> None:
-        """Judges the records that have landed, waiting for the first up to `timeout` seconds."""
+        """Judge the records that have landed, after waiting up to `timeout` s for the first."""
         if timeout:
             self._submit()
         if self._transport is None:
@@ -222,7 +245,7 @@ class _Asking(Generic[C, R]):
             pass
 
     def close(self) -> None:
-        """Stops sending; what is in flight lands in the journal."""
+        """Stop sending; calls in flight land in the journal."""
         if self._transport is not None:
             self._transport.close()
 
@@ -241,12 +264,14 @@ class _Asking(Generic[C, R]):
                 self._submit()
 
     def _settle(self, slot: _Slot[C, R], record: CallRecord) -> None:
-        slot.result, other = self._judge(slot.call, record)
+        slot.result, replacement = self._judge(slot.call, record)
         journal = self._engine.journal
-        if other is None or (journal.landed(record.key) and other.key not in journal):
+        if replacement is None or (
+            journal.compacted(record.key) and replacement.key not in journal
+        ):
             slot.done = True
         else:
-            slot.call = other
+            slot.call = replacement
             self._look_up(slot)
 
     def _submit(self) -> None:
@@ -256,36 +281,36 @@ class _Asking(Generic[C, R]):
             self._group = []
 
 
-class _Watch:
-    """Keeps the time of one `ask` and reports while its reader waits."""
+class _Reporter:
+    """Measures the time of an `Engine.ask`, and reports while its reader waits."""
 
     def __init__(self, engine: Engine, total: int | None) -> None:
         self.engine = engine
         self.total = total
         self.done = 0
-        self._clock = self._told = time.monotonic()
+        self._clock = self._reported = time.monotonic()
 
-    def wait(self, asking: _Asking[C, R]) -> None:
-        """Waits until records land, or until it is time to report."""
-        asking.receive(REPORT)
-        if time.monotonic() - self._told >= REPORT:
-            self.tell()
+    def wait(self, pipeline: _Pipeline[C, R]) -> None:
+        """Wait until records land or the next report is due."""
+        pipeline.receive(REPORT)
+        if time.monotonic() - self._reported >= REPORT:
+            self.report()
 
     def count(self, results: Iterable[R]) -> Generator[R]:
-        """Counts results as they are taken."""
+        """Yield results and count those that are read."""
         for result in results:
             self.done += 1
             yield result
 
-    def tell(self) -> None:
-        """Reports."""
+    def report(self) -> None:
+        """Call the engine's report."""
         self.stop()
-        self._told = self._clock
+        self._reported = self._clock
         if self.engine.report is not None:
             self.engine.report(self.done, self.total, self.engine.usage)
 
     def stop(self) -> None:
-        """Adds the time since the last report to the engine's usage."""
+        """Add the time since the last report to the engine's usage."""
         now = time.monotonic()
         self.engine.usage.seconds += now - self._clock
         self._clock = now

@@ -1,8 +1,8 @@
-"""The worker pool: calls in, durable records out, in one background thread.
+"""Worker pool: calls in, records on disk out, in a background thread.
 
-A worker takes a call, asks until it has an answer or gives up, and takes the next one only when
-the record is on disk. So no more calls than there are workers can be paid for and yet unknown to
-the journal.
+A worker sends a call until it has an answer or gives up, and starts the next call only when the
+record is on disk. So the number of calls that are paid for and yet unknown to the journal never
+exceeds the number of workers.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ from persona_assets.generation.money.spending import Spending
 from persona_assets.generation.money.usage import Usage
 
 LONGEST = 30.0
-"""The longest pause between attempts, in seconds, that the endpoint did not ask for."""
-
+"""Longest pause between two attempts, in seconds, beside the wait that the endpoint asks for."""
 
 CUT_OFF = AttemptFailure("connection", "the run ended before an answer came")
+"""Failure of a call that was in flight at the end of the run and may have been billed."""
 
 
 class PoolClosed(EndpointError):
@@ -47,25 +47,34 @@ class PoolClosed(EndpointError):
 
 @dataclass(slots=True)
 class _Landing:
-    """A record on its way to disk, and who waits for that."""
+    """A record to be written, and the event that reports it as written."""
 
     record: CallRecord
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """A call while it is asked: attempts so far, and those of them that may have been billed."""
+class _Progress:
+    """Progress of a call: number of attempts, and of those that may have been billed."""
 
     call: Call
-    attempt: int = 0
+    attempts: int = 0
     uncertain: int = 0
 
 
 class Pool:
-    """A transport (see transport.py): workers over one endpoint.
+    """Transport by workers over an endpoint; see transport.py.
 
-    A run that cannot go on (EndpointError, a full disk) puts the exception into `landed`.
+    An exception that ends the run (EndpointError, OSError of a full disk) is put into `landed`.
+
+    Args:
+        endpoint: Endpoint to send to.
+        journal: Journal that stores the records.
+        usage: Counters to update.
+        spending: Prices calls and reserves their money.
+        run_id: Stored in each record.
+        client: Makes the HTTP client; called once.
+        grace: Seconds that calls in flight may still use once the pool is closed.
     """
 
     def __init__(
@@ -85,7 +94,7 @@ class Pool:
         self.run_id = run_id
         self.grace = grace
         self.landed: SimpleQueue[Sequence[CallRecord] | BaseException] = SimpleQueue()
-        self.gate = ConcurrencyLimiter(
+        self.limiter = ConcurrencyLimiter(
             endpoint.concurrency,
             requests_per_minute=endpoint.requests_per_minute,
             tokens_per_minute=endpoint.tokens_per_minute,
@@ -98,27 +107,27 @@ class Pool:
         self._posting: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
-        self._written: asyncio.Queue[_Landing | None] = asyncio.Queue()
+        self._landings: asyncio.Queue[_Landing | None] = asyncio.Queue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
         self._thread.start()
 
     def submit(self, calls: Sequence[Call]) -> None:
-        """Queues calls."""
+        """Queue calls for the workers."""
         if not self._stopping:
-            self._loop.call_soon_threadsafe(self._take, calls)
+            self._loop.call_soon_threadsafe(self._enqueue, calls)
 
     def flush(self) -> None:
-        """Nothing to do: calls are on their way as soon as there is room."""
+        """Do nothing: a worker sends a call as soon as the limits allow it."""
 
     def close(self) -> None:
-        """Sends nothing more, gives calls in flight `grace` seconds to land, and returns."""
+        """Send nothing more, wait up to `grace` seconds for calls in flight, stop the thread."""
         if not self._stopping:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop.close()
 
-    def _take(self, calls: Sequence[Call]) -> None:
+    def _enqueue(self, calls: Sequence[Call]) -> None:
         for call in calls:
             self._calls.put_nowait(call)
 
@@ -144,7 +153,7 @@ class Pool:
             await asyncio.wait([stop, writer, *workers], return_when=asyncio.FIRST_COMPLETED)
             self._stopping = True
             for worker in workers:
-                # What is in flight will be billed, so it may land; nothing else goes on.
+                # Calls in flight will be billed, so they may land; all other work ends.
                 if worker not in self._posting:
                     worker.cancel()
             await asyncio.wait(workers, timeout=0.0 if writer.done() else self.grace)
@@ -152,9 +161,9 @@ class Pool:
             for worker in workers:
                 worker.cancel()
             await asyncio.wait([stop, *workers])
-            self._written.put_nowait(None)
+            self._landings.put_nowait(None)
             await writer
-        # All are looked at, since asyncio logs an exception that nobody has seen.
+        # Each exception is read, since asyncio logs an exception that nobody has read.
         errors = [worker.exception() for worker in workers if not worker.cancelled()]
         for error in errors:
             if error is not None:
@@ -165,31 +174,32 @@ class Pool:
             record = await self._ask(client, await self._calls.get())
             if record is not None:
                 landing = _Landing(record)
-                self._written.put_nowait(landing)
+                self._landings.put_nowait(landing)
                 await landing.written.wait()
 
     async def _ask(self, client: Client, call: Call) -> CallRecord | None:
-        """Attempts until an answer, a lasting error or the deadline; None if the pool stops."""
-        trial, record = _Attempt(call), None
+        """Return the record of a call; None if the pool stops before there is an answer."""
+        progress, record = _Progress(call), None
         try:
-            record = await self._try(client, trial)
+            record = await self._retry(client, progress)
         finally:
-            # Whatever ended it: that it may have been billed without an answer is written down.
-            if record is None and trial.uncertain:
-                self._written.put_nowait(_Landing(self._error(trial, CUT_OFF)))
+            # Whatever ended the call: attempts that may have been billed are written down.
+            if record is None and progress.uncertain:
+                self._landings.put_nowait(_Landing(self._error(progress, CUT_OFF)))
         return record
 
-    async def _try(self, client: Client, trial: _Attempt) -> CallRecord | None:
+    async def _retry(self, client: Client, progress: _Progress) -> CallRecord | None:
+        """Send a call until an answer, a lasting error or the deadline; None if the pool stops."""
         endpoint = self.endpoint
         began, end = math.inf, None
         failures = 0
-        fault: AttemptFailure | None = None
+        failure: AttemptFailure | None = None
         for attempt in itertools.count(1):
-            trial.attempt = attempt
+            progress.attempts = attempt
             try:
-                entered, outcome, cost = await self._attempt(client, trial, end)
+                entered, outcome, cost = await self._attempt(client, progress, end)
             except TimeoutError:
-                # The deadline passed before there was a place for another attempt.
+                # The deadline passed before the limits allowed another attempt.
                 break
             if end is None:
                 began, end = entered, entered + endpoint.deadline
@@ -198,39 +208,43 @@ class Pool:
                     outcome,
                     run_id=self.run_id,
                     attempt=attempt,
-                    uncertain=trial.uncertain,
+                    uncertain=progress.uncertain,
                     cost=cost,
                 )
-            fault = outcome
-            if fault.stop:
-                raise EndpointRefused(fault.stop)
-            if self.gate.broken:
-                raise EndpointUnreachable(broken_sentence(endpoint, fault.message))
+            failure = outcome
+            if failure.stop:
+                raise EndpointRefused(failure.stop)
+            if self.limiter.broken:
+                raise EndpointUnreachable(broken_sentence(endpoint, failure.message))
             if self._stopping:
                 return None
-            down = self.gate.tripped
-            if down and not fault.connected and self._last_response == -math.inf:
+            down = self.limiter.tripped
+            if down and not failure.connected and self._last_response == -math.inf:
                 break
-            # Being told to wait, and an endpoint that is down for all, are bounded by the deadline.
-            failures += fault.code != "rate_limit" and not down
-            pause = (fault.wait or 0.0) + jitter(attempt - 1, LONGEST)
+            # Only the deadline bounds rate limits and an endpoint that is down for all calls.
+            failures += failure.code != "rate_limit" and not down
+            pause = (failure.wait or 0.0) + jitter(attempt - 1, LONGEST)
             late = self._loop.time() + pause >= end
-            if fault.code not in TRANSIENT or failures >= endpoint.max_attempts or late:
+            if failure.code not in TRANSIENT or failures >= endpoint.max_attempts or late:
                 break
             await asyncio.sleep(pause)
-        assert fault is not None, "only a later attempt has an end"
-        if not fault.connected and self._last_response < began:
-            raise EndpointUnreachable(unreachable_sentence(endpoint, fault.message))
-        return self._error(trial, fault)
+        assert failure is not None, "only a later attempt has an end"
+        if not failure.connected and self._last_response < began:
+            raise EndpointUnreachable(unreachable_sentence(endpoint, failure.message))
+        return self._error(progress, failure)
 
     async def _attempt(
-        self, client: Client, trial: _Attempt, end: float | None
+        self, client: Client, progress: _Progress, end: float | None
     ) -> tuple[float, CallRecord | AttemptFailure, Decimal | None]:
-        """Sends a call once: when it entered the gate, what came back, and what that cost.
+        """Send a call once, when money and limits allow it.
 
-        Raises TimeoutError if `end` comes before there are money and a place for it.
+        Returns:
+            Time at which the call entered the limiter, its outcome, and its cost.
+
+        Raises:
+            TimeoutError: `end` passed before money and limits allowed the attempt.
         """
-        call, spending, gate = trial.call, self._spending, self.gate
+        call, spending, limiter = progress.call, self._spending, self.limiter
         most = spending.most(call)
         async with asyncio.timeout_at(end):
             await spending.reserve(most)
@@ -239,7 +253,7 @@ class Pool:
         cost: Decimal | None = None
         try:
             async with asyncio.timeout_at(end):
-                entered = await gate.enter(call.weight())
+                entered = await limiter.enter(call.weight())
             sent = True
             seconds = self.endpoint.deadline if end is None else end - entered
             outcome = await self._post(client, call, min(self.endpoint.timeout, seconds), entered)
@@ -247,16 +261,17 @@ class Pool:
             if isinstance(outcome, CallRecord):
                 cost = spending.settle(most, outcome)
             else:
-                # Cut off in flight, it may be billed all the same.
+                # A call that is cut off in flight may be billed all the same.
                 uncertain = sent if outcome is None else outcome.uncertain
                 spending.settle_unanswered(most, billed=uncertain)
                 self.usage.uncertain += uncertain
-                trial.uncertain += uncertain
+                progress.uncertain += uncertain
         return entered, outcome, cost
 
     async def _post(
         self, client: Client, call: Call, seconds: float, entered: float
     ) -> CallRecord | AttemptFailure:
+        """Send a call at once and report its outcome to the limiter."""
         task = asyncio.current_task()
         assert task is not None
         self._posting.add(task)
@@ -265,38 +280,40 @@ class Pool:
             outcome, headers = await client.post(call, seconds)
         finally:
             self._posting.discard(task)
-            self.gate.leave()
+            self.limiter.leave()
         status = 200 if isinstance(outcome, CallRecord) else outcome.status_code
         if status is not None:
             self._last_response = self._loop.time()
         self.usage.calls += status == 200
         if isinstance(outcome, AttemptFailure) and outcome.code in TRANSIENT and status != 200:
-            self.gate.complained(entered, status=status, wait=outcome.wait, headers=headers)
+            # Some providers report a rate limit by another status.
+            status = 429 if outcome.code == "rate_limit" else status
+            self.limiter.complained(entered, status=status, wait=outcome.wait, headers=headers)
         else:
-            self.gate.answered(headers)
+            self.limiter.answered(headers)
         return outcome
 
-    def _error(self, trial: _Attempt, fault: AttemptFailure) -> CallRecord:
+    def _error(self, progress: _Progress, failure: AttemptFailure) -> CallRecord:
         return CallRecord(
-            key=trial.call.key,
-            status_code=fault.status_code,
-            body=fault.body,
-            error={"code": fault.code, "message": fault.message},
-            request_id=fault.request_id,
-            attempt=trial.attempt,
+            key=progress.call.key,
+            status_code=failure.status_code,
+            body=failure.body,
+            error={"code": failure.code, "message": failure.message},
+            request_id=failure.request_id,
+            attempt=progress.attempts,
             model=self.endpoint.model,
-            prompt_version=trial.call.prompt_version,
+            prompt_version=progress.call.prompt_version,
             run_id=self.run_id,
-            uncertain=trial.uncertain,
+            uncertain=progress.uncertain,
         )
 
     async def _write(self) -> None:
-        """Group commit: all that landed during one write goes to disk with the next."""
+        """Write records by group commit: all that land during a write share the next."""
         more = True
         while more:
-            batch = [await self._written.get()]
-            while not self._written.empty():
-                batch.append(self._written.get_nowait())
+            batch = [await self._landings.get()]
+            while not self._landings.empty():
+                batch.append(self._landings.get_nowait())
             more = batch[-1] is not None
             landings = [landing for landing in batch if landing is not None]
             records = [landing.record for landing in landings]

@@ -1,4 +1,4 @@
-"""What sends calls: the pool of workers (pool.py) or the provider's Batch API (batch/)."""
+"""Interface of the pool of workers (pool.py) and of the provider's Batch API (batch/)."""
 
 from collections.abc import Sequence
 from queue import SimpleQueue
@@ -9,18 +9,18 @@ from persona_assets.generation.journal.call_record import CallRecord
 
 
 class Transport(Protocol):
-    """Takes calls in one thread and lands their records, once they are on disk, in `landed`.
+    """Sends calls, and puts their records into `landed` once they are on disk.
 
-    An exception in `landed` ends the send: nothing comes after it.
+    An exception in `landed` ends the send: nothing follows it.
     """
 
     landed: SimpleQueue[Sequence[CallRecord] | BaseException]
 
     def submit(self, calls: Sequence[Call]) -> None:
-        """Takes calls on; each lands as exactly one record with the call's key."""
+        """Accept calls; each lands as exactly one record with the call's key."""
 
     def flush(self) -> None:
-        """Tells that no more calls come until some have landed."""
+        """Send all accepted calls: no more will be submitted until some have landed."""
 
     def close(self) -> None:
-        """Sends nothing more, lets what is in flight land on disk, and gives everything back."""
+        """Send nothing more, let calls in flight land on disk, and release all resources."""

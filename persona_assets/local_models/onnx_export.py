@@ -1,7 +1,7 @@
 """The encoder of MiniLM as an ONNX graph over the tensors of its safetensors file.
 
-It is written node by node, which needs no torch and is done in a moment: there is no converted file
-that could be out of date.
+The graph is built in memory, node by node. That needs no torch and takes a moment, and no converted
+file on disk can become outdated.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from onnxruntime import InferenceSession, OrtValue, SessionOptions
 if TYPE_CHECKING:
     from persona_assets.settings import Precision
 
-# Of all-MiniLM-L6-v2 (config.json).
+# Dimensions of all-MiniLM-L6-v2 (config.json).
 LAYERS = 6
 HEADS = 12
 WIDTH = 384
@@ -25,17 +25,25 @@ OPSET, IR_VERSION = 20, 9
 CONTRIB = "com.microsoft"
 
 
-def encoder(tensors: Mapping[str, np.ndarray], precision: "Precision") -> InferenceSession:
-    """A session of one thread, from `ids` (texts, tokens) int64 to the states of the last layer.
+def build_encoder(tensors: Mapping[str, np.ndarray], precision: "Precision") -> InferenceSession:
+    """Build a single-threaded session that computes the states of the last layer.
 
-    They are float32 of shape (texts, tokens, 384). All texts of a batch have as many tokens: there
-    is no padding and no mask. The states of a text are the same, bit for bit, in whatever batch.
+    All texts of a batch have the same number of tokens: there is no padding and no mask. The states
+    of a text are the same, bit for bit, in every batch.
+
+    Args:
+        tensors: Tensors of model.safetensors by name, float32.
+        precision: `int8` quantises the dense layers.
+
+    Returns:
+        A session whose input is `ids`, int64, shape (texts, tokens), and whose output is float32,
+        shape (texts, tokens, 384).
     """
     graph = _Graph(tensors, precision)
     model = graph.model(graph.encoder())
     options = SessionOptions()
     options.intra_op_num_threads = 1
-    # A plan of the memory is kept for every shape that was seen: there are thousands.
+    # A memory plan would be kept for every input shape, and there are thousands of shapes.
     options.enable_mem_pattern = False
     weights = [OrtValue.ortvalue_from_numpy(array) for array in graph.weights.values()]
     options.add_external_initializers(list(graph.weights), weights)
@@ -43,7 +51,7 @@ def encoder(tensors: Mapping[str, np.ndarray], precision: "Precision") -> Infere
 
 
 class _Graph:
-    """Nodes in the order they run, and what they read; a method returns its result's name."""
+    """Nodes in execution order, with weights and constants; methods return the result's name."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray], precision: "Precision") -> None:
         self.weights: dict[str, np.ndarray] = {}
@@ -53,7 +61,7 @@ class _Graph:
         self._constants: list[TensorProto] = []
 
     def encoder(self) -> str:
-        """BERT (Devlin et al. 2019) up to its last layer, for texts of one segment."""
+        """Add BERT (Devlin et al. 2019) up to its last layer, for texts of a single segment."""
         embeddings = "embeddings.{}_embeddings.weight".format
         positions = self._tensors[embeddings("position")]
         segment = self._tensors[embeddings("token_type")][0]
@@ -72,7 +80,7 @@ class _Graph:
         return self._op("Reshape", rows, self._concat(any_size, length, self._integers(WIDTH)))
 
     def model(self, states: str) -> bytes:
-        """The graph as an ONNX file whose weights are external, under their names."""
+        """Serialize the graph as an ONNX model with external weights, by name."""
         float32, int64 = TensorProto.FLOAT, TensorProto.INT64
         external = []
         for name, array in self.weights.items():
@@ -121,28 +129,28 @@ class _Graph:
         return self._op("LayerNormalization", rows, scale, shift, axis=-1, epsilon=EPSILON)
 
     def _linear(self, rows: str, *names: str) -> list[str]:
-        """The rows through each of the named dense layers."""
+        """Apply each of the named dense layers to the rows."""
         if self._precision == "fp32":
             parts = [
                 (self._weight(f"{name}.weight"), self._weight(f"{name}.bias")) for name in names
             ]
             return [self._op("Gemm", rows, *part, transB=1) for part in parts]
-        # Vector-wise quantisation: a scale for each token and for each output (Dettmers et al.
-        # 2022, LLM.int8()); a scale of the whole batch would make a vector depend on its batch.
+        # Vector-wise quantisation: a scale per token and per output (Dettmers et al. 2022,
+        # LLM.int8()). A scale per batch would make a vector depend on its batch.
         largest = self._op("ReduceMax", self._op("Abs", rows), self._integers(-1))
         step = self._op("Mul", largest, self._constant(1 / 127, np.float32))
-        one, middle = self._constant(1, np.float32), self._constant(128, np.uint8)
-        whole = self._op("QuantizeLinear", self._op("Div", rows, step), one, middle)
-        return [self._quantised(whole, step, name) for name in names]
+        unit, middle = self._constant(1, np.float32), self._constant(128, np.uint8)
+        quantised = self._op("QuantizeLinear", self._op("Div", rows, step), unit, middle)
+        return [self._quantised_linear(quantised, step, name) for name in names]
 
-    def _quantised(self, whole: str, step: str, name: str) -> str:
+    def _quantised_linear(self, quantised: str, step: str, name: str) -> str:
         weight = self._tensors[f"{name}.weight"]
-        # 7 bits: a CPU without VNNI adds two products in 16 bits, and 2 * 255 * 63 fits.
+        # 7 bits, because a CPU without VNNI adds two products in 16 bits: 2 * 255 * 63 fits.
         steps = np.abs(weight).max(axis=1) / np.float32(63)
         levels = np.rint(weight.T / steps).astype(np.int8)
         product = self._op(
             "MatMulIntegerToFloat",
-            whole,
+            quantised,
             self._array(f"{name}.levels", levels),
             self._constant(1, np.float32),
             self._array(f"{name}.steps", steps),

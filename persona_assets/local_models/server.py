@@ -1,11 +1,11 @@
-"""A local OpenAI-compatible server for one GGUF file: llama.cpp's own, in a child process.
+"""A local OpenAI-compatible server of a GGUF file: llama.cpp's server in a child process.
 
     with LocalServer(Path("model.gguf"), "writer") as server:
         client = openai.OpenAI(base_url=server.base_url, api_key=server.api_key)
         client.chat.completions.create(model="writer", messages=[...], max_tokens=200)
 
-It binds 127.0.0.1 on a random port with a random key, and ends with the process that started it,
-however that one ends. POSIX only.
+The server binds 127.0.0.1 on a random port with a random key. It ends with the process that started
+it, even if that process is killed. POSIX only.
 """
 
 import http.client
@@ -25,19 +25,32 @@ from urllib.parse import urlsplit
 from persona_assets.local_models import server_child
 
 STOP_SECONDS = 5.0
+"""Seconds that the child may need to end before it is terminated, and then killed."""
+
 LOG_TAIL_BYTES = 2000
+"""Bytes of the log's end in the message of a failed start."""
+
 BUSY_SAMPLE_SECONDS = 0.3
+"""Seconds over which the load of the machine is measured."""
 
 
 class LocalServerError(RuntimeError):
-    """The server did not start, or is not running; the message says why."""
+    """The server did not start, or is not running; the message contains the reason."""
 
 
 def default_threads(cores: int | None = None, busy: float | None = None) -> int:
-    """All cores while the machine is quiet (less than half a core is busy), else one fewer.
+    """Return all cores if the machine is idle (less than half a core is busy), else one fewer.
 
-    llama.cpp's threads wait for each other at every layer, so one that shares its core with another
-    process holds up the rest. `cores` and `busy` are this machine's unless given.
+    llama.cpp's threads wait for each other at every layer, so a thread that shares its core with
+    another process delays all threads.
+
+    Args:
+        cores: Number of cores; by default those that this process may use.
+        busy: Number of cores at work; measured by default.
+
+    Example:
+        >>> default_threads(cores=8, busy=0.4), default_threads(cores=8, busy=1.2)
+        (8, 7)
     """
     if cores is None:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -47,7 +60,7 @@ def default_threads(cores: int | None = None, busy: float | None = None) -> int:
 
 
 def _busy_cores() -> float:
-    """Cores that are at work now; the load average would still count what ended a minute ago."""
+    """Measure the number of busy cores; the load average still counts finished processes."""
     if sys.platform != "linux":
         return os.getloadavg()[0]
     before = _core_times()
@@ -58,23 +71,31 @@ def _busy_cores() -> float:
 
 
 def _core_times() -> tuple[int, int]:
-    """Ticks of all cores since the start, and those of them that were idle or waited for a disk."""
+    """Return ticks of all cores since boot: all ticks, and ticks spent idle or on disk waits."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
     return sum(ticks), ticks[3] + ticks[4]
 
 
 class LocalServer:
-    """Serves `model_path` under the name `alias` between `start()` and `stop()`.
+    """Server of a GGUF file between `start()` and `stop()`.
 
-    `slots` requests are answered at once, further ones wait. Each has `context_tokens` (at most
-    what the model was trained on) for prompt and answer together: a longer prompt is refused with
-    status 400, a longer answer is cut with finish_reason "length". `threads` is `default_threads()`
-    at the start unless given. The prompt cache is on; a seed repeats an answer exactly only with
-    one slot and `cache_prompt: false` in the request. `log` is appended to: warnings and errors of
-    the child; without it they are only used for the message of a failed start.
+    The prompt cache is on: a seed repeats an answer exactly only with a single slot and
+    `cache_prompt: false` in the request.
 
-    A schema's `pattern` is obeyed only if it begins with `^` and ends with `$`; one that lets a
-    quote, backslash or line break through, as `.` does, can end in status 500.
+    A schema's `pattern` is obeyed only if it begins with `^` and ends with `$`. A pattern that
+    admits a quote, backslash or line break, as `.` does, can end in status 500.
+
+    Args:
+        model_path: GGUF file.
+        alias: Name of the model in requests.
+        slots: Number of requests that are answered at the same time; further requests wait.
+        context_tokens: Tokens per slot for prompt and answer together, at most the context that the
+            model was trained on. A longer prompt is refused with status 400, a longer answer is cut
+            with finish_reason "length".
+        threads: Number of threads; by default `default_threads()` at the start.
+        log: File to which warnings and errors of the child are appended; without it they serve only
+            for the message of a failed start.
+        start_seconds: Seconds within which the server must answer.
     """
 
     def __init__(
@@ -103,28 +124,30 @@ class LocalServer:
 
     @property
     def running(self) -> bool:
-        """Whether the child process lives."""
+        """True if the child process is alive."""
         return self._child is not None and self._child.poll() is None
 
     @property
     def pid(self) -> int | None:
-        """The child's process id, None if it was not started."""
+        """Process id of the child, None if it was not started."""
         return None if self._child is None else self._child.pid
 
     @property
     def base_url(self) -> str:
-        """The URL for an OpenAI client, ending in `/v1`; every start gives another port.
+        """URL for an OpenAI client, ending in `/v1`; the port differs after every start.
 
-        Raises LocalServerError if the server is not running.
+        Raises:
+            LocalServerError: The server is not running.
         """
         if not self.running:
             raise LocalServerError(f"the server of {self.alias} is not running; call start()")
         return f"{self._address}/v1"
 
     def start(self) -> Self:
-        """Start the child and return when it answers; does nothing if it is running.
+        """Start the child and wait until it answers; do nothing if the child is running.
 
-        Raises LocalServerError, with the end of the child's log, if it ends or takes too long.
+        Raises:
+            LocalServerError: The child ended or was too slow; the message has the end of its log.
         """
         if self.running:
             return self
@@ -134,7 +157,7 @@ class LocalServer:
         if find_spec("xllamacpp") is None:
             raise LocalServerError("the local server needs: pip install 'persona_assets[local]'")
         threads = self.threads or default_threads()
-        # By file name: the child's search path need not hold this package.
+        # By file name, because this package need not be on the child's search path.
         program = [sys.executable, "-P", server_child.__file__]
         arguments = (self.model_path, self.alias, self.slots, self.context_tokens, threads)
         with tempfile.TemporaryFile() if self.log is None else self.log.open("a+b") as log:
@@ -155,7 +178,7 @@ class LocalServer:
         return self
 
     def stop(self) -> None:
-        """End the child: close its standard input, then terminate it, then kill it."""
+        """End the child: close its standard input, then terminate the child, then kill it."""
         child, self._child = self._child, None
         if child is not None:
             _end(child)
@@ -185,17 +208,17 @@ class LocalServer:
         finally:
             killer.cancel()
         late = time.monotonic() >= deadline
-        how = f"took over {self.start_seconds:g} s" if late else f"ended ({child.returncode})"
-        # Not seek(): the child writes through the same file position.
+        failure = f"took over {self.start_seconds:g} s" if late else f"ended ({child.returncode})"
+        # Not seek(), because the child writes at the same file position.
         tail = os.pread(log, LOG_TAIL_BYTES, max(0, os.fstat(log).st_size - LOG_TAIL_BYTES))
         raise LocalServerError(
-            f"the server of {self.model_path} {how} before it was ready; the end of its log:\n"
+            f"the server of {self.model_path} {failure} before it was ready; the end of its log:\n"
             + tail.decode(errors="replace")
         )
 
 
 def _healthy(address: str) -> bool:
-    # http.client, since it never takes the proxy that the environment may name.
+    # http.client, because it never uses a proxy from the environment.
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=5)
     try:
         connection.request("GET", "/health")
@@ -210,11 +233,11 @@ def _end(child: subprocess.Popen[str]) -> None:
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.close()
-    for harder in (child.terminate, child.kill):
+    for signal_child in (child.terminate, child.kill):
         try:
             child.wait(STOP_SECONDS)
             break
         except subprocess.TimeoutExpired:
-            harder()
+            signal_child()
     child.wait()
     child.stdout.close()

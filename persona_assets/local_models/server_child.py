@@ -1,8 +1,8 @@
-"""The program of a `LocalServer`'s child process: serves one GGUF file until its parent is gone.
+"""Program of a `LocalServer`'s child process: serves a GGUF file until its parent ends.
 
-Run by file name, with nothing of this package imported:
-`python local_server_child.py MODEL ALIAS SLOTS CONTEXT_TOKENS THREADS`, the key in the environment.
-The first and only line on standard output is the server's address.
+Run by file name, and imports nothing of this package:
+`python server_child.py MODEL ALIAS SLOTS CONTEXT_TOKENS THREADS`, with the key in the environment.
+The only line on standard output is the server's address.
 """
 
 import os
@@ -11,19 +11,24 @@ import signal
 import sys
 
 KEY_VARIABLE = "PERSONA_LOCAL_SERVER_KEY"
+"""Environment variable of the API key, which must not appear on a command line."""
+
 PROMPT_CACHE_MIB = 512
+"""Size of the prompt cache in MiB."""
+
 WARNINGS = 2
-"""The library's log level: no line per request."""
+"""Log level of the library that writes no line per request."""
 
 
 def serve(model: str, alias: str, slots: int, context_tokens: int, threads: int, key: str) -> None:
-    """Serve on 127.0.0.1 and return once standard input closes or the parent process changes."""
+    """Serve on 127.0.0.1 until standard input closes or the parent process changes."""
     address_pipe = os.dup(1)
-    os.dup2(2, 1)  # whatever the library prints goes to the log, not to the parent's pipe
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.dup2(2, 1)  # the library's output belongs in the log, not in the parent's pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     parent = os.getppid()
-    # Threads that spin while they wait for each other lose nine tenths of the speed beside another
-    # busy process. The library's OpenMP reads this when it is loaded; `poll` is for builds without.
+    # Threads that spin while they wait for each other run at a tenth of their speed beside another
+    # busy process. The library's OpenMP reads this variable when it is loaded; `poll` is for builds
+    # without OpenMP.
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
     import xllamacpp
@@ -48,7 +53,7 @@ def serve(model: str, alias: str, slots: int, context_tokens: int, threads: int,
     server = xllamacpp.Server(params)  # returns once the model is loaded
     os.write(address_pipe, f"{server.listening_address}\n".encode())
     os.close(address_pipe)
-    # A process forked from the parent may hold the pipe open after the parent died.
+    # The parent is watched too, because a process forked from it can hold the pipe open.
     while os.getppid() == parent and not select.select([sys.stdin], [], [], 1.0)[0]:
         pass
     os._exit(0)  # nothing to save; a request in flight would delay the library's own shutdown

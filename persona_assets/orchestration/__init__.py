@@ -1,4 +1,5 @@
-"""When tables are made: staleness, the command-line runner, schedules, sensors, the instance.
+"""Orchestration: staleness, the command-line runner, schedules, sensors, the Dagster instance.
 
-Belongs here: decisions about what to materialize. Does not belong here: how a table is made.
+Belongs here: decisions on which tables to materialize, and when. Does not belong here: computation
+of a table, see `assets`.
 """

@@ -1,7 +1,7 @@
-"""What runs by itself: new corpus files become shards, and at night what is stale is made again.
+"""Automation: a sensor that adds new corpus files, and nightly schedules that refresh stale tables.
 
-Both are stopped until they are switched on in the UI. Neither keeps state: each looks at the
-corpus, at the tables' footers and at Dagster's runs, and asks for what is missing.
+Both are stopped until a user starts them in the UI. Neither keeps state: each compares the corpus,
+the footers of the tables and Dagster's runs, and requests runs for missing tables.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,15 +22,16 @@ from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 
 REQUEST = "persona_assets/request"
-"""Tag of a run that automation asked for: the fingerprint of what it has to make."""
+"""Tag of a run requested by a schedule: fingerprint of the tables to make."""
 
 FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+"""Statuses of a run that ended without its tables."""
 
 NIGHT = "*/2 1-5 * * *"
-"""Every two minutes from one to six: each tick asks for the next phase that has stale tables."""
+"""Every two minutes from 1 to 6 o'clock: each tick requests the next phase with stale tables."""
 
 NIGHT_LENGTH = timedelta(hours=12)
-"""How long ago a failure still counts as one of this night."""
+"""Age up to which a failure counts as a failure of the same night."""
 
 _SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas")
 
@@ -43,7 +44,7 @@ _SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas")
 def new_shards(
     context: dg.SensorEvaluationContext, corpus: dg.ResourceParam[Corpus]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Makes a shard of each new file in the corpus and takes it from its text to its personas."""
+    """Add a shard for each new file in the corpus, and request its tables from text to personas."""
     known = set(context.instance.get_dynamic_partitions(str(shards.name)))
     new = [shard for shard in corpus.shards() if shard not in known]
     if not new:
@@ -55,18 +56,21 @@ def new_shards(
 
 
 def nightly_schedules(assets: Sequence[dg.AssetsDefinition]) -> list[dg.ScheduleDefinition]:
-    """`nightly_backfill` and `nightly_training`: a schedule has one partition set besides none."""
+    """Build the schedules `nightly_backfill` (shards) and `nightly_training` (training sizes).
+
+    Dagster allows a schedule a single partition set besides unpartitioned assets.
+    """
     specs = [spec for asset in assets for spec in asset.specs]
-    trained = [asset for asset in assets if asset.partitions_def == training_sizes]
+    by_size = [asset for asset in assets if asset.partitions_def == training_sizes]
     others = [asset for asset in assets if asset.partitions_def != training_sizes]
     return [
-        _nightly("nightly_backfill", "shards and what is made of all of them", others, specs),
-        _nightly("nightly_training", "models and their accuracies", trained, specs),
+        _nightly("nightly_backfill", "shards and assets over all shards", others, specs),
+        _nightly("nightly_training", "models and their accuracies", by_size, specs),
     ]
 
 
 def _nightly(
-    name: str, what: str, assets: Sequence[dg.AssetsDefinition], specs: Sequence[dg.AssetSpec]
+    name: str, contents: str, assets: Sequence[dg.AssetsDefinition], specs: Sequence[dg.AssetSpec]
 ) -> dg.ScheduleDefinition:
     targets = {asset.key.to_user_string() for asset in assets}
 
@@ -76,8 +80,9 @@ def _nightly(
         target=dg.AssetSelection.assets(*assets),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=(
-            f"Makes what is missing or stale by the tables' footers, {what}: a phase at each tick. "
-            "What failed is asked for again the next night, or when something about it has changed."
+            f"Refreshes missing and stale tables ({contents}), decided from their footers: a "
+            "phase at each tick. A failed run is requested again the next night, or when an input "
+            "changes."
         ),
     )
     def schedule(
@@ -92,11 +97,11 @@ def _nightly(
             yield dg.SkipReason("runs are under way: the next tick looks again")
             return
         graph = Graph(specs, partition_keys(instance))
-        for work in Staleness(graph, project.storage, corpus).first():
+        for work in Staleness(graph, project.storage, corpus).first_stale():
             tags = {REQUEST: work.fingerprint}
-            tonight = context.scheduled_execution_time - NIGHT_LENGTH
+            evening = context.scheduled_execution_time - NIGHT_LENGTH
             failed = instance.get_runs_count(
-                dg.RunsFilter(tags=tags, statuses=FAILED, created_after=tonight)
+                dg.RunsFilter(tags=tags, statuses=FAILED, created_after=evening)
             )
             if targets.issuperset(work.reasons) and not failed:
                 yield dg.RunRequest(

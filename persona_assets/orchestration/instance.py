@@ -1,4 +1,4 @@
-"""The Dagster instance of a project: its home, its partitions, and runs that a kill left behind."""
+"""Dagster instance of a project: its home, its partitions, and the runs of killed commands."""
 
 import os
 import shutil
@@ -21,16 +21,19 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+"""Statuses of a run that has not ended."""
+
 RUNNER = "persona_assets/runner"
-"""Tag of a run that a command of this package executes itself: `host:pid`."""
+"""Tag of a run that a command of this package executes in its own process: `host:pid`."""
 
 BACKFILL = "persona_assets/backfill"
-"""Tag that runs share which were started together, and with it the cap on what they may spend."""
+"""Tag shared by the runs of a command or of a night; these runs share a spending cap."""
+
 _COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance under the project's data folder, made from data/dagster.yaml if it is new.
+    """Open the Dagster instance below the data folder, created from data/dagster.yaml if missing.
 
     Sets DAGSTER_HOME for this process and its children.
     """
@@ -45,32 +48,35 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def register_partitions(
     instance: dg.DagsterInstance, settings: Settings, corpus: Corpus, storage: Storage
 ) -> None:
-    """Adds what is new: shards that have tables already first, in their order of arrival."""
+    """Add missing partition keys to the instance.
+
+    Shards that already have tables are added first, in their order of arrival.
+    """
     known = storage.shards("raw_corpus")
-    found = [*known, *(shard for shard in corpus.shards() if shard not in known)]
-    instance.add_dynamic_partitions(str(shards.name), found)
+    keys = [*known, *(shard for shard in corpus.shards() if shard not in known)]
+    instance.add_dynamic_partitions(str(shards.name), keys)
     sizes = [str(size) for size in settings.training_sizes]
     instance.add_dynamic_partitions(str(training_sizes.name), sizes)
 
 
 def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
-    """The keys of each partition set, in the order in which they were added."""
+    """Return the keys of each partition set, in the order of their addition."""
     names = [str(partitions.name) for partitions in (shards, training_sizes)]
     return {name: list(instance.get_dynamic_partitions(name)) for name in names}
 
 
 def runner_tags() -> dict[str, str]:
-    """The tags of a run of this process: `fail_dead_runs` and a cap on spending go by them."""
+    """Return the tags of a run of this process, read by `fail_dead_runs` and the spending cap."""
     return {RUNNER: f"{socket.gethostname()}:{os.getpid()}", BACKFILL: _COMMAND}
 
 
 def backfill_of(tags: Mapping[str, str]) -> str | None:
-    """What a run was started with: Dagster's backfill, one command, or one night's schedule."""
+    """Return the id of the backfill, command or night that started a run; None for a lone run."""
     return tags.get("dagster/backfill") or tags.get(BACKFILL)
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Marks as failed the runs that a killed command of this machine left unfinished."""
+    """Mark unfinished runs of killed commands of this machine as failed; return their number."""
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     dead = [run for run in unfinished if _is_dead(run.tags.get(RUNNER, ""))]
     for run in dead:
@@ -87,5 +93,5 @@ def _is_dead(tag: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # It lives, and is somebody else's.
+        pass  # The process exists and belongs to another user.
     return False

@@ -1,4 +1,4 @@
-"""`persona-assets run`: makes what is missing or stale, in dependency order, on this machine."""
+"""Runner of `persona-assets run`: makes missing and stale tables on this machine."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,19 @@ from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.storage.storage import Storage
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run configuration without Dagster's log on the console."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """One run: what it had to make, seconds by asset or check, and, if it failed, why."""
+    """Event after a run.
+
+    Args:
+        work: Tables that the run had to make.
+        run_id: Dagster's id of the run.
+        seconds: Seconds by asset or check.
+        error: Message of the failure; empty for a successful run.
+    """
 
     work: Stale
     run_id: str
@@ -27,13 +35,26 @@ class Finished:
 
 @dataclass(frozen=True)
 class Fresh:
-    """How many tables of a phase need nothing."""
+    """Event at the start of a phase: number of its tables that are fresh."""
 
     tables: int
 
 
 class Runner:
-    """Executes the graph of one project in its real Dagster instance, phase by phase."""
+    """Executor of a project's graph in its Dagster instance, phase by phase.
+
+    Args:
+        instance: Dagster instance with the partitions registered.
+        select: Dagster asset selection.
+        only: Shards to run for sharded assets; empty for all shards.
+
+    Attributes:
+        graph: All assets.
+        selected: Names of the selected assets, in dependency order.
+
+    Raises:
+        ValueError: A shard of `only` does not exist, or `select` is invalid or matches no asset.
+    """
 
     def __init__(
         self,
@@ -45,11 +66,6 @@ class Runner:
         select: str = "*",
         only: Sequence[str] = (),
     ) -> None:
-        """`select` is a Dagster asset selection; `only` restricts sharded assets to these shards.
-        `selected` are the names of the selected assets; `graph` and `specs` are of all.
-
-        Raises ValueError for a shard that does not exist.
-        """
         self._job = defs.resolve_implicit_global_asset_job_def()
         self._instance = instance
         keys = partition_keys(instance)
@@ -57,56 +73,59 @@ class Runner:
         if unknown:
             raise ValueError(f"no shard {unknown[0]!r} in the corpus: see persona-assets status")
         self._only = only
-        specs = defs.resolve_all_asset_specs()
-        self.specs = {spec.key.to_user_string(): spec for spec in specs}
-        self.graph = Graph(specs, keys)
+        self.graph = Graph(defs.resolve_all_asset_specs(), keys)
         self._staleness = Staleness(self.graph, storage, corpus)
-        chosen = _selected(select, defs)
-        self.selected = [name for name in self.graph.assets if name in chosen]
+        selected = _selected(select, defs)
+        self.selected = [name for name in self.graph.assets if name in selected]
 
     @property
     def shards(self) -> int:
-        """Number of shards that are run."""
+        """Number of shards to run."""
         return len(self._only or self.graph.keys[str(shards.name)])
 
     def keys(self, partitions: str | None) -> Sequence[str | None]:
-        """The partitions of a set that are run; one None for no set."""
+        """Return the keys of a partition set to run; a single None for an unpartitioned asset."""
         if partitions == shards.name and self._only:
             return self._only
         return self.graph.partitions_of(partitions)
 
     def phases(self) -> list[Phase]:
-        """The selected part of the graph in the order in which it runs."""
-        chosen = [
+        """Return the phases of the selected assets, in the order of execution."""
+        phases = [
             Phase(phase.partitions, tuple(a for a in phase.assets if a.name in self.selected))
             for phase in self.graph.phases()
         ]
-        return [phase for phase in chosen if phase.assets]
+        return [phase for phase in phases if phase.assets]
 
     def stale(self, phase: Phase) -> list[Stale]:
-        """What one phase has to make, as its inputs are now."""
-        return list(self._staleness.of(phase, self.keys(phase.partitions)))
+        """Return the stale tables of a phase, for its inputs on disk now."""
+        return list(self._staleness.stale(phase, self.keys(phase.partitions)))
 
     def anything_stale(self) -> bool:
-        """Whether there is anything to make."""
+        """Return True if any selected table is stale."""
         return any(self.stale(phase) for phase in self.phases())
 
     def size(self) -> int:
-        """Number of tables in the selection."""
+        """Return the number of selected tables."""
         return sum(len(self.keys(phase.partitions)) * len(phase.assets) for phase in self.phases())
 
     def run(self) -> Iterator[Fresh | Stale | Finished]:
-        """Yields, phase by phase, what needs nothing, and each run before it starts and after.
+        """Run all stale tables, phase by phase.
 
-        A failed run does not stop the others of its phase, but the phases after it. Raises
-        KeyboardInterrupt, which Dagster turns into a failure of the run under way.
+        A failed run does not stop the other runs of its phase, but all later phases.
+
+        Yields:
+            `Fresh` at the start of a phase, `Stale` before each run, `Finished` after each run.
+
+        Raises:
+            KeyboardInterrupt: The user interrupted a run; Dagster reports that run as failed.
         """
         for phase in self.phases():
             failed = False
-            found = self.stale(phase)
-            made = sum(len(work.reasons) for work in found)
-            yield Fresh(len(self.keys(phase.partitions)) * len(phase.assets) - made)
-            for work in found:
+            stale = self.stale(phase)
+            count = sum(len(work.reasons) for work in stale)
+            yield Fresh(len(self.keys(phase.partitions)) * len(phase.assets) - count)
+            for work in stale:
                 yield work
                 finished = self._execute(work)
                 failed = failed or bool(finished.error)
@@ -141,12 +160,12 @@ def _selected(select: str, defs: dg.Definitions) -> set[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
             selection = dg.AssetSelection.from_string(select)
-        chosen = selection.resolve(defs.resolve_asset_graph())
+        keys = selection.resolve(defs.resolve_asset_graph())
     except dg.DagsterError as error:
         raise ValueError(f"--select {select!r}: {error}") from None
-    if not chosen:
+    if not keys:
         raise ValueError(f"--select {select!r} is no asset of this project")
-    return {key.to_user_string() for key in chosen}
+    return {key.to_user_string() for key in keys}
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str:
@@ -155,7 +174,7 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
             error = event.step_failure_data.error
-            # Below Dagster's own wrapper is what the asset raised.
+            # Dagster wraps the asset's exception: its cause is the message for the user.
             message = (error.cause or error).message
             return f"{event.step_key}: {' '.join(message.split())}"
     return "the run failed before its first step: see it in the UI"

@@ -1,8 +1,8 @@
-"""What must be made again, decided from the tables' footers alone.
+"""Staleness of tables, decided from their footers alone.
 
-A table is stale if it is missing, if its asset's code version changed, or if a table it was made
-from has another data version than the one that was read. Dagster's own status is not asked: from
-100 upstream partitions up it no longer compares data versions.
+A table is stale if it is missing, if the code version of its asset changed, or if the data version
+of an input differs from the version in the footer. Dagster's own status is not used: from 100
+upstream partitions up, Dagster no longer compares data versions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from persona_assets.storage.storage import Storage
 
 @dataclass(frozen=True)
 class Asset:
-    """One asset of the graph: its partition set (None if it has none) and its inputs."""
+    """Asset of the graph: name, partition set (None if unpartitioned), code version, inputs."""
 
     name: str
     partitions: str | None
@@ -28,7 +28,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Phase:
-    """Assets with the same partition set that follow each other: one run for each partition."""
+    """Consecutive assets of the same partition set, made by a single run per partition."""
 
     partitions: str | None
     assets: tuple[Asset, ...]
@@ -36,9 +36,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Stale:
-    """Tables of one phase and partition that one run has to make, each with the reason.
+    """Stale tables of a phase and partition, made by a single run.
 
-    `fingerprint` hashes what they would be made from: it changes when a new try may end otherwise.
+    Args:
+        partition: Partition key; None for unpartitioned assets.
+        reasons: Reason by asset.
+        fingerprint: Hash of all inputs; a new fingerprint means that a retry may end differently.
     """
 
     partition: str | None
@@ -47,14 +50,19 @@ class Stale:
 
 
 class Graph:
-    """The assets in an order in which every input comes first, and their partitions' keys."""
+    """Assets in topological order, and the keys of their partition sets.
+
+    Args:
+        specs: Specs of all assets, in any order.
+        keys: Partition keys by name of the partition set.
+    """
 
     def __init__(self, specs: Iterable[dg.AssetSpec], keys: Mapping[str, Sequence[str]]) -> None:
         self.keys = keys
         self.assets = {asset.name: asset for asset in _sorted(map(_asset, specs))}
 
     def phases(self) -> list[Phase]:
-        """The graph cut where the partition set changes, in the order in which phases can run."""
+        """Cut the graph where the partition set changes; return the phases in executable order."""
         level: dict[str, int] = {}
         for asset in self.assets.values():
             level[asset.name] = max(
@@ -70,12 +78,12 @@ class Graph:
         return [Phase(key[1] or None, tuple(assets)) for key, assets in sorted(groups.items())]
 
     def partitions_of(self, name: str | None) -> Sequence[str | None]:
-        """The keys of a partition set; one None for an unpartitioned asset."""
+        """Return the keys of a partition set; a single None for an unpartitioned asset."""
         return (None,) if name is None else self.keys[name]
 
 
 class Staleness:
-    """Compares footers with the graph and the corpus as they are now."""
+    """Comparison of footers with the current graph and corpus."""
 
     def __init__(self, graph: Graph, storage: Storage, corpus: Corpus) -> None:
         self._graph = graph
@@ -83,31 +91,34 @@ class Staleness:
         self._corpus = corpus
         self._footers: dict[tuple[str, str | None], Footer | None] = {}
 
-    def first(self) -> list[Stale]:
-        """The stale tables of the first phase that has any; those after it wait for its result."""
+    def first_stale(self) -> list[Stale]:
+        """Return the stale tables of the first phase that has any; later phases depend on them."""
         for phase in self._graph.phases():
-            found = list(self.of(phase, self._graph.partitions_of(phase.partitions)))
-            if found:
-                return found
+            stale = list(self.stale(phase, self._graph.partitions_of(phase.partitions)))
+            if stale:
+                return stale
         return []
 
-    def of(self, phase: Phase, partitions: Iterable[str | None]) -> Iterator[Stale]:
-        """The partitions of a phase that have something stale; what follows it is stale with it."""
+    def stale(self, phase: Phase, partitions: Iterable[str | None]) -> Iterator[Stale]:
+        """Yield the partitions of a phase that have stale tables.
+
+        Tables of the phase that depend on a stale table are stale, too.
+        """
         self._footers.clear()
         for partition in partitions:
             reasons: dict[str, str] = {}
-            made_from: list[str] = [partition or ""]
+            fingerprint: list[str] = [partition or ""]
             for asset in phase.assets:
                 reason = self._reason(asset, partition)
-                remade = [name for name in asset.inputs if name in reasons]
-                if reason or remade:
-                    reasons[asset.name] = reason or f"{remade[0]} is made again"
+                stale_inputs = [name for name in asset.inputs if name in reasons]
+                if reason or stale_inputs:
+                    reasons[asset.name] = reason or f"{stale_inputs[0]} is made again"
                     inputs = self._inputs(asset, partition)
-                    made_from += [asset.name, asset.code_version, *map(str, inputs.items())]
+                    fingerprint += [asset.name, asset.code_version, *map(str, inputs.items())]
                     if asset.name == "raw_corpus" and partition is not None:
-                        made_from.append(str(self._corpus.stamp(partition)))
+                        fingerprint.append(str(self._corpus.stamp(partition)))
             if reasons:
-                yield Stale(partition, reasons, content_id(*made_from))
+                yield Stale(partition, reasons, content_id(*fingerprint))
 
     def _reason(self, asset: Asset, partition: str | None) -> str:
         footer = self._footer(asset.name, partition)
@@ -164,6 +175,7 @@ def _asset(spec: dg.AssetSpec) -> Asset:
 
 
 def _sorted(assets: Iterable[Asset]) -> list[Asset]:
+    """Sort assets topologically; within a level by name."""
     waiting = sorted(assets, key=lambda asset: asset.name)
     done: list[Asset] = []
     names = set[str]()

@@ -1,4 +1,5 @@
-"""The cost of a run: forecast before it, report after it.
+"""The cost of a run: its forecast before the run, its report afterwards.
 
-Belongs here: call bounds, estimates from finished tables, money spent. Nothing here asks a model.
+Belongs here: call counts, estimates from finished tables, money spent. Does not belong here: calls
+to models.
 """

@@ -1,4 +1,4 @@
-"""The cost so far: what was asked and paid for, and what the caps on spending have left."""
+"""The cost so far: calls, tokens and money spent, and the use of the spending caps."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from persona_assets.orchestration.instance import backfill_of
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
 
-By = Literal["asset", "shard", "model", "run"]
+GroupBy = Literal["asset", "shard", "model", "run"]
 
-LATEST = 10
-"""Runs whose caps are shown, the newest first."""
+RECENT_RUNS = 10
+"""Number of newest runs whose caps are shown."""
 
 _SUMS = (
     "calls",
@@ -33,12 +33,20 @@ _SUMS = (
 
 
 class CostError(ValueError):
-    """What was asked for is not in the ledger of calls."""
+    """The requested run made no model call."""
 
 
 @dataclass(frozen=True)
 class CapUsage:
-    """A cap of the settings in one scope, in US dollars; `held` is for calls in flight."""
+    """Use of a spending cap in a run or backfill, in US dollars.
+
+    Attributes:
+        scope: Run or backfill, such as "run:0123".
+        setting: Environment variable that sets the cap.
+        limit: The cap.
+        spent: Cost of finished calls.
+        held: Worst-case cost reserved for calls in flight.
+    """
 
     scope: str
     setting: str
@@ -47,73 +55,95 @@ class CapUsage:
     held: Decimal
 
 
-def usage_by(catalog: Catalog, by: By, run_id: str | None = None) -> pl.DataFrame:
-    """What was asked: `name`, the counts of the catalog's `usage`, and `cost_usd` of the answers
-    whose cost is known (null if of none); the last row, without a name, is the total.
+def usage_by(catalog: Catalog, by: GroupBy, run_id: str | None = None) -> pl.DataFrame:
+    """Sum calls, tokens and cost by asset, shard, model or run.
 
-    Raises CatalogError, and CostError for a run that asked nothing.
+    Args:
+        catalog: Must exist and be up to date; see `refresh_catalog`.
+        by: Column to group by.
+        run_id: Count the calls of this run only.
+
+    Returns:
+        `name`, the counts of the catalog's `usage`, and `cost_usd`, the sum of the known costs
+        (null if no cost is known). The last row, with a null name, is the total.
+
+    Raises:
+        CatalogError: The catalog cannot be read.
+        CostError: The run made no model call.
     """
     column = "run_id" if by == "run" else by
-    # A table made of all shards has none of its own.
+    # A table made from all shards has a null shard.
     name = "coalesce(shard, '(all shards)')" if by == "shard" else column
     sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in _SUMS)
-    found = catalog.query(
+    usage = catalog.query(
         f"SELECT name, {sums}, sum(cost_usd) AS cost_usd, grouping(name) AS total "
         f"FROM (SELECT *, {name} AS name FROM usage WHERE coalesce(run_id = ?, true)) "
         "GROUP BY ROLLUP (name) ORDER BY total, name",
         [run_id],
     )
-    if run_id is not None and len(found) <= 1:
+    if run_id is not None and len(usage) <= 1:
         raise CostError(f"run {run_id} has asked no model: see persona-assets cost --by run")
-    rows = found.with_columns(name=pl.when(pl.col("total") == 0).then("name")).drop("total")
+    rows = usage.with_columns(name=pl.when(pl.col("total") == 0).then("name")).drop("total")
     return rows.with_columns(pl.col(_SUMS).fill_null(0))
 
 
 def refresh_catalog(catalog: Catalog, storage: Storage) -> None:
-    """Brings the catalog up to what was paid for by runs that failed or were killed.
+    """Rebuild the catalog if runs that failed or were killed left calls in their journals.
 
-    A journal holds records only until its table is published, which adds them to the catalog too:
-    where no journal holds any, there is nothing to do. Raises CatalogError.
+    A journal holds records only until its table is published, which adds the calls to the catalog.
+    So an existing catalog is up to date if every journal is empty.
+
+    Raises:
+        CatalogError: The catalog cannot be rebuilt.
     """
-    waiting = (storage.data_dir / "journals").rglob("*.jsonl")
-    if any(map(_holds_any, waiting)) or not catalog.path.exists():
+    journals = (storage.data_dir / "journals").rglob("*.jsonl")
+    if any(map(_has_records, journals)) or not catalog.path.exists():
         catalog.rebuild()
 
 
-def _holds_any(journal: Path) -> bool:
+def _has_records(journal: Path) -> bool:
     try:
         return journal.stat().st_size > 0
-    except FileNotFoundError:  # Its table has just been published.
+    except FileNotFoundError:  # Its table was published in the meantime.
         return False
 
 
 def caps_in_use(
     settings: Settings, storage: Storage, instance: dg.DagsterInstance, run_id: str | None = None
 ) -> list[CapUsage]:
-    """The caps in use for the latest runs, or for one: where something was spent or is held.
+    """List the spending caps of recent runs and their backfills, where money was spent or is held.
 
-    Raises LedgerError.
+    Args:
+        settings: Holds the caps.
+        storage: Holds the ledger, unless `settings.ledger_url` names another.
+        instance: Holds the runs.
+        run_id: List the caps of this run only.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
     """
     limits = [
         ("run", "PERSONA_RUN_BUDGET", settings.run_budget),
         ("backfill", "PERSONA_BACKFILL_BUDGET", settings.backfill_budget),
     ]
-    own = storage.data_dir / "ledger.sqlite"
-    if not any(limit for _, _, limit in limits) or not (settings.ledger_url or own.exists()):
+    ledger_path = storage.data_dir / "ledger.sqlite"
+    if not any(limit for _, _, limit in limits) or not (
+        settings.ledger_url or ledger_path.exists()
+    ):
         return []
-    ledger = Ledger(settings.ledger_url or own)
-    which = None if run_id is None else dg.RunsFilter(run_ids=[run_id])
-    runs = instance.get_runs(which, limit=LATEST)
+    ledger = Ledger(settings.ledger_url or ledger_path)
+    only = None if run_id is None else dg.RunsFilter(run_ids=[run_id])
+    runs = instance.get_runs(only, limit=RECENT_RUNS)
     backfills = (backfill_of(run.tags) for run in runs)
     ids: dict[str, Iterable[str]] = {
         "run": [run.run_id for run in runs],
-        "backfill": dict.fromkeys(it for it in backfills if it is not None),
+        "backfill": dict.fromkeys(backfill for backfill in backfills if backfill is not None),
     }
-    found: list[CapUsage] = []
+    caps: list[CapUsage] = []
     for kind, setting, limit in limits:
         for name in ids[kind] if limit is not None else ():
             scope = f"{kind}:{name}"
             spent, held = ledger.state(scope)
             if limit is not None and (spent or held):
-                found.append(CapUsage(scope, setting, limit, spent, held))
-    return found
+                caps.append(CapUsage(scope, setting, limit, spent, held))
+    return caps

@@ -1,6 +1,6 @@
-"""The pilot: the tables that stand, as a sample of what is still to be asked. Asks nothing."""
+"""The pilot: finished tables as a sample of the calls still to come. Makes no call."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -9,94 +9,123 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation.journal.call_record import TRANSIENT
 from persona_assets.orchestration.staleness import Graph
-from persona_assets.planning.asker import RECORD, Asker, is_sharded
-from persona_assets.planning.forecast import most_calls
+from persona_assets.planning.model_asset import RECORD_SCHEMA, ModelAsset, is_sharded
 from persona_assets.project import Project
-from persona_assets.tables import tables
 
 if TYPE_CHECKING:
-    from persona_assets.planning.forecast import Array
+    from persona_assets.planning.estimate import Array
 
-CLUSTERS = 8
-"""Shards from which on shards are the units of a sample, and not texts: fewer say little of how
-shards differ, and the sample then leaves that out.
+MIN_SHARD_UNITS = 8
+"""Fewest shards that serve as the units of a sample. Fewer shards hold little information about the
+differences between shards: their texts are the units then, and these differences are left out.
 """
 
-MOST_TABLES = 64
-"""Tables of an asker that are read as its pilot."""
+MAX_TABLES = 64
+"""Most tables per asset that are read as its pilot."""
 
 
 class Pilot:
-    """What stands of a project, by asker."""
+    """Finished tables of a project, by model asset.
 
-    def __init__(self, project: Project, graph: Graph) -> None:
+    Args:
+        project: Storage and settings.
+        graph: Assets and their partitions.
+        assets: Declarations of all assets, by name.
+
+    Attributes:
+        texts: Function from a shard to the ids in its `raw_corpus`.
+        records: Function from a model asset and a partition to the calls recorded for the table.
+        partitions: Function from a model asset to the partitions that form its pilot.
+        texts_at_limit: Function from a model asset to the number of texts at which a shard reaches
+            the limit on its calls.
+    """
+
+    def __init__(self, project: Project, graph: Graph, assets: Mapping[str, TableAsset]) -> None:
         self._storage = project.storage
-        self._tables = tables(project.prompts)
+        self._tables = {name: asset.table for name, asset in assets.items()}
         self._graph = graph
-        self._limits = most_calls(project, 1, once=True)
+        self._limits = CallBounds(project, assets, 1, once=True).all_calls()
         self.texts = cache(self._texts)
         self.records = cache(self._records)
-        self.found = cache(self._found)
-        self.enough = cache(self._enough)
+        self.partitions = cache(self._partitions)
+        self.texts_at_limit = cache(self._texts_at_limit)
 
-    def stands(self, asker: Asker, partition: str | None) -> bool:
-        """Whether a table was made by the code, prompts and settings of now."""
-        footer = self._storage.footer(asker.name, partition)
-        return footer is not None and footer.code_version == asker.asset.code_version
+    def is_current(self, asset: ModelAsset, partition: str | None) -> bool:
+        """Return True if a table was made by the current code, prompts and settings."""
+        footer = self._storage.footer(asset.name, partition)
+        return footer is not None and footer.code_version == asset.asset.code_version
 
-    def held(self, asker: Asker, partition: str | None) -> int:
-        """Number of calls that are answered for good, with prompts and models as they are now."""
+    def count_settled_calls(self, asset: ModelAsset, partition: str | None) -> int:
+        """Count the calls that need no further attempt, for the current prompts and models."""
         settled = pl.col("error_code").fill_null("").is_in(list(TRANSIENT)).not_()
-        return self.records(asker, partition).filter(settled)["key"].n_unique()
+        return self.records(asset, partition).filter(settled)["key"].n_unique()
 
-    def read(self, asker: Asker) -> int:
-        """Number of texts that the pilot was asked about."""
-        return sum(len(self.texts(str(shard))) for shard in self.found(asker))
+    def count_texts(self, asset: ModelAsset) -> int:
+        """Count the texts of the pilot's shards."""
+        return sum(len(self.texts(str(shard))) for shard in self.partitions(asset))
 
-    def size(self, asker: Asker, texts: int) -> float:
-        """What so many texts of one shard count for: no more than `enough`."""
-        return min(texts, self.enough(asker))
+    def counted_texts(self, asset: ModelAsset, texts: int) -> float:
+        """Return the number of a shard's texts that lead to calls: at most `texts_at_limit`."""
+        return min(texts, self.texts_at_limit(asset))
 
-    def calls(self, asker: Asker) -> pl.DataFrame:
-        """Every call of the pilot, as `asker.CALL`."""
-        records = (self.records(asker, partition) for partition in self.found(asker))
-        return asker.calls(pl.concat([pl.DataFrame(schema=RECORD), *records]))
+    def calls(self, asset: ModelAsset) -> pl.DataFrame:
+        """Return every call of the pilot, with CALL_SCHEMA."""
+        records = (self.records(asset, partition) for partition in self.partitions(asset))
+        return asset.price_calls(pl.concat([pl.DataFrame(schema=RECORD_SCHEMA), *records]))
 
-    def calls_a_unit(self, asker: Asker) -> float | None:
-        """Calls for each text that counts, or for each table; None without a pilot."""
-        found = self.found(asker)
-        sizes = sum(self._size(asker, partition) for partition in found)
-        return sum(self._made(asker, partition) for partition in found) / sizes if sizes else None
+    def calls_per_unit(self, asset: ModelAsset) -> float | None:
+        """Return the calls per counted text, or per table; None without a pilot."""
+        partitions = self.partitions(asset)
+        units = sum(self._units(asset, partition) for partition in partitions)
+        calls = sum(self._count_calls(asset, partition) for partition in partitions)
+        return calls / units if units else None
 
-    def samples(self, askers: Iterable[Asker]) -> "Iterator[tuple[Sequence[Asker], Array, Array]]":
-        """Calls and sizes of the pilots' units, shape (units, askers), askers of like units
-        together: shards of so many texts, single texts, or tables. A size is 0 where an asker was
-        not asked about a unit.
+    def samples(
+        self, assets: Iterable[ModelAsset]
+    ) -> "Iterator[tuple[Sequence[ModelAsset], Array, Array]]":
+        """Sample the pilots, grouping assets by the kind of their units.
+
+        Units are shards, single texts, or tables without shards.
+
+        Yields:
+            Assets; calls per unit, shape (units, assets); and sizes of the units, same shape: the
+            number of counted texts, or 1 per table. A size is 0 if the asset has no calls recorded
+            for the unit.
         """
-        found = [asker for asker in askers if self.found(asker)]
-        many = [it for it in found if it.is_sharded and len(self.found(it)) >= CLUSTERS]
-        few = [it for it in found if it.is_sharded and it not in many]
-        if many:
-            yield many, *_arrays(self._by_shard(many), len(many))
-        if few:
-            yield few, *_arrays(self._by_text(few), len(few))
-        for asker in found:
-            if not asker.is_sharded:
-                rows = ([(self._made(asker, it), 1)] for it in self.found(asker))
-                yield [asker], *_arrays(rows, 1)
+        with_pilot = [asset for asset in assets if self.partitions(asset)]
+        sharded = [asset for asset in with_pilot if asset.is_sharded]
+        by_shard = [asset for asset in sharded if len(self.partitions(asset)) >= MIN_SHARD_UNITS]
+        by_text = [asset for asset in sharded if asset not in by_shard]
+        if by_shard:
+            yield by_shard, *_arrays(self._sample_shards(by_shard), len(by_shard))
+        if by_text:
+            yield by_text, *_arrays(self._sample_texts(by_text), len(by_text))
+        for asset in with_pilot:
+            if not asset.is_sharded:
+                rows = (
+                    [(self._count_calls(asset, partition), 1)]
+                    for partition in self.partitions(asset)
+                )
+                yield [asset], *_arrays(rows, 1)
 
-    def pace(self, askers: Iterable[Asker]) -> dict[str, list[tuple[int, float]]]:
-        """Calls and the seconds that they took, by asset, for each run that made some.
+    def pace(self, assets: Iterable[ModelAsset]) -> dict[str, list[tuple[int, float]]]:
+        """Measure the calls and seconds of each asset in each run that made some of its calls.
 
-        Assets of a run follow each other: one lasts from the last answer of the one before to its
-        own last answer; the first one is timed from its first answer. Batches are left out.
+        Assets of a run follow each other: an asset lasts from the last response of the asset before
+        it to its own last response. The first asset is timed from its first response. Batches are
+        left out.
+
+        Returns:
+            Pairs of calls and seconds, a pair per run, by asset.
         """
         spans: dict[str, list[tuple[str, str, int, str]]] = {}
-        for asker in askers:
-            for partition in self.found(asker):
-                online = self.records(asker, partition).filter(
+        for asset in assets:
+            for partition in self.partitions(asset):
+                online = self.records(asset, partition).filter(
                     ~pl.col("batch"), pl.col("time") > ""
                 )
                 runs = online.group_by("run_id").agg(
@@ -105,85 +134,104 @@ class Pilot:
                     pl.len(),
                 )
                 for run, last, first, count in runs.iter_rows():
-                    spans.setdefault(run, []).append((last, first, count, asker.name))
+                    spans.setdefault(run, []).append((last, first, count, asset.name))
         paces: dict[str, list[tuple[int, float]]] = {}
-        for _, run in sorted(spans.items()):
-            before = ""
-            for last, first, count, name in sorted(run):
-                if before:
-                    paces.setdefault(name, []).append((count, _between(before, last)))
+        for _, run_spans in sorted(spans.items()):
+            previous = ""
+            for last, first, count, name in sorted(run_spans):
+                if previous:
+                    paces.setdefault(name, []).append((count, _seconds_between(previous, last)))
                 elif count > 1:
-                    seconds = _between(first, last) * count / (count - 1)
+                    seconds = _seconds_between(first, last) * count / (count - 1)
                     paces.setdefault(name, []).append((count, seconds))
-                before = last
+                previous = last
         return paces
 
     def _texts(self, shard: str) -> list[str]:
-        """Ids of the texts in a shard's `raw_corpus`; none if it has none."""
+        """Read the text ids of a shard's `raw_corpus`; empty without a table."""
         if self._storage.footer("raw_corpus", shard) is None:
             return []
         return (
             self._storage.scan("raw_corpus", shard).select("text_id").collect()["text_id"].to_list()
         )
 
-    def _records(self, asker: Asker, partition: str | None) -> pl.DataFrame:
-        return asker.records(self._storage, partition)
+    def _records(self, asset: ModelAsset, partition: str | None) -> pl.DataFrame:
+        return asset.records(self._storage, partition)
 
-    def _found(self, asker: Asker) -> list[str | None]:
-        """Partitions whose table stands and says something, spread over those there are."""
-        keys = list(self._graph.partitions_of(asker.asset.partitions))
-        step = max(1, len(keys) // MOST_TABLES)
+    def _partitions(self, asset: ModelAsset) -> list[str | None]:
+        """Choose current tables that have texts, spread evenly over the partitions."""
+        keys = list(self._graph.partitions_of(asset.asset.partitions))
+        step = max(1, len(keys) // MAX_TABLES)
         spread = (key for start in range(step) for key in keys[start::step])
-        stand = (it for it in spread if self.stands(asker, it) and self._says(asker, it))
-        return sorted(islice(stand, MOST_TABLES), key=keys.index)
+        usable = (
+            key for key in spread if self.is_current(asset, key) and self._has_texts(asset, key)
+        )
+        return sorted(islice(usable, MAX_TABLES), key=keys.index)
 
-    def _says(self, asker: Asker, partition: str | None) -> bool:
-        return not asker.is_sharded or bool(self.texts(str(partition)))
+    def _has_texts(self, asset: ModelAsset, partition: str | None) -> bool:
+        return not asset.is_sharded or bool(self.texts(str(partition)))
 
-    def _enough(self, asker: Asker) -> float:
-        """Texts that bring a shard to the limit which the settings set it; more of them bring no
-        more calls. That is the fewest that did in the pilot or, where none did, as many as would.
+    def _texts_at_limit(self, asset: ModelAsset) -> float:
+        """Estimate the number of texts at which a shard reaches the limit on its calls.
+
+        The settings limit the calls of a shard; further texts lead to no further calls. The
+        estimate is the fewest texts of a pilot's shard at the limit. Without such a shard it is
+        extrapolated from the pilot's calls per text.
         """
-        limit = self._limits[asker.name]
-        if limit is None or not asker.is_sharded:
+        limit = self._limits[asset.name]
+        if limit is None or not asset.is_sharded:
             return inf
-        found = [(len(self.texts(str(it))), self._made(asker, it)) for it in self.found(asker)]
-        full = [texts for texts, made in found if made >= limit]
-        texts, made = (sum(it) for it in zip(*found, strict=True)) if found else (0, 0)
-        return min(full) if full else limit * texts / made if made else inf
+        counts = [
+            (len(self.texts(str(shard))), self._count_calls(asset, shard))
+            for shard in self.partitions(asset)
+        ]
+        at_limit = [texts for texts, calls in counts if calls >= limit]
+        if at_limit:
+            return min(at_limit)
+        all_texts = sum(texts for texts, _ in counts)
+        all_calls = sum(calls for _, calls in counts)
+        return limit * all_texts / all_calls if all_calls else inf
 
-    def _made(self, asker: Asker, partition: str | None) -> int:
-        return len(self.records(asker, partition))
+    def _count_calls(self, asset: ModelAsset, partition: str | None) -> int:
+        return len(self.records(asset, partition))
 
-    def _size(self, asker: Asker, partition: str | None) -> float:
-        return self.size(asker, len(self.texts(str(partition)))) if asker.is_sharded else 1
+    def _units(self, asset: ModelAsset, partition: str | None) -> float:
+        if not asset.is_sharded:
+            return 1
+        return self.counted_texts(asset, len(self.texts(str(partition))))
 
-    def _by_shard(self, askers: Sequence[Asker]) -> Iterator[list[tuple[float, float]]]:
-        for shard in self._any_of(askers):
-            asked = [it for it in askers if shard in self.found(it)]
+    def _sample_shards(self, assets: Sequence[ModelAsset]) -> Iterator[list[tuple[float, float]]]:
+        for shard in self._shards_of_any(assets):
             yield [
-                (self._made(it, shard), self._size(it, shard)) if it in asked else (0, 0)
-                for it in askers
+                (self._count_calls(asset, shard), self._units(asset, shard))
+                if shard in self.partitions(asset)
+                else (0, 0)
+                for asset in assets
             ]
 
-    def _by_text(self, askers: Sequence[Asker]) -> Iterator[list[tuple[float, float]]]:
-        for shard in self._any_of(askers):
-            asked = {it.name: it for it in askers if shard in self.found(it)}
+    def _sample_texts(self, assets: Sequence[ModelAsset]) -> Iterator[list[tuple[float, float]]]:
+        for shard in self._shards_of_any(assets):
+            sampled = {asset.name: asset for asset in assets if shard in self.partitions(asset)}
             texts = len(self.texts(shard))
-            sizes = {name: self._size(it, shard) / texts for name, it in asked.items()}
-            for text in self._calls_by_text(asked, shard).iter_rows(named=True):
-                yield [(text.get(it.name, 0.0), sizes.get(it.name, 0.0)) for it in askers]
+            sizes = {name: self._units(asset, shard) / texts for name, asset in sampled.items()}
+            for calls in self._calls_by_text(sampled, shard).iter_rows(named=True):
+                yield [(calls.get(asset.name, 0.0), sizes.get(asset.name, 0.0)) for asset in assets]
 
-    def _any_of(self, askers: Sequence[Asker]) -> list[str]:
-        """The shards of several pilots together."""
-        return list(dict.fromkeys(str(it) for asker in askers for it in self.found(asker)))
+    def _shards_of_any(self, assets: Sequence[ModelAsset]) -> list[str]:
+        """Return the shards in the pilot of any of the assets."""
+        shards = (str(shard) for asset in assets for shard in self.partitions(asset))
+        return list(dict.fromkeys(shards))
 
-    def _calls_by_text(self, askers: dict[str, Asker], shard: str) -> pl.DataFrame:
-        """The calls that each text of a shard led to: a row for each text, a column for each asker.
+    def _calls_by_text(self, assets: dict[str, ModelAsset], shard: str) -> pl.DataFrame:
+        """Attribute the calls of a shard to its texts.
 
-        A row belongs to the text that it descends from, and so does one dropped under the id of a
-        row that does. Rows say how calls spread over texts, unless a limit decides their number.
-        How many there were, with those asked again and those that no row tells of, say the records.
+        A row of a table belongs to the text from which it descends. A dropped row belongs to the
+        text of the row whose id it has. The rows give the distribution of calls over texts, unless
+        a limit decides the number of rows. The records give the number of calls, including repeated
+        calls and calls without a row.
+
+        Returns:
+            A row per text, a column per asset.
         """
         texts = pl.DataFrame({"text": self.texts(shard)}, schema={"text": pl.String()})
         roots = texts.select(pl.col("text").alias("id"), "text")
@@ -197,46 +245,48 @@ class Pilot:
             origin = table.parent if table.makes and table.parent else table.row_id
             by = "completion_id" if "completion_id" in table.schema else table.row_id
             columns = {"id": table.row_id, "origin": origin, "by": by}
-            named = [pl.col(column).alias(to) for to, column in columns.items()]
+            named = [pl.col(column).alias(alias) for alias, column in columns.items()]
             rows = self._storage.scan(name, shard).select(named).collect()
             rows = rows.join(roots, left_on="origin", right_on="id")
-            if name in askers:
+            if name in assets:
                 dropped = self._storage.quarantine(name, shard).join(roots, on="id")
                 traced = pl.concat([rows.unique(["text", "by"])["text"], dropped["text"]])
                 counts = traced.value_counts(name=name)
                 texts = texts.join(counts, on="text", how="left", maintain_order="left")
-                made, limit = self._made(askers[name], shard), self._limits[name]
-                spread = _spread(texts[name].fill_null(0), made)
-                if limit is not None and made >= limit:
-                    spread = _evenly(len(texts), made, limit)
+                calls, limit = self._count_calls(assets[name], shard), self._limits[name]
+                spread = _spread_like(texts[name].fill_null(0), calls)
+                if limit is not None and calls >= limit:
+                    spread = _spread_evenly(len(texts), calls, limit)
                 texts = texts.with_columns(spread.alias(name))
             if table.makes:
                 roots = pl.concat([roots, rows.select("id", "text").unique("id")])
         return texts
 
 
-def _arrays(rows: Iterable[Sequence[tuple[float, float]]], askers: int) -> "tuple[Array, Array]":
+def _arrays(rows: Iterable[Sequence[tuple[float, float]]], assets: int) -> "tuple[Array, Array]":
     import numpy as np
 
-    found = list(rows)
-    both = np.array(found, np.float64).reshape(len(found), askers, 2)
-    return both[:, :, 0], both[:, :, 1]
+    units = list(rows)
+    pairs = np.array(units, np.float64).reshape(len(units), assets, 2)
+    return pairs[:, :, 0], pairs[:, :, 1]
 
 
-def _spread(counts: pl.Series, calls: int) -> pl.Series:
-    """So many calls in the proportions of `counts`; evenly where these are all 0."""
+def _spread_like(counts: pl.Series, calls: int) -> pl.Series:
+    """Divide calls in the proportions of `counts`, or evenly if all counts are 0."""
     total = counts.sum()
-    return (
-        counts.cast(pl.Float64()) * calls / total if total else _evenly(len(counts), calls, calls)
-    )
+    if not total:
+        return _spread_evenly(len(counts), calls, calls)
+    return counts.cast(pl.Float64()) * calls / total
 
 
-def _evenly(texts: int, calls: int, limit: int) -> pl.Series:
-    """The calls up to a limit evenly, and what was asked again on top of it as it falls."""
-    again = calls - limit
-    each = [limit / texts + again // texts + (number < again % texts) for number in range(texts)]
+def _spread_evenly(texts: int, calls: int, limit: int) -> pl.Series:
+    """Divide the calls up to a limit evenly, and whole repeated calls over the first texts."""
+    repeated = calls - limit
+    each = [
+        limit / texts + repeated // texts + (number < repeated % texts) for number in range(texts)
+    ]
     return pl.Series(each, dtype=pl.Float64())
 
 
-def _between(first: str, last: str) -> float:
+def _seconds_between(first: str, last: str) -> float:
     return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()

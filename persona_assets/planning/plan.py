@@ -1,22 +1,25 @@
-"""The plan of a run: what it would ask the models, and what that would cost, before it does.
+"""The plan of a run: a forecast of its model calls and their cost, before the run.
 
-The calls of a shard are its texts times the calls that a text led to in the pilot; tokens, money
-and time are those of the pilot's calls. Asks nothing and spends nothing.
+The calls of a shard are its texts times the calls per text in the pilot. Tokens, money and time are
+those of the pilot's calls. Makes no call and spends no money.
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.graph import load_assets
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation import Endpoint, Tokens, pricing
 from persona_assets.orchestration.runner import Runner
 from persona_assets.partitions import shards
-from persona_assets.planning.asker import Asker, is_sharded
-from persona_assets.planning.forecast import Interval, Quantity, most_calls, to_come
-from persona_assets.planning.pending import Pending
+from persona_assets.planning.estimate import Interval, Quantity, extrapolate
+from persona_assets.planning.model_asset import ModelAsset, is_sharded
+from persona_assets.planning.pending_calls import PendingCalls
 from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
 
@@ -24,21 +27,33 @@ if TYPE_CHECKING:
     import numpy as np
 
 SEED = 240_620_094
-"""One project has one plan, down to the last digit."""
+"""Seed of the bootstrap: two plans of an unchanged project are equal in every digit."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What making the missing and stale tables of one asset would ask; None is not known.
+    """Calls, tokens, cost and time of making the missing and stale tables of an asset.
 
-    pilot_tables, pilot_texts: what it rests on; 0 tables are no pilot, and then nothing is known.
-    cost: US dollars; at_least: it leaves out calls whose price nobody knows, and `prices` are the
-    settings that would tell. hours: one run after the other on this machine; None for what goes by
-    way of the Batch API (`batch`), where a batch takes up to 24 h. most: the bound that the
-    settings set on the calls, answered ones included.
+    An estimate is None if it is unknown.
 
-    A call for embeddings takes a few texts in a small shard and more in a large one: of these the
-    calls and hours of shards larger than the pilot's are overestimated, tokens and cost are not.
+    An embedding call holds a few texts in a small shard and more in a large shard: calls and hours
+    of embedding shards larger than the pilot's are overestimated; tokens and cost are not.
+
+    Attributes:
+        asset: Name of the asset.
+        tables: Number of tables to make.
+        pilot_tables: Number of tables in the pilot; 0 without a pilot, and then every estimate is
+            None.
+        pilot_texts: Number of texts in the pilot; None for an asset without shards.
+        calls: Calls to make.
+        input_tokens: Input tokens of these calls.
+        output_tokens: Output tokens of these calls.
+        cost: US dollars.
+        at_least: True if the cost leaves out calls of unknown price.
+        prices: Settings that would supply the unknown prices.
+        hours: Hours on this machine, run after run; None with the Batch API.
+        batch: True if calls use the Batch API, where a batch takes up to 24 h.
+        most: Bound that the settings set on the calls, settled calls included; None if open.
     """
 
     asset: str
@@ -57,8 +72,14 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Next:
-    """The command that makes the first pilot that is missing, or what has to stand before it."""
+class NextCommand:
+    """The command that makes the first missing pilot, or the tables that this pilot needs first.
+
+    Attributes:
+        assets: Assets whose pilot is missing.
+        after: Assets that the command makes first; empty if it makes the pilot itself.
+        command: The command line.
+    """
 
     assets: tuple[str, ...]
     after: tuple[str, ...]
@@ -67,16 +88,19 @@ class Next:
 
 @dataclass(frozen=True)
 class Plan:
-    """Forecasts by asset and in total; the total, `at_least` then, leaves out what has no pilot."""
+    """Forecasts by asset and in total.
+
+    The total leaves out assets without a pilot, and is then marked `at_least`.
+    """
 
     assets: tuple[Forecast, ...]
     total: Forecast
-    next: Next | None
+    next: NextCommand | None
 
 
 @dataclass(frozen=True)
 class _Quantities:
-    """What a forecast is made of, before its intervals are taken."""
+    """Quantities of a forecast."""
 
     calls: Quantity | None = None
     input_tokens: Quantity | None = None
@@ -86,14 +110,14 @@ class _Quantities:
 
     def __add__(self, other: "_Quantities") -> "_Quantities":
         return _Quantities(
-            *(_sum(getattr(self, it.name), getattr(other, it.name)) for it in fields(self))
+            *(_sum(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         )
 
-    def on(self, forecast: Forecast) -> Forecast:
-        """The forecast with these quantities as intervals, its calls within its bound."""
+    def apply_to(self, forecast: Forecast) -> Forecast:
+        """Return the forecast with these quantities as intervals, its calls within its bound."""
         return replace(
             forecast,
-            calls=_within(_interval(self.calls), forecast.most),
+            calls=_clip(_interval(self.calls), forecast.most),
             input_tokens=_interval(self.input_tokens),
             output_tokens=_interval(self.output_tokens),
             cost=_interval(self.cost),
@@ -102,137 +126,173 @@ class _Quantities:
 
 
 def make_plan(project: Project, runner: Runner) -> Plan:
-    """The plan of a runner's selection."""
+    """Forecast the calls and cost of a runner's selection.
+
+    Args:
+        project: Settings, prompts and storage.
+        runner: Selects the assets and shards.
+
+    Returns:
+        Forecasts of the assets that still need calls.
+    """
     import numpy as np
 
-    chance = np.random.default_rng(SEED)
-    asking = {name for name, most in most_calls(project, 1).items() if most != 0}
+    rng = np.random.default_rng(SEED)
+    assets = load_assets(project.prompts)
+    bounds = CallBounds(project, assets, 1).all_calls()
+    calling = {name for name, bound in bounds.items() if bound != 0}
     graph = runner.graph
-    askers = {
-        asset.name: Asker.of(asset, runner.specs[asset.name], project)
+    model_assets = {
+        asset.name: ModelAsset.from_declaration(asset, assets[asset.name], project)
         for asset in graph.assets.values()
-        if asset.name in asking
+        if asset.name in calling
     }
-    pilot = Pilot(project, graph)
-    pending = Pending(project, runner, pilot, askers)
+    pilot = Pilot(project, graph, assets)
+    pending = PendingCalls(project, runner, pilot, model_assets)
 
     calls: dict[str, Quantity] = {}
-    for sampled, amounts, sizes in pilot.samples(askers[name] for name in pending.left):
-        of = [Quantity.known(sum(pending.left[it.name].values())) for it in sampled]
-        for asker, quantity in zip(sampled, to_come(amounts, sizes, of, chance), strict=True):
-            most = _most(project, runner, pending, asker)
-            calls[asker.name] = quantity if most is None else quantity.within(most)
-    pace = pilot.pace(askers.values()) if calls else {}
+    for sampled, amounts, sizes in pilot.samples(model_assets[name] for name in pending.remaining):
+        ahead = [Quantity.known(sum(pending.remaining[asset.name].values())) for asset in sampled]
+        totals = extrapolate(amounts, sizes, ahead, rng)
+        for asset, quantity in zip(sampled, totals, strict=True):
+            bound = _call_bound(project, assets, runner, pending, asset)
+            calls[asset.name] = quantity if bound is None else quantity.with_fallback_spread(bound)
+    pace = pilot.pace(model_assets.values()) if calls else {}
 
-    found: list[Forecast] = []
+    forecasts: list[Forecast] = []
     total = _Quantities()
-    for name, left in pending.left.items():
-        asker = askers[name]
-        most = _most(project, runner, pending, asker)
-        forecast = Forecast(name, len(left), most=most)
+    for name, partitions in pending.remaining.items():
+        asset = model_assets[name]
+        bound = _call_bound(project, assets, runner, pending, asset)
+        forecast = Forecast(name, len(partitions), most=bound)
         if name in calls:
-            made = pilot.calls(asker)
-            quantities = _quantities(calls[name], made, pace.get(name, []), chance)
-            forecast = _described(forecast, asker, pilot, made)
+            pilot_calls = pilot.calls(asset)
+            quantities = _quantities(calls[name], pilot_calls, pace.get(name, []), rng)
+            forecast = _with_pilot(forecast, asset, pilot, pilot_calls)
             if forecast.batch:
                 quantities = replace(quantities, hours=None)
             total += quantities
-            forecast = quantities.on(forecast)
-        found.append(forecast)
-    return Plan(tuple(found), total.on(_total(found)), _next(runner, pending, found))
+            forecast = quantities.apply_to(forecast)
+        forecasts.append(forecast)
+    next_command = _next_command(runner, pending, forecasts)
+    return Plan(tuple(forecasts), total.apply_to(_total(forecasts)), next_command)
 
 
 def _quantities(
     calls: Quantity,
-    made: pl.DataFrame,
+    pilot_calls: pl.DataFrame,
     pace: Sequence[tuple[int, float]],
-    chance: "np.random.Generator",
+    rng: "np.random.Generator",
 ) -> _Quantities:
-    """Calls to come with the tokens, cost and time that calls had in the pilot."""
+    """Extrapolate tokens, cost and time of the coming calls from the pilot's calls."""
     import numpy as np
 
-    if made.is_empty():
+    if pilot_calls.is_empty():
         nothing = Quantity.known(0)
         return _Quantities(calls, nothing, nothing, nothing, nothing)
-    each = made.drop("model").fill_null(0).to_numpy().astype(np.float64)
-    spread = to_come(each, np.ones_like(each), [calls] * each.shape[1], chance)
-    input_tokens, output_tokens, cost, by_requests, by_tokens = spread
+    amounts = pilot_calls.drop("model").fill_null(0).to_numpy().astype(np.float64)
+    totals = extrapolate(amounts, np.ones_like(amounts), [calls] * amounts.shape[1], rng)
+    input_tokens, output_tokens, cost, request_seconds, token_seconds = totals
     hours = None
     if pace:
-        counts, took = (np.array(it, np.float64)[:, None] for it in zip(*pace, strict=True))
-        [at_pace] = to_come(took, counts, [calls], chance)
-        hours = at_pace.largest(by_requests).largest(by_tokens).times(1 / 3600)
-    known = made["cost"].is_not_null().any()
-    return _Quantities(calls, input_tokens, output_tokens, cost if known else None, hours)
+        counts, seconds = (
+            np.array(values, np.float64)[:, None] for values in zip(*pace, strict=True)
+        )
+        [pace_seconds] = extrapolate(seconds, counts, [calls], rng)
+        hours = pace_seconds.maximum(request_seconds).maximum(token_seconds).scale(1 / 3600)
+    is_priced = pilot_calls["cost"].is_not_null().any()
+    return _Quantities(calls, input_tokens, output_tokens, cost if is_priced else None, hours)
 
 
-def _described(forecast: Forecast, asker: Asker, pilot: Pilot, made: pl.DataFrame) -> Forecast:
-    unpriced = set(made.filter(pl.col("cost").is_null())["model"])
+def _with_pilot(
+    forecast: Forecast, asset: ModelAsset, pilot: Pilot, pilot_calls: pl.DataFrame
+) -> Forecast:
+    """Return the forecast with the size of its pilot, its missing prices and its transport."""
+    unpriced = set(pilot_calls.filter(pl.col("cost").is_null())["model"])
     settings = [
         f"PERSONA_{role.upper()}__PRICE__{kind}"
-        for role, endpoint in asker.endpoints.items()
+        for role, endpoint in asset.endpoints.items()
         if endpoint.model in unpriced
         for kind in _missing_prices(endpoint)
     ]
     return replace(
         forecast,
-        pilot_tables=len(pilot.found(asker)),
-        pilot_texts=pilot.read(asker) if asker.is_sharded else None,
+        pilot_tables=len(pilot.partitions(asset)),
+        pilot_texts=pilot.count_texts(asset) if asset.is_sharded else None,
         at_least=bool(unpriced),
         prices=tuple(settings),
-        batch=any(endpoint.transport == "batch" for endpoint in asker.endpoints.values()),
+        batch=any(endpoint.transport == "batch" for endpoint in asset.endpoints.values()),
     )
 
 
 def _missing_prices(endpoint: Endpoint) -> Sequence[str]:
-    found = pricing(endpoint)
+    prices = pricing(endpoint)
     batch = endpoint.transport == "batch"
-    if found.cost(Tokens(input=1, output=1), batch=batch) is not None:
+    if prices.cost(Tokens(input=1, output=1), batch=batch) is not None:
         return ()
-    return ("BATCH",) if found.known else ("INPUT", "OUTPUT", *(("BATCH",) if batch else ()))
+    return ("BATCH",) if prices.known else ("INPUT", "OUTPUT", *(("BATCH",) if batch else ()))
 
 
-def _most(project: Project, runner: Runner, pending: Pending, asker: Asker) -> int | None:
-    """The bound on the calls of the tables that are to be made."""
-    every = runner.graph.partitions_of(str(shards.name))
-    over = list(pending.left[asker.name]) if asker.is_sharded else list(every)
-    texts = sum(len(pending.texts(str(shard))) for shard in over)
-    return most_calls(project, len(over), texts)[asker.name]
+def _call_bound(
+    project: Project,
+    assets: Mapping[str, TableAsset],
+    runner: Runner,
+    pending: PendingCalls,
+    asset: ModelAsset,
+) -> int | None:
+    """Return the bound on the calls of an asset's pending tables."""
+    all_shards = runner.graph.partitions_of(str(shards.name))
+    partitions = list(pending.remaining[asset.name]) if asset.is_sharded else list(all_shards)
+    texts = sum(len(pending.texts(str(shard))) for shard in partitions)
+    return CallBounds(project, assets, len(partitions), texts).calls(asset.name)
 
 
-def _total(found: Sequence[Forecast]) -> Forecast:
-    bounds = [forecast.most for forecast in found]
+def _total(forecasts: Sequence[Forecast]) -> Forecast:
+    bounds = [forecast.most for forecast in forecasts]
+    prices = (setting for forecast in forecasts for setting in forecast.prices)
     return Forecast(
         "total",
-        sum(forecast.tables for forecast in found),
-        at_least=any(forecast.at_least or not forecast.pilot_tables for forecast in found),
-        prices=tuple(dict.fromkeys(it for forecast in found for it in forecast.prices)),
-        batch=any(forecast.batch for forecast in found),
+        sum(forecast.tables for forecast in forecasts),
+        at_least=any(forecast.at_least or not forecast.pilot_tables for forecast in forecasts),
+        prices=tuple(dict.fromkeys(prices)),
+        batch=any(forecast.batch for forecast in forecasts),
         most=None if None in bounds else sum(bound or 0 for bound in bounds),
     )
 
 
-def _next(runner: Runner, pending: Pending, found: Sequence[Forecast]) -> Next | None:
-    """The first command, in the order of a run, that brings a missing pilot nearer."""
-    lacking = {forecast.asset for forecast in found if not forecast.pilot_tables}
+def _next_command(
+    runner: Runner, pending: PendingCalls, forecasts: Sequence[Forecast]
+) -> NextCommand | None:
+    """Return the first command, in the order of a run, towards a missing pilot."""
+    without_pilot = {forecast.asset for forecast in forecasts if not forecast.pilot_tables}
     graph = runner.graph.assets
     for phase in runner.phases():
-        names = [it.name for it in phase.assets if it.name in lacking and is_sharded(it)]
+        names = [
+            asset.name
+            for asset in phase.assets
+            if asset.name in without_pilot and is_sharded(asset)
+        ]
         if not names:
             continue
-        before = _ancestors(runner, names)
-        whole = [it for it in before if not is_sharded(graph[it]) and it in pending.stale]
+        upstream = _ancestors(runner, names)
+        # A pilot of a single shard would have to wait for these tables of all shards.
+        unsharded = [
+            name for name in upstream if not is_sharded(graph[name]) and name in pending.stale
+        ]
         shards_by_size = sorted(
-            {str(shard) for name in names for shard in pending.left[name]},
-            key=lambda it: (not pending.texts(it), len(pending.texts(it)), it),
+            {str(shard) for name in names for shard in pending.remaining[name]},
+            key=lambda shard: (not pending.texts(shard), len(pending.texts(shard)), shard),
         )
         for shard in shards_by_size:
-            stale = [it for it in (*before, *names) if shard in pending.stale.get(it, ())]
-            waits = any(it in whole for name in stale for it in graph[name].inputs)
-            if not waits and not set(names).isdisjoint(stale):
-                chosen = [f"key:{name}" for name in stale] if whole else _up_to(runner, names)
-                return Next(tuple(names), (), _command(chosen, shard))
-        return Next(tuple(names), tuple(whole), _command(_up_to(runner, whole)))
+            stale = [name for name in (*upstream, *names) if shard in pending.stale.get(name, ())]
+            is_blocked = any(source in unsharded for name in stale for source in graph[name].inputs)
+            if not is_blocked and not set(names).isdisjoint(stale):
+                selected = (
+                    [f"key:{name}" for name in stale] if unsharded else _select_up_to(runner, names)
+                )
+                return NextCommand(tuple(names), (), _command(selected, shard))
+        command = _command(_select_up_to(runner, unsharded))
+        return NextCommand(tuple(names), tuple(unsharded), command)
     return None
 
 
@@ -242,31 +302,31 @@ def _command(selected: Sequence[str], shard: str | None = None) -> str:
 
 
 def _ancestors(runner: Runner, names: Iterable[str]) -> list[str]:
-    """Whatever these assets are made from, in the order of the graph."""
-    found: set[str] = set()
+    """Return all upstream assets, in the order of the graph."""
+    ancestors: set[str] = set()
     waiting = list(names)
     while waiting:
-        inputs = set(runner.graph.assets[waiting.pop()].inputs) - found
-        found |= inputs
+        inputs = set(runner.graph.assets[waiting.pop()].inputs) - ancestors
+        ancestors |= inputs
         waiting += inputs
-    return [name for name in runner.graph.assets if name in found]
+    return [name for name in runner.graph.assets if name in ancestors]
 
 
-def _up_to(runner: Runner, names: Sequence[str]) -> list[str]:
-    """A selection of these assets and of all that they are made from, in few words."""
-    before = set(_ancestors(runner, names))
-    return [f"+key:{name}" for name in names if name not in before]
+def _select_up_to(runner: Runner, names: Sequence[str]) -> list[str]:
+    """Return the shortest selection of assets with everything upstream."""
+    upstream = set(_ancestors(runner, names))
+    return [f"+key:{name}" for name in names if name not in upstream]
 
 
 def _sum(first: Quantity | None, second: Quantity | None) -> Quantity | None:
     return first + second if first is not None and second is not None else first or second
 
 
-def _within(interval: Interval | None, most: int | None) -> Interval | None:
-    if interval is None or most is None:
+def _clip(interval: Interval | None, bound: int | None) -> Interval | None:
+    if interval is None or bound is None:
         return interval
-    low, high = (it if it is None else min(it, most) for it in (interval.low, interval.high))
-    return Interval(min(interval.estimate, most), low, high)
+    low, high = (end if end is None else min(end, bound) for end in (interval.low, interval.high))
+    return Interval(min(interval.estimate, bound), low, high)
 
 
 def _interval(quantity: Quantity | None) -> Interval | None:

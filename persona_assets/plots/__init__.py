@@ -1,1 +1,5 @@
-"""Pictures for the UI: SVG from figures, without Dagster and without disk."""
+"""Pictures for the UI as SVG.
+
+Belongs here: charts from figures, without Dagster and without disk access. Does not belong here:
+computation of the figures, see `steps`.
+"""

@@ -1,4 +1,4 @@
-"""Figures 9 and 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
+"""Charts: figures 9 and 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, log2, nan
@@ -11,7 +11,7 @@ from persona_assets.plots.pictures import (
     COLOURS,
     Legend,
     Picture,
-    Tiny,
+    TinySvg,
     clean_label,
     colour,
     draw_fitting,
@@ -24,13 +24,13 @@ from persona_assets.plots.pictures import (
 )
 
 PAIRS = 100
-"""Pairs at each similarity (section 4.1.2)."""
+"""Number of pairs at each similarity (section 4.1.2)."""
 
 MAX_DOTS = 600
-"""Dots drawn over all boxes together: evenly spaced order statistics where there are more."""
+"""Largest number of dots in all boxes together: evenly spaced order statistics beyond it."""
 
 MAX_MEASURED = 72
-"""Accuracies drawn in all curves together, evenly spaced where there are more."""
+"""Largest number of accuracies in all curves together: evenly spaced accuracies beyond it."""
 
 _SHAPES = "osD^vP"
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -39,12 +39,17 @@ _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def draw_box_plot(
     report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[float] = ()
 ) -> Picture:
-    """Figure 10: how alike problems are (cosine), by how alike their personas are.
+    """Draw figure 10: similarity of problems (cosine) by similarity of their personas.
 
-    `report` has a row for each pair: `panel` (what the prompt asked for), `bucket` (similarity of
-    the personas) and `problem_similarity`. Boxes are quartiles, whiskers reach the last point
-    within 1.5 box lengths, and a level line marks the similarity of the personas. A box of fewer
-    than `expected` pairs is dotted and says how many; `buckets` are shown even if they have none.
+    Boxes are quartiles, whiskers reach the last point within 1.5 box lengths, and a horizontal line
+    marks the similarity of the personas. A box of fewer than `expected` pairs is dotted and
+    labelled with its number of pairs.
+
+    Args:
+        report: A row per pair: `panel` (focus of the prompt), `bucket` (similarity of the
+            personas), `problem_similarity`.
+        expected: Number of pairs of a complete box.
+        buckets: Similarities to show even without pairs.
     """
     values: dict[tuple[str, float], list[float]] = {}
     for panel, bucket, value in report.select("panel", "bucket", "problem_similarity").iter_rows():
@@ -55,42 +60,46 @@ def draw_box_plot(
         return empty_picture(title)
     panels = list(dict.fromkeys(panel for panel, _ in values))
     places = sorted({*buckets, *(bucket for _, bucket in values)})
-    low = min(0.0, *(min(found) for found in values.values()))
-    high = max(1.0, *(max(found) for found in values.values()))
+    low = min(0.0, *(min(similarities) for similarities in values.values()))
+    high = max(1.0, *(max(similarities) for similarities in values.values()))
     width = 0.8 / len(panels)
 
-    def across(panel: int, place: int) -> float:
+    def centre(panel: int, place: int) -> float:
         return place + (panel - (len(panels) - 1) / 2) * width
 
     items = len(panels) + len(places) - 1
 
     def tiny(shown: int) -> str:
-        frame = Tiny(low, high, -0.5, len(places) - 0.5)
+        frame = TinySvg(low, high, -0.5, len(places) - 0.5)
         box = max(2, round(0.6 * (frame.x(width) - frame.x(0))))
-        drawn = max(1, shown - len(places) + 1)  # panels go first, then buckets
-        for index, panel in enumerate(panels[:drawn]):
+        shown_panels = max(1, shown - len(places) + 1)  # panels are left out first, then buckets
+        for index, panel in enumerate(panels[:shown_panels]):
             thin = thick = ""
             for place, bucket in enumerate(places[:shown]):
-                if found := values.get((panel, bucket)):
-                    parts = _Box.of(found).paths(frame.x(across(index, place)), box, frame.y)
+                if similarities := values.get((panel, bucket)):
+                    parts = _Box.from_values(similarities).paths(
+                        frame.x(centre(index, place)), box, frame.y
+                    )
                     thin, thick = thin + parts[0], thick + parts[1]
-            frame.lines(colour(index), thin)
-            frame.lines(colour(index), thick, f' opacity=".5" stroke-width="{box}"')
+            frame.add_path(colour(index), thin)
+            frame.add_path(colour(index), thick, f' opacity=".5" stroke-width="{box}"')
         reach = frame.x(0.8) - frame.x(0)
         for place, bucket in enumerate(places[:shown]):
-            frame.grey(f"M{frame.x(place - 0.4)} {frame.y(bucket)}h{reach}")
+            frame.extend_base_line(f"M{frame.x(place - 0.4)} {frame.y(bucket)}h{reach}")
             least = min(len(values.get((panel, bucket), ())) for panel in panels)
-            frame.text(frame.x(place), f"{bucket:g}" + (f" n={least}" if least < expected else ""))
-        return frame.svg("", f"{high:.2g}", items - shown)
+            frame.add_text(
+                frame.x(place), f"{bucket:g}" + (f" n={least}" if least < expected else "")
+            )
+        return frame.render("", f"{high:.2g}", items - shown)
 
     def draw(axes: Any) -> Legend:
         legend: Legend = []
         for index, panel in enumerate(panels):
             for place, bucket in enumerate(places):
-                found = sorted(values.get((panel, bucket), []))
-                _draw_box(axes, across(index, place), width, index, found, expected)
-                few = spread_evenly(found, max(2, MAX_DOTS // (len(panels) * len(places))))
-                _draw_points(axes, across(index, place), width, index, few)
+                similarities = sorted(values.get((panel, bucket), []))
+                _draw_box(axes, centre(index, place), width, index, similarities, expected)
+                few = spread_evenly(similarities, max(2, MAX_DOTS // (len(panels) * len(places))))
+                _draw_points(axes, centre(index, place), width, index, few)
             legend += [(axes.plot([], [], "s", color=colour(index))[0], clean_label(panel))]
         starts = [place - 0.44 for place in range(len(places))]
         ends = [place + 0.44 for place in range(len(places))]
@@ -100,17 +109,19 @@ def draw_box_plot(
         axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high + 1e-9])
         return [*legend, (personas, "the personas themselves")]
 
-    words = "similarity of the personas (cosine)", "similarity of the problems (cosine)"
-    return Picture(draw_fitting(tiny, items), draw_full(title, *words, draw))
+    labels = "similarity of the personas (cosine)", "similarity of the problems (cosine)"
+    return Picture(draw_fitting(tiny, items), draw_full(title, *labels, draw))
 
 
 def draw_scaling_curve(curve: pl.DataFrame) -> Picture:
-    """Figure 9: accuracy (%) by number of training problems (log2), with 95 % intervals.
+    """Draw figure 9: accuracy (%) by number of training problems (log2), with 95 % intervals.
 
-    `curve` has a row for each benchmark and size: `benchmark`, `training_size`, `n`, `accuracy`,
-    `low` and `high` in [0, 1]; rows with a null accuracy (n = 0) are left out.
+    Args:
+        curve: A row per benchmark and size: `benchmark`, `training_size`, `n`, `accuracy`, `low`
+            and `high` in [0, 1]. Rows with a null accuracy (n = 0) are left out.
 
-    Raises ValueError for a training size below 1, which has no place on the axis.
+    Raises:
+        ValueError: A training size is below 1, which a logarithmic axis cannot show.
     """
     names = "benchmark", "training_size", "n", "accuracy", "low", "high"
     series: dict[str, list[_Point]] = {}
@@ -123,29 +134,30 @@ def draw_scaling_curve(curve: pl.DataFrame) -> Picture:
     title = "Accuracy by number of training problems"
     if not series:
         return empty_picture(title)
-    every = [point for points in series.values() for point in points]
-    low, high = min(point.low for point in every), max(point.high for point in every)
-    first, last = min(point.x for point in every), max(point.x for point in every)
+    all_points = [point for points in series.values() for point in points]
+    low, high = min(point.low for point in all_points), max(point.high for point in all_points)
+    first, last = min(point.x for point in all_points), max(point.x for point in all_points)
 
     def tiny(shown: int) -> str:
-        frame = Tiny(low, high, first, last)
+        frame = TinySvg(low, high, first, last)
         for index, points in enumerate(list(series.values())[:shown]):
             few = spread_evenly(points, 8)
             path = "M" + " ".join(f"{frame.x(p.x)} {frame.y(p.y)}" for p in few)
             for p in few:
                 path += f"M{frame.x(p.x)} {frame.y(p.low)}V{frame.y(p.high)}"
-            frame.lines(colour(index), path, ' fill="none"')
-        frame.ends(*(f"{round(2**end):,}" for end in (first, last)))
-        return frame.svg(f"{low:.0f}%", f"{high:.0f}%", len(series) - shown)
+            frame.add_path(colour(index), path, ' fill="none"')
+        frame.add_axis_ends(*(f"{round(2**end):,}" for end in (first, last)))
+        return frame.render(f"{low:.0f}%", f"{high:.0f}%", len(series) - shown)
 
     def draw(axes: Any) -> Legend:
         legend: Legend = []
         span = max(last - first, 1.0)
-        for index, (name, every_point) in enumerate(series.items()):
-            points = spread_evenly(every_point, max(2, MAX_MEASURED // len(series)))
-            aside = 0.008 * span * (index - (len(series) - 1) / 2)  # so that no interval hides one
-            drawn = axes.errorbar(
-                [point.x + aside for point in points],
+        for index, (name, measured) in enumerate(series.items()):
+            points = spread_evenly(measured, max(2, MAX_MEASURED // len(series)))
+            # Curves are shifted sideways, so that no interval hides another.
+            shift = 0.008 * span * (index - (len(series) - 1) / 2)
+            artist = axes.errorbar(
+                [point.x + shift for point in points],
                 [point.y for point in points],
                 yerr=list(zip(*((p.y - p.low, p.high - p.y) for p in points), strict=True)),
                 fmt=f"{_SHAPES[index % len(_SHAPES)]}-",
@@ -156,55 +168,64 @@ def draw_scaling_curve(curve: pl.DataFrame) -> Picture:
             counts = {point.n for point in points}
             legend += [
                 (
-                    drawn,
+                    artist,
                     clean_label(name) + (f" (n = {counts.pop():,})" if len(counts) == 1 else ""),
                 )
             ]
-        ticks = space_ticks(sorted({point.x for point in every}), span / 9)
-        axes.set_xticks(ticks, ["\n".join(_size(tick)) for tick in ticks])
+        ticks = space_ticks(sorted({point.x for point in all_points}), span / 9)
+        axes.set_xticks(ticks, ["\n".join(_size_labels(tick)) for tick in ticks])
         axes.set_xlim(first - 0.06 * span, last + 0.06 * span)
         return legend
 
-    words = "training problems (logarithmic)", "accuracy in %, with 95 % interval"
-    return Picture(draw_fitting(tiny, len(series)), draw_full(title, *words, draw))
+    labels = "training problems (logarithmic)", "accuracy in %, with 95 % interval"
+    return Picture(draw_fitting(tiny, len(series)), draw_full(title, *labels, draw))
 
 
 def draw_bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) -> Picture:
-    """One bar from zero for each entry, such as the personas that each hop yields.
+    """Draw a bar from zero per entry, such as the number of personas of each hop.
 
-    Raises ValueError if a height is not a finite number.
+    Args:
+        values: Height of each bar by its name.
+        title: Title of the full picture.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+
+    Raises:
+        ValueError: A height is not a finite number.
     """
     if not values:
         return empty_picture(title)
-    if odd := [name for name, value in values.items() if not isfinite(value)]:
-        raise ValueError(f"not a finite number to draw: {', '.join(map(clean_label, odd))}")
+    if invalid := [name for name, value in values.items() if not isfinite(value)]:
+        raise ValueError(f"not a finite number to draw: {', '.join(map(clean_label, invalid))}")
     names, heights = [clean_label(name) for name in values], list(values.values())
     low, high = min(0.0, *heights), max(0.0, *heights)
 
     def tiny(shown: int) -> str:
-        frame = Tiny(low, high, -0.5, len(heights) - 0.5)
+        frame = TinySvg(low, high, -0.5, len(heights) - 0.5)
         bar = max(1, round(0.7 * (frame.x(1) - frame.x(0))))
         path = ""
         for place, height in enumerate(heights[:shown]):
             path += f"M{frame.x(place)} {frame.y(0)}V{frame.y(height)}"
-            frame.text(frame.x(place), names[place][:6])
-        frame.lines(COLOURS[0], path, f' stroke-width="{bar}"')
-        return frame.svg(short_number(low) if low else "", short_number(high), len(heights) - shown)
+            frame.add_text(frame.x(place), names[place][:6])
+        frame.add_path(COLOURS[0], path, f' stroke-width="{bar}"')
+        return frame.render(
+            short_number(low) if low else "", short_number(high), len(heights) - shown
+        )
 
     def draw(axes: Any) -> Legend:
-        drawn = axes.bar(range(len(heights)), heights, 0.7, color=COLOURS[0])
-        axes.bar_label(drawn, [exact_number(height) for height in heights], padding=2, fontsize=9)
+        bars = axes.bar(range(len(heights)), heights, 0.7, color=COLOURS[0])
+        axes.bar_label(bars, [exact_number(height) for height in heights], padding=2, fontsize=9)
         axes.yaxis.set_major_formatter(lambda value, _: short_number(value))
-        crowded = max(map(len, names)) * len(names) > 70
-        turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-        axes.set_xticks(range(len(names)), [clean_label(name, 20) for name in names], **turned)
+        is_crowded = max(map(len, names)) * len(names) > 70
+        rotation = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if is_crowded else {}
+        axes.set_xticks(range(len(names)), [clean_label(name, 20) for name in names], **rotation)
         return []
 
     return Picture(draw_fitting(tiny, len(heights)), draw_full(title, x_label, y_label, draw))
 
 
 class _Point(NamedTuple):
-    """One accuracy: x = log2 of the training size; y, low and high in %."""
+    """Accuracy at a training size: x is log2 of the size; y, low and high are in %."""
 
     x: float
     n: int
@@ -214,7 +235,7 @@ class _Point(NamedTuple):
 
 
 class _Box(NamedTuple):
-    """Quartiles, and the last points within 1.5 box lengths of them (Tukey's whiskers)."""
+    """Quartiles, and the last points within 1.5 box lengths (Tukey's whiskers)."""
 
     low: float
     q1: float
@@ -223,7 +244,8 @@ class _Box(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
+    def from_values(cls, values: Sequence[float]) -> Self:
+        """Return the box of at least one value."""
         if len(values) == 1:
             return cls(*[values[0]] * 5)
         q1, median, q3 = quantiles(values, n=4, method="inclusive")
@@ -232,7 +254,7 @@ class _Box(NamedTuple):
         return cls(min(inside), q1, median, q3, max(inside))
 
     def paths(self, x: int, width: int, y: Callable[[float], int]) -> tuple[str, str]:
-        """Whisker and median to stroke thinly, the box to stroke with its width."""
+        """Return the path of whiskers and median, and the path of the box, stroked `width` wide."""
         thin = f"M{x} {y(self.low)}V{y(self.high)}M{x - width // 2} {y(self.median)}h{width}"
         return thin, f"M{x} {y(self.q1)}V{y(self.q3)}"
 
@@ -240,13 +262,13 @@ class _Box(NamedTuple):
 def _draw_box(
     axes: Any, x: float, width: float, index: int, values: Sequence[float], expected: int
 ) -> None:
-    enough = len(values) >= expected
-    note = f"n = {len(values)}" + ("" if enough else f"\nof {expected}")
+    is_complete = len(values) >= expected
+    note = f"n = {len(values)}" + ("" if is_complete else f"\nof {expected}")
     axes.text(
         x, 0.015, note, fontsize=8, ha="center", va="bottom", transform=axes.get_xaxis_transform()
     )
     if values:
-        line = {"color": colour(index), "ls": "-" if enough else ":"}
+        line = {"color": colour(index), "ls": "-" if is_complete else ":"}
         axes.boxplot(
             [values],
             positions=[x],
@@ -261,18 +283,18 @@ def _draw_box(
 
 
 def _draw_points(axes: Any, x: float, width: float, index: int, ys: Sequence[float]) -> None:
-    """Dots as one path of very short round strokes: a third of the bytes that markers take."""
-    spots: list[float] = []
+    """Draw dots as a single path of short round strokes: a third of the bytes of markers."""
+    xs: list[float] = []
     for place in range(len(ys)):
-        side = x + ((place * 0.618) % 1 - 0.5) * 0.5 * width  # the golden ratio spreads evenly
-        spots += [side, side + 1e-3, nan]
-    doubled = [spot for y in ys for spot in (y, y, nan)]
+        dot_x = x + ((place * 0.618) % 1 - 0.5) * 0.5 * width  # the golden ratio spreads evenly
+        xs += [dot_x, dot_x + 1e-3, nan]
+    doubled_ys = [value for y in ys for value in (y, y, nan)]
     axes.plot(
-        spots, doubled, color=colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
+        xs, doubled_ys, color=colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
     )
 
 
-def _size(exponent: float) -> list[str]:
-    """A training size from its log2, and as a power of two where it is one."""
+def _size_labels(exponent: float) -> list[str]:
+    """Return the labels of a training size from its log2: decimal, and a power of two if exact."""
     size, power = round(2**exponent), round(exponent)
     return [f"{size:,}", "2" + str(power).translate(_SUPERSCRIPT)][: 1 + (size == 2**power)]

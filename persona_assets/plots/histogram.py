@@ -1,4 +1,4 @@
-"""How alike duplicates are to the survivors that stand for them, as SVG in two sizes."""
+"""Histogram of the similarity of duplicates to their survivors, as SVG in two sizes."""
 
 from fractions import Fraction
 from math import log10
@@ -14,7 +14,7 @@ from persona_assets.plots.pictures import (
     TOP,
     Legend,
     Picture,
-    Tiny,
+    TinySvg,
     draw_fitting,
     draw_full,
     empty_picture,
@@ -23,29 +23,38 @@ from persona_assets.plots.pictures import (
 )
 
 ROUNDING = 1e-6
-"""What is this close to 1 is an exact repeat: the cosine of a float32 vector to itself is seldom 1,
-and word sets that differ, of fewer than a million words, are further apart."""
+"""Distance from 1 below which a similarity counts as an exact repeat.
+
+The cosine of a float32 vector to itself is rarely 1, and different sets of fewer than a million
+words are further apart.
+"""
 
 LEAST_WIDTH = 0.01
-"""Of the axis, where the threshold is 1."""
+"""Least width of the axis, for a threshold of 1."""
 
 MOST_LINEAR = 50
-"""How often the least bar may go into the greatest: beyond that it is under a pixel high."""
+"""Largest ratio of two bars on a linear axis: beyond it, the smaller bar is under a pixel high."""
 
 _FOOT = 0.5
-"""The foot of a logarithmic axis, on which a count of 1 has a height."""
+"""Lower end of a logarithmic axis, chosen so that a count of 1 has a height."""
 
 _GAP, _BAR = 2, 2
-"""Between the bins and the bar of exact repeats, and the width of that bar, in bins."""
+"""Gap between the bins and the bar of exact repeats, and width of that bar, in bins."""
 
 
 def draw_similarity_histogram(
     similarities: pl.Series, threshold: float | Fraction, title: str, bins: int = 20
 ) -> Picture:
-    """Duplicates by their similarity (Jaccard or cosine) to their survivors, one value for each.
+    """Draw the distribution of similarities between duplicates and their survivors.
 
-    `bins` intervals of equal width reach from the threshold to 1; exact repeats have a bar of their
-    own. A similarity below the threshold makes the axis longer. What is not finite is left out.
+    Exact repeats have a bar of their own. A similarity below the threshold extends the axis. Values
+    that are not finite are left out.
+
+    Args:
+        similarities: Jaccard similarity or cosine per duplicate.
+        threshold: Similarity from which rows are duplicates, marked in the picture.
+        title: Title of the full picture.
+        bins: Number of intervals of equal width between the threshold and 1.
     """
     values = similarities.cast(pl.Float64)
     values = values.filter(values.is_finite())
@@ -56,27 +65,27 @@ def draw_similarity_histogram(
     repeats = len(values) - len(near)
     low = min(limit, 1 - LEAST_WIDTH, *values.bottom_k(1))
     width = (1 - low) / bins
-    counts = _counts(near, low, width, bins)
-    drawn = [count for count in (*counts, repeats) if count]
-    most, logarithmic = max(drawn), max(drawn) > MOST_LINEAR * min(drawn)
+    counts = _bin_counts(near, low, width, bins)
+    bars = [count for count in (*counts, repeats) if count]
+    most, logarithmic = max(bars), max(bars) > MOST_LINEAR * min(bars)
 
     def height(count: int) -> float:
         return log10(max(count / _FOOT, 1)) if logarithmic else count
 
     def tiny(shown: int) -> str:
-        frame = Tiny(0, height(most), 0, bins + _GAP + _BAR)
+        frame = TinySvg(0, height(most), 0, bins + _GAP + _BAR)
         path = f"M{frame.x(0)} {BOTTOM}"
         for index, count in enumerate(counts[:shown]):
             path += f"V{frame.y(height(count))}H{frame.x(index + 1)}"
-        frame.lines("none", f"{path}V{BOTTOM}", f' fill="{COLOURS[0]}"')
+        frame.add_path("none", f"{path}V{BOTTOM}", f' fill="{COLOURS[0]}"')
         bar = f"M{frame.x(bins + _GAP)} {BOTTOM}V{frame.y(height(repeats))}H{RIGHT}V{BOTTOM}"
-        frame.lines("none", bar, f' fill="{COLOURS[1]}"')
+        frame.add_path("none", bar, f' fill="{COLOURS[1]}"')
         mark = frame.x((limit - low) / width)
-        frame.lines(COLOURS[1], f"M{mark} {TOP}V{BOTTOM}", ' stroke-dasharray="2"')
-        frame.text(LEFT, f"{low:.3g}" if mark > LEFT + 30 else "")
-        frame.text(min(mark, RIGHT - 75), f"{limit:.3g}")
-        frame.text(RIGHT - 25, f"=1: {short_number(repeats)}")
-        return frame.svg("log" if logarithmic else "", short_number(most), bins - shown)
+        frame.add_path(COLOURS[1], f"M{mark} {TOP}V{BOTTOM}", ' stroke-dasharray="2"')
+        frame.add_text(LEFT, f"{low:.3g}" if mark > LEFT + 30 else "")
+        frame.add_text(min(mark, RIGHT - 75), f"{limit:.3g}")
+        frame.add_text(RIGHT - 25, f"=1: {short_number(repeats)}")
+        return frame.render("log" if logarithmic else "", short_number(most), bins - shown)
 
     def draw(axes: Any) -> Legend:
         edges = [low + width * index for index in range(bins + 1)]
@@ -105,9 +114,9 @@ def draw_similarity_histogram(
     return Picture(draw_fitting(tiny, bins), draw_full(heading, "similarity", y_label, draw))
 
 
-def _counts(near: pl.Series, low: float, width: float, bins: int) -> list[int]:
-    """How many values lie in each bin; the lower end of a bin belongs to it."""
-    # 0.95 lies (0.95 - 0.9) / 0.005 = 9.99... widths above 0.9, and belongs to the tenth.
+def _bin_counts(near: pl.Series, low: float, width: float, bins: int) -> list[int]:
+    """Count the values in each bin; a bin includes its lower end."""
+    # ROUNDING puts 0.95, with (0.95 - 0.9) / 0.005 = 9.99... widths above 0.9, into bin 10.
     places = ((near - low) / width + ROUNDING).floor().clip(0, bins - 1).cast(pl.Int64)
-    found = dict(places.value_counts().iter_rows())
-    return [found.get(index, 0) for index in range(bins)]
+    counts = dict(places.value_counts().iter_rows())
+    return [counts.get(index, 0) for index in range(bins)]

@@ -1,7 +1,7 @@
-"""How a picture is made: a tiny SVG by hand, a full one by matplotlib, and its Markdown.
+"""Primitives of pictures: a tiny hand-written SVG, a full SVG by matplotlib, and their Markdown.
 
-What is drawn belongs in `charts`. The UI shows Markdown of fewer than 1,000 characters in place and
-puts anything longer behind a link, hence two sizes.
+Two sizes, because the UI shows Markdown of fewer than 1,000 characters in place and puts longer
+Markdown behind a link. Does not belong here: charts of particular figures, see `charts`.
 """
 
 import io
@@ -14,16 +14,21 @@ from typing import Any, NamedTuple, TypeVar
 from xml.sax.saxutils import escape
 
 MAX_MARKDOWN = 999
+"""Largest number of characters of Markdown that the UI shows in place."""
+
 MAX_ALT = 50
+"""Largest number of characters of an alternative text."""
+
 MAX_LABEL = 40
+"""Largest number of characters of a label."""
 
 LEFT, RIGHT, TOP, BOTTOM = 30, 236, 5, 58
-"""The plotting area of a tiny picture, in pixels."""
+"""Plotting area of a tiny picture, in pixels."""
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart, in three hex digits.
 COLOURS = ("#07b", "#d50", "#096", "#c7a", "#5be", "#e90")
+"""Colours of series: the palette of Okabe and Ito, safe for colour-blind readers, in short form."""
 
-_GREY = "#888"  # reads on white and on black: a tiny picture has no background of its own
+_GREY = "#888"  # legible on white and on black: a tiny picture has no background of its own
 _IMAGE = "![{alt}](data:image/svg+xml;base64,{data})"
 _TINY_BYTES = (MAX_MARKDOWN - len(_IMAGE.format(alt="", data="")) - MAX_ALT) // 4 * 3
 _STYLE = {
@@ -45,91 +50,116 @@ _STYLE = {
 }
 
 Legend = list[tuple[Any, str]]
-"""Artists of matplotlib, and what each stands for."""
+"""Artists of matplotlib with their labels."""
 
 Draw = Callable[[Any], Legend]
-"""Draws on a matplotlib `Axes` (whose type hints are partly unknown) and returns the legend."""
+"""Function that draws on a matplotlib `Axes` (incompletely typed) and returns the legend."""
 
 _Item = TypeVar("_Item")
 
 
 class Picture(NamedTuple):
-    """One picture in two sizes, each a complete SVG document; the same data give the same bytes."""
+    """Picture in two sizes, each a complete SVG document; equal data give equal bytes."""
 
     tiny: str
     full: str
 
 
 def svg_markdown(svg: str, alt: str) -> str:
-    """An SVG as a Markdown image that needs no file; under 1,000 characters for a tiny one."""
+    """Embed an SVG in a Markdown image; a tiny picture gives fewer than 1,000 characters.
+
+    Args:
+        svg: SVG document.
+        alt: Alternative text, cleaned and shortened.
+
+    Example:
+        >>> svg_markdown("<svg/>", "Figure 9")
+        '![Figure 9](data:image/svg+xml;base64,PHN2Zy8+)'
+    """
     words = re.sub(r"[^\w .,:;%+=/()'-]", "", clean_label(alt, MAX_ALT))
     return _IMAGE.format(alt=words, data=b64encode(svg.encode()).decode())
 
 
-class Tiny:
-    """A drawing of 240 x 72 pixels, in whole pixels, for values between the given ends.
+class TinySvg:
+    """SVG drawing of 240 x 72 pixels in whole pixels.
 
-    Its base line is zero where that lies between the ends, else the lower end.
+    Its base line is at zero if zero is between `low` and `high`, else at the lower end.
+
+    Args:
+        low: Value at the bottom.
+        high: Value at the top.
+        first: Value at the left end.
+        last: Value at the right end.
     """
 
     def __init__(self, low: float, high: float, first: float, last: float) -> None:
         self._low, self._high = low, high
         self._first, self._last = first, last
-        self._grey = f"M{LEFT} {self.y(0) if low < 0 < high else BOTTOM}H{RIGHT}"
+        self._base_line = f"M{LEFT} {self.y(0) if low < 0 < high else BOTTOM}H{RIGHT}"
         self._parts: list[str] = []
 
     def x(self, value: float) -> int:
+        """Return the horizontal pixel of a value."""
         share = (
             (value - self._first) / (self._last - self._first) if self._last > self._first else 0.5
         )
         return round(LEFT + (RIGHT - LEFT) * share)
 
     def y(self, value: float) -> int:
+        """Return the vertical pixel of a value."""
         share = (value - self._low) / (self._high - self._low) if self._high > self._low else 0.5
         return round(BOTTOM - (BOTTOM - TOP) * share)
 
-    def lines(self, colour: str, path: str, more: str = "") -> None:
-        self._parts.append(f'<path stroke="{colour}"{more} d="{path}"/>')
+    def add_path(self, colour: str, path: str, attributes: str = "") -> None:
+        """Add a path with a stroke colour and further attributes."""
+        self._parts.append(f'<path stroke="{colour}"{attributes} d="{path}"/>')
 
-    def grey(self, path: str) -> None:
-        """Adds to the path of the base line."""
-        self._grey += path
+    def extend_base_line(self, path: str) -> None:
+        """Add a path in the colour of the base line."""
+        self._base_line += path
 
-    def text(self, x: int, words: str, y: int = 69) -> None:
-        if words:
-            self._parts.append(f'<text x="{x}" y="{y}">{escape(words)}</text>')
+    def add_text(self, x: int, text: str, y: int = 69) -> None:
+        """Add a centred text; an empty text adds nothing."""
+        if text:
+            self._parts.append(f'<text x="{x}" y="{y}">{escape(text)}</text>')
 
-    def ends(self, first: str, last: str) -> None:
-        """Labels of the two ends of the horizontal axis, or one where they are the same."""
-        self.text(self.x(self._first) if first == last else LEFT + 5 * len(first) // 2, first)
+    def add_axis_ends(self, first: str, last: str) -> None:
+        """Label the ends of the horizontal axis; two equal labels are drawn once."""
+        self.add_text(self.x(self._first) if first == last else LEFT + 5 * len(first) // 2, first)
         if last != first:
-            self.text(RIGHT - 5 * len(last) // 2, last)
+            self.add_text(RIGHT - 5 * len(last) // 2, last)
 
-    def svg(self, low: str, high: str, missing: int = 0) -> str:
-        """The document, with the ends of its vertical axis and how many items did not fit."""
-        self.text(15, high, 12)
-        self.text(15, low, 60)
-        self.text(228, f"+{missing}" if missing else "", 9)
+    def render(self, low: str, high: str, missing: int = 0) -> str:
+        """Return the SVG document.
+
+        Args:
+            low: Label at the bottom of the vertical axis.
+            high: Label at the top of the vertical axis.
+            missing: Number of items that did not fit.
+        """
+        self.add_text(15, high, 12)
+        self.add_text(15, low, 60)
+        self.add_text(228, f"+{missing}" if missing else "", 9)
         return (
             '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="72" '
             f'style="font:9px sans-serif;text-anchor:middle;fill:{_GREY}"><path stroke="{_GREY}" '
-            f'd="{self._grey}"/>{"".join(self._parts)}</svg>'
+            f'd="{self._base_line}"/>{"".join(self._parts)}</svg>'
         )
 
 
 def draw_fitting(draw: Callable[[int], str], items: int) -> str:
-    """The tiny picture with as many of its items as fit: `draw(n)` draws the first n."""
+    """Draw a tiny picture with as many items as fit; `draw(n)` draws the first n items."""
     sizes = (draw(shown) for shown in range(min(items, 40), -1, -1))
     return next(svg for svg in sizes if len(svg.encode()) <= _TINY_BYTES)
 
 
 def draw_full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
-    """An SVG by matplotlib on white ground, with its text as text and no date."""
+    """Draw an SVG by matplotlib, with a white background, text as text, and no date."""
     from matplotlib.figure import Figure
 
     matplotlib: Any = import_module("matplotlib")
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # Whoever looks at the picture has the fonts for other scripts.
+        # The text stays text: the viewer's browser has the fonts of other scripts.
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
         figure: Any = Figure(figsize=(7.2, 4.4), layout="constrained")
         axes = figure.subplots()
@@ -149,26 +179,36 @@ def draw_full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
 
 
 def empty_picture(title: str) -> Picture:
-    """A picture that says that there is nothing to draw."""
-    tiny = Tiny(0, 1, 0, 1)
-    tiny.text((LEFT + RIGHT) // 2, "no data", 36)
+    """Draw a picture with the text "no data"."""
+    tiny = TinySvg(0, 1, 0, 1)
+    tiny.add_text((LEFT + RIGHT) // 2, "no data", 36)
 
     def draw(axes: Any) -> Legend:
         axes.text(0.5, 0.5, "no data", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return []
 
-    return Picture(tiny.svg("", ""), draw_full(title, "", "", draw))
+    return Picture(tiny.render("", ""), draw_full(title, "", "", draw))
 
 
 def clean_label(text: str, length: int = MAX_LABEL) -> str:
-    """Text from data as one short printable line."""
+    """Return a text from data as a short printable line.
+
+    Example:
+        >>> clean_label("two\\nlines", 7)
+        'two li…'
+    """
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def short_number(value: float) -> str:
-    """A number in at most six characters or so: 6,160 or 12.3k or 1.05M."""
+    """Format a number in about six characters.
+
+    Example:
+        >>> short_number(6160), short_number(12_345), short_number(1_050_000)
+        ('6,160', '12.3k', '1.05M')
+    """
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if unit == 'k' else size):.3g}{unit}"
@@ -176,24 +216,29 @@ def short_number(value: float) -> str:
 
 
 def exact_number(value: float) -> str:
-    """A whole number with all its digits, another with four."""
+    """Format a whole number with all its digits, any other number with four digits."""
     return f"{value:,.0f}" if abs(value) < 1e12 and value == round(value) else f"{value:,.4g}"
 
 
 def colour(index: int) -> str:
-    """The colour of the series with this number; from the seventh on they repeat."""
+    """Return the colour of a series by its number; colours repeat from the seventh series on."""
     return COLOURS[index % len(COLOURS)]
 
 
 def spread_evenly(items: Sequence[_Item], most: int) -> Sequence[_Item]:
-    """At most `most` of the items, evenly spaced, the first and the last among them."""
+    """Return at most `most` items, evenly spaced, with the first and the last item.
+
+    Example:
+        >>> spread_evenly([0, 1, 2, 3, 4, 5, 6], 3)
+        [0, 3, 6]
+    """
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def space_ticks(ticks: Sequence[float], gap: float) -> list[float]:
-    """The ticks that leave room for each other's labels."""
+    """Return ticks that are at least `gap` apart, so that their labels do not overlap."""
     kept: list[float] = []
     for tick in ticks:
         if not kept or tick - kept[-1] >= gap:

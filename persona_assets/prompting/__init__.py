@@ -1,4 +1,5 @@
-"""Prompt files, the schema of their answers, and the call that puts one prompt to many rows.
+"""Prompt files, schemas of their answers, and the call of a prompt on many rows.
 
-Belongs here: everything between a row and a request, and between an answer and a row.
+Belongs here: the path from a row to a request, and from an answer to a row. Does not belong here:
+HTTP and retries, see `generation`.
 """

@@ -1,10 +1,10 @@
-"""Pydantic models and polars types from the `output:` block of a prompt file.
+"""Pydantic model and polars types from the `output:` block of a prompt file.
 
-A field is written as, for example, `persona: {type: string, min_length: 20, max_length: 300}`.
-Types are string, integer, number, boolean, and list with `items:` being one such field or, under
-`fields:`, an object. The limits reach the model as JSON schema and are checked again on its answer:
-`min_length, max_length` of a string or list, `pattern` and `enum` of a string, `minimum, maximum`
-of a number. Any field may have a `description`.
+Syntax of a field: `persona: {type: string, min_length: 20, max_length: 300}`. Types are string,
+integer, number, boolean and list; a list has `items:` (a field) or `fields:` (an object). Limits
+are `min_length` and `max_length` of a string or list, `pattern` and `enum` of a string, `minimum`
+and `maximum` of a number. Any field may have a `description`. The limits are sent to the model as
+JSON schema and are validated again on each answer.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,20 @@ _ALLOWED = {
 
 
 def answer_model(name: str, fields: Mapping[str, Mapping[str, Any]]) -> type[BaseModel]:
-    """The pydantic model of an answer. Raises ValueError for a block that is not as above."""
+    """Build the pydantic model of an answer from an `output:` block.
+
+    Args:
+        name: Class name of the model.
+        fields: Specification by field, see the head of this module.
+
+    Raises:
+        ValueError: The block violates the syntax; the message names the field.
+
+    Example:
+        >>> model = answer_model("Answer", {"age": {"type": "integer", "minimum": 0}})
+        >>> model.model_validate({"age": 7}).model_dump()
+        {'age': 7}
+    """
     if not isinstance(fields, Mapping) or not fields:
         raise ValueError("output: names no field")
     for field in fields:
@@ -59,7 +72,12 @@ def answer_model(name: str, fields: Mapping[str, Mapping[str, Any]]) -> type[Bas
 
 
 def answer_columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, pl.DataType]:
-    """The polars type of each field of an answer."""
+    """Return the polars type of each field of an answer.
+
+    Example:
+        >>> answer_columns({"tags": {"type": "list", "items": {"type": "string"}}})
+        {'tags': List(String)}
+    """
     return {field: _column(spec) for field, spec in fields.items()}
 
 
@@ -96,7 +114,7 @@ def _item(name: str, spec: Mapping[str, Any]) -> Any:
 
 
 def _values(name: str, enum: object) -> tuple[str, ...]:
-    if not isinstance(enum, list) or not enum or not all(isinstance(it, str) for it in enum):
+    if not isinstance(enum, list) or not enum or not all(isinstance(value, str) for value in enum):
         raise ValueError(f"output: {name}: enum is a list of strings (quote words such as yes)")
     return tuple(enum)
 

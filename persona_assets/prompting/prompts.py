@@ -1,10 +1,9 @@
-"""Prompt files: the only place where the project speaks to a model.
+"""Prompt files: the only source of text that the project sends to a model.
 
 A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`, `output`, and
 optional `variables` with their defaults), a `# System` and a `# User` part in Jinja. Its
-demonstrations, one JSON object per line holding the inputs and the output fields, lie in
-`demonstrations/<name>.jsonl`. A file in `tasks/` is a dataset: the graph gains an asset of its
-name.
+demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the inputs
+and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that name.
 """
 
 import json
@@ -31,15 +30,15 @@ _LAYOUT = re.compile(r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*)\Z", re.
 _ZERO_SHOT = Prompting()
 
 COPIED = 0.7
-"""Share of a demonstration's words above which an answer counts as copied from it."""
+"""Jaccard similarity of words above which an answer counts as a copy of a demonstration."""
 
 
 class PromptError(ValueError):
-    """A prompt file is not as it must be; the message names the file and the mistake."""
+    """Invalid or missing prompt file; the message names the file and the mistake."""
 
 
 class FrontMatter(BaseModel):
-    """The YAML head of a prompt file."""
+    """YAML front matter of a prompt file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +52,19 @@ class FrontMatter(BaseModel):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt as its file has it, or, after `bind`, as one shard uses it."""
+    """Prompt of a file; after `bind`, with the mode and demonstrations of a shard.
+
+    Args:
+        name: Stem of the file.
+        head: Front matter.
+        system: Jinja template of the system message.
+        user: Jinja template of the user message.
+        answer: Pydantic model of an answer.
+        environment: Jinja environment, which resolves includes below the prompts folder.
+        pool: All demonstrations of the prompt.
+        prompting: Mode, number of demonstrations, values of variables.
+        shots: Demonstrations in use, drawn from the pool.
+    """
 
     name: str
     head: FrontMatter
@@ -74,11 +85,14 @@ class Prompt:
             )
 
     def bind(self, prompting: Prompting, shard: str) -> "Prompt":
-        """This prompt in the given mode, with the demonstrations of a shard.
+        """Return this prompt in a mode, with the demonstrations of a shard.
 
-        All rows of a shard see the same demonstrations, so that a server can reuse the constant
-        head of the prompt; other shards see others, so that one demonstration cannot colour a hub.
-        Raises PromptError where the pool is smaller than the number asked for.
+        All rows of a shard see the same demonstrations, so that a server can cache the constant
+        prefix of the prompt. Different shards see different demonstrations, so that no single
+        demonstration shapes the whole hub.
+
+        Raises:
+            PromptError: The pool has fewer demonstrations than requested, or a variable is unknown.
         """
         if prompting.shots > len(self.pool):
             raise PromptError(
@@ -90,17 +104,17 @@ class Prompt:
         return replace(self, prompting=prompting, shots=shots)
 
     def as_role(self, role: str) -> "Prompt":
-        """This prompt put to another role's model."""
+        """Return this prompt for the model of another role."""
         return replace(self, head=self.head.model_copy(update={"role": role}))
 
-    def given(self, **variables: str) -> "Prompt":
-        """This prompt with some of its variables set."""
+    def with_variables(self, **variables: str) -> "Prompt":
+        """Return this prompt with values for variables of its front matter."""
         merged = {**self.prompting.variables, **variables}
         return replace(self, prompting=self.prompting.model_copy(update={"variables": merged}))
 
     @cached_property
     def version(self) -> str:
-        """12 hexadecimal digits over everything that shapes an answer, whatever the shard."""
+        """12 hexadecimal digits over all inputs that shape an answer, independent of the shard."""
         pool = self.pool if self.prompting.shots else ()
         skeletons = [self._skeleton(self.system), self._skeleton(self.user)]
         parts = [self.head.model_dump_json(), self.system, self.user, *skeletons]
@@ -109,11 +123,20 @@ class Prompt:
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
-        """The polars type of each field of an answer."""
+        """Polars type of each field of an answer."""
         return answer_columns(self.head.output)
 
     def request(self, inputs: Mapping[str, str], index: int = 0, **sampling: Any) -> Request:
-        """The call for one row: system text, demonstrations as turns, and the row itself."""
+        """Render the request for a row: system message, demonstrations as turns, user message.
+
+        Args:
+            inputs: Values of the inputs; never interpreted as templates.
+            index: Number of the sample, for several samples per row.
+            sampling: Sampling parameters that override those of the front matter.
+
+        Raises:
+            PromptError: A template uses an input without a value.
+        """
         system = self._render(self._system, inputs)
         messages = [{"role": "system", "content": system}] if system else []
         messages += self._demonstrations
@@ -128,14 +151,15 @@ class Prompt:
             prompt_version=self.version,
         )
 
-    def copied(self, value: Mapping[str, Any]) -> bool:
-        """Whether an answer repeats a demonstration that it was shown; a choice from a list of
-        values cannot.
-        """
-        given = self._words(value)
-        return any(len(given & shown) > COPIED * len(given | shown) for shown in self._shown)
+    def copies_demonstration(self, value: Mapping[str, Any]) -> bool:
+        """Return True if an answer repeats a demonstration in its request.
 
-    # A shard has many rows: what they share is made once.
+        Fields with an `enum` are ignored: equal choices are no copy.
+        """
+        answer = self._words(value)
+        return any(len(answer & shot) > COPIED * len(answer | shot) for shot in self._shot_words)
+
+    # Cached: all rows of a shard share the templates and the demonstrations.
     @cached_property
     def _system(self) -> Template:
         return self.environment.from_string(self.system)
@@ -148,20 +172,20 @@ class Prompt:
     def _demonstrations(self) -> list[dict[str, str]]:
         turns: list[dict[str, str]] = []
         for shot in self.shots:
-            given = {key: value for key, value in shot.items() if key not in self.head.output}
+            inputs = {key: value for key, value in shot.items() if key not in self.head.output}
             if self.prompting.mode == "few-shot":
-                given["persona"] = ""
-            turns.append({"role": "user", "content": self._render(self._user, given)})
+                inputs["persona"] = ""
+            turns.append({"role": "user", "content": self._render(self._user, inputs)})
             turns.append({"role": "assistant", "content": self._answer_text(shot)})
         return turns
 
     @cached_property
-    def _shown(self) -> list[frozenset[str]]:
+    def _shot_words(self) -> list[frozenset[str]]:
         return [self._words(shot) for shot in self.shots]
 
     def _words(self, fields: Mapping[str, Any]) -> frozenset[str]:
-        free = [name for name, spec in self.head.output.items() if "enum" not in spec]
-        return words(" ".join(str(fields[name]) for name in free))
+        free_text = [name for name, spec in self.head.output.items() if "enum" not in spec]
+        return words(" ".join(str(fields[name]) for name in free_text))
 
     def _answer_text(self, shot: Mapping[str, Any]) -> str:
         fields = {name: shot[name] for name in self.head.output}
@@ -170,24 +194,29 @@ class Prompt:
         return json.dumps(fields, ensure_ascii=False)
 
     def _skeleton(self, template: str) -> str:
+        """Render a template with the names of its inputs: the text of includes is part of it."""
         names = meta.find_undeclared_variables(self.environment.parse(template))
         fixed = {**self.head.variables, **self.prompting.variables}
         inputs = {name: f"<{name}>" for name in names - set(fixed)}
         return self._render(self.environment.from_string(template), inputs)
 
     def _render(self, template: Template, inputs: Mapping[str, str]) -> str:
-        known = {**self.head.variables, **self.prompting.variables, **inputs}
+        values = {**self.head.variables, **self.prompting.variables, **inputs}
         try:
-            return template.render(known).strip()
+            return template.render(values).strip()
         except TemplateError as error:
             raise PromptError(f"prompt {self.name}: {error}") from None
 
 
 class Prompts:
-    """All prompts of a folder, by name; `tasks` are those in its `tasks/`."""
+    """All prompts of a folder by name; `tasks` are the prompts in its subfolder `tasks/`."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads and checks every file. Raises PromptError for the first that is wrong."""
+        """Read and validate all files.
+
+        Raises:
+            PromptError: The folder does not exist, or a file is invalid.
+        """
         if not folder.is_dir():
             raise PromptError(f"no prompts at {folder}: set PERSONA_PROMPTS to their folder")
         self.folder = folder
@@ -198,7 +227,11 @@ class Prompts:
         self.tasks = {p.name: p for p in _read_all((folder / "tasks").glob("*.md"), environment)}
 
     def __getitem__(self, name: str) -> Prompt:
-        """The prompt of that name. Raises PromptError naming the file that is missing."""
+        """Return the prompt of a name.
+
+        Raises:
+            PromptError: No such prompt; the message names the expected file.
+        """
         prompt = self.tasks.get(name) or self._prompts.get(name)
         if prompt is None:
             raise PromptError(f"no prompt {name}: expected the file {self.folder / name}.md")

@@ -1,4 +1,4 @@
-"""One prompt put to a model for many rows: the shape shared by every step that generates."""
+"""Call of a prompt on many rows: the shape shared by all steps that generate text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,22 @@ from persona_assets.generation import Answer, Request
 from persona_assets.prompting.prompts import Prompt
 
 Complete = Callable[[Iterable[Request]], Iterator[Answer]]
-"""Requests in, answers out, in the same order; what a chat model is to a step."""
+"""Chat model as a step sees it: answers in the order of the requests."""
 
 COMPLETION_COLUMNS = pl.Schema({"model": pl.String(), "completion_id": pl.String()})
-"""Columns of every row that a model made."""
+"""Columns of each generated row: model name and completion id."""
 
 
 @dataclass(frozen=True)
 class PromptRow:
-    """One question: the id a failure is filed under, the row it is about, the prompt's inputs."""
+    """Input of a prompt for one row.
+
+    Args:
+        row_id: Id of the row; a failure is quarantined under this id.
+        source: The row itself.
+        inputs: Values of the prompt's inputs.
+        index: Number of the sample, for several samples per row.
+    """
 
     row_id: str
     source: Mapping[str, Any]
@@ -28,7 +35,13 @@ class PromptRow:
 
 @dataclass(frozen=True)
 class PromptResult:
-    """An answer worth keeping: its validated fields, and the `MADE_BY` columns."""
+    """Usable answer of a prompt.
+
+    Args:
+        row: Input of the prompt.
+        value: Validated fields of the answer.
+        made_by: Values of `COMPLETION_COLUMNS`.
+    """
 
     row: PromptRow
     value: Mapping[str, Any]
@@ -37,42 +50,49 @@ class PromptResult:
 
 @dataclass(frozen=True)
 class _Requests:
-    """Requests as they are read, of which it is known how many there are."""
+    """Sized iterable of requests, each rendered when it is read."""
 
     prompt: Prompt
-    asks: Sequence[PromptRow]
+    rows: Sequence[PromptRow]
 
     def __len__(self) -> int:
-        return len(self.asks)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Request]:
-        return (self.prompt.request(one.inputs, one.index) for one in self.asks)
+        return (self.prompt.request(row.inputs, row.index) for row in self.rows)
 
 
 def run_prompt(
-    prompt: Prompt, asks: Iterable[PromptRow], complete: Complete
+    prompt: Prompt, rows: Iterable[PromptRow], complete: Complete
 ) -> tuple[list[PromptResult], list[tuple[str, str]]]:
-    """The answers to keep, and (id, reason) of the others: every ask is in one of the two.
+    """Call a prompt on each row and split the answers into usable results and drops.
 
-    The reason is the answer's status, with detail where there is some, or `copied_demonstration`
-    for an answer that repeats what it was shown.
+    Args:
+        prompt: Prompt, bound to a shard.
+        rows: Inputs, read once.
+        complete: Chat model.
+
+    Returns:
+        Usable results, and (id, reason) of the drops; each row is in exactly one of the two lists,
+        in order. The reason is `failure_reason`, or `copied_demonstration` for an answer that
+        repeats a demonstration in its request.
     """
-    asked = list(asks)
-    kept: list[PromptResult] = []
+    inputs = list(rows)
+    results: list[PromptResult] = []
     dropped: list[tuple[str, str]] = []
-    for one, answer in zip(asked, complete(_Requests(prompt, asked)), strict=True):
+    for row, answer in zip(inputs, complete(_Requests(prompt, inputs)), strict=True):
         if answer.value is None:
-            dropped.append((one.row_id, failure_reason(answer)))
-        elif prompt.copied(answer.value):
-            dropped.append((one.row_id, "copied_demonstration"))
+            dropped.append((row.row_id, failure_reason(answer)))
+        elif prompt.copies_demonstration(answer.value):
+            dropped.append((row.row_id, "copied_demonstration"))
         else:
             made_by = {"model": answer.model, "completion_id": answer.completion_id}
-            kept.append(PromptResult(one, answer.value, made_by))
-    return kept, dropped
+            results.append(PromptResult(row, answer.value, made_by))
+    return results, dropped
 
 
 def failure_reason(answer: Answer) -> str:
-    """Why an answer has no value: `error:<class>`, or its status with the detail after a colon."""
+    """Return why an answer has no value: `error:<class>`, or `<status>: <detail>`."""
     if answer.status == "error" or not answer.reason:
         return answer.reason or answer.status
     return f"{answer.status}: {answer.reason}"

@@ -1,6 +1,7 @@
-"""The joins over all shards, and where what they remember lies: `dedup/<stage>` in the data folder.
+"""Near-duplicate joins over all shards of a project, with indexes in `dedup/<stage>`.
 
-It is a cache: taken away, it is made again from the tables by the next run.
+The folder `dedup` in the data folder is a cache: if it is deleted, the next run builds it again
+from the tables.
 """
 
 import os
@@ -27,24 +28,34 @@ if TYPE_CHECKING:
     from persona_assets.dedup.index.shard_index import JoinedRows, ShardRows
 
 FORMAT = "3"
-"""Changes with what the columns hold."""
+"""Version of the column content; part of the fingerprint of each index."""
 
 SAMPLE = 200
-"""Word sets or vectors that are compared with all others to estimate the recall."""
+"""Word sets or vectors that are compared with all others to measure recall."""
 
 EMPTY = ShardTables()
 
 
 @dataclass(frozen=True)
 class DuplicateJoin:
-    """What a join found, and figures about it for the table's metadata."""
+    """Result of a join.
 
-    found: "JoinedRows"
+    Args:
+        rows: Joined rows of all shards.
+        figures: Figures of the join, for the metadata of the table.
+    """
+
+    rows: "JoinedRows"
     figures: dict[str, str | int | float] = field(default_factory=dict)
 
 
 class Deduplicator:
-    """Joins the shards of one project; a shard that was joined before is not read again."""
+    """Near-duplicate joins of a project; a shard that was joined before is not read again.
+
+    Args:
+        settings: Settings of the project.
+        storage: Tables of the project.
+    """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
@@ -55,7 +66,14 @@ class Deduplicator:
     def lexical(
         self, candidates: ShardTables, context: dg.AssetExecutionContext
     ) -> Iterator[DuplicateJoin]:
-        """The candidates that pass the quality filter, joined by their words."""
+        """Join the candidates that pass the quality filter by their words.
+
+        A context manager: the joined rows are mapped from files, and valid until it exits.
+
+        Args:
+            candidates: Tables of persona candidates, in order of arrival.
+            context: Context of the asset, in which a join on Spark logs.
+        """
         from persona_assets.dedup.index.column_store import ColumnStore
         from persona_assets.dedup.index.shard_index import SHAPES, ShardIndex
         from persona_assets.dedup.index.word_set_index import WordSetIndex
@@ -63,31 +81,36 @@ class Deduplicator:
 
         threshold = self._settings.lexical_threshold
         if self._settings.dedup_engine == "spark":
-            found, report = self._spark.join(candidates, threshold, context)
-            yield DuplicateJoin(found, {"engine": "spark", **_figures(found), **_numbers(report)})
+            joined, report = self._spark.join(candidates, threshold, context)
+            yield DuplicateJoin(joined, {"engine": "spark", **_figures(joined), **_numbers(report)})
             return
         rows = sum(table.rows for table in candidates)
-        chosen = self._settings.lexical_method
-        method = method_for(rows, threshold) if chosen == "auto" else chosen
+        setting = self._settings.lexical_method
+        method = method_for(rows, threshold) if setting == "auto" else setting
         shapes = {**SHAPES, **WordSetIndex.SHAPES}
         folder = self._storage.data_dir / "dedup" / "lexical"
-        decided = content_id(FORMAT, WORDS_VERSION, str(threshold), method)
-        with ColumnStore(folder, shapes, decided) as columns:
+        fingerprint = content_id(FORMAT, WORDS_VERSION, str(threshold), method)
+        with ColumnStore(folder, shapes, fingerprint) as columns:
             sets = WordSetIndex(columns, threshold, method, self.threads)
-            found = ShardIndex(columns, sets).update([_texts(table) for table in candidates])
-            figures = {"method": method, **_figures(found)}
-            if method == "minhash" and found.added:
+            joined = ShardIndex(columns, sets).update([_text_rows(table) for table in candidates])
+            figures = {"method": method, **_figures(joined)}
+            if method == "minhash" and joined.added:
                 figures |= _recall(*sets.sampled_recall(SAMPLE))
-            yield DuplicateJoin(found, figures)
+            yield DuplicateJoin(joined, figures)
 
     @contextmanager
     def semantic(
         self, embeddings: ShardTables, survivors: ShardTables = EMPTY
     ) -> Iterator[DuplicateJoin]:
-        """The survivors of the lexical stage, joined by their vectors.
+        """Join the survivors of the lexical stage by their vectors.
 
-        Pairs of int8 vectors near the threshold are decided anew by fp32 vectors of their texts,
-        which are read from `survivors`, the tables that the embeddings were made from.
+        With int8 embeddings, pairs near the threshold are rechecked with fp32 vectors of their
+        texts. A context manager: the joined rows are mapped from files, and valid until it exits.
+
+        Args:
+            embeddings: Tables of embeddings, in order of arrival.
+            survivors: Tables of lexical survivors, from which the texts of rechecked pairs are
+                read; required for int8 embeddings.
         """
         from persona_assets.dedup.index.column_store import ColumnStore
         from persona_assets.dedup.index.recheck import Recheck
@@ -99,37 +122,39 @@ class Deduplicator:
         rows = sum(table.rows for table in embeddings)
         threshold, precision = self._settings.semantic_threshold, self._settings.embedding_precision
         margin = int8_margin(threshold) if precision == "int8" else 0.0
-        chosen = choose_parameters(rows, threshold - margin, dimensions)
-        decided = content_id(FORMAT, repr(chosen), precision)
+        parameters = choose_parameters(rows, threshold - margin, dimensions)
+        fingerprint = content_id(FORMAT, repr(parameters), precision)
         shapes = {**SHAPES, **VectorIndex.shapes(dimensions), **Recheck.shapes(dimensions)}
         folder = self._storage.data_dir / "dedup" / "semantic"
-        with ColumnStore(folder, shapes, decided) as columns:
-            vectors = VectorIndex(columns, chosen, self.threads)
-            found = ShardIndex(columns, vectors).update(
-                [_vectors(table, threshold) for table in embeddings]
+        with ColumnStore(folder, shapes, fingerprint) as columns:
+            vectors = VectorIndex(columns, parameters, self.threads)
+            joined = ShardIndex(columns, vectors).update(
+                [_vector_rows(table, threshold) for table in embeddings]
             )
-            sampled = chosen.tables and found.added
+            sampled = parameters.tables and joined.added
             recall = _recall(*vectors.sampled_recall(SAMPLE)) if sampled else {}
             checks: dict[str, str | int | float] = {}
             if precision == "int8":
-                exact = LocalEmbedder(self._settings.embedder.model)
-                texts = _texts_of(found, embeddings, survivors)
-                anew = Recheck(columns, exact.embed).decide(found, threshold, margin, texts)
-                found = anew.found
+                fp32_embedder = LocalEmbedder(self._settings.embedder.model)
+                texts = _text_reader(joined, embeddings, survivors)
+                recheck = Recheck(columns, fp32_embedder.embed)
+                rechecked = recheck.decide(joined, threshold, margin, texts)
+                joined = rechecked.joined
                 checks = {
-                    "pairs_checked_anew": anew.checked,
-                    "pairs_fallen": anew.fell,
-                    "texts_embedded_anew": anew.embedded,
+                    "pairs_checked_anew": rechecked.checked,
+                    "pairs_fallen": rechecked.rejected,
+                    "texts_embedded_anew": rechecked.embedded,
                 }
-            yield DuplicateJoin(found, {**_figures(found), **checks, **recall})
+            yield DuplicateJoin(joined, {**_figures(joined), **checks, **recall})
 
     @property
     def threads(self) -> int:
-        """Threads of a join: the setting, or as many as there are processors."""
+        """Number of threads of a join: the setting, or by default the number of processors."""
         return self._settings.dedup_threads or os.cpu_count() or 1
 
 
-def _texts(table: ShardTable) -> "ShardRows":
+def _text_rows(table: ShardTable) -> "ShardRows":
+    """Return the texts of a shard that pass the quality filter."""
     from persona_assets.dedup.index.shard_index import ShardRows
 
     def read() -> pl.DataFrame:
@@ -139,26 +164,27 @@ def _texts(table: ShardTable) -> "ShardRows":
     return ShardRows(table.shard, table.data_version, read)
 
 
-def _texts_of(
-    found: "JoinedRows", embeddings: ShardTables, survivors: ShardTables
+def _text_reader(
+    joined: "JoinedRows", embeddings: ShardTables, survivors: ShardTables
 ) -> "Callable[[npt.NDArray[np.int64]], Sequence[str]]":
-    """Reads the texts of rows that were found, of their shards alone."""
+    """Return a function that reads the texts of given rows from the shards of these rows only."""
     import numpy as np
 
     ends = np.cumsum([table.rows for table in embeddings])
     tables = {table.shard: table for table in survivors}
 
     def read(rows: "npt.NDArray[np.int64]") -> Sequence[str]:
-        ids, at = found.ids(rows), np.searchsorted(ends, rows, side="right")
+        ids, shard_numbers = joined.ids(rows), np.searchsorted(ends, rows, side="right")
         texts: dict[str, str] = {}
-        for place in np.unique(at).tolist():
-            shard = embeddings[place].shard
-            wanted = pl.col("persona_id").is_in(ids.filter(at == place).implode())
-            personas = tables[shard].scan().filter(wanted).select("persona_id", "persona")
+        for number in np.unique(shard_numbers).tolist():
+            shard = embeddings[number].shard
+            requested = pl.col("persona_id").is_in(ids.filter(shard_numbers == number).implode())
+            personas = tables[shard].scan().filter(requested).select("persona_id", "persona")
             texts.update(personas.collect().iter_rows())
-        if lost := [row_id for row_id in ids if row_id not in texts]:
+        if missing := [row_id for row_id in ids if row_id not in texts]:
             raise ValueError(
-                f"{len(lost)} personas have a vector and no text in lexical_survivors, {lost[0]} "
+                f"{len(missing)} personas have a vector and no text in lexical_survivors, "
+                f"{missing[0]} "
                 "among them: materialize persona_embeddings of all shards again"
             )
         return [texts[row_id] for row_id in ids]
@@ -166,7 +192,8 @@ def _texts_of(
     return read
 
 
-def _vectors(table: ShardTable, threshold: float) -> "ShardRows":
+def _vector_rows(table: ShardTable, threshold: float) -> "ShardRows":
+    """Return the vectors of a shard, with zeros for texts that the model cannot read."""
     from persona_assets.dedup.index.shard_index import ShardRows
 
     def read() -> pl.DataFrame:
@@ -177,21 +204,26 @@ def _vectors(table: ShardTable, threshold: float) -> "ShardRows":
 
 
 def _dimensions(tables: ShardTables) -> int:
-    """Of the vectors in the first table that has any; 1 where none has."""
+    """Return the dimensions of the vectors of the first table with rows; 1 without rows."""
     for table in tables:
         if table.rows:
             return int(table.scan().head(1).select(pl.col("vector").list.len()).collect().item())
     return 1
 
 
-def _figures(found: "JoinedRows") -> dict[str, str | int | float]:
-    return {"rows": len(found.sets), "rows_joined": found.added, "similar_pairs": len(found.edges)}
+def _figures(joined: "JoinedRows") -> dict[str, str | int | float]:
+    return {
+        "rows": len(joined.sets),
+        "rows_joined": joined.added,
+        "similar_pairs": len(joined.edges),
+    }
 
 
 def _numbers(report: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Return the entries of a report that are plain numbers."""
     return {name: value for name, value in report.items() if isinstance(value, int | float)}
 
 
 def _recall(found: int, true: int) -> dict[str, str | int | float]:
-    sampled: dict[str, str | int | float] = {"sampled_pairs": true}
-    return sampled | ({"sampled_recall": found / true} if true else {})
+    figures: dict[str, str | int | float] = {"sampled_pairs": true}
+    return figures | ({"sampled_recall": found / true} if true else {})

@@ -1,8 +1,8 @@
 """Equality of mathematical answers, decided by math-verify in child processes.
 
-math-verify turns LaTeX into sympy and may need any amount of time on untrusted text. Its own time
-limits are Unix alarms, which raise in threads and otherwise report a time-out as "not equal". So it
-runs in a child program (`grader_worker.py`) that can be killed, and a time-out is told apart.
+math-verify converts LaTeX to sympy, which may need any amount of time on untrusted text. Its own
+time limits are Unix alarms, which raise in threads and otherwise report a time-out as "not equal".
+A child program (`grader_worker.py`) can be killed, and distinguishes a time-out.
 """
 
 import json
@@ -21,10 +21,10 @@ from types import TracebackType
 from typing import Self
 
 MAX_CHARACTERS = 2_000
-"""A longer text is not a final answer; it is left undecided."""
+"""Longest final answer in characters; pairs with a longer text are undecided."""
 
 STARTUP_SECONDS = 120.0
-"""Time for a worker to import sympy on a busy machine."""
+"""Seconds within which a worker must have imported sympy, on a busy machine."""
 
 _PROGRAM = Path(__file__).with_name("grader_worker.py")
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
@@ -38,14 +38,20 @@ _INTEGER = re.compile(r"[+-]?(?:[0-9]{1,300}|[0-9]{1,3}(?:,[0-9]{3})+)", re.ASCI
 
 
 class Grader:
-    """Compares pairs of answers in `workers` processes, `timeout` seconds at most for each pair.
+    """Comparison of pairs of answers in worker processes.
 
-    Workers start with the first pair that needs one and end with `close()`, with this object or
-    with this process, whichever comes first. Calls from several threads take turns.
+    The workers start with the first pair that needs algebra. They end with `close()`, with this
+    object or with this process, whichever is first. Calls from several threads run one after the
+    other.
 
-    >>> with Grader() as grader:
-    ...     grader.equal([(r"\\frac{1}{2}", "0.5"), ("7", "8")])
-    [True, False]
+    Args:
+        workers: Number of worker processes.
+        timeout: Seconds per pair.
+
+    Example:
+        >>> with Grader() as grader:
+        ...     grader.equal([(r"\\frac{1}{2}", "0.5"), ("7", "8")])
+        [True, False]
     """
 
     def __init__(self, workers: int = 1, timeout: float = 5.0) -> None:
@@ -56,19 +62,25 @@ class Grader:
         weakref.finalize(self, _stop_all, self._workers)
 
     def equal(self, pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
-        """Whether each (gold answer, answer) is equal, in order; None where that is undecided.
+        """Decide which answers equal their gold answers.
 
-        Undecided is an empty or unreadable gold answer, a text over `MAX_CHARACTERS`, and a
-        comparison that failed, ran out of time or memory, or took its worker down. Order matters:
-        the gold answer `x < 3` accepts the interval, not the other way round.
+        Two kinds of pairs need no worker. Answers that differ only in spaces, dollar signs,
+        `\\left`, `\\right`, `\\dfrac` for `\\frac` or a trailing full stop are equal. Two integers
+        (also written `1,000`) are compared as integers.
 
-        Without a worker: answers that differ only in spaces, dollar signs, `\\left`, `\\right`,
-        `\\dfrac` for `\\frac` or a trailing full stop are equal, and two integers (also written
-        `1,000`) are compared as integers.
+        Args:
+            pairs: Gold answer and answer of each pair. The order within a pair matters: the gold
+                answer `x < 3` accepts the interval, but not conversely.
 
-        Raises RuntimeError if a worker cannot start.
+        Returns:
+            A verdict per pair, in order. None is undecided: an empty or unreadable gold answer, a
+            text over `MAX_CHARACTERS`, or a comparison that failed, exhausted its time or memory,
+            or crashed its worker.
+
+        Raises:
+            RuntimeError: A worker cannot start.
         """
-        verdicts = [_at_sight(gold, answer) for gold, answer in pairs]
+        verdicts = [_verdict_without_algebra(gold, answer) for gold, answer in pairs]
         waiting = deque(
             index
             for index, (gold, answer) in enumerate(pairs)
@@ -81,7 +93,7 @@ class Grader:
             while waiting:
                 try:
                     index = waiting.popleft()
-                except IndexError:  # another thread took the last one
+                except IndexError:  # another thread took the last pair
                     return
                 verdicts[index] = worker.ask(*pairs[index])
 
@@ -92,11 +104,11 @@ class Grader:
                     try:
                         list(threads.map(drain, workers))
                     finally:
-                        waiting.clear()  # after an interrupt, no thread takes another pair
+                        waiting.clear()  # after an interrupt, no thread starts another pair
         return verdicts
 
     def close(self) -> None:
-        """End the workers. A later call of `equal` starts new ones."""
+        """End the workers. A later call of `equal` starts new workers."""
         with self._turn:
             _stop_all(self._workers)
 
@@ -113,14 +125,14 @@ class Grader:
 
 
 class _Worker:
-    """One child process, started when first asked and again after it died or was killed."""
+    """Child process, started on first use and again after it died or was killed."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, gold: str, answer: str) -> bool | None:
-        """The child's verdict; None, and no child, if it does not answer in twice its time."""
+        """Return the child's verdict; kill the child and return None after twice the time limit."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
             self._start()
@@ -132,7 +144,7 @@ class _Worker:
             pass
         finally:
             if reply not in _VERDICTS:
-                self.stop()  # or the next pair would read this one's late verdict
+                self.stop()  # otherwise the next pair would read the late verdict of this pair
         return _VERDICTS.get(reply)
 
     def stop(self) -> None:
@@ -149,7 +161,7 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            start_new_session=True,  # Ctrl-C is for the parent to handle
+            start_new_session=True,  # the parent handles Ctrl-C
         )
         greeting = b""
         try:
@@ -167,7 +179,7 @@ class _Worker:
         self._process.stdin.write(line)
 
     def _receive(self, seconds: float) -> bytes:
-        """The child's next line: it writes one at a time, each short enough to arrive whole."""
+        """Return the next line of the child, which is short enough to arrive whole."""
         assert self._process is not None
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -180,8 +192,8 @@ def _stop_all(workers: Sequence[_Worker]) -> None:
         worker.stop()
 
 
-def _at_sight(gold: str, answer: str) -> bool | None:
-    """The verdict where it needs no algebra, else None."""
+def _verdict_without_algebra(gold: str, answer: str) -> bool | None:
+    """Return the verdict of a pair that needs no algebra, else None."""
     expected, given = _plain(gold), _plain(answer)
     if _INTEGER.fullmatch(expected) and _INTEGER.fullmatch(given):
         return int(expected.replace(",", "")) == int(given.replace(",", ""))
@@ -189,9 +201,9 @@ def _at_sight(gold: str, answer: str) -> bool | None:
 
 
 def _plain(answer: str) -> str:
-    """`answer` without typography. Spaces stay where they mean something: `1 1/2`, `4, 100`."""
+    """Remove typography from an answer, but no space that has a meaning: `1 1/2`, `4, 100`."""
     if len(answer) > MAX_CHARACTERS:
         return ""
-    text = _SPACE.sub(lambda found: found[1] or " ", answer)
+    text = _SPACE.sub(lambda match: match[1] or " ", answer)
     text = _FRACTION.sub(r"\\frac", _TYPOGRAPHY.sub("", text))
     return _LOOSE_SPACE.sub("", text).strip().removesuffix(".")

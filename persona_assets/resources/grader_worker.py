@@ -1,8 +1,8 @@
-"""Child program of `Grader`: compares pairs of answers with math-verify, one JSON line each way.
+"""Child program of `Grader`: compares pairs of answers with math-verify, in JSON lines.
 
-Run as `python grader_worker.py SECONDS`. It writes `ready`, then for each line `[gold, answer]` on
-its standard input one line: `true`, `false`, or `null` for a comparison that failed or ran out of
-time. It ends with its standard input. A first line other than `ready` says what is wrong.
+Run as `python grader_worker.py SECONDS`. The program writes `ready`. For each line `[gold, answer]`
+of its standard input it then writes a line: `true`, `false`, or `null` for a comparison that failed
+or timed out. It ends with its standard input. A first line other than `ready` is an error message.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from collections.abc import Callable
 from typing import Any
 
 MEMORY_BYTES = 2 << 30
-"""Address space of a worker: no answer may take the machine's memory."""
+"""Address space of a worker, so that no answer exhausts the machine's memory."""
 
 ORPHAN_FACTOR = 3
-"""A worker stuck in C code ends itself after this many time limits, even if its parent is gone."""
+"""Number of time limits after which a worker stuck in C code ends itself, even as an orphan."""
 
 
 class _Expired(BaseException):
-    """The time limit, as an exception that no `except Exception` inside sympy swallows."""
+    """Time-out, as an exception that no `except Exception` inside sympy swallows."""
 
 
 def _expire(signum: int, frame: object) -> None:
@@ -38,10 +38,10 @@ def main() -> int:
     except ImportError as error:
         print(f"math-verify cannot be imported: {error}", flush=True)
         return 1
-    logging.disable(logging.CRITICAL)  # math-verify warns that its own time limits are off
+    logging.disable(logging.CRITICAL)  # math-verify warns that its own time limits are disabled
     with contextlib.suppress(ValueError, OSError):  # macOS refuses this limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.RLIM_INFINITY))
-    parse(r"\boxed{\frac{1}{2}}", parsing_timeout=0)  # its tables, before the clock runs
+    parse(r"\boxed{\frac{1}{2}}", parsing_timeout=0)  # builds the parser before the clock starts
     signal.signal(signal.SIGALRM, _expire)
     with open(os.devnull, "w") as nowhere:
         print("ready", flush=True)
@@ -56,7 +56,7 @@ def main() -> int:
 def _verdict(
     line: str, seconds: float, parse: Callable[..., list[Any]], verify: Callable[..., bool]
 ) -> bool | None:
-    """One comparison, the gold answer first: `verify` is not symmetric."""
+    """Compare the pair in a line; the gold answer is first, because `verify` is not symmetric."""
     gold, answer = json.loads(line)
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -70,7 +70,7 @@ def _verdict(
             return bool(verify(expected, given, timeout_seconds=None, raise_on_error=True))
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    except (_Expired, Exception):  # sympy raises anything at all on odd input
+    except (_Expired, Exception):  # sympy raises exceptions of any type on odd input
         return None
 
 

@@ -1,4 +1,4 @@
-"""The IO manager: an asset's outcome becomes a table with a footer, and what the UI shows of it."""
+"""The IO manager: stores a step's result as a table with a footer, and reports it to the UI."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,14 +17,23 @@ from persona_assets.storage.storage import SHARD_COLUMN, ShardTables, Storage
 from persona_assets.tables import Table
 
 PROMPT_VERSIONS = "persona_assets/prompts"
-"""Metadata of an asset's spec: the prompts it uses, each with its version."""
+"""Metadata key of an asset's prompts, by name, each with its version."""
 
 PREVIEW_ROWS = 5
+"""Number of rows shown in the UI."""
+
 PREVIEW_CHARS = 160
+"""Number of characters after which a value is cut in the UI."""
 
 
 class TableIOManager(dg.IOManager):
-    """Loads LazyFrames, stores Outcomes, and refuses rows that break their table's contract."""
+    """Load LazyFrames, store StepResults, and refuse rows that break the table's contract.
+
+    Args:
+        storage: Tables, journals and completions of the project.
+        catalog: Updated after each table.
+        tables: Contract of each table, by asset.
+    """
 
     def __init__(self, storage: Storage, catalog: Catalog, tables: Mapping[str, Table]) -> None:
         self._storage = storage
@@ -33,50 +42,60 @@ class TableIOManager(dg.IOManager):
         self._read: dict[tuple[str, str], list[Upstream]] = defaultdict(list)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | ShardTables:
-        """The shard's table, or those of all shards in order of arrival with a column `shard`.
+        """Load the shard's table, or the tables of all shards.
 
-        An input annotated as ShardTables gets these one by one, unread. Raises MissingTableError
-        naming the asset and the shard that has none.
+        Returns:
+            The shard's rows; for an asset over all shards the rows in order of arrival, with a
+            column `shard`. An input annotated as ShardTables receives the tables unread.
+
+        Raises:
+            MissingTableError: A table is missing; the message names its asset and shard.
         """
         asset = context.asset_key.to_user_string()
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
-        own = keys == [None] or (context.has_partition_key and keys == [context.partition_key])
+        is_single = keys == [None] or (
+            context.has_partition_key and keys == [context.partition_key]
+        )
         unread = context.dagster_type.typing_type is ShardTables
         read = self._read[context.step_context.run_id, context.step_context.step.key]
-        if own and not unread:
+        if is_single and not unread:
             version = self._storage.existing_footer(asset, keys[0]).data_version
             read.append(Upstream(asset=asset, shard=keys[0], data_version=version))
             return self._storage.scan(asset, keys[0])
-        found = self._storage.shard_tables(asset, [key for key in keys if key is not None])
+        tables = self._storage.shard_tables(asset, [key for key in keys if key is not None])
         read += [
-            Upstream(asset=asset, shard=it.shard, data_version=it.data_version) for it in found
+            Upstream(asset=asset, shard=table.shard, data_version=table.data_version)
+            for table in tables
         ]
         if unread:
-            return found
-        if not found:
+            return tables
+        if not tables:
             return pl.LazyFrame(schema={**self._tables[asset].schema, SHARD_COLUMN: pl.String})
-        return found.scan()
+        return tables.scan()
 
     def handle_output(self, context: dg.OutputContext, obj: StepResult) -> None:
-        """Publishes the table, names its data version to Dagster, and notes it in the catalog.
+        """Publish the table, report its data version to Dagster, and add it to the catalog.
 
-        The answers that it was made from move from its journal into its completions. Neither that
-        nor the catalog can fail a table.
+        Also moves the table's responses from its journal into its completions. A failure to do so,
+        or to update the catalog, is logged and does not fail the table.
+
+        Raises:
+            ValueError: A key is missing or repeated in the rows.
         """
         asset = context.asset_key.to_user_string()
         shard = context.partition_key if context.has_asset_partitions else None
         table = self._tables[asset]
         rows = obj.rows.match_to_schema(table.schema)
-        if faulty := table.faulty(rows.lazy()):
+        if faulty := table.count_faulty_keys(rows.lazy()):
             key = ", ".join(table.key)
             raise ValueError(f"{faulty} of {len(rows)} rows have no {key} of their own")
-        outcome = replace(obj, rows=rows)
-        footer = self._footer(context, asset, shard, outcome)
-        path = self._storage.write(outcome, footer)
+        result = replace(obj, rows=rows)
+        footer = self._footer(context, asset, shard, result)
+        path = self._storage.write(result, footer)
         context.step_context.set_data_version(
             context.asset_key, dg.DataVersion(footer.data_version)
         )
-        context.add_output_metadata(self._shown(rows, footer, str(path.resolve())))
+        context.add_output_metadata(self._metadata(rows, footer, str(path.resolve())))
         journal = self._storage.journal(asset, shard)
         try:
             compact(journal, self._storage.completions(asset, shard))
@@ -88,7 +107,7 @@ class TableIOManager(dg.IOManager):
             context.log.warning("the catalog was not updated (rebuild it from the CLI): %s", error)
 
     def _footer(
-        self, context: dg.OutputContext, asset: str, shard: str | None, outcome: StepResult
+        self, context: dg.OutputContext, asset: str, shard: str | None, result: StepResult
     ) -> Footer:
         read = self._read.pop((context.run_id, context.step_context.step.key), [])
         return Footer(
@@ -96,25 +115,27 @@ class TableIOManager(dg.IOManager):
             shard=shard,
             run_id=context.run_id,
             code_version=context.asset_spec.code_version or "",
-            data_version=data_version(outcome.rows),
+            data_version=data_version(result.rows),
             prompt_versions=context.asset_spec.metadata.get(PROMPT_VERSIONS, {}),
             upstream=tuple(read),
-            rows=len(outcome.rows),
-            dropped=outcome.reasons(),
+            rows=len(result.rows),
+            dropped=result.reasons(),
             arrival=self._arrival(context, shard) if asset == "raw_corpus" and shard else None,
-            source=outcome.source,
+            source=result.source,
         )
 
     def _arrival(self, context: dg.OutputContext, shard: str) -> int:
-        known = self._storage.footer("raw_corpus", shard)
-        if known is not None and known.arrival is not None:
-            return known.arrival
+        """Return the position of a shard in order of arrival; a shard keeps its position."""
+        previous = self._storage.footer("raw_corpus", shard)
+        if previous is not None and previous.arrival is not None:
+            return previous.arrival
         keys = context.step_context.instance.get_dynamic_partitions(str(shards.name))
         return list(keys).index(shard) + 1
 
-    def _shown(self, rows: pl.DataFrame, footer: Footer, uri: str) -> dict[str, Any]:
+    def _metadata(self, rows: pl.DataFrame, footer: Footer, uri: str) -> dict[str, Any]:
+        """Return the metadata that the UI shows for a table."""
         count = "dagster/row_count" if footer.shard is None else "dagster/partition_row_count"
-        shown: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             count: len(rows),
             "dagster/uri": dg.MetadataValue.path(uri),
             "dagster/column_schema": _column_schema(rows),
@@ -123,17 +144,18 @@ class TableIOManager(dg.IOManager):
             "dropped_by_reason": dict(footer.dropped),
         }
         if len(rows):
-            shown["preview"] = _preview(rows)
-        return shown
+            metadata["preview"] = _preview(rows)
+        return metadata
 
     def _column_lineage(self, footer: Footer) -> dg.TableColumnLineage:
         table = self._tables[footer.asset]
-        upstream = {u.asset: self._tables[u.asset] for u in footer.upstream}
+        assets = [upstream.asset for upstream in footer.upstream]
+        contracts = {asset: self._tables[asset] for asset in assets}
         lineage: dict[str, list[dg.TableColumnDep]] = {}
         for column in table.schema:
-            for asset, other in upstream.items():
-                source = other.row_id if table.makes and column == table.parent else column
-                if source in other.schema:
+            for asset, contract in contracts.items():
+                source = contract.row_id if table.makes and column == table.parent else column
+                if source in contract.schema:
                     dep = dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=source)
                     lineage.setdefault(column, []).append(dep)
         return dg.TableColumnLineage(lineage)
@@ -154,5 +176,6 @@ def _preview(rows: pl.DataFrame) -> dg.MetadataValue:
 
 
 def _plain(value: object) -> str:
+    """Return a value as plain text, cut to PREVIEW_CHARS."""
     text = "" if value is None else str(value)
     return text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}..."

@@ -1,11 +1,12 @@
-"""The models of a project: its endpoints, and the server of the embedded ones.
+"""Models of a project: its endpoints, and the server of the embedded models.
 
-One embedded server runs at a time: a second would take the cores that the first needs.
+Only one embedded server runs at a time: a second would use the cores that the first needs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from persona_assets.generation import Budget, Client, Journal, Ledger, SpendingCap, check_endpoint
 from persona_assets.local_models.embedder import LocalEmbedder
@@ -15,11 +16,15 @@ from persona_assets.resources.session import Session, TunedModel, embedded_sha25
 from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
 from persona_assets.storage.storage import Storage
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class Models:
     """Sessions over a project's endpoints; `close` stops the embedded server.
 
-    `report` is called with every line of progress, of whichever table; it does nothing until set.
+    Attributes:
+        report: Called with each line of progress of any table; does nothing until it is set.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
@@ -30,36 +35,51 @@ class Models:
         self.report: Callable[[str], None] = lambda message: None
 
     def check(self) -> None:
-        """Asks every endpoint in use, at no cost, whether it answers to its key.
+        """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.
 
-        Raises EndpointRefused, EndpointUnreachable or, for a model that is not among the embedded
-        ones, WeightsError or EmbedderError: each with a sentence that says what to do.
+        Each exception's message is a sentence that names the remedy.
+
+        Raises:
+            EndpointRefused: A key is missing or not accepted.
+            EndpointUnreachable: An endpoint cannot be reached.
+            WeightsError: An embedded chat model is unknown.
+            EmbedderError: The embedded embedding model is unknown or cannot be loaded.
         """
-        asked = set[tuple[str | None, str | None]]()
+        checked = set[tuple[str | None, ...]]()
         for role in ROLES:
             endpoint = self._settings.endpoint(role)
-            place = (endpoint.base_url, endpoint.api_key_env)
+            place = (
+                endpoint.base_url,
+                endpoint.api_key_env,
+                endpoint.provider,
+                endpoint.api_version,
+            )
             if role == "evaluation":
                 continue
             if endpoint.embedded and role == "embedder":
                 LocalEmbedder(endpoint.model)
             elif endpoint.embedded:
                 embedded_sha256(role, endpoint)
-            elif place not in asked:
-                asked.add(place)
+            elif place not in checked:
+                checked.add(place)
                 check_endpoint(endpoint)
 
     @staticmethod
     def fetch(settings: Settings, report: Callable[[str], None]) -> list[Path]:
-        """Fetches and verifies the embedded chat models in use and the base model.
+        """Fetch and verify the embedded chat models in use and the base model.
 
-        Raises WeightsError with the reason for each source that failed.
+        Args:
+            settings: Settings that name the models.
+            report: Called with each line of progress.
+
+        Raises:
+            WeightsError: All sources of a model failed; the message holds the reason for each.
         """
         endpoints = [settings.endpoint(role) for role in ROLES]
         names = {endpoint.model for endpoint in endpoints if endpoint.embedded}
-        wanted = sorted((names | {settings.training.base_model}) & set(MODELS))
+        needed = sorted((names | {settings.training.base_model}) & set(MODELS))
         folder = settings.model_dir.expanduser()
-        return [fetch(name, folder, report=report) for name in wanted]
+        return [fetch(name, folder, report=report) for name in needed]
 
     @contextmanager
     def session(
@@ -71,13 +91,36 @@ class Models:
         tuned: TunedModel | None = None,
         backfill: str | None = None,
     ) -> Iterator[Session]:
-        """The models as one table uses them, with its journal open, under the caps in the settings.
+        """Open the models for a table, with its journal, under the caps of the settings.
 
-        Raises JournalBusy where another run holds the journal.
+        Args:
+            asset: Asset of the table.
+            shard: Shard of the table, if it has shards.
+            run_id: Stored in each record; names the scope of the run's cap.
+            report: Called with each line of progress of this table.
+            tuned: Fine-tuned model in the evaluation role.
+            backfill: Names the scope of the backfill's cap.
+
+        Raises:
+            JournalBusy: Another run holds the journal.
         """
+
+        def report_everywhere(message: str) -> None:
+            report(message)
+            self.report(message)
+
         path, landed = self._storage.journal(asset, shard), self._storage.completions(asset, shard)
         with Journal(path, landed) as journal, self._budget(run_id, backfill) as budget:
-            yield Session(self, self._settings, journal, run_id, budget, report, tuned)
+            yield Session(
+                self._settings,
+                journal,
+                run_id,
+                budget,
+                report_everywhere,
+                tuned,
+                open_client=self.client,
+                embed_locally=self._embed_locally,
+            )
 
     @contextmanager
     def _budget(self, run_id: str, backfill: str | None) -> Iterator[Budget | None]:
@@ -96,7 +139,12 @@ class Models:
             yield budget
 
     def client(self, endpoint: ModelEndpoint, path: Path | None) -> Client:
-        """An HTTP client for an endpoint, once its embedded server, if it has one, is up."""
+        """Return an HTTP client for an endpoint, after starting its server if it is embedded.
+
+        Args:
+            endpoint: Endpoint of a role.
+            path: Weights of an embedded model; None: the model that the endpoint names.
+        """
         if not endpoint.embedded:
             return Client(endpoint)
         path = path or fetch(endpoint.model, self._settings.model_dir.expanduser())
@@ -105,16 +153,15 @@ class Models:
         return Client(local, api_key=server.api_key)
 
     def close(self) -> None:
-        """Stops the embedded server; the next call starts it again."""
+        """Stop the embedded server; the next call starts it again."""
         if self._server is not None:
             self._server[1].stop()
             self._server = None
 
-    def local_embedder(self, precision: Precision) -> LocalEmbedder:
-        """The embedding model in this process."""
+    def _embed_locally(self, texts: Sequence[str], precision: Precision) -> "np.ndarray":
         if precision not in self._embedders:
             self._embedders[precision] = LocalEmbedder(self._settings.embedder.model, precision)
-        return self._embedders[precision]
+        return self._embedders[precision].embed(texts)
 
     def _serve(self, path: Path, endpoint: ModelEndpoint) -> LocalServer:
         if self._server is None or self._server[0] != path or not self._server[1].running:

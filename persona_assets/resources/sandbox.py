@@ -1,7 +1,7 @@
-"""Running the programs that a model wrote (program-of-thought, section 4.1.2).
+"""Sandbox for programs that a model wrote (program-of-thought, section 4.1.2).
 
-The programs are hostile until proven otherwise. They run in pydantic-monty, a Python interpreter
-with no files, sockets, processes or host modules, in worker processes of its own.
+The programs are presumed hostile. They run in pydantic-monty, a Python interpreter without files,
+sockets, processes or host modules, in worker processes of its own.
 """
 
 import re
@@ -17,15 +17,24 @@ if TYPE_CHECKING:
     from pydantic_monty import Monty, MontyError
 
 MODULES = ("collections", "datetime", "decimal", "functools", "itertools", "math", "random", "re")
-"""Modules of use in mathematics that the sandbox has. It has no sympy, fractions or numpy."""
+"""Modules for mathematics that the sandbox has. It lacks sympy, fractions and numpy."""
 
 MAX_RECURSION = 500
-MAX_OUTPUT = 65_536
-MAX_ANSWER = 1_000
-MAX_SOURCE = 100_000
-MAX_ERROR = 200
+"""Deepest recursion of a program, in calls."""
 
-# Figures that differ from run to run would make the same failure two reasons.
+MAX_OUTPUT = 65_536
+"""Longest output of a program, in characters."""
+
+MAX_ANSWER = 1_000
+"""Longest answer, in characters."""
+
+MAX_SOURCE = 100_000
+"""Longest program, in characters."""
+
+MAX_ERROR = 200
+"""Longest error message, in characters."""
+
+# Messages with figures that differ between runs would split a single reason into many.
 _REASONS = (
     (re.compile(r"TimeoutError: feed time limit exceeded: .*"), "TimeoutError: out of time"),
     (re.compile(r"MemoryError: memory limit exceeded: .*"), "MemoryError: out of memory"),
@@ -36,16 +45,21 @@ _COMPLEX = re.compile(r"\(?([+-]?[\d.]+(?:[+-][\d.]+)?)j\)?", re.ASCII)
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
 
 _ANSWER = f"answer if answer is None else str(answer)[:{MAX_ANSWER + 1}]"
-"""Fed after the program, so that only a short text leaves the sandbox, made under its limits."""
+"""Expression that runs after the program, under the same limits, so that only a short text leaves
+the sandbox."""
 
 _CLOCK = datetime(2024, 1, 1, tzinfo=UTC)
+"""Time at which every program starts."""
 
 
 @dataclass(frozen=True)
 class ProgramResult:
-    """What a program came to: its answer, or one line that says why there is none.
+    """Result of a program: its answer, or the reason for having none.
 
-    `output` is what it printed, up to `MAX_OUTPUT` characters, also when it failed.
+    Attributes:
+        answer: Text of the answer, None if the program failed.
+        output: Printed text, up to `MAX_OUTPUT` characters, also of a program that failed.
+        error: Reason in a single line, None if the program has an answer.
     """
 
     answer: str | None
@@ -54,17 +68,22 @@ class ProgramResult:
 
 
 class Sandbox:
-    """Runs programs, each in a fresh interpreter, within `seconds` and `memory_mb` (MiB).
+    """Sandbox that runs each program in a fresh interpreter.
 
-    A program's answer is the value of its variable `answer`; if it sets none, the last line that it
-    printed. Its random numbers and its clock are fixed, so the same program gives the same answer.
-
-    >>> with Sandbox() as sandbox:
-    ...     sandbox.run("import math\\nanswer = math.comb(10, 3)").answer
-    '120'
+    The answer of a program is the value of its variable `answer` or, if that is not set, its last
+    printed line. Random numbers and clock are fixed, so that a program always has the same answer.
 
     The worker processes start with the first program and end with `close()`, with this object or
-    with this process. Programs may be run from several threads at once.
+    with this process. Several threads may run programs at the same time.
+
+    Args:
+        seconds: Time limit per program.
+        memory_mb: Memory limit per program, in MiB.
+
+    Example:
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.run("import math\\nanswer = math.comb(10, 3)").answer
+        '120'
     """
 
     def __init__(self, seconds: float = 5.0, memory_mb: int = 256) -> None:
@@ -73,13 +92,14 @@ class Sandbox:
         self._seconds = seconds
         self._bytes = memory_mb * 1024 * 1024
         self._lock = threading.Lock()
-        self._pools: list[Monty] = []  # one while running; a list, so that the finalizer sees it
+        self._pools: list[Monty] = []  # at most one; a list, so that the finalizer sees changes
         weakref.finalize(self, _close, self._pools)
 
     def run(self, source: str) -> ProgramResult:
-        """Run one program. Whatever it does, the result says so; nothing is raised for it.
+        """Run a program; every failure of the program is a result, not an exception.
 
-        Raises FileNotFoundError if the interpreter of pydantic-monty is not installed.
+        Raises:
+            FileNotFoundError: The interpreter of pydantic-monty is not installed.
         """
         from pydantic_monty import MontyError
 
@@ -107,7 +127,7 @@ class Sandbox:
         return ProgramResult(None if reason else _readable(text), printed.text(), reason)
 
     def close(self) -> None:
-        """End the worker processes. A later call of `run` starts new ones."""
+        """End the worker processes. A later call of `run` starts new processes."""
         with self._lock:
             _close(self._pools)
 
@@ -132,7 +152,7 @@ class Sandbox:
 
 
 class _Printed:
-    """What a program prints; printing more than `MAX_OUTPUT` characters ends it."""
+    """Output of a program; printing more than `MAX_OUTPUT` characters ends the program."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -157,12 +177,12 @@ def _close(pools: list[Any]) -> None:
 
 
 def _encodable(source: str) -> str:
-    """`source` without lone surrogates, which no file of Python could hold."""
+    """Replace lone surrogates, which no Python file can contain."""
     return source.encode("utf-8", "replace").decode()
 
 
 def _unusable(text: str) -> str | None:
-    """Why `text` is no answer, if it is none."""
+    """Return the reason why a text is no answer, None if it is an answer."""
     if not text.strip():
         return "no answer: the program neither sets `answer` nor prints"
     if len(text) > MAX_ANSWER:
@@ -175,7 +195,7 @@ def _unusable(text: str) -> str | None:
 
 
 def _readable(text: str) -> str:
-    """The value as mathematics writes it: 1e-07 as a decimal number, 2j as 2i."""
+    """Write a value in mathematical notation: 1e-07 as a decimal number, 2j as 2i."""
     text = text.strip()
     if _EXPONENT.fullmatch(text):
         return format(Decimal(text), "f")
@@ -184,15 +204,15 @@ def _readable(text: str) -> str:
 
 
 def _one_line(error: "MontyError") -> str:
-    """The kind of error, its message, and the line of the program where it arose."""
+    """Return type and message of an error, and the line of the program that raised it."""
     from pydantic_monty import MontyRuntimeError, MontySyntaxError
 
-    where, message = "", f"the sandbox gave up: {error}"
+    location, message = "", f"the sandbox gave up: {error}"
     if isinstance(error, (MontyRuntimeError, MontySyntaxError)):
         message = error.display("type-msg")
         frames = error.traceback()
-        where = f"line {frames[-1].line}: " if frames else ""
+        location = f"line {frames[-1].line}: " if frames else ""
     for pattern, reason in _REASONS:
         message = pattern.sub(reason, message)
-    message = "".join(c for c in " ".join((where + message).split()) if c.isprintable())
+    message = "".join(c for c in " ".join((location + message).split()) if c.isprintable())
     return message if len(message) <= MAX_ERROR else message[: MAX_ERROR - 3] + "..."

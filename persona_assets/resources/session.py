@@ -1,7 +1,6 @@
-"""A session: the models as one table uses them while it is made.
+"""Session: the models of a table while it is made.
 
-What the table's journal has is answered from there; the rest goes to the role's endpoint. An
-embedded model's server is started by `Models` when the first call needs it.
+Calls that the table's journal answers are not sent; all others are sent to the role's endpoint.
 """
 
 import base64
@@ -18,6 +17,7 @@ from persona_assets.generation import (
     Budget,
     Call,
     CallRecord,
+    Client,
     EndpointError,
     Engine,
     Journal,
@@ -34,102 +34,128 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from persona_assets.resources.models import Models
-
 EMBEDDING_BATCH = 256
-"""Texts in one embedding call."""
+"""Texts per embedding call."""
 
 FEW = 20
-"""Answers below which a share of them says nothing."""
+"""Number of answers below which the share of unusable answers is not significant."""
 
 FREE = Price(input=Decimal(0), output=Decimal(0))
-"""What a model on this machine costs."""
+"""Price of a model on this machine."""
 
 
 class QuarantineError(ValueError):
-    """More of a table's answers cannot be used than the settings allow."""
+    """The share of unusable answers of a table exceeds the limit in the settings."""
 
 
 @dataclass(frozen=True)
 class TunedModel:
-    """A fine-tuned model to evaluate: the file to serve and the hash that names its answers."""
+    """A fine-tuned model to evaluate.
+
+    Attributes:
+        path: File to serve.
+        sha256: Hash of the weights, which is part of the keys of the answers.
+    """
 
     path: Path
     sha256: str
 
     @classmethod
-    def of(cls, rows: "pl.DataFrame", data_dir: Path) -> "TunedModel | None":
-        """The model of a `fine_tuned_model` table; None where nothing was trained."""
+    def from_table(cls, rows: "pl.DataFrame", data_dir: Path) -> "TunedModel | None":
+        """Return the model of a `fine_tuned_model` table; None where nothing was trained."""
         return cls(data_dir / rows["path"][0], rows["sha256"][0]) if len(rows) else None
 
 
 class Session:
-    """The models of one table while it is made: `complete`, `embed`, and what they used."""
+    """Models of a table while it is made: `complete`, `embed`, and their usage.
+
+    Args:
+        settings: Endpoints of the roles, and limits.
+        journal: Open journal of the table.
+        run_id: Stored in each record.
+        budget: Caps on spending.
+        report: Called with each line of progress.
+        tuned: Fine-tuned model in the evaluation role.
+        open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
+            not those that an embedded endpoint names.
+        embed_locally: Returns the vectors of texts by the embedded model in a precision.
+    """
 
     def __init__(
         self,
-        models: "Models",
         settings: Settings,
         journal: Journal,
         run_id: str,
         budget: Budget | None,
         report: Callable[[str], None],
         tuned: TunedModel | None,
+        *,
+        open_client: Callable[[ModelEndpoint, Path | None], Client],
+        embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
     ) -> None:
-        self._models = models
         self._settings = settings
         self._journal = journal
         self._run_id = run_id
         self._budget = budget
         self._report = report
         self._tuned = tuned
+        self._open_client = open_client
+        self._embed_locally = embed_locally
         self._engines: dict[str, Engine] = {}
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        """One answer for each request, in their order, each from its role's endpoint.
+        """Yield an answer per request, in their order, each from its role's endpoint.
 
-        Raises EndpointError after the last one if a larger share of them than the setting
-        `max_quarantine_share` are errors: an outage must not empty a table. Raises QuarantineError
-        if that share, of at least FEW, cannot be used for whatever reason; a model that is
-        evaluated may fail as it likes.
+        Both exceptions are raised after the last answer, by the setting `max_quarantine_share`.
+
+        Raises:
+            EndpointError: A larger share of the answers are errors: an outage must not empty a
+                table.
+            QuarantineError: A larger share, of at least FEW answers, cannot be used for any reason.
+                Answers of an evaluated model do not count.
         """
-        asked = 0
+        number = 0
         unusable = Counter[str]()
         total = len(requests) if isinstance(requests, Sized) else None
         for role, group in itertools.groupby(requests, key=lambda request: request.role):
             for answer in complete(group, self._engine(role), total=total):
-                asked += 1
+                number += 1
                 if answer.status == "error":
                     unusable[answer.reason] += 1
                 elif answer.status != "ok" and role != "evaluation":
                     unusable[answer.status] += 1
                 yield answer
-        most = self._settings.max_quarantine_share * asked
+        most = self._settings.max_quarantine_share * number
         counts = ", ".join(f"{reason} {count}" for reason, count in unusable.most_common())
         errors = sum(count for reason, count in unusable.items() if reason.startswith("error:"))
         if errors > most:
             raise EndpointError(
-                f"{errors} of {asked} calls ended in an error ({counts}), so no table was written: "
-                "run again, or, where the same errors come back, correct the role's settings or "
-                "the prompt; what was answered is kept"
+                f"{errors} of {number} calls ended in an error ({counts}), so no table was "
+                "written: run again, or, where the same errors come back, correct the role's "
+                "settings or the prompt; what was answered is kept"
             )
-        if unusable.total() > most and asked >= FEW:
+        if unusable.total() > most and number >= FEW:
             raise QuarantineError(
-                f"{unusable.total()} of {asked} answers cannot be used ({counts}), a larger share "
+                f"{unusable.total()} of {number} answers cannot be used ({counts}), a larger share "
                 "than PERSONA_MAX_QUARANTINE_SHARE allows, so no table was written: mend the "
                 "prompt, choose another model, or raise that setting and run again, which costs "
                 "nothing; the answers are in the journal"
             )
 
     def embed(self, texts: Sequence[str], precision: Precision = "fp32") -> "np.ndarray":
-        """Unit vectors of shape (texts, dimensions), float32.
+        """Return unit vectors, float32, shape (texts, dimensions).
 
-        `precision` is that of the embedded model; an endpoint's is its own.
+        Args:
+            texts: Texts to embed.
+            precision: Precision of the embedded model; an endpoint's precision is its own.
+
+        Raises:
+            EndpointError: The endpoint returns no vectors.
         """
         import numpy as np
 
         if self._settings.embedder.embedded:
-            return self._models.local_embedder(precision).embed(texts)
+            return self._embed_locally(texts, precision)
         engine = self._engine("embedder")
         batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
         calls = [self._embedding_call(batch) for batch in batches]
@@ -138,11 +164,11 @@ class Session:
 
     @property
     def usage(self) -> Usage:
-        """What all roles of this session used together."""
+        """Usage of all roles of this session together."""
         return sum((engine.usage for engine in self._engines.values()), Usage())
 
     def metadata(self) -> dict[str, Any]:
-        """The usage as metadata of a materialization; without a price there is no `cost_usd`."""
+        """Return the usage as metadata of a materialization; no `cost_usd` if it is unknown."""
         usage = self.usage
         tokens = usage.tokens
         return {
@@ -170,7 +196,7 @@ class Session:
                 run_id=self._run_id,
                 budget=self._budget,
                 report=self._progress(role),
-                client=lambda _: self._models.client(endpoint, path),
+                client=lambda _: self._open_client(endpoint, path),
             )
         return self._engines[role]
 
@@ -195,15 +221,23 @@ class Session:
 
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
         def report(done: int, total: int | None, usage: Usage) -> None:
-            message = f"{role}: {progress_line(done, total, usage)}"
-            self._report(message)
-            self._models.report(message)
+            self._report(f"{role}: {progress_line(done, total, usage)}")
 
         return report
 
 
 def progress_line(done: int, total: int | None, usage: Usage) -> str:
-    """One line on how far the calls of a role are: done, rate, spend, and seconds left."""
+    """Return a line on the progress of a role's calls: done, rate, spend, and seconds left.
+
+    Args:
+        done: Number of calls with a result.
+        total: Number of all calls; None: unknown.
+        usage: Usage of the role's engine.
+
+    Example:
+        >>> progress_line(5, 20, Usage(calls=3, replayed=2, seconds=1.5, cost=Decimal("0.012")))
+        '5 of 20 answered, 3 calls (2.00/s), 2 replayed, 0 tokens, 0.0120 US dollars, 8 s left'
+    """
     rate = usage.calls / usage.seconds if usage.seconds else 0.0
     known = f"{usage.cost:.4f} US dollars" if usage.cost or not usage.unpriced else ""
     unknown = f"{usage.unpriced} answers of unknown price" if usage.unpriced else ""
@@ -219,7 +253,11 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
 
 
 def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:
-    """Hash of an embedded model's weights. Raises WeightsError for a name there is not."""
+    """Return the hash of an embedded model's weights.
+
+    Raises:
+        WeightsError: No embedded model has the endpoint's name.
+    """
     if endpoint.model not in MODELS:
         raise WeightsError(
             f"no embedded model {endpoint.model!r} for the role {role}: there are "
@@ -243,7 +281,7 @@ def _vectors(record: CallRecord) -> "np.ndarray":
 
 
 def _vector(embedding: str | list[float]) -> "np.ndarray":
-    """One vector: base64 of float32 is asked for, but not every server knows it."""
+    """Decode a vector: base64 of float32 is requested, which not all servers support."""
     import numpy as np
 
     if isinstance(embedding, str):

@@ -1,4 +1,4 @@
-"""The lexical join of a project's shards on Spark, launched and followed by Dagster Pipes."""
+"""Launcher of the lexical join on Spark, as a subprocess under Dagster Pipes."""
 
 import sys
 import warnings
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from persona_assets.dedup.index.shard_index import JoinedRows
 
 PROGRAM = "persona_assets.dedup.spark.spark_job"
+"""Module that runs the join."""
 
 
 class SparkLauncher:
-    """Runs the join on a cluster; `folder`, where it writes, must be storage that all share."""
+    """Launcher of the lexical join on a Spark cluster.
+
+    Args:
+        master: URL of the cluster, or "local[n]".
+        folder: Folder for the result, on storage that all machines share.
+    """
 
     def __init__(self, master: str, folder: Path) -> None:
         self._master = master
@@ -28,7 +34,16 @@ class SparkLauncher:
     def join(
         self, candidates: ShardTables, threshold: Fraction, context: dg.AssetExecutionContext
     ) -> tuple["JoinedRows", Mapping[str, Any]]:
-        """The candidates that pass the quality filter, joined, and the program's report."""
+        """Join the candidates that pass the quality filter.
+
+        Args:
+            candidates: Tables of persona candidates, in order of arrival.
+            threshold: Jaccard threshold.
+            context: Context of the asset, in which the program logs.
+
+        Returns:
+            Joined rows, and the report of the program; an empty report without candidates.
+        """
         report: Mapping[str, Any] = {}
         if candidates:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -37,38 +52,42 @@ class SparkLauncher:
             command = [sys.executable, "-m", PROGRAM, "--master", self._master, "--kept", "kept"]
             command += ["--threshold", str(threshold), "--output", str(self._folder.resolve())]
             with warnings.catch_warnings():
-                # Of what Pipes itself uses.
+                # Pipes itself uses preview features of Dagster.
                 warnings.simplefilter("ignore", dg.PreviewWarning)
-                done = dg.PipesSubprocessClient().run(
+                invocation = dg.PipesSubprocessClient().run(
                     context=context.op_execution_context, command=[*command, f"@{files.resolve()}"]
                 )
-            [report] = done.get_custom_messages()
-        return self._found(candidates), report
+            [report] = invocation.get_custom_messages()
+        return self._read_result(candidates), report
 
-    def _found(self, candidates: ShardTables) -> "JoinedRows":
+    def _read_result(self, candidates: ShardTables) -> "JoinedRows":
+        """Read the edges and repeats that the program wrote."""
         import numpy as np
 
         from persona_assets.dedup.edges import Edges
         from persona_assets.dedup.index.shard_index import JoinedRows
         from persona_assets.dedup.spark.parquet_rows import positions
 
-        taken = [
+        tables = [
             table.scan().with_row_index("row").filter("kept").select("row", "persona_id").collect()
             for table in candidates
         ]
-        members = [rows["row"].to_numpy().astype(np.int64) for rows in taken]
-        ids = pl.concat([pl.Series("persona_id", [], pl.String), *(r["persona_id"] for r in taken)])
+        members = [rows["row"].to_numpy().astype(np.int64) for rows in tables]
+        ids = pl.concat(
+            [pl.Series("persona_id", [], pl.String), *(t["persona_id"] for t in tables)]
+        )
         sets = np.arange(len(ids))
-        repeats = self._written("repeats", {"row": pl.Int64(), "first": pl.Int64()})
+        repeats = self._read_folder("repeats", {"row": pl.Int64(), "first": pl.Int64()})
         first = positions(repeats["first"].to_numpy(), members)
         sets[positions(repeats["row"].to_numpy(), members)] = first
-        ends = {"left": pl.Int64(), "right": pl.Int64(), "similarity": pl.Float64()}
-        pairs = self._written("edges", ends)
+        schema = {"left": pl.Int64(), "right": pl.Int64(), "similarity": pl.Float64()}
+        pairs = self._read_folder("edges", schema)
         left, right = (positions(pairs[side].to_numpy(), members) for side in ("left", "right"))
-        edges = Edges.of(left, right, pairs["similarity"].to_numpy())
+        edges = Edges.from_pairs(left, right, pairs["similarity"].to_numpy())
         return JoinedRows(sets, edges, len(ids), np.arange(len(ids)), ids.to_arrow())
 
-    def _written(self, name: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    def _read_folder(self, name: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        """Read the Parquet parts of a folder of the result; an empty table if it has none."""
         parts = sorted((self._folder / name).glob("*.parquet"))
         empty = pl.DataFrame(schema=schema)
         return pl.concat([empty, *(pl.read_parquet(part).select(empty.columns) for part in parts)])

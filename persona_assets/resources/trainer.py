@@ -1,11 +1,11 @@
-"""Fine-tuning as a child process: torch never enters the process that asks for a model.
+"""Fine-tuning in a child process, so that the calling process never imports torch.
 
     trainer = Trainer("smollm2-135m-instruct", Path("data/models"), Hyperparameters(batch_size=4))
     model = trainer.train(rows, Path("data/models/8"), lambda step, steps, loss: None)
 
-The child is `persona_assets.training.finetune`. It reads one `Job` and the examples from files,
-writes reports as JSON lines to standard output and everything else to `training.log`, and ends when
-its standard input closes, so it never outlives its parent.
+The child is `persona_assets.training.finetune`. It reads a `Job` and the examples from files, and
+writes reports as JSON lines to standard output and all other output to `training.log`. It ends when
+its standard input closes, so that it never outlives its parent.
 """
 
 import hashlib
@@ -29,24 +29,37 @@ from persona_assets.training.job import Hyperparameters as Hyperparameters
 from persona_assets.training.job import Job
 
 VERSION = "1"
-"""Bump when the same job would give another model: earlier models are then trained anew."""
+"""Version of a job's results; after a change, earlier models are trained again."""
 
 LOG = "training.log"
+"""File name of the child's log, in the model's directory."""
+
 MANIFEST = "manifest.json"
+"""File name of a model's description and the hash of its inputs."""
+
 LOG_TAIL = 3000
+"""Characters of the log's end in an error message."""
+
 HUB_ID = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 Report = Callable[[int, int, float], None]
-"""Called after each optimizer step with (step, steps in all, loss)."""
+"""Callback after each optimizer step with (step, total number of steps, loss)."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fine-tuned model that a server can load.
+    """Fine-tuned model that a server can load.
 
-    `path` is a GGUF file or a transformers directory, `sha256` its `model_sha256`. `dropped` holds
-    (index into the rows, reason) of the examples that were not trained on, `examples` counts the
-    others. Losses are those of the first and the last optimizer step.
+    Attributes:
+        path: GGUF file or transformers directory.
+        format: Format of `path`.
+        sha256: `model_sha256` of `path`.
+        examples: Number of examples that were trained on.
+        dropped: (index of the row, reason) of each example that was not trained on.
+        steps: Number of optimizer steps.
+        first_loss: Loss of the first optimizer step.
+        last_loss: Loss of the last optimizer step.
+        seconds: Duration of the training.
     """
 
     path: Path
@@ -65,12 +78,15 @@ class TrainingError(RuntimeError):
 
 
 class Trainer:
-    """Fine-tunes one base model.
+    """Fine-tuning of a base model.
 
-    `base_model` is a path (GGUF file or transformers directory), a name in `weights.MODELS`, or a
-    model hub id `owner/name`, optionally `owner/name@revision`. `cache_dir` keeps downloads and
-    dequantized weights. `launcher` is the command before the program's module name, for instance
-    `["accelerate", "launch", "--num_processes", "8", "-m"]`.
+    Args:
+        base_model: Path (GGUF file or transformers directory), name in `weights.MODELS`, or id on
+            the model hub: `owner/name`, optionally `owner/name@revision`.
+        cache_dir: Folder of downloads and dequantized weights.
+        hyper: Hyper-parameters.
+        launcher: Command before the program's module name, for instance
+            `["accelerate", "launch", "--num_processes", "8", "-m"]`.
     """
 
     def __init__(
@@ -88,19 +104,27 @@ class Trainer:
     def train(
         self, rows: Sequence[Mapping[str, str]], out_dir: Path, report: Report
     ) -> TrainedModel:
-        """Train on rows with the keys `problem` and `solution`; `out_dir` appears when complete.
+        """Train a model, or return the model in `out_dir` if it has the same inputs.
 
-        If `out_dir` already holds the model of the same rows, base model and hyper-parameters, that
-        is returned and nothing is trained. Raises `TrainingError` if the process fails (its log
-        stays beside `out_dir`, in `.<name>.partial`) and `ValueError` if there are no rows.
+        The inputs are the rows, the base model and the hyper-parameters.
+
+        Args:
+            rows: Mappings with the keys `problem` and `solution`.
+            out_dir: Directory of the model, which appears once it is complete.
+            report: Called after each optimizer step.
+
+        Raises:
+            TrainingError: The process failed; its log remains beside `out_dir`, in
+                `.<name>.partial`.
+            ValueError: `rows` is empty.
         """
         if not rows:
             raise ValueError("there are no rows to train on")
-        base = local_base(self.base_model, self.cache_dir)
+        base = fetch_base_model(self.base_model, self.cache_dir)
         base_sha256 = model_sha256(base)
         inputs = _inputs_hash(rows, base_sha256, self.hyper)
-        if (earlier := _load(out_dir, inputs)) is not None:
-            return earlier
+        if (trained := _load(out_dir, inputs)) is not None:
+            return trained
 
         started = time.monotonic()
         partial = out_dir.absolute().with_name(f".{out_dir.name}.partial")
@@ -155,7 +179,7 @@ class Trainer:
         return model
 
     def _run(self, config: Path, output: Path, log: Path) -> Generator[dict[str, Any]]:
-        """The child's reports, one by one."""
+        """Run the child and yield its reports."""
         command = [*self.launcher, "persona_assets.training.finetune", str(config)]
         with log.open("wb") as errors, _child(command, errors) as child:
             assert child.stdout is not None
@@ -170,7 +194,7 @@ class Trainer:
 
 @contextmanager
 def _child(command: Sequence[str], errors: IO[bytes]) -> Generator[subprocess.Popen[bytes]]:
-    """A process in a group of its own that does not outlive the block, however the block ends."""
+    """Start a process in a group of its own, and kill the group at the end of the block."""
     package_root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
     child = subprocess.Popen(
@@ -178,7 +202,7 @@ def _child(command: Sequence[str], errors: IO[bytes]) -> Generator[subprocess.Po
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        # Threads that wait spin by default, and beside one other busy process a step then takes
+        # By default, waiting threads spin: beside another busy process a step would then take
         # several times as long.
         env={"OMP_WAIT_POLICY": "PASSIVE"}
         | os.environ
@@ -196,8 +220,19 @@ def _child(command: Sequence[str], errors: IO[bytes]) -> Generator[subprocess.Po
         child.wait()
 
 
-def local_base(base_model: str, cache_dir: Path) -> Path:
-    """The base model on this disk: a GGUF file or a transformers directory, fetched if need be."""
+def fetch_base_model(base_model: str, cache_dir: Path) -> Path:
+    """Return the base model on this disk, fetched if it is absent.
+
+    Args:
+        base_model: As for `Trainer`.
+        cache_dir: Folder of downloads.
+
+    Returns:
+        A GGUF file or a transformers directory.
+
+    Raises:
+        FileNotFoundError: `base_model` is neither a path, a hub id nor an embedded model.
+    """
     if base_model in weights.MODELS:
         return weights.fetch(base_model, cache_dir)
     path = Path(base_model).expanduser()
@@ -221,7 +256,7 @@ def local_base(base_model: str, cache_dir: Path) -> Path:
 
 
 def model_sha256(path: Path) -> str:
-    """sha256 of a file, or of the list of a directory's files, each with its sha256."""
+    """Return the sha256 of a file, or of the list of a directory's files with their sha256."""
     if path.is_file():
         return sha256_of(path)
     files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
@@ -230,7 +265,7 @@ def model_sha256(path: Path) -> str:
 
 
 def _examples(rows: Sequence[Mapping[str, str]]) -> Iterator[bytes]:
-    """Rows as lines of TRL's conversational prompt-completion format."""
+    """Yield rows as lines of TRL's conversational prompt-completion format."""
     for row in rows:
         example = {
             "prompt": [{"role": "user", "content": row["problem"]}],
@@ -249,7 +284,7 @@ def _inputs_hash(
 
 
 def _load(out_dir: Path, inputs: str) -> TrainedModel | None:
-    """The complete and undamaged model in `out_dir` if it came from these inputs."""
+    """Return the complete and undamaged model of these inputs in `out_dir`, else None."""
     try:
         manifest = json.loads((out_dir / MANIFEST).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -265,7 +300,7 @@ def _load(out_dir: Path, inputs: str) -> TrainedModel | None:
 
 
 def _replace(source: Path, target: Path) -> None:
-    """Rename a directory over another; a crash leaves the old one, none, or the new one."""
+    """Replace a directory by another; a crash leaves the old directory, none, or the new one."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

@@ -1,12 +1,12 @@
-"""Reading a model's reply: the final answer of a solution, the program of a program-of-thought.
+"""Parsers of model replies: final answer of a solution, program of a program-of-thought.
 
-Replies are untrusted text: every function takes time linear in the length of its input.
+Replies are untrusted text: each function runs in time linear in the length of its input.
 """
 
 import re
 from textwrap import dedent
 
-# Two backslashes before a box are a reply that escaped its LaTeX once too often.
+# Some replies escape their LaTeX twice: a box may follow two backslashes.
 _BRACES = re.compile(r"\\{1,2}(?:boxed|fbox)\s*\{|\\\\|\\[{}]|[{}]")
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]+(?=\S)(?:([^\n{}$]{1,200})\$|([^\s{}$\\]+))")
 _BOX_NAME = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
@@ -24,28 +24,33 @@ _PYTHON = frozenset({"python", "python3", "py"})
 
 
 def extract_final_answer(solution: str) -> str | None:
-    r"""The answer that `solution` ends with, or None if it states none.
+    r"""Return the final answer of a solution, or None if the solution states no answer.
 
-    The last balanced `\boxed{...}` or `\fbox{...}` (`\boxed 5` as well) wins, the outermost where
-    they nest; without one, the last line that says `The answer is ...`, `Answer: ...` (the answer
-    may stand on the next line) or `#### ...` (GSM8K). A box that never closes is a reply cut short
-    and counts for nothing.
+    The last balanced `\boxed{...}`, `\fbox{...}` or `\boxed 5` wins, the outermost of nested boxes.
+    Without a box, the last line with `The answer is ...`, `Answer: ...` (the answer may follow on
+    the next line) or `#### ...` (GSM8K) wins. A box that never closes is ignored: the reply was cut
+    short.
 
     Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are removed.
 
-    >>> final_answer(r"So the point is $\boxed{\left(1,\, 2\right)}$.")
-    '(1, 2)'
+    Example:
+        >>> extract_final_answer(r"So the point is $\boxed{\left(1,\, 2\right)}$.")
+        '(1, 2)'
     """
     answer = _boxed(solution)
     return _stated(solution) if answer is None else answer
 
 
 def extract_program(answer: str) -> str | None:
-    """The Python source in a model's reply, or None if there is none.
+    """Return the Python source in a reply, or None if the reply holds no program.
 
-    The last fenced block marked as Python, else the last fenced block without a mark, else the
-    whole reply if its first line (comments apart) reads as code. A fence that never closes runs to
-    the end of the reply.
+    The source is the last fenced block marked as Python, else the last unmarked fenced block, else
+    the whole reply if its first line (except comments) is code. A fence that never closes ends with
+    the reply.
+
+    Example:
+        >>> extract_program("answer = 3 * 4")
+        'answer = 3 * 4'
     """
     blocks = _fenced(answer)
     if blocks:
@@ -58,7 +63,7 @@ def extract_program(answer: str) -> str | None:
 
 
 def _boxed(solution: str) -> str | None:
-    """Content of the last box: one pass with a stack of open braces."""
+    """Return the content of the last box, found in a single pass with a stack of open braces."""
     start, end = -1, -1
     starts: list[int | None] = []
     for token in _BRACES.finditer(solution):
@@ -78,7 +83,7 @@ def _boxed(solution: str) -> str | None:
 
 
 def _stated(solution: str) -> str | None:
-    """What the last line that announces an answer says."""
+    """Return the answer on the last line that announces an answer."""
     below = ""
     for line in reversed(solution.splitlines()):
         if not line.strip():
@@ -94,7 +99,7 @@ def _stated(solution: str) -> str | None:
 
 
 def _first_claim(text: str) -> str:
-    """The formula that `text` opens with, else its first sentence."""
+    """Return the formula at the start of a text, else its first sentence."""
     text = text.strip(" \t*`")
     if text.startswith("$"):
         formula, closing, _ = text.lstrip("$").partition("$")
@@ -103,13 +108,13 @@ def _first_claim(text: str) -> str:
 
 
 def _tidy(answer: str) -> str | None:
-    """`answer` without its typography, or None if nothing is left."""
-    plain = _MARKUP.sub(lambda found: found[1] or (" " if found[2] else ""), answer)
+    """Remove the typography of an answer; return None if nothing is left."""
+    plain = _MARKUP.sub(lambda match: match[1] or (" " if match[2] else ""), answer)
     return " ".join(plain.split()).removesuffix(".").rstrip() or None
 
 
 def _fenced(reply: str) -> list[tuple[str, str]]:
-    """(language, source) of each fenced block that is not empty."""
+    """Return (language, source) of each fenced block that is not empty."""
     blocks: list[tuple[str, list[str]]] = []
     opening = ""
     for line in reply.splitlines():

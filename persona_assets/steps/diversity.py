@@ -1,6 +1,4 @@
-"""How alike are problems made from personas that are more and less alike (section 4.1.2, figure
-10).
-"""
+"""Similarity of problems by the similarity of their personas (section 4.1.2, figure 10)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +34,7 @@ REPORT = pl.Schema(
     }
 )
 MAX_PERSONAS = 5_000
-"""Personas compared with each other: 12.5 million pairs, far more than the figure samples."""
+"""Personas compared with each other: 12.5 million pairs, far more than the figure needs."""
 
 
 def build_persona_pairs(
@@ -47,26 +45,31 @@ def build_persona_pairs(
     tolerance: float,
     per_bucket: int,
 ) -> StepResult:
-    """Pairs of personas at each similarity, give or take the tolerance, drawn by hash.
+    """Draw pairs of personas at each similarity, by hash.
 
-    A bucket may come out short or empty where the hub holds no such pairs.
+    Args:
+        hub: Personas.
+        embeddings: Their unit vectors.
+        similarities: Cosines of the buckets.
+        tolerance: Largest distance of a pair's cosine from its bucket.
+        per_bucket: Pairs per bucket; a bucket is short if the sampled personas form fewer.
     """
     import numpy as np
 
     from persona_assets.dedup.index.vector_index import to_matrix
 
-    both = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
-    order = sorted(range(len(both)), key=lambda i: uniform("pairs", both["persona_id"][i]))
-    chosen = both[order[:MAX_PERSONAS]]
+    embedded = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
+    order = sorted(range(len(embedded)), key=lambda i: uniform("pairs", embedded["persona_id"][i]))
+    chosen = embedded[order[:MAX_PERSONAS]]
     ids, personas = chosen["persona_id"].to_list(), chosen["persona"].to_list()
     vectors = to_matrix(chosen["vector"])
     cosines = vectors @ vectors.T if len(ids) else np.empty((0, 0))
-    made: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for bucket in similarities:
         left, right = np.nonzero(np.triu(np.abs(cosines - bucket) <= tolerance, k=1))
-        near = [(int(i), int(j)) for i, j in zip(left, right, strict=True)]
-        near.sort(key=lambda pair: uniform("pair", ids[pair[0]], ids[pair[1]]))
-        made += [
+        close = [(int(i), int(j)) for i, j in zip(left, right, strict=True)]
+        close.sort(key=lambda pair: uniform("pair", ids[pair[0]], ids[pair[1]]))
+        rows += [
             {
                 "pair_id": content_id("pair", ids[i], ids[j]),
                 "bucket": bucket,
@@ -76,31 +79,39 @@ def build_persona_pairs(
                 "left": personas[i],
                 "right": personas[j],
             }
-            for i, j in near[:per_bucket]
+            for i, j in close[:per_bucket]
         ]
-    return StepResult(typed_frame(made, PAIRS))
+    return StepResult(typed_frame(rows, PAIRS))
 
 
 def build_diversity_report(
     pairs: pl.DataFrame, panels: dict[str, Prompt], complete: Complete, embed: Embed
 ) -> StepResult:
-    """For each panel and pair the two problems that its personas give, and how alike they are.
+    """Write a problem for each persona and panel, and compare the two problems of each pair.
 
-    `panels` names a prompt each (no focus; finance and probability). A persona is asked once a
-    panel however many pairs it is in. A pair of which a problem is missing is dropped with the
-    reason.
+    Args:
+        pairs: Table of the schema PAIRS.
+        panels: Prompt by panel: without a focus, and with a focus on finance and probability. A
+            persona is asked once per panel, in however many pairs it is.
+        complete: Chat model.
+        embed: Embedding model.
+
+    Returns:
+        One row per panel and pair; a pair that lacks a problem is dropped with the reason.
     """
     personas = {
         **dict(pairs.select("left_id", "left").iter_rows()),
         **dict(pairs.select("right_id", "right").iter_rows()),
     }
-    made: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     dropped: list[tuple[str, str]] = []
     for panel, prompt in panels.items():
-        asks = [PromptRow(row_id, {}, {"persona": text}) for row_id, text in personas.items()]
-        kept, failed = run_prompt(prompt, asks, complete)
+        prompt_rows = [
+            PromptRow(row_id, {}, {"persona": text}) for row_id, text in personas.items()
+        ]
+        results, failed = run_prompt(prompt, prompt_rows, complete)
         reasons = dict(failed)
-        problems = {k.row.row_id: str(k.value["problem"]) for k in kept}
+        problems = {result.row.row_id: str(result.value["problem"]) for result in results}
         vectors = dict(zip(problems, embed(list(problems.values())), strict=True))
         for pair in pairs.iter_rows(named=True):
             left, right = pair["left_id"], pair["right_id"]
@@ -108,7 +119,7 @@ def build_diversity_report(
             if missing:
                 dropped.append((pair["pair_id"], f"panel {panel[0]}, {missing}"))
                 continue
-            made.append(
+            rows.append(
                 {
                     "panel": panel,
                     **pair,
@@ -119,18 +130,18 @@ def build_diversity_report(
                 }
             )
     rows_in = len(pairs) * len(panels)
-    return StepResult(typed_frame(made, REPORT), quarantine("diversity_report", dropped), rows_in)
+    return StepResult(typed_frame(rows, REPORT), quarantine("diversity_report", dropped), rows_in)
 
 
 def short_buckets(pairs: pl.DataFrame, similarities: Sequence[float], per_bucket: int) -> str:
-    """Which similarities have fewer pairs than asked for, in words; empty if none has."""
-    found = dict(pairs.group_by("bucket").len().iter_rows())
-    counts = {bucket: found.get(bucket, 0) for bucket in similarities}
+    """List the similarities with fewer pairs than asked for; empty if there are none."""
+    counts_by_bucket = dict(pairs.group_by("bucket").len().iter_rows())
+    counts = {bucket: counts_by_bucket.get(bucket, 0) for bucket in similarities}
     return ", ".join(f"{b}: {n} of {per_bucket} pairs" for b, n in counts.items() if n < per_bucket)
 
 
 def quartiles_markdown(table: pl.DataFrame) -> str:
-    """A small table of figures in Markdown."""
+    """Format a table of figures as Markdown."""
     head = f"| {' | '.join(table.columns)} |\n|{'---|' * table.width}"
     cells = (
         " | ".join(f"{v:.2f}" if isinstance(v, float) else str(v) for v in row)
@@ -140,7 +151,7 @@ def quartiles_markdown(table: pl.DataFrame) -> str:
 
 
 def quartiles(report: pl.DataFrame) -> pl.DataFrame:
-    """Per panel and bucket: number of pairs, lower quartile, median, upper quartile (figure 10)."""
+    """Count pairs and compute quartiles of problem similarity by panel and bucket (figure 10)."""
     value = pl.col("problem_similarity")
     return (
         report.group_by("panel", "bucket")

@@ -1,6 +1,6 @@
-"""Accuracy of a model on a set of problems, with its interval (section 4.1.2), and figure 9."""
+"""Accuracy of a model on a set of problems, with its interval (section 4.1.2, figure 9)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ CURVE = pl.Schema({name: kind for name, kind in ACCURACY.items() if name != "res
 
 
 def training_rows(train: pl.DataFrame, size: int) -> list[dict[str, str]]:
-    """The `size` training rows with the smallest hash: each set is part of every larger one."""
+    """Select the `size` training rows with the smallest hash; larger sets contain smaller ones."""
     rows = sorted(train.iter_rows(named=True), key=lambda row: uniform("train", row["sample_id"]))
     return [{"problem": row["problem"], "solution": row["solution"]} for row in rows[:size]]
 
@@ -62,9 +62,16 @@ def training_rows(train: pl.DataFrame, size: int) -> list[dict[str, str]]:
 def build_fine_tuned_model(
     trained: Mapping[str, Any] | None, *, training_size: int, base_model: str, data_dir: Path
 ) -> StepResult:
-    """One row about a trained model (see TrainedModel), its path relative to the data folder.
+    """Describe a trained model in one row.
 
-    No row where nothing was trained; examples that were left out are dropped with their reason.
+    Args:
+        trained: Fields of TrainedModel; None if nothing was trained, which gives no row.
+        training_size: Number of training problems asked for.
+        base_model: Name of the base model.
+        data_dir: Data folder; the model's path is stored relative to it.
+
+    Returns:
+        The row; examples excluded from training are dropped with their reason.
     """
     if trained is None:
         return StepResult(typed_frame([], MODEL))
@@ -76,16 +83,16 @@ def build_fine_tuned_model(
 
 
 def judge_equality(prompt: Prompt, complete: Complete) -> Equal:
-    """Equality of answers as a model judges it (section 4.1.2); None where it gives no verdict."""
+    """Compare answers by a model's verdict (section 4.1.2); None for a pair without a verdict."""
 
     def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
-        asks = [
+        prompt_rows = [
             PromptRow(str(number), {}, {"expected": expected, "given": given})
             for number, (expected, given) in enumerate(pairs)
         ]
-        kept, _ = run_prompt(prompt, asks, complete)
-        verdicts = {k.row.row_id: k.value["verdict"] == "yes" for k in kept}
-        return [verdicts.get(one.row_id) for one in asks]
+        results, _ = run_prompt(prompt, prompt_rows, complete)
+        verdicts = {result.row.row_id: result.value["verdict"] == "yes" for result in results}
+        return [verdicts.get(row.row_id) for row in prompt_rows]
 
     return equal
 
@@ -96,41 +103,55 @@ def evaluate(
     complete: Complete,
     equal: Equal,
     *,
+    extract: Callable[[str], str | None] = extract_final_answer,
     benchmark: str,
     training_size: int,
     model: str,
 ) -> StepResult:
-    """One row: the share of problems that the model answers rightly, greedily decoded.
+    """Measure the share of problems that a model answers correctly.
 
-    `problems` has problem_id, problem and answer. An answer that is cut off, or has no final
-    answer, counts as wrong; a call that failed, or an answer that `equal` cannot decide on, counts
-    as nothing and is dropped with its reason. No problems give a null accuracy.
+    A truncated answer, or one without a final answer, is incorrect. A failed call, or an answer
+    that `equal` cannot decide, is excluded and dropped with its reason. Without problems the
+    accuracy is null.
+
+    Args:
+        problems: Columns `problem_id`, `problem`, `answer`.
+        prompt: Prompt `evaluation`, decoded greedily.
+        complete: Model under test.
+        equal: Comparison of (expected, given) answers.
+        extract: Final answer of a reply.
+        benchmark: Name of the problem set.
+        training_size: Number of training problems of the model.
+        model: Hash of the model's weights.
+
+    Returns:
+        One row of the schema ACCURACY.
     """
-    asks = [
+    prompt_rows = [
         PromptRow(row["problem_id"], row, {"problem": row["problem"]})
         for row in problems.iter_rows(named=True)
     ]
-    kept, rest = run_prompt(prompt, asks, complete)
+    results, rest = run_prompt(prompt, prompt_rows, complete)
     failed = [(row_id, reason) for row_id, reason in rest if reason.startswith("error:")]
-    given = {k.row.row_id: extract_final_answer(k.value["solution"]) for k in kept}
-    answered = [(one, final) for one in asks if (final := given.get(one.row_id))]
-    verdicts = equal([(one.source["answer"], final) for one, final in answered])
-    verdict_of = {one.row_id: it for (one, _), it in zip(answered, verdicts, strict=True)}
-    failed += [(row_id, "undecided") for row_id, verdict in verdict_of.items() if verdict is None]
-    left_out = {row_id for row_id, _ in failed}
-    made_by = {k.row.row_id: k.made_by["completion_id"] for k in kept}
-    results = [
+    given = {result.row.row_id: extract(result.value["solution"]) for result in results}
+    answered = [(row, final) for row in prompt_rows if (final := given.get(row.row_id))]
+    equalities = equal([(row.source["answer"], final) for row, final in answered])
+    verdicts = {row.row_id: same for (row, _), same in zip(answered, equalities, strict=True)}
+    failed += [(row_id, "undecided") for row_id, verdict in verdicts.items() if verdict is None]
+    excluded = {row_id for row_id, _ in failed}
+    completions = {result.row.row_id: result.made_by["completion_id"] for result in results}
+    graded = [
         {
-            "problem_id": one.row_id,
-            "expected": one.source["answer"],
-            "given": given.get(one.row_id),
-            "correct": verdict_of.get(one.row_id) is True,
-            "completion_id": made_by.get(one.row_id),
+            "problem_id": row.row_id,
+            "expected": row.source["answer"],
+            "given": given.get(row.row_id),
+            "correct": verdicts.get(row.row_id) is True,
+            "completion_id": completions.get(row.row_id),
         }
-        for one in asks
-        if one.row_id not in left_out
+        for row in prompt_rows
+        if row.row_id not in excluded
     ]
-    figure = accuracy(sum(result["correct"] for result in results), len(results))
+    figure = accuracy(sum(result["correct"] for result in graded), len(graded))
     row = {
         "training_size": training_size,
         "benchmark": benchmark,
@@ -140,18 +161,18 @@ def evaluate(
         "accuracy": figure.accuracy,
         "low": figure.low,
         "high": figure.high,
-        "results": results,
+        "results": graded,
     }
     return StepResult(typed_frame([row], ACCURACY), quarantine("evaluation", failed))
 
 
 def accuracy_sentence(row: pl.DataFrame) -> str:
-    """An accuracy in words, with its interval and n."""
+    """Return an accuracy in words, with its interval and n."""
     return str(_accuracies(row)[0])
 
 
 def curve_verdicts(curve: pl.DataFrame) -> list[str]:
-    """For each benchmark a sentence on the largest against the smallest training size."""
+    """Compare the largest with the smallest training size, in one sentence per benchmark."""
     sentences: list[str] = []
     for (benchmark,), rows in curve.group_by("benchmark", maintain_order=True):
         ordered = rows.sort("training_size")
@@ -166,6 +187,6 @@ def _accuracies(rows: pl.DataFrame) -> list[Accuracy]:
 
 
 def build_scaling_curve(accuracies: pl.DataFrame) -> StepResult:
-    """Figure 9: accuracy by benchmark and number of training problems."""
+    """Collect accuracies by benchmark and number of training problems (figure 9)."""
     rows = accuracies.select(CURVE.names()).sort("benchmark", "training_size")
     return StepResult(rows, rows_in=len(accuracies))

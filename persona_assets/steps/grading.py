@@ -1,6 +1,6 @@
 """Accuracy with its uncertainty, and agreement between solvers.
 
-Nothing here decides whether two answers are equal: `equal` comes from the caller.
+Does not belong here: equality of answers; callers pass a function of type `Equal`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,19 +11,19 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 SOLVERS = 3
-"""Solutions to each synthetic test problem (section 4.1.2)."""
+"""Number of solutions per synthetic test problem (section 4.1.2)."""
 
 Equal = Callable[[Sequence[tuple[str, str]]], list[bool | None]]
-"""Whether each (expected, given) pair of answers is equal, in order; None where undecided."""
+"""Equality of each (expected, given) pair of answers, in order; None if undecided."""
 
 _Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share of correct answers with its 95 % Wilson score interval, all in [0, 1].
+    """Share of correct answers with its 95 % Wilson score interval, all in [0, 1].
 
-    `accuracy`, `low` and `high` are None where n = 0: no answers are not a score of zero.
+    `accuracy`, `low` and `high` are None for n = 0: a missing measurement is not a score of zero.
     """
 
     n: int
@@ -40,10 +40,17 @@ class Accuracy:
 
 
 def accuracy(correct: int, n: int) -> Accuracy:
-    """`correct` of `n` answers, with the score interval of Wilson, "Probable inference, the law of
-    succession, and statistical inference", JASA 22 (1927).
+    """Return the accuracy of `correct` of `n` answers with its score interval.
 
-    Raises ValueError unless 0 <= correct <= n.
+    Interval of Wilson, "Probable inference, the law of succession, and statistical inference",
+    JASA 22 (1927).
+
+    Raises:
+        ValueError: `correct` is not between 0 and `n`.
+
+    Example:
+        >>> print(accuracy(81, 263))
+        30.8 % (25.5 to 36.6, n = 263)
     """
     if not 0 <= correct <= n:
         raise ValueError(f"{correct} of {n} answers cannot be correct")
@@ -59,12 +66,15 @@ def accuracy(correct: int, n: int) -> Accuracy:
 
 
 def difference(a: Accuracy, b: Accuracy) -> tuple[float, float, float] | None:
-    """`b` minus `a`: the difference of the two shares and its 95 % interval (low, high).
+    """Return the difference `b` minus `a` of two accuracies with its 95 % interval.
 
     Method 10 (hybrid score) of Newcombe, "Interval estimation for the difference between
-    independent proportions", Statistics in Medicine 17 (1998). It takes the two samples as
-    independent; two models that answer the same problems are usually closer than that, so the
-    interval errs on the wide side. None where either has n = 0.
+    independent proportions", Statistics in Medicine 17 (1998). The method assumes independent
+    samples; the answers of two models to the same problems are usually correlated, so that the
+    interval errs on the wide side.
+
+    Returns:
+        Difference, low, high; None if either accuracy has n = 0.
     """
     if a.accuracy is None or a.low is None or a.high is None:
         return None
@@ -77,14 +87,14 @@ def difference(a: Accuracy, b: Accuracy) -> tuple[float, float, float] | None:
 
 
 def supported_improvement(a: Accuracy, b: Accuracy) -> str:
-    """One plain sentence: how `b` (after) compares with `a` (before).
+    """Return a sentence that compares `b` (after) with `a` (before).
 
-    It says "higher" or "lower" only where the interval of the difference excludes zero.
+    The sentence claims "higher" or "lower" only if the interval of the difference excludes zero.
     """
-    gap = difference(a, b)
-    if gap is None:
+    interval_of_gain = difference(a, b)
+    if interval_of_gain is None:
         return f"The data do not support a difference: {a} against {b}."
-    gain, low, high = (100 * x for x in gap)
+    gain, low, high = (100 * share for share in interval_of_gain)
     interval = f"{gain:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
     if low > 0 or high < 0:
         return f"Accuracy is {'higher' if low > 0 else 'lower'}: {b} against {a}; {interval}."
@@ -92,21 +102,29 @@ def supported_improvement(a: Accuracy, b: Accuracy) -> str:
 
 
 class Agreement(NamedTuple):
-    """The answer that `votes` solvers agree on, in the words of the earliest of them."""
+    """Answer on which `votes` solvers agree, in the wording of the earliest of these solvers."""
 
     answer: str
     votes: int
 
 
 def agreement(answers: Sequence[Sequence[str | None]], equal: Equal) -> list[Agreement | None]:
-    """What at least two of three solvers agree on (section 4.1.2), for each problem, or None.
+    """Return the answer on which at least two of three solvers agree (section 4.1.2), by problem.
 
-    `answers` has one row for each problem: up to three answers in the order of the solvers, None
-    where a solver gave none. `equal` is called once with all pairs (earlier, later solver); a pair
-    that it cannot decide (None) does not agree. Equality need not be transitive, so the votes are
-    those solvers who agree with the stated answer itself.
+    Equality need not be transitive: votes count the solvers that agree with the returned answer
+    itself.
 
-    Raises ValueError if a problem has more than three answers.
+    Args:
+        answers: Per problem up to three answers in the order of the solvers; None for a solver
+            without an answer.
+        equal: Equality, called once with all pairs (earlier solver, later solver); an undecided
+            pair does not agree.
+
+    Returns:
+        Agreement per problem; None without an agreement.
+
+    Raises:
+        ValueError: A problem has more than three answers.
     """
     if any(len(row) > SOLVERS for row in answers):
         raise ValueError(f"agreement is defined for up to {SOLVERS} solvers a problem")
@@ -127,7 +145,7 @@ def agreement(answers: Sequence[Sequence[str | None]], equal: Equal) -> list[Agr
 
 
 def _earliest(row: Sequence[str | None], votes: Sequence[int]) -> Agreement | None:
-    """The first answer with at least two votes."""
+    """Return the first answer with at least two votes."""
     for answer, count in zip(row, votes, strict=True):
         if answer is not None and count > 1:
             return Agreement(answer, count)

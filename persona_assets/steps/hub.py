@@ -1,6 +1,7 @@
-"""From candidates to the hub (section 2.3): two rounds of near-duplicate removal.
+"""Near-duplicate removal from candidates to the hub (section 2.3), in two rounds.
 
-numpy, and what of `dedup` needs it, is imported late: Dagster loads this module at every start.
+numpy, and the parts of `dedup` that need it, are imported inside functions: Dagster loads this
+module at every start.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 VERSION = "2"
 
 Embed = Callable[[Sequence[str]], "np.ndarray"]
-"""Texts in, one unit vector each out: float32 of shape (texts, dimensions)."""
+"""Embedding of texts: unit vectors, float32, shape (texts, dimensions)."""
 
 DUPLICATES = pl.Schema(
     {
@@ -39,18 +40,26 @@ EMBEDDINGS = pl.Schema(
         "confusion": pl.Float64(),
     }
 )
-"""`confusion` is the highest cosine that the model gave to two texts of this script that have
-nothing in common; 1 for a text to which it gave no vector, and null where nobody tried. At
-thresholds up to it a text is unread: what is like it need not mean the same.
+"""Columns of the embeddings.
+
+`confusion` is the highest cosine that the model gives to two unrelated texts of the row's script;
+1 for a text without a vector, null for an unprobed script. At thresholds up to that value a text
+is unread: a similar vector does not imply a similar meaning.
 """
 HUB = HOP
 
 
-def build_duplicates(found: "JoinedRows", stage: str, by_content: bool) -> StepResult:
-    """Personas that another one stands for, by what a join over all shards found.
+def build_duplicates(joined: "JoinedRows", stage: str, by_content: bool) -> StepResult:
+    """Choose the survivors of a join over all shards, and list the duplicates.
 
-    Of two similar ones that stays which arrived first, or, `by_content`, which has the lower id:
-    ids are hashes of content, so that then no order of shards and rows decides.
+    Args:
+        joined: Rows of all shards and their similar pairs.
+        stage: "lexical" or "semantic".
+        by_content: Prefer the lower id instead of the earlier arrival. Ids are hashes of content,
+            so the order of shards and rows then decides nothing.
+
+    Returns:
+        One row per duplicate, with its survivor.
     """
     import numpy as np
 
@@ -58,95 +67,101 @@ def build_duplicates(found: "JoinedRows", stage: str, by_content: bool) -> StepR
 
     priority = None
     if by_content:
-        priority = found.ids(np.arange(len(found.sets))).rank("ordinal").to_numpy()
-    stay = choose_survivors(found.sets, found.edges, priority)
-    gone = stay.gone()
+        priority = joined.ids(np.arange(len(joined.sets))).rank("ordinal").to_numpy()
+    survivors = choose_survivors(joined.sets, joined.edges, priority)
+    duplicates = survivors.dropped()
     rows = pl.DataFrame(
         {
-            "persona_id": found.ids(gone),
-            "survivor_id": found.ids(stay.row[gone]),
-            "similarity": stay.similarity[gone],
-            "stage": pl.repeat(stage, len(gone), dtype=pl.String, eager=True),
+            "persona_id": joined.ids(duplicates),
+            "survivor_id": joined.ids(survivors.row[duplicates]),
+            "similarity": survivors.similarity[duplicates],
+            "stage": pl.repeat(stage, len(duplicates), dtype=pl.String, eager=True),
         },
         schema=DUPLICATES,
     )
     return StepResult(rows)
 
 
-def build_lexical_survivors(candidates: pl.DataFrame, repeated: pl.DataFrame) -> StepResult:
-    """A shard's candidates that pass the quality filter and are no one's lexical duplicate."""
-    named = candidates.with_columns(
-        reason=pl.when("kept")
-        .then(_named("lexical_duplicate", repeated))
+def build_lexical_survivors(candidates: pl.DataFrame, duplicates: pl.DataFrame) -> StepResult:
+    """Keep a shard's candidates that pass the quality filter and are not lexical duplicates."""
+    reason = (
+        pl.when("kept")
+        .then(_duplicate_reason("lexical_duplicate", duplicates))
         .otherwise(pl.format("quality:{}", pl.col("reason")))
     )
-    return _split(named, "lexical_survivors")
+    return _split_by_reason(candidates.with_columns(reason=reason), "lexical_survivors")
 
 
 def build_persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> StepResult:
-    """A vector for each persona; equal personas are embedded once.
+    """Embed each persona; equal personas are embedded once.
 
-    With them, in the same calls, the probes of their scripts are: a row depends on its persona and
-    the model, and on no other row.
+    The probes of the personas' scripts are embedded in the same calls. A row depends on its persona
+    and the model, and on no other row.
     """
     personas = survivors["persona"].unique(maintain_order=True).to_list()
     scripts = [script_of(persona) for persona in personas]
     probes = probes_of(scripts)
     vectors = embed([*personas, *(text for _, text in probes)])
-    confused = confusions(probes, vectors[len(personas) :])
-    made = {
+    confusion = confusions(probes, vectors[len(personas) :])
+    columns = {
         persona: {
             "vector": vector.tolist(),
             "script": script,
-            "confusion": confused.get(script) if vector.any() else 1.0,
+            "confusion": confusion.get(script) if vector.any() else 1.0,
         }
         for persona, script, vector in zip(personas, scripts, vectors, strict=False)
     }
     pairs = survivors.select("persona_id", "persona").iter_rows()
-    rows = [{"persona_id": row_id, **made[persona]} for row_id, persona in pairs]
+    rows = [{"persona_id": row_id, **columns[persona]} for row_id, persona in pairs]
     return StepResult(typed_frame(rows, EMBEDDINGS), rows_in=len(survivors))
 
 
 def zero_unread_vectors(embeddings: pl.LazyFrame, threshold: float) -> pl.LazyFrame:
-    """Embeddings in which an unread text has a zero vector, which is like no other."""
-    # Not a product with 0: that would leave zeros with a sign.
+    """Give unread texts a zero vector, which is similar to no other."""
+    # A product with 0 would leave signed zeros.
     zeros = pl.col("vector").list.eval(pl.element().is_null().cast(pl.Float32))
     unread = pl.col("confusion") >= threshold
     return embeddings.with_columns(vector=pl.when(unread).then(zeros).otherwise("vector"))
 
 
 def count_unread(embeddings: Iterable[pl.LazyFrame], threshold: float) -> dict[str, int | str]:
-    """Texts that the model cannot read, which are nobody's duplicates, by script; and texts of
-    scripts without probes, of which that is not known.
+    """Count the texts that the model cannot read, which are never duplicates.
+
+    Args:
+        embeddings: Tables of the schema EMBEDDINGS.
+        threshold: Cosine above which two texts are duplicates.
+
+    Returns:
+        Metadata: unread texts in all and by script, and texts of scripts without probes, for which
+        readability is unknown.
     """
-    lost, unprobed = Counter[str](), 0
+    unread, unprobed = Counter[str](), 0
     for table in embeddings:
         rows = table.select("script", "confusion").collect()
         unprobed += int((rows["script"] == OTHER).sum())
         counts = rows.filter(pl.col("confusion") >= threshold)["script"].value_counts()
-        lost.update(dict(counts.iter_rows()))
-    by_script = ", ".join(f"{script} {count}" for script, count in sorted(lost.items()))
+        unread.update(dict(counts.iter_rows()))
+    by_script = ", ".join(f"{script} {count}" for script, count in sorted(unread.items()))
     return {
-        "unread_texts": lost.total(),
+        "unread_texts": unread.total(),
         "unread_scripts": by_script or "none",
         "unprobed_texts": unprobed,
     }
 
 
-def build_persona_hub(candidates: pl.DataFrame, repeated: pl.DataFrame) -> StepResult:
-    """A shard's part of the Persona Hub: the survivors of both rounds."""
-    named = candidates.with_columns(reason=_named("semantic_duplicate", repeated))
-    return _split(named, "persona_hub")
+def build_persona_hub(survivors: pl.DataFrame, duplicates: pl.DataFrame) -> StepResult:
+    """Keep the lexical survivors of a shard that are not semantic duplicates."""
+    reason = _duplicate_reason("semantic_duplicate", duplicates)
+    return _split_by_reason(survivors.with_columns(reason=reason), "persona_hub")
 
 
-def _named(kind: str, repeated: pl.DataFrame) -> pl.Expr:
-    gone = pl.col("persona_id").is_in(repeated["persona_id"].implode())
-    return pl.when(gone).then(pl.lit(kind))
+def _duplicate_reason(reason: str, duplicates: pl.DataFrame) -> pl.Expr:
+    is_duplicate = pl.col("persona_id").is_in(duplicates["persona_id"].implode())
+    return pl.when(is_duplicate).then(pl.lit(reason))
 
 
-def _split(named: pl.DataFrame, stage: str) -> StepResult:
-    gone = named.filter(pl.col("reason").is_not_null())
-    rows = named.filter(pl.col("reason").is_null()).select(HUB.names())
-    return StepResult(
-        rows, quarantine(stage, gone.select("persona_id", "reason").iter_rows()), len(named)
-    )
+def _split_by_reason(rows: pl.DataFrame, stage: str) -> StepResult:
+    """Split rows into kept ones, without a reason, and dropped ones."""
+    dropped = rows.filter(pl.col("reason").is_not_null()).select("persona_id", "reason")
+    kept = rows.filter(pl.col("reason").is_null()).select(HUB.names())
+    return StepResult(kept, quarantine(stage, dropped.iter_rows()), len(rows))

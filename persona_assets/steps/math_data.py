@@ -1,4 +1,4 @@
-"""From math problems to training and test sets (section 4.1.2)."""
+"""Training and test sets from math problems (section 4.1.2)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ VERSION = "1"
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 SOLVERS = ("assistant", "program", "second")
-"""Section 4.1.2: one model as an assistant and by program of thought, and a second assistant."""
+"""Solvers (section 4.1.2): one model as assistant and by program of thought, and a second model."""
 
 SOLUTIONS = pl.Schema(
     {
@@ -54,7 +54,7 @@ TEST = pl.Schema(
 
 
 class ProgramAnswer(Protocol):
-    """What running a program came to: an answer, or the error in one line."""
+    """Result of a program: an answer, or an error in one line."""
 
     @property
     def answer(self) -> str | None: ...
@@ -64,14 +64,14 @@ class ProgramAnswer(Protocol):
 
 
 RunProgram = Callable[[str], ProgramAnswer]
-"""Runs a program that a model wrote, in a sandbox."""
+"""Execution of a model's program in a sandbox."""
 
 CONTAMINATION_GRAM = 8
-"""Words and signs in a row that must match; problems are short, so fewer than the 13 words of GPT-3
-(Brown et al. 2020).
+"""Consecutive tokens that must match: fewer than the 13 of GPT-3 (Brown et al. 2020), as problems
+are short.
 """
 CONTAMINATION_SHARE = 0.5
-"""Share of a problem's words inside matching runs above which it counts as contaminated."""
+"""Share of a problem's words inside matching runs above which the problem is contaminated."""
 
 
 def build_math_solutions(
@@ -82,11 +82,18 @@ def build_math_solutions(
     *,
     held_out_share: float,
 ) -> StepResult:
-    """Solutions with a final answer: one for each problem, three for each held-out one.
+    """Ask for one solution per problem, and three per held-out problem.
 
-    `prompts` has one prompt per solver in `SOLVERS`. Held out are the `held_out_share` of the
-    shard's problems (rounded) with the smallest hash. A solution without a final answer, or a
-    program that fails, is dropped with the reason.
+    Args:
+        problems: Rows of `math_problems`.
+        prompts: Prompt by solver.
+        complete: Chat model.
+        run_program: Sandbox for the program solver.
+        held_out_share: Share of the shard's problems held out for testing: those with the smallest
+            hash, rounded.
+
+    Returns:
+        Solutions with a final answer. A solution without one and a failed program are dropped.
     """
     rows = list(problems.iter_rows(named=True))
     order = sorted((row["sample_id"] for row in rows), key=lambda i: uniform("held_out", i))
@@ -95,44 +102,44 @@ def build_math_solutions(
     dropped: list[tuple[str, str]] = []
     asked = 0
     for solver in SOLVERS:
-        asks = [
+        prompt_rows = [
             PromptRow(solution_id(row["sample_id"], solver), row, {"problem": row["problem"]})
             for row in rows
             if solver == "assistant" or row["sample_id"] in held_out
         ]
-        asked += len(asks)
-        kept, failed = run_prompt(prompts[solver], asks, complete)
+        asked += len(prompt_rows)
+        results, failed = run_prompt(prompts[solver], prompt_rows, complete)
         dropped += [(row_id, f"{solver}_{reason}") for row_id, reason in failed]
-        for k in kept:
-            solution = str(next(iter(k.value.values())))
+        for result in results:
+            solution = str(next(iter(result.value.values())))
             answer, reason = _final(solver, solution, run_program)
             if answer is None:
-                dropped.append((k.row.row_id, f"{solver}_{reason}"))
+                dropped.append((result.row.row_id, f"{solver}_{reason}"))
                 continue
             made.append(
                 {
-                    "solution_id": k.row.row_id,
-                    "sample_id": k.row.source["sample_id"],
+                    "solution_id": result.row.row_id,
+                    "sample_id": result.row.source["sample_id"],
                     "solver": solver,
-                    "held_out": k.row.source["sample_id"] in held_out,
-                    "problem": k.row.source["problem"],
+                    "held_out": result.row.source["sample_id"] in held_out,
+                    "problem": result.row.source["problem"],
                     "solution": solution,
                     "answer": answer,
-                    "licence": k.row.source["licence"],
-                    **k.made_by,
+                    "licence": result.row.source["licence"],
+                    **result.made_by,
                 }
             )
     return StepResult(typed_frame(made, SOLUTIONS), quarantine("math_solutions", dropped), asked)
 
 
 def build_math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> StepResult:
-    """The assistant's solutions of problems that are not held out and not in the benchmark."""
+    """Select the assistant's solutions of problems neither held out nor in the benchmark."""
     chosen = solutions.filter(~pl.col("held_out"), solver="assistant")
     return _clean(chosen, TRAIN, "math_train", benchmark)
 
 
 def build_math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -> StepResult:
-    """Held-out problems on whose answer at least two of three solvers agree, decontaminated."""
+    """Select held-out problems with an answer of two solvers or more, not in the benchmark."""
     held_out = solutions.filter("held_out")
     problems = held_out.unique("sample_id", keep="first", maintain_order=True)
     given = {(r["sample_id"], r["solver"]): r["answer"] for r in held_out.iter_rows(named=True)}
@@ -149,7 +156,7 @@ def build_math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Eq
 
 
 def is_contaminated(problem: str, grams: frozenset[tuple[str, ...]]) -> bool:
-    """Whether more than half of a problem's words lie in 8-word runs of a benchmark problem."""
+    """Return True if over half of a problem's words are in 8-word runs of a benchmark problem."""
     tokens = _tokens(problem)
     size = min(CONTAMINATION_GRAM, len(tokens))
     covered = set[int]()
@@ -160,7 +167,7 @@ def is_contaminated(problem: str, grams: frozenset[tuple[str, ...]]) -> bool:
 
 
 def benchmark_grams(problems: Sequence[str]) -> frozenset[tuple[str, ...]]:
-    """All 8-word runs of the problems, and the whole of those that are shorter."""
+    """Return all 8-word runs of the problems; a shorter problem is one run."""
     grams = set[tuple[str, ...]]()
     for problem in problems:
         tokens = _tokens(problem)

@@ -1,6 +1,6 @@
-"""Text-to-Persona and Persona-to-Persona (sections 2.1, 2.2), and the filter's verdict."""
+"""Text-to-Persona and Persona-to-Persona (sections 2.1, 2.2), and the quality filter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -21,7 +21,7 @@ from persona_assets.storage.step_result import StepResult, quarantine, split_rep
 VERSION = "1"
 
 HOPS = 6
-"""Rounds of expansion: section 2.2, after the six degrees of separation."""
+"""Rounds of expansion, after the six degrees of separation (section 2.2)."""
 
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 TEXT_PERSONAS = pl.Schema(
@@ -48,28 +48,36 @@ def build_text_personas(
     per_text: int,
     max_chars: int,
 ) -> StepResult:
-    """Who reads, writes, likes or dislikes each text (section 2.1).
+    """Ask who is likely to read, write, like or dislike each text (section 2.1).
 
-    Each text is asked about from `per_text` perspectives, drawn by the text's id, and shows the
-    model at most its first `max_chars` characters. One row or one drop for each ask.
+    Args:
+        texts: Rows of `raw_corpus`.
+        prompt: Prompt `text_to_persona`.
+        complete: Chat model.
+        perspectives: All perspectives.
+        per_text: Perspectives per text, drawn by the text's id.
+        max_chars: Characters of a text shown to the model.
+
+    Returns:
+        One row or one drop per text and perspective.
     """
-    asks = [
+    prompt_rows = [
         PromptRow(
             row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective}
         )
         for row in texts.iter_rows(named=True)
         for perspective in _drawn(row["text_id"], perspectives, per_text)
     ]
-    kept, dropped = run_prompt(prompt, asks, complete)
+    results, dropped = run_prompt(prompt, prompt_rows, complete)
     made = [
-        _row(k, k.value["persona"], k.row.inputs["perspective"])
-        | {"perspective": k.row.inputs["perspective"]}
-        for k in kept
+        _row(result, result.value["persona"], result.row.inputs["perspective"])
+        | {"perspective": result.row.inputs["perspective"]}
+        for result in results
     ]
     rows, repeats = split_repeats(made, "persona_id")
     dropped += repeats
     return StepResult(
-        typed_frame(rows, TEXT_PERSONAS), quarantine("text_personas", dropped), len(asks)
+        typed_frame(rows, TEXT_PERSONAS), quarantine("text_personas", dropped), len(prompt_rows)
     )
 
 
@@ -82,29 +90,35 @@ def build_hop_personas(
     relations: int,
     limit: int | None,
 ) -> StepResult:
-    """Who is close to each persona of the round before (section 2.2), each with a named relation.
+    """Ask for people close to each persona of the previous round (section 2.2).
 
-    `earlier` holds the shard's tables from `text_personas` to the round before. A persona is
-    expanded only if it passes the quality filter and no persona of the shard before it has the same
-    words; of those at most `limit`, drawn by id. From one answer at most `relations` personas are
-    kept. What is not kept is dropped with its reason.
+    A persona is expanded only if it passes the quality filter and no earlier persona of the shard
+    has the same words.
+
+    Args:
+        earlier: The shard's tables from `text_personas` to the previous round.
+        prompt: Prompt `persona_to_persona`.
+        complete: Chat model.
+        number: Number of this round, from 1.
+        relations: Most personas kept per answer; further ones are dropped as `over_limit`.
+        limit: Most personas expanded, drawn by id; None for all.
     """
-    asks = [
+    prompt_rows = [
         PromptRow(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
         for row in _frontier(earlier, limit)
     ]
-    kept, dropped = run_prompt(prompt, asks, complete)
+    results, dropped = run_prompt(prompt, prompt_rows, complete)
     made = [
-        _row(k, related["persona"], related["relation"])
+        _row(result, related["persona"], related["relation"])
         | {"relation": related["relation"], "hop": number}
-        for k in kept
-        for related in k.value["related"][:relations]
+        for result in results
+        for related in result.value["related"][:relations]
     ]
     rows, repeats = split_repeats(made, "persona_id")
     over = [
-        (persona_id(k.row.row_id, related["relation"], related["persona"]), "over_limit")
-        for k in kept
-        for related in k.value["related"][relations:]
+        (persona_id(result.row.row_id, related["relation"], related["persona"]), "over_limit")
+        for result in results
+        for related in result.value["related"][relations:]
     ]
     return StepResult(
         typed_frame(rows, HOP), quarantine(f"hop_{number}_personas", dropped + repeats + over)
@@ -112,17 +126,18 @@ def build_hop_personas(
 
 
 def build_persona_candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFrame]) -> StepResult:
-    """All personas of a shard, each with the quality filter's verdict: kept, or the reason not."""
+    """Collect all personas of a shard, each with the verdict of the quality filter."""
     roots = text_rows.rename({"perspective": "relation"}).with_columns(hop=pl.lit(0, pl.Int64()))
-    rows = pl.concat([roots.select(HOP.names()), *hops]).with_columns(
-        reason=pl.col("persona").map_elements(quality.rejection_reason, pl.String, skip_nulls=False)
-    )
+    rows = pl.concat([roots.select(HOP.names()), *hops])
+    judged = rows.select("persona", "relation", "hop").iter_rows()
+    reasons = [quality.rejection_reason(text, relation=rel, hop=hop) for text, rel, hop in judged]
+    rows = rows.with_columns(pl.Series("reason", reasons, pl.String))
     rows = rows.with_columns(kept=pl.col("reason").is_null()).select(CANDIDATES.names())
     return StepResult(rows, rows_in=len(text_rows) + sum(map(len, hops)))
 
 
 def count_by_hop(candidates: pl.DataFrame) -> dict[str, int]:
-    """Number of personas of each hop; hop 0 is those made from texts."""
+    """Count personas by hop; hop 0 are the personas made from texts."""
     counts = candidates.group_by("hop").len().sort("hop")
     return {str(hop): count for hop, count in counts.iter_rows()}
 
@@ -147,8 +162,15 @@ def _frontier(earlier: Sequence[pl.DataFrame], limit: int | None) -> list[dict[s
     fresh: list[dict[str, str]] = []
     for row in earlier[-1].iter_rows(named=True):
         bag = words(row["persona"])
-        if bag not in known and quality.rejection_reason(row["persona"]) is None:
+        if bag not in known and not _is_rejected(row):
             fresh.append(row)
         known.add(bag)
     fresh.sort(key=lambda row: uniform("frontier", row["persona_id"]))
     return fresh if limit is None else fresh[:limit]
+
+
+def _is_rejected(row: Mapping[str, Any]) -> bool:
+    """Return True if the quality filter rejects a row of `text_personas` or of a hop."""
+    relation = row["perspective"] if "perspective" in row else row["relation"]
+    hop = row.get("hop", 0)
+    return quality.rejection_reason(row["persona"], relation=relation, hop=hop) is not None

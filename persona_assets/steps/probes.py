@@ -1,7 +1,7 @@
-"""Personas that have nothing in common but their form, a few in each of the most used scripts.
+"""Probe personas: unrelated personas in each of the most used scripts.
 
-They are a fisherman, a judge, a baker, an astronomer, a night nurse and a beekeeper. A model that
-gives two of one script about the same vector cannot read the script (scripts.py).
+The personas are a fisherman, a judge, a baker, an astronomer, a night nurse and a beekeeper. A
+model that gives two probes of a script nearly equal vectors cannot read the script (`scripts`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -168,3 +168,4 @@ PROBES: Mapping[str, Sequence[str]] = {
         "คนเลี้ยงผึ้งที่กังวลเรื่องภัยแล้ง",
     ),
 }
+"""Probe personas by script."""

@@ -1,7 +1,7 @@
-"""Which script a text is in, and which scripts an embedding model cannot tell texts apart in.
+"""Script of a text, and scripts whose texts an embedding model cannot tell apart.
 
-To a model without a script in its vocabulary all texts of that script are about the same: by their
-vectors they would be duplicates of each other. PROBES, personas that are nothing alike, show it.
+A model without a script in its vocabulary gives all texts of that script nearly equal vectors, so
+that they would count as duplicates. `PROBES`, personas that are not alike, reveal such scripts.
 """
 
 from collections import Counter
@@ -16,29 +16,36 @@ if TYPE_CHECKING:
     import numpy as np
 
 VERSION = "1"
-"""Changes with the probes and with what a text's script is."""
+"""Version of the probes and of `script_of`; changes with either."""
 
 LATIN, OTHER, NONE = "Latin", "other", "none"
+"""Latin script, scripts without probes, and texts without letters."""
 
-# Japanese mixes its two syllabaries: they are one script here.
+# Japanese mixes its two syllabaries: they count as a single script.
 _CHARACTERS = {name: rf"\p{{Script={name}}}" for name in (LATIN, *PROBES)} | {
     "Kana": r"[\p{Script=Hiragana}\p{Script=Katakana}]",
     OTHER: r"[\p{L}--[\p{Script=Common}\p{Script=Inherited}]]",
 }
-# A letter of another script is one run: as a longer one it would swallow letters of these.
+# A letter of another script is a run of its own: `OTHER` also matches letters of the named scripts,
+# and a longer run would include them.
 _RUN = regex.compile(
     "(?V1)"
     + "|".join(
-        f"(?P<{name}>{one}{'' if name == OTHER else '++'})" for name, one in _CHARACTERS.items()
+        f"(?P<{name}>{letter}{'' if name == OTHER else '++'})"
+        for name, letter in _CHARACTERS.items()
     )
 )
 
 
 def script_of(text: str) -> str:
-    """The script of most of a text's characters: LATIN, one of PROBES, OTHER, or NONE.
+    """Return the script of most characters: `LATIN`, a key of `PROBES`, `OTHER` or `NONE`.
 
-    Spaces, punctuation and what else scripts have in common do not count. Of two with as many
-    characters it is the one that comes first in the text.
+    Characters that scripts share, such as spaces and punctuation, do not count. Between scripts of
+    equally many characters, the script that occurs first in the text wins.
+
+    Example:
+        >>> script_of("Пекарь"), script_of("A baker"), script_of("42")
+        ('Cyrillic', 'Latin', 'none')
     """
     if text.isascii():
         return NONE if text.lower() == text.upper() else LATIN
@@ -49,17 +56,27 @@ def script_of(text: str) -> str:
 
 
 def probes_of(scripts: Iterable[str]) -> list[tuple[str, str]]:
-    """The probes, each behind its script, of those of the scripts that have some."""
+    """Return (script, probe) for all probes of the given scripts, in the order of `PROBES`.
+
+    Example:
+        >>> len(probes_of(["Thai", "Latin"]))
+        6
+    """
     present = set(scripts)
     return [(script, text) for script in PROBES if script in present for text in PROBES[script]]
 
 
 def confusions(probes: Sequence[tuple[str, str]], vectors: "np.ndarray") -> dict[str, float]:
-    """By script the highest cosine of two of its probes, from their unit vectors as rows."""
+    """Return the highest cosine between two probes of a script, by script.
+
+    Args:
+        probes: Result of `probes_of`.
+        vectors: Unit vectors of the probes, shape (len(probes), dimensions).
+    """
     import numpy as np
 
-    found: dict[str, float] = {}
+    highest: dict[str, float] = {}
     for script in dict(probes):
-        rows = vectors[[one == script for one, _ in probes]].astype(np.float64)
-        found[script] = float((rows @ rows.T)[np.triu_indices(len(rows), 1)].max())
-    return found
+        rows = vectors[[name == script for name, _ in probes]].astype(np.float64)
+        highest[script] = float((rows @ rows.T)[np.triu_indices(len(rows), 1)].max())
+    return highest

@@ -12,9 +12,10 @@ VERSION = "1"
 
 
 def dataset_schema(prompt: Prompt) -> pl.Schema:
-    """Columns of a task's dataset: ids, the fields that its prompt asks for, and who made them.
+    """Return the columns of a task's dataset: ids, the fields of its prompt, model, completion.
 
-    Raises PromptError for a field that has the name of another column.
+    Raises:
+        PromptError: A field of the prompt has the name of a column of every dataset.
     """
     ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
     ours = {**ids, "licence": pl.String(), **COMPLETION_COLUMNS}
@@ -27,10 +28,10 @@ def dataset_schema(prompt: Prompt) -> pl.Schema:
 
 
 def draw_personas(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
-    """The personas of a shard that a task uses.
+    """Draw the personas of a shard that a task uses.
 
-    A persona is in the share by the hash of its id and the task, so that the same ones are drawn
-    whichever shard runs first, and a larger share keeps all that a smaller one drew.
+    A persona is drawn by the hash of its id and the task: independent of the order of shards, and a
+    larger share contains every smaller share.
     """
     ranked = hub.with_columns(
         rank=pl.col("persona_id").map_elements(lambda i: uniform(name, i), pl.Float64())
@@ -40,8 +41,8 @@ def draw_personas(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
 
 
 def build_samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete) -> StepResult:
-    """One row for each persona drawn and each of its samples, or a drop with its reason."""
-    asks = [
+    """Ask for the samples of each drawn persona; one row or one drop per sample."""
+    prompt_rows = [
         PromptRow(
             sample_id(prompt.name, row["persona_id"], index),
             row,
@@ -51,18 +52,20 @@ def build_samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Compl
         for row in draw_personas(hub, prompt.name, task).iter_rows(named=True)
         for index in range(task.per_persona)
     ]
-    kept, dropped = run_prompt(prompt, asks, complete)
+    results, dropped = run_prompt(prompt, prompt_rows, complete)
     rows = [
         {
-            "sample_id": k.row.row_id,
-            "persona_id": k.row.source["persona_id"],
-            "persona": k.row.source["persona"],
-            **k.value,
-            "licence": k.row.source["licence"],
-            **k.made_by,
+            "sample_id": result.row.row_id,
+            "persona_id": result.row.source["persona_id"],
+            "persona": result.row.source["persona"],
+            **result.value,
+            "licence": result.row.source["licence"],
+            **result.made_by,
         }
-        for k in kept
+        for result in results
     ]
     return StepResult(
-        typed_frame(rows, dataset_schema(prompt)), quarantine(prompt.name, dropped), len(asks)
+        typed_frame(rows, dataset_schema(prompt)),
+        quarantine(prompt.name, dropped),
+        len(prompt_rows),
     )

@@ -1,4 +1,5 @@
 """Tables on disk: Parquet files with lineage in their footers, quarantine, shard keys.
 
-Belongs here: paths, footers, atomic writes. The SQL view of the same files is `catalog`.
+Belongs here: paths, footers, atomic writes. Does not belong here: SQL over the same files, see
+`catalog`.
 """

@@ -1,7 +1,7 @@
-"""The footer of a table: its lineage, carried by the Parquet file itself.
+"""Footer of a table: its lineage, stored in the metadata of the Parquet file itself.
 
-Footers are the truth about what exists and what it was made from: staleness is decided from them
-and the catalog is rebuilt from them.
+Footers are the truth about which tables exist and from which inputs they were made: staleness is
+decided from footers alone, and the catalog is rebuilt from footers.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ _KEY = "persona_assets"
 
 
 class Upstream(BaseModel):
-    """One table that was read, and the version of it that was read."""
+    """Input table of a table, with the data version that was read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,7 +24,7 @@ class Upstream(BaseModel):
 
 
 class SourceFile(BaseModel):
-    """A corpus file as it was read: size in bytes, modification time in ns, SHA-256."""
+    """Corpus file at the time of reading: size in bytes, modification time in ns, SHA-256."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,10 +34,13 @@ class SourceFile(BaseModel):
 
 
 class Footer(BaseModel):
-    """What a table is and where it came from. `shard` is None for an unpartitioned table.
+    """Identity and lineage of a table.
 
-    `arrival` and `source` are set on `raw_corpus` alone: the shard's place in the order of arrival
-    and the file that was read; a tombstone, the table of a deleted file, has no source.
+    Args:
+        shard: Partition key; None for an unpartitioned table.
+        arrival: Position of the shard in the order of arrival; set on `raw_corpus` only.
+        source: Corpus file that was read; set on `raw_corpus` only. A tombstone, the table of a
+            deleted file, has no source.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,12 +58,16 @@ class Footer(BaseModel):
     source: SourceFile | None = None
 
     def as_metadata(self) -> dict[str, str]:
-        """The key-value metadata to write into the Parquet file."""
+        """Return the key-value metadata to write into the Parquet file."""
         return {_KEY: self.model_dump_json()}
 
     @classmethod
     def read(cls, path: Path) -> "Footer":
-        """The footer of a table. Raises ValueError naming a file that has none or is damaged."""
+        """Read the footer of a table.
+
+        Raises:
+            ValueError: The file has no footer or is damaged; the message names the file.
+        """
         try:
             metadata = pl.read_parquet_metadata(path)
         except pl.exceptions.PolarsError as error:
@@ -71,10 +78,9 @@ class Footer(BaseModel):
 
 
 def data_version(rows: pl.DataFrame) -> str:
-    """128-bit hash of rows and schema: equal for equal rows, whatever the file's bytes.
+    """Return a 128-bit hash of rows and schema, independent of the bytes of the file.
 
-    Lists of floats (vectors) are hashed as their little-endian bytes, everything else as JSON
-    lines.
+    Lists of float32 (vectors) are hashed as little-endian bytes, all other columns as JSON lines.
     """
     digest = hashlib.blake2b(str(rows.schema).encode(), digest_size=16)
     vectors = [name for name, kind in rows.schema.items() if kind == pl.List(pl.Float32)]

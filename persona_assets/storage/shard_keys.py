@@ -1,7 +1,7 @@
-"""Shard keys: which strings may name a shard, and the file name that each one gets.
+"""Shard keys: their validation, and the file name of each key.
 
-A key is the corpus file's path relative to the corpus root, with `/` between the parts and the
-extension included. Dagster accepts any string as a partition key, so the refusals are here.
+A key is the path of a corpus file relative to the corpus root, with `/` between the parts and the
+extension included. Dagster accepts any string as a partition key, so keys are validated here.
 """
 
 import re
@@ -11,15 +11,28 @@ from pathlib import PureWindowsPath
 from persona_assets.ids import content_id
 
 MAX_KEY_BYTES = 400
+"""Largest length of a key in UTF-8."""
+
 SLUG_CHARS = 60
+"""Largest length of the readable part of a file name."""
+
 HASH_DIGITS = 12
+"""Hexadecimal digits of the key's hash in a file name."""
 
 # Controls, lone surrogates (undecodable file names), line and paragraph separators.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def check_shard_key(key: str) -> str:
-    """The key itself if it may name a shard; raises ValueError saying what is wrong with it."""
+    """Return a key unchanged if it is valid.
+
+    Raises:
+        ValueError: The key is empty, absolute, too long or unsafe; the message gives the reason.
+
+    Example:
+        >>> check_shard_key("forum/birds.jsonl")
+        'forum/birds.jsonl'
+    """
     if not key:
         raise ValueError("a shard key must not be empty")
     if any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in key):
@@ -40,10 +53,14 @@ def check_shard_key(key: str) -> str:
 
 
 def file_stem(key: str) -> str:
-    """One safe path component for a key: a readable slug, `-`, and a hash of the whole key.
+    """Return a safe path component for a key: a readable slug, `-`, and a hash of the whole key.
 
-    The hash is lower-case hexadecimal, so keys that differ only in case, or only in characters the
-    slug leaves out, get names that a case-insensitive file system keeps apart too.
+    The hash is lower-case hexadecimal: two keys that differ only in case, or only in characters
+    that the slug omits, get different names on a case-insensitive file system, too.
+
+    Example:
+        >>> file_stem("forum/birds.jsonl")
+        'forum-birds.jsonl-ee2b6b36f735'
     """
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", key).lstrip(".-")[:SLUG_CHARS] or "shard"
     return f"{slug}-{content_id(key)[:HASH_DIGITS]}"

@@ -1,4 +1,4 @@
-"""What every step returns: the rows it made and the rows it dropped, each drop with its reason."""
+"""Result of a step: published rows, and quarantined rows with stage and reason."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,41 +9,56 @@ import polars as pl
 from persona_assets.storage.footer import SourceFile
 
 QUARANTINE_SCHEMA = pl.Schema({"id": pl.String(), "stage": pl.String(), "reason": pl.String()})
-"""Schema of a quarantine table: the dropped row's id, the step that dropped it, and why."""
+"""Schema of a quarantine table: id of the dropped row, step that dropped the row, and reason."""
 
 
 def quarantine(stage: str, pairs: Iterable[tuple[str, str]]) -> pl.DataFrame:
-    """A quarantine frame from (id, reason) pairs of one stage."""
+    """Build a quarantine frame from (id, reason) pairs of a stage."""
     rows = [(row_id, stage, reason) for row_id, reason in pairs]
     return pl.DataFrame(rows, schema=QUARANTINE_SCHEMA, orient="row")
 
 
 def typed_frame(rows: Iterable[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFrame:
-    """Rows as a frame of exactly `schema`; no rows give an empty, typed frame."""
+    """Build a frame of exactly the given schema; without rows, an empty frame of that schema."""
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
 def split_repeats(
     rows: Iterable[Mapping[str, Any]], key: str
 ) -> tuple[list[Mapping[str, Any]], list[tuple[str, str]]]:
-    """The first row of each id, and (id, `repeat`) for every further one."""
-    first: dict[str, Mapping[str, Any]] = {}
+    """Split rows into the first row of each id, and (id, "repeat") for every later row.
+
+    Args:
+        rows: Rows that have the column `key`.
+        key: Column of the id.
+
+    Example:
+        >>> split_repeats([{"id": "a", "n": 1}, {"id": "a", "n": 2}], "id")
+        ([{'id': 'a', 'n': 1}], [('a', 'repeat')])
+    """
+    first_rows: dict[str, Mapping[str, Any]] = {}
     repeats: list[tuple[str, str]] = []
     for row in rows:
-        if row[key] in first:
+        if row[key] in first_rows:
             repeats.append((row[key], "repeat"))
         else:
-            first[row[key]] = row
-    return list(first.values()), repeats
+            first_rows[row[key]] = row
+    return list(first_rows.values()), repeats
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Rows made and rows dropped.
+    """Rows that a step made, and rows that it dropped.
 
-    `rows_in` is the number of inputs of a one-to-one step: `len(rows) + len(dropped)` must equal
-    it. Steps that fan out or reduce leave it None. `source` is the corpus file read, of
-    `raw_corpus` alone.
+    Args:
+        rows: Rows to publish.
+        dropped: Quarantine of `QUARANTINE_SCHEMA`.
+        rows_in: Number of input rows of a one-to-one step, equal to `len(rows) + len(dropped)`;
+            None for a step that fans out or reduces.
+        source: Corpus file that was read; set by `raw_corpus` only.
+
+    Raises:
+        ValueError: `rows_in` differs from the number of rows out and dropped.
     """
 
     rows: pl.DataFrame
@@ -59,7 +74,7 @@ class StepResult:
             )
 
     def reasons(self) -> dict[str, int]:
-        """Number of dropped rows by reason, most frequent first; detail after a colon left out."""
+        """Count dropped rows by reason, most frequent first; detail after a colon is omitted."""
         reason = pl.col("reason").str.split(": ").list.first()
         counts = self.dropped.group_by(reason).len()
         return dict(counts.sort("len", "reason", descending=[True, False]).iter_rows())

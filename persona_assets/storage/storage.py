@@ -1,10 +1,10 @@
-"""Tables on disk: `tables/<asset>/<shard>.parquet`, their quarantine beside them, their footers.
+"""Storage of tables: `tables/<asset>/<shard>.parquet`, and `quarantine/<asset>/<shard>.parquet`.
 
-What was paid for a table lies under the same name in `journals` and, once it is published, in
-`completions`.
+The paid responses of a table are stored under the same name in `journals/` and, once the table is
+published, in `completions/`.
 
-A table is written to a scratch name, synced and renamed, quarantine first: a reader never sees half
-a file, and a table that exists has its quarantine.
+A table is written under a temporary name, synced and renamed, its quarantine first: a reader never
+sees a partial file, and each table that exists has its quarantine.
 """
 
 import os
@@ -20,19 +20,19 @@ from persona_assets.storage.shard_keys import check_shard_key, file_stem
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
 
 LEAST_FREE_BYTES = 256 << 20
-"""Free space below which no run starts: Dagster's own databases need some of it."""
+"""Bytes of free space below which no run starts: Dagster's own databases need some space."""
 
 SHARD_COLUMN = "shard"
-"""Column that names the shard where several are read as one frame."""
+"""Column that holds the shard key where several shards are read as one frame."""
 
 
 class MissingTableError(FileNotFoundError):
-    """A table that a run needs does not exist yet; the message names asset and shard."""
+    """Required table does not exist yet; the message names asset and shard."""
 
 
 @dataclass(frozen=True)
 class ShardTable:
-    """One shard's table of an asset: its data version, its number of rows, where it lies."""
+    """Table of a shard: shard key, data version, number of rows, path."""
 
     shard: str
     data_version: str
@@ -40,18 +40,17 @@ class ShardTable:
     path: Path
 
     def scan(self) -> pl.LazyFrame:
-        """Its rows."""
+        """Return the rows of the table."""
         return _scan(self.path)
 
 
 class ShardTables(tuple[ShardTable, ...]):
-    """An asset's tables in order of arrival, for an input that reads only the shards it has to."""
+    """Tables of an asset in order of arrival, for a step that reads only the shards it needs."""
 
     def scan(self) -> pl.LazyFrame:
-        """The rows of all, of which there must be one, with a column `shard`.
+        """Return the rows of all tables, at least one table, with a column `shard`.
 
-        They are read here and now: there may be more shards than files that a process may hold
-        open.
+        The rows are read at once: an asset may have more shards than a process may hold files open.
         """
         return pl.concat(
             table.scan().with_columns(pl.lit(table.shard).alias(SHARD_COLUMN)).collect()
@@ -60,28 +59,41 @@ class ShardTables(tuple[ShardTable, ...]):
 
 
 class Storage:
-    """The tables of one project under its data folder."""
+    """Tables of a project under its data folder."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
 
     def path(self, asset: str, shard: str | None, kind: str = "tables") -> Path:
-        """Where a table lies. Raises ValueError for a partition key that is no shard key."""
+        """Return the path of a table.
+
+        Args:
+            asset: Asset name.
+            shard: Partition key; None for an unpartitioned table.
+            kind: Folder: "tables", "quarantine", "journals" or "completions".
+
+        Raises:
+            ValueError: The partition key is not a valid shard key.
+        """
         root = self.data_dir / kind
         if shard is None:
             return root / f"{asset}.parquet"
         return root / asset / f"{file_stem(check_shard_key(shard))}.parquet"
 
     def journal(self, asset: str, shard: str | None) -> Path:
-        """Where the answers paid for by one table lie until it is published."""
+        """Return the path of the paid responses of a table that is not published yet."""
         return self.path(asset, shard, "journals").with_suffix(".jsonl")
 
     def completions(self, asset: str, shard: str | None) -> Path:
-        """Where the answers paid for by one table lie from then on."""
+        """Return the path of the paid responses of a published table."""
         return self.path(asset, shard, "completions")
 
     def check_space(self, least: int = LEAST_FREE_BYTES) -> None:
-        """Raises OSError where fewer bytes are free: before anything is paid for."""
+        """Check the free disk space, before any paid call.
+
+        Raises:
+            OSError: Fewer than `least` bytes are free.
+        """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.data_dir).free
         if free < least:
@@ -90,62 +102,77 @@ class Storage:
                 f"{least >> 20}: free some, or set PERSONA_DATA_DIR to another disk"
             )
 
-    def write(self, outcome: StepResult, footer: Footer) -> Path:
-        """Publishes a table and its quarantine; the table's appearance is the commit."""
-        dropped = self.path(footer.asset, footer.shard, "quarantine")
-        _publish(outcome.dropped.match_to_schema(QUARANTINE_SCHEMA), dropped, footer)
+    def write(self, result: StepResult, footer: Footer) -> Path:
+        """Publish a table and its quarantine; the rename of the table's file is the commit."""
+        quarantine_path = self.path(footer.asset, footer.shard, "quarantine")
+        _publish(result.dropped.match_to_schema(QUARANTINE_SCHEMA), quarantine_path, footer)
         path = self.path(footer.asset, footer.shard)
-        _publish(outcome.rows, path, footer)
+        _publish(result.rows, path, footer)
         return path
 
     def scan(self, asset: str, shard: str | None) -> pl.LazyFrame:
-        """The rows of one table. Raises MissingTableError if it does not exist."""
+        """Return the rows of a table.
+
+        Raises:
+            MissingTableError: The table does not exist.
+        """
         return _scan(self._existing(asset, shard))
 
     def existing_footer(self, asset: str, shard: str | None) -> Footer:
-        """The footer of one table. Raises MissingTableError if it does not exist."""
+        """Read the footer of a table.
+
+        Raises:
+            MissingTableError: The table does not exist.
+        """
         return Footer.read(self._existing(asset, shard))
 
     def shard_tables(self, asset: str, shards: Sequence[str] | None = None) -> ShardTables:
-        """The tables of some shards, or of all that have one; other partitions keep their order.
+        """Return the tables of an asset in order of arrival.
 
-        Raises MissingTableError naming the first of `shards` that has none.
+        Args:
+            asset: Asset name.
+            shards: Partition keys; None for all partitions that have a table. Partitions that are
+                not shards (training sizes) keep the given order.
+
+        Raises:
+            MissingTableError: A given shard has no table; the message names the first such shard.
         """
         if shards is None:
             paths = sorted((self.data_dir / "tables" / asset).glob("*.parquet"))
         else:
             paths = [self._existing(asset, shard) for shard in shards]
-        found: list[tuple[int, ShardTable]] = []
+        arrivals: list[tuple[int, ShardTable]] = []
         for path in paths:
             footer = Footer.read(path)
             if footer.shard is not None:
                 table = ShardTable(footer.shard, footer.data_version, footer.rows, path)
-                found.append((footer.arrival or self.arrival(footer.shard), table))
-        return ShardTables(table for _, table in sorted(found, key=lambda it: it[0]))
+                arrivals.append((footer.arrival or self.arrival(footer.shard), table))
+        arrivals.sort(key=lambda arrival: arrival[0])
+        return ShardTables(table for _, table in arrivals)
 
     def shards(self, asset: str) -> list[str]:
-        """The shards that have a table of this asset, in order of arrival."""
+        """Return the shards that have a table of an asset, in order of arrival."""
         return [table.shard for table in self.shard_tables(asset)]
 
     def arrival(self, shard: str) -> int:
-        """A shard's arrival number; 0 for a partition that is no shard."""
+        """Return the arrival number of a shard; 0 for a partition that is not a shard."""
         footer = self.footer("raw_corpus", shard)
         return footer.arrival or 0 if footer else 0
 
     def quarantine(self, asset: str, shard: str | None) -> pl.DataFrame:
-        """The dropped rows of one table, empty where nothing was dropped."""
+        """Return the dropped rows of a table; an empty frame if the table dropped no row."""
         path = self.path(asset, shard, "quarantine")
         if not path.exists():
             return pl.DataFrame(schema=QUARANTINE_SCHEMA)
         return _scan(path).collect()
 
     def footer(self, asset: str, shard: str | None) -> Footer | None:
-        """The footer of a table, or None where there is no table."""
+        """Read the footer of a table; None if the table does not exist."""
         path = self.path(asset, shard)
         return Footer.read(path) if path.exists() else None
 
     def footers(self) -> Iterator[tuple[Path, Footer]]:
-        """Every table that exists, with its footer."""
+        """Yield the path and footer of every table on disk."""
         for path in sorted((self.data_dir / "tables").rglob("*.parquet")):
             yield path, Footer.read(path)
 
@@ -160,7 +187,7 @@ class Storage:
 
 
 def _scan(path: Path) -> pl.LazyFrame:
-    # Opened once: by its name polars opens it twice, and another file may be there by then.
+    # polars opens a path twice, and a run may replace the file in between: pass an open file.
     with path.open("rb") as file:
         return pl.scan_parquet(file)
 

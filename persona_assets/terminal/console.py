@@ -1,4 +1,4 @@
-"""What the commands print: how far they are while they run, and tables when they are done."""
+"""Output of `run`, `status` and `trace`: progress, and tables at the end."""
 
 import json
 from collections.abc import Mapping
@@ -14,24 +14,32 @@ from persona_assets.orchestration.staleness import Stale
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.settings import Settings
-from persona_assets.terminal.figures import OUT, columns, money, plural, price
-from persona_assets.terminal.progress import progressing
+from persona_assets.terminal.figures import (
+    OUT,
+    figure_table,
+    format_money,
+    format_price,
+    plural,
+)
+from persona_assets.terminal.progress import progress_display
 
 _MOST_TABLES = 200
+"""Number of tables up to which all tables are listed."""
+
 _TEXT = 100
 """Characters of a text that a line shows."""
 
 
 @dataclass
 class RunSummary:
-    """What a run did: seconds by (asset, partition), the ids of its runs, and their errors."""
+    """Summary of the runs of a command: seconds by (asset, partition), run ids, error messages."""
 
     seconds: dict[tuple[str, str | None], float] = field(default_factory=dict)
     run_ids: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def note(self, run: Finished) -> None:
-        """Adds one run."""
+    def add(self, run: Finished) -> None:
+        """Add a finished run."""
         self.run_ids.append(run.run_id)
         for asset in run.work.reasons:
             if asset in run.seconds:
@@ -42,33 +50,39 @@ class RunSummary:
 
 
 def run_with_progress(runner: Runner, models: Models) -> RunSummary:
-    """Runs everything that is stale and shows how far it is; errors are printed as they happen."""
-    ledger = RunSummary()
-    with progressing(runner.size()) as progress:
-        doing = ""
+    """Run all stale tables and show the progress; errors are printed at once."""
+    summary = RunSummary()
+    with progress_display(runner.size()) as progress:
+        current = ""
 
-        def tell(message: str = "") -> None:
-            progress.tell(f"{doing} {message}".strip())
+        def show_status(message: str = "") -> None:
+            progress.show_status(f"{current} {message}".strip())
 
-        models.report = tell
+        models.report = show_status
         for event in runner.run():
             if isinstance(event, Fresh):
                 progress.advance(event.tables)
             elif isinstance(event, Stale):
-                doing = _named(event)
-                tell()
+                current = _label(event)
+                show_status()
             else:
-                ledger.note(event)
+                summary.add(event)
                 progress.advance(len(event.work.reasons))
                 if event.error:
-                    progress.say(ledger.errors[-1])
-        doing = ""
-        tell()
-    return ledger
+                    progress.print_line(summary.errors[-1])
+        current = ""
+        show_status()
+    return summary
 
 
 def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -> None:
-    """The most model calls by asset that so many shards take, and what caps their cost."""
+    """Print the largest number of model calls of a run, and the caps on their cost.
+
+    Args:
+        calls: Most calls by asset; None without a limit.
+        shards: Number of shards.
+        settings: Settings that hold the caps.
+    """
     if None in calls.values():
         unbounded = ", ".join(asset for asset, most in calls.items() if most is None)
         known = (
@@ -79,8 +93,8 @@ def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Setti
         most = sum(count or 0 for count in calls.values())
         known = f"at most {most:,} model calls, less those answered before"
     budgets = [
-        f"{money(budget)} US dollars {what}"
-        for budget, what in (
+        f"{format_money(budget)} US dollars {scope}"
+        for budget, scope in (
             (settings.run_budget, "a run"),
             (settings.backfill_budget, "for all runs of a command"),
         )
@@ -90,20 +104,23 @@ def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Setti
     OUT.print(f"{plural(shards, 'shard')}: {known}{cap}", soft_wrap=True)
 
 
-def print_tables(project: Project, ledger: RunSummary, usage: pl.DataFrame) -> None:
-    """The tables of a project: rows, calls and tokens in all, and the seconds of this run.
+def print_tables(project: Project, summary: RunSummary, usage: pl.DataFrame) -> None:
+    """Print the tables of a project: rows, total calls and tokens, and the seconds of this run.
 
-    `usage` has asset, shard, calls and tokens, as the journals add them up. Of more than
-    `_MOST_TABLES` only those are listed that this run made.
+    If the project has more than `_MOST_TABLES` tables, only the tables of this run are printed.
+
+    Args:
+        summary: Summary of this run; an asset without seconds is fresh.
+        usage: Calls, tokens and cost by asset and shard, from the journals.
     """
     used = {(row["asset"], row["shard"]): row for row in usage.iter_rows(named=True)}
-    table = columns("asset", "shard", "rows", "calls", "tokens", "seconds", left=2)
+    table = figure_table("asset", "shard", "rows", "calls", "tokens", "seconds", left=2)
     table.add_column("dropped by reason")
     footers = [footer for _, footer in project.storage.footers()]
     for footer in footers:
         key = (footer.asset, footer.shard)
         paid: dict[str, Any] = used.get(key, {})
-        seconds = ledger.seconds.get(key)
+        seconds = summary.seconds.get(key)
         if seconds is None and len(footers) > _MOST_TABLES:
             continue
         table.add_row(
@@ -119,16 +136,17 @@ def print_tables(project: Project, ledger: RunSummary, usage: pl.DataFrame) -> N
     OUT.print(
         f"\n{len(footers)} tables, {sum(f.rows for f in footers)} rows, "
         f"{usage['calls'].sum()} calls so far, of which this run made "
-        f"{usage['new_calls'].sum()}; {len(ledger.run_ids)} runs in "
-        f"{sum(ledger.seconds.values()):.0f} s of asset time."
+        f"{usage['new_calls'].sum()}; {len(summary.run_ids)} runs in "
+        f"{sum(summary.seconds.values()):.0f} s of asset time."
     )
     unpriced = int(usage["unpriced"].sum())
-    in_all = price(_known(usage["cost_usd"]), unpriced)
-    new = price(_known(usage["new_cost_usd"]), unpriced if usage["new_calls"].sum() else 0)
-    OUT.print(f"US dollars: {in_all} so far, of which this run {new}.")
+    total = format_price(_known_sum(usage["cost_usd"]), unpriced)
+    new_unpriced = unpriced if usage["new_calls"].sum() else 0
+    new = format_price(_known_sum(usage["new_cost_usd"]), new_unpriced)
+    OUT.print(f"US dollars: {total} so far, of which this run {new}.")
     folder = project.settings.data_dir
     OUT.print(
-        f"\nRows: {folder}/tables. What was dropped: {folder}/quarantine. All of it in SQL: "
+        f"\nRows: {folder}/tables. Dropped rows: {folder}/quarantine. Both in SQL: "
         f"{folder}/catalog.duckdb.\nNext: persona-assets ui; persona-assets trace ID, with an id "
         "from the first column of any table.",
         soft_wrap=True,
@@ -136,19 +154,19 @@ def print_tables(project: Project, ledger: RunSummary, usage: pl.DataFrame) -> N
 
 
 def print_status(runner: Runner) -> None:
-    """What is missing or stale now, with the reason; what follows from it is not listed."""
-    found = False
+    """Print each missing or stale table with the reason, but no later phases that depend on it."""
+    is_fresh = True
     for phase in runner.phases():
         for work in runner.stale(phase):
-            found = True
+            is_fresh = False
             for asset, reason in work.reasons.items():
                 OUT.print(escape(f"{asset} {work.partition or ''}: {reason}"))
-    if not found:
+    if is_fresh:
         OUT.print("everything is fresh")
 
 
 def print_trace(chain: pl.DataFrame) -> None:
-    """A row and its ancestors, nearest first, each with what made it."""
+    """Print a row and its ancestors, nearest first, with their prompts and runs."""
     for row in chain.iter_rows(named=True):
         content: dict[str, Any] = json.loads(row["content"])
         shown = {k: v for k, v in content.items() if k != "shard" and v is not None}
@@ -161,12 +179,12 @@ def print_trace(chain: pl.DataFrame) -> None:
             OUT.print(escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}"))
 
 
-def _named(work: Stale) -> str:
+def _label(work: Stale) -> str:
     names = list(work.reasons)
     span = names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
     return f"{span} {work.partition or ''}"
 
 
-def _known(amounts: pl.Series) -> Decimal | None:
+def _known_sum(amounts: pl.Series) -> Decimal | None:
     known = amounts.drop_nulls()
     return None if known.is_empty() else sum(known, Decimal(0))

@@ -1,4 +1,4 @@
-"""Figures as people read them: money, counts, intervals, tables of them."""
+"""Formatting of figures for the terminal: money, counts, intervals, tables."""
 
 import sys
 from collections.abc import Callable
@@ -7,57 +7,77 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
-from persona_assets.planning.forecast import Interval
+from persona_assets.planning.estimate import Interval
 
-# A pipe has no width: tables that are not shown on a terminal are as wide as they need.
+# A pipe has no width, and rich would wrap tables at 80 columns.
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+"""Console of all commands."""
 
 
-def columns(*heads: str, left: int) -> Table:
-    """A table without lines, whose first `left` columns are text and whose others are figures."""
+def figure_table(*heads: str, left: int) -> Table:
+    """Build a table without lines.
+
+    Args:
+        heads: Column heads.
+        left: Number of leading columns that hold text; all later columns hold figures.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number < left else "right")
     return table
 
 
-def price(known: Decimal | None, unpriced: int) -> str:
-    """US dollars of answers, `unpriced` ones of which have no known price: then never 0."""
+def format_price(known: Decimal | None, unpriced: int) -> str:
+    """Format the price of answers in US dollars.
+
+    Args:
+        known: Sum of the known prices.
+        unpriced: Number of answers of unknown price; if positive, the result is never 0.
+
+    Example:
+        >>> format_price(Decimal("0.25"), 3)
+        '>= 0.250'
+    """
     if not unpriced:
-        return money(known or Decimal(0))
-    return f">= {money(known)}" if known else "unknown"
+        return format_money(known or Decimal(0))
+    return f">= {format_money(known)}" if known else "unknown"
 
 
-def money(amount: Decimal) -> str:
-    """An amount with the digits that matter: 12,345.67, 1.2345, 0.000123."""
+def format_money(amount: Decimal) -> str:
+    """Format an amount with its significant digits: 12,345.67, 1.2345, 0.000123."""
     if abs(amount) >= 100:
         return f"{amount:,.2f}"
     if abs(amount) >= 1 or not amount:
         return f"{amount:.4f}" if amount else "0"
-    return figure(float(amount))
+    return format_number(float(amount))
 
 
-def figure(value: float) -> str:
-    """A number with three digits that matter, and without an exponent."""
+def format_number(value: float) -> str:
+    """Format a number with three significant digits and without an exponent."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{Decimal(f'{value:.2e}'):f}"
 
 
-def count(value: float) -> str:
-    """A number of things, of which parts do not exist."""
+def format_count(value: float) -> str:
+    """Format a count as a whole number."""
     return f"{value:,.0f}"
 
 
-def duration(hours: float) -> str:
-    """A time in the unit that suits it."""
+def format_duration(hours: float) -> str:
+    """Format a time in seconds, minutes, hours or days.
+
+    Example:
+        >>> format_duration(1.5)
+        '1.50 h'
+    """
     units = (("s", 1 / 3600, 1 / 60), ("min", 1 / 60, 1.0), ("h", 1.0, 48.0))
-    name, unit = next(((it, one) for it, one, less in units if hours < less), ("days", 24.0))
-    return f"{figure(hours / unit)} {name}"
+    name, unit = next(((name, unit) for name, unit, end in units if hours < end), ("days", 24.0))
+    return f"{format_number(hours / unit)} {name}"
 
 
-def between(interval: Interval | None, shown: Callable[[float], str]) -> str:
-    """An estimate, and below it the bounds of its interval; empty for None."""
+def format_interval(interval: Interval | None, shown: Callable[[float], str]) -> str:
+    """Format an estimate with the bounds of its interval on a second line; empty for None."""
     if interval is None:
         return ""
     if interval.low is None or interval.high is None:
@@ -66,5 +86,10 @@ def between(interval: Interval | None, shown: Callable[[float], str]) -> str:
 
 
 def plural(number: int, thing: str) -> str:
-    """So many things, in words."""
+    """Format a number of things.
+
+    Example:
+        >>> plural(2, "shard")
+        '2 shards'
+    """
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

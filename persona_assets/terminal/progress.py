@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, now and then a line elsewhere."""
+"""Progress of a run: a bar on a terminal, a line every few seconds in a file or pipe."""
 
 import time
 from collections.abc import Iterator
@@ -11,71 +11,71 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from persona_assets.terminal.figures import OUT
 
 LINE_SECONDS = 10.0
-"""Least time between two lines where there is no terminal to draw a bar on."""
+"""Least seconds between two progress lines in a file or pipe."""
 
 
-class Progressing(Protocol):
-    """Where a run says how far it is."""
+class ProgressDisplay(Protocol):
+    """Display of the progress of a run."""
 
     def advance(self, tables: int) -> None:
-        """So many tables more need nothing or are done."""
+        """Add a number of finished or fresh tables."""
 
-    def tell(self, message: str) -> None:
-        """What is being done now."""
+    def show_status(self, message: str) -> None:
+        """Show the current activity."""
 
-    def say(self, message: str) -> None:
-        """Prints a line that stays."""
+    def print_line(self, message: str) -> None:
+        """Print a permanent line."""
 
 
-class Bar:
-    """Progress on a terminal, behind a bar that is drawn over and over."""
+class ProgressBar:
+    """Progress bar on a terminal."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress
         self._bar = progress.add_task("", total=total)
 
     def advance(self, tables: int) -> None:
-        """Moves the bar."""
+        """Move the bar."""
         self._progress.advance(self._bar, tables)
 
-    def tell(self, message: str) -> None:
-        """Puts the message behind the bar."""
+    def show_status(self, message: str) -> None:
+        """Show a message behind the bar."""
         self._progress.update(self._bar, description=escape(message))
 
-    def say(self, message: str) -> None:
-        """Prints a line above the bar."""
+    def print_line(self, message: str) -> None:
+        """Print a line above the bar."""
         self._progress.console.print(escape(message))
 
 
-class Lines:
-    """Progress in a file or a pipe: a plain line, at most one in `every` seconds."""
+class ProgressLines:
+    """Plain progress lines in a file or pipe, at least `every` seconds apart."""
 
     def __init__(self, total: int, every: float = LINE_SECONDS) -> None:
         self._total = total
         self._every = every
-        self._made = 0
-        self._told = time.monotonic()
+        self._done = 0
+        self._printed_at = time.monotonic()
 
     def advance(self, tables: int) -> None:
-        """Counts tables."""
-        self._made += tables
+        """Count tables."""
+        self._done += tables
 
-    def tell(self, message: str) -> None:
-        """Prints the message, unless there was one a moment ago."""
-        if message and time.monotonic() - self._told >= self._every:
-            self._told = time.monotonic()
-            self.say(f"{self._made}/{self._total} tables, {message}")
+    def show_status(self, message: str) -> None:
+        """Print a message, unless the last line is less than `every` seconds old."""
+        if message and time.monotonic() - self._printed_at >= self._every:
+            self._printed_at = time.monotonic()
+            self.print_line(f"{self._done}/{self._total} tables, {message}")
 
-    def say(self, message: str) -> None:
-        """Prints a line."""
+    def print_line(self, message: str) -> None:
+        """Print a line."""
         OUT.print(escape(message), soft_wrap=True)
 
 
 @contextmanager
-def progressing(total: int) -> Iterator[Progressing]:
-    """A bar on a terminal, plain lines elsewhere."""
+def progress_display(total: int) -> Iterator[ProgressDisplay]:
+    """Open a progress bar on a terminal, plain progress lines in a file or pipe."""
     if not OUT.is_terminal:
-        yield Lines(total)
+        yield ProgressLines(total)
         return
     columns = (
         BarColumn(bar_width=24),
@@ -85,4 +85,4 @@ def progressing(total: int) -> Iterator[Progressing]:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=OUT) as progress:
-        yield Bar(progress, total)
+        yield ProgressBar(progress, total)

@@ -1,4 +1,4 @@
-"""What `plan` and `cost` print."""
+"""Output of `plan` and `cost`."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,18 +9,18 @@ import polars as pl
 from rich.markup import escape
 
 from persona_assets.planning.cost import CapUsage
-from persona_assets.planning.forecast import LEVEL
+from persona_assets.planning.estimate import LEVEL
 from persona_assets.planning.plan import Forecast, Plan
 from persona_assets.settings import Settings
 from persona_assets.terminal.figures import (
     OUT,
-    between,
-    columns,
-    count,
-    duration,
-    money,
+    figure_table,
+    format_count,
+    format_duration,
+    format_interval,
+    format_money,
+    format_price,
     plural,
-    price,
 )
 
 _COUNTS = {
@@ -36,14 +36,20 @@ _COUNTS = {
 
 
 def print_cost(rows: pl.DataFrame, by: str, caps: Sequence[CapUsage]) -> None:
-    """What was asked and what it cost (see cost.usage), and the caps."""
-    table = columns(by, *_COUNTS.values(), "US dollars", left=1)
+    """Print calls, tokens and cost (see `cost.usage`), and the caps.
+
+    Args:
+        rows: Usage by name; the row of name None is the total.
+        by: Head of the name column.
+        caps: Caps with the amounts spent and held.
+    """
+    table = figure_table(by, *_COUNTS.values(), "US dollars", left=1)
     for row in rows.iter_rows(named=True):
         is_total = row["name"] is None
         table.add_row(
             "total" if is_total else escape(row["name"]),
             *(f"{row[name]:,}" for name in _COUNTS),
-            price(row["cost_usd"], row["unpriced"]),
+            format_price(row["cost_usd"], row["unpriced"]),
             style="bold" if is_total else "",
         )
     OUT.print(table)
@@ -56,10 +62,10 @@ def print_cost(rows: pl.DataFrame, by: str, caps: Sequence[CapUsage]) -> None:
     if not caps:
         return
     OUT.print()
-    table = columns("cap", "setting", "limit", "spent", "held", left=2)
+    table = figure_table("cap", "setting", "limit", "spent", "held", left=2)
     for cap in caps:
-        figures = (money(it) for it in (cap.limit, cap.spent, cap.held))
-        table.add_row(escape(cap.scope), cap.setting, *figures)
+        amounts = (format_money(amount) for amount in (cap.limit, cap.spent, cap.held))
+        table.add_row(escape(cap.scope), cap.setting, *amounts)
     OUT.print(table)
     OUT.print(
         "\nUS dollars. held: for calls in flight; what a process held when it died may have been "
@@ -68,61 +74,64 @@ def print_cost(rows: pl.DataFrame, by: str, caps: Sequence[CapUsage]) -> None:
     )
 
 
-def print_plan(made: Plan, settings: Settings) -> None:
-    """What a run would ask and cost: estimates, each with its interval below it."""
-    if not made.assets:
+def print_plan(plan: Plan, settings: Settings) -> None:
+    """Print the calls, tokens, cost and time of a run: estimates with intervals."""
+    if not plan.assets:
         OUT.print("everything is fresh: a run asks nothing")
         return
     heads = ("tables", "calls", "tokens in", "tokens out", "US dollars", "time", "at most calls")
-    table = columns("asset", *heads, "pilot", left=1)
-    for it in (*made.assets, made.total):
+    table = figure_table("asset", *heads, "pilot", left=1)
+    for forecast in (*plan.assets, plan.total):
         table.add_row(
-            it.asset,
-            f"{it.tables:,}",
-            between(it.calls, count),
-            between(it.input_tokens, count),
-            between(it.output_tokens, count),
-            _cost(it),
-            between(it.hours, duration) or ("batch" if it.batch else ""),
-            "no limit" if it.most is None else f"{it.most:,}",
-            "" if it is made.total else _pilot(it),
-            style="bold" if it is made.total else "",
+            forecast.asset,
+            f"{forecast.tables:,}",
+            format_interval(forecast.calls, format_count),
+            format_interval(forecast.input_tokens, format_count),
+            format_interval(forecast.output_tokens, format_count),
+            _cost(forecast),
+            format_interval(forecast.hours, format_duration) or ("batch" if forecast.batch else ""),
+            "no limit" if forecast.most is None else f"{forecast.most:,}",
+            "" if forecast is plan.total else _pilot(forecast),
+            style="bold" if forecast is plan.total else "",
         )
     OUT.print(table)
-    for note in _notes(made, settings):
+    for note in _notes(plan, settings):
         OUT.print(f"\n{note}", soft_wrap=True, markup=False)
 
 
 def print_plan_json(plan: Plan) -> None:
-    """The plan as one JSON object; `level` is that of its intervals."""
+    """Print a plan as a JSON object; `level` is the confidence level of its intervals."""
     print(json.dumps({"level": LEVEL, **asdict(plan)}))
 
 
 def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
     if plan.total.calls is not None:
         yield (
-            f"Below an estimate: where the truth lies with a probability of {100 * LEVEL:.0f} %, "
-            "if what is to come is like the pilot. about: a single call, text or run tells nothing "
-            "of the spread. Time: runs one after the other, at the pilot's pace."
+            f"Below an estimate: interval that holds the true value with a probability of "
+            f"{100 * LEVEL:.0f} %, if the rest resembles the pilot. about: a single call, text or "
+            "run shows no spread. Time: runs one after the other, at the pilot's pace."
         )
     if plan.total.batch:
         yield "batch: by way of the Batch API, up to 24 h a batch."
     if plan.total.prices:
         yield (
-            f"Nobody knows the price of some models: set {', '.join(plan.total.prices)} (US "
-            "dollars for a million tokens)."
+            f"The price of some models is unknown: set {', '.join(plan.total.prices)} (US dollars "
+            "for a million tokens)."
         )
-    elif any(it.at_least for it in plan.assets):
-        yield "Some answers of the pilot do not say their tokens: their cost is left out."
-    every = "for all runs of a command"
-    budgets = {"a run": settings.run_budget, every: settings.backfill_budget}
-    if caps := [f"{money(cap)} {what}" for what, cap in budgets.items() if cap is not None]:
+    elif any(forecast.at_least for forecast in plan.assets):
+        yield "Some answers of the pilot do not report their tokens: their cost is left out."
+    budgets = {
+        "a run": settings.run_budget,
+        "for all runs of a command": settings.backfill_budget,
+    }
+    caps = [f"{format_money(cap)} {scope}" for scope, cap in budgets.items() if cap is not None]
+    if caps:
         yield f"Capped, in US dollars, at {' and '.join(caps)}."
-    lacking = [it.asset for it in plan.assets if not it.pilot_tables]
-    if lacking:
+    unknown = [forecast.asset for forecast in plan.assets if not forecast.pilot_tables]
+    if unknown:
         yield (
-            f"No pilot yet: {', '.join(lacking)}. Nothing is known of them but the most calls, and "
-            "the total leaves them out."
+            f"No pilot yet: {', '.join(unknown)}. Only their most calls are known, and the total "
+            "leaves them out."
         )
     if plan.next and plan.next.after:
         yield (
@@ -139,7 +148,7 @@ def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
 def _cost(forecast: Forecast) -> str:
     if forecast.cost is None:
         return "unknown" if forecast.pilot_tables and forecast.at_least else ""
-    text = between(forecast.cost, lambda amount: money(Decimal(amount)))
+    text = format_interval(forecast.cost, lambda amount: format_money(Decimal(amount)))
     return f">= {text}" if forecast.at_least else text
 
 

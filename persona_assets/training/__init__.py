@@ -1,1 +1,4 @@
-"""Programs that load torch: `resources/trainer.py` runs them as child processes."""
+"""Programs that load torch, run as child processes by `resources/trainer.py`.
+
+Belongs here: the fine-tuning program, its job description, the conversion of GGUF files.
+"""

@@ -1,8 +1,8 @@
-"""The child program that fine-tunes: `python -m persona_assets.training.finetune JOB.json`.
+"""Fine-tuning program: `python -m persona_assets.training.finetune JOB.json`.
 
-Supervised fine-tuning of a causal language model with TRL, loss on the solution only. Runs on a
-CPU, on one GPU, and on many under `accelerate launch` (DDP, FSDP or DeepSpeed). `Trainer` in
-`resources/trainer.py` starts it and reads its reports.
+Supervised fine-tuning of a causal language model with TRL, with the loss on the solution only. Runs
+on a CPU, on a GPU, and on many GPUs under `accelerate launch` (DDP, FSDP or DeepSpeed). `Trainer`
+in `resources/trainer.py` starts the program and reads its reports.
 """
 
 # The training libraries are only partly annotated.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persona_assets.training.gguf_export import write_gguf
-from persona_assets.training.gguf_import import dequantized
+from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets.training.job import Hyperparameters, Job
 
 if TYPE_CHECKING:
@@ -30,19 +30,20 @@ if TYPE_CHECKING:
     from trl import SFTConfig
 
 Emit = Callable[[dict[str, Any]], None]
+"""Function that sends a report to the parent process."""
 
 
 def main() -> None:
     exit_with_parent()
-    emit = take_standard_output()
+    emit = redirect_standard_output()
     finetune(Job.model_validate_json(Path(sys.argv[1]).read_text()), emit)
 
 
 def exit_with_parent() -> None:
     """End this process at once when standard input closes or the parent process changes.
 
-    Both, because a process forked from the parent can hold the pipe open, and because under a
-    launcher the parent is the launcher.
+    Neither suffices alone: a process forked from the parent can hold the pipe open, and under a
+    launcher the parent process is the launcher.
     """
     parent = os.getppid()
 
@@ -54,8 +55,8 @@ def exit_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def take_standard_output() -> Emit:
-    """A function that writes JSON lines; all else that is printed from now on goes to the log."""
+def redirect_standard_output() -> Emit:
+    """Send later prints to the log, and return a function that writes to standard output."""
     reports = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return lambda message: print(json.dumps(message), file=reports)
@@ -64,8 +65,10 @@ def take_standard_output() -> Emit:
 def finetune(job: Job, emit: Emit) -> None:
     """Train, report every optimizer step and the dropped examples, and write `job.output`.
 
-    Raises `ValueError` if nothing can be trained on, the tokenizer has no chat template or the
-    processes do not divide the batch, and `FloatingPointError` if the loss is no longer a number.
+    Raises:
+        ValueError: No example is usable, the tokenizer has no chat template, or the batch is not
+            divisible by the number of processes.
+        FloatingPointError: The loss is not finite.
     """
     import torch
     from accelerate import PartialState
@@ -81,7 +84,7 @@ def finetune(job: Job, emit: Emit) -> None:
     with process.main_process_first():
         directory = job.base
         if job.base.is_file():
-            directory = dequantized(job.base, job.cache_dir / "dequantized" / job.base_sha256)
+            directory = dequantize_gguf(job.base, job.cache_dir / "dequantized" / job.base_sha256)
         examples: Any = Dataset.from_json(str(job.examples), cache_dir=str(job.scratch))
     tokenizer: Any = AutoTokenizer.from_pretrained(directory)
     if tokenizer.chat_template is None:
@@ -98,18 +101,20 @@ def finetune(job: Job, emit: Emit) -> None:
         )
     model = AutoModelForCausalLM.from_pretrained(
         directory,
-        # At this learning rate most updates are below the resolution of a bfloat16 weight: only
-        # frozen weights may be bfloat16, trained ones are float32 under autocast.
+        # At this learning rate most updates are below the resolution of a bfloat16 weight. Only
+        # frozen weights may be bfloat16; trained weights are float32 under autocast.
         dtype=torch.bfloat16 if half and lora else torch.float32,
         attn_implementation="flash_attention_2" if is_flash_attn_2_available() else "sdpa",
     )
     trainer: Any = SFTTrainer(
         model=model,
-        args=arguments(job, half, process.num_processes, len(kept), end_of_turn(tokenizer)),
+        args=training_arguments(
+            job, half, process.num_processes, len(kept), end_of_turn(tokenizer)
+        ),
         train_dataset=kept,
         processing_class=tokenizer,
         peft_config=lora,
-        callbacks=[progress(emit)],
+        callbacks=[progress_callback(emit)],
     )
     if lora and trainer.accelerator.distributed_type.value in ("FSDP", "DEEPSPEED"):
         raise ValueError(
@@ -117,17 +122,25 @@ def finetune(job: Job, emit: Emit) -> None:
         )
     trainer.train()
     config: Any = AutoConfig.from_pretrained(directory)
-    save(trainer, job, config.dtype or torch.float32)
+    save_model(trainer, job, config.dtype or torch.float32)
     if process.is_main_process:
         emit({"dropped": [(index, fault) for index, fault in enumerate(faults) if fault]})
     process.destroy_process_group()
 
 
 def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | None]:
-    """Why an example must not be trained on, or None, for each example.
+    """Find the examples that must not be trained on.
 
-    A control token in the text would end a turn or open another: text of foreign origin could speak
-    in any role.
+    A control token in a text would end a turn or open another: a text from outside could speak in
+    any role.
+
+    Args:
+        examples: Dataset in TRL's conversational prompt-completion format.
+        tokenizer: Tokenizer with a chat template.
+        max_tokens: Length of the longest usable example, in tokens.
+
+    Returns:
+        The reason per example, None for a usable example.
     """
     control = control_tokens(tokenizer).values()
     faults: list[str | None] = []
@@ -138,8 +151,8 @@ def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | No
             texts = [turn["content"] for turn in conversation]
             if not all(text.strip() for text in texts):
                 faults.append("empty")
-            elif found := next((t for t in control if any(t in text for text in texts)), None):
-                faults.append(f"control_token: {found}")
+            elif token := next((t for t in control if any(t in text for text in texts)), None):
+                faults.append(f"control_token: {token}")
             elif len(ids) > max_tokens:
                 faults.append(f"too_long: {len(ids)} tokens, more than {max_tokens}")
             else:
@@ -148,10 +161,10 @@ def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | No
 
 
 def end_of_turn(tokenizer: Any) -> str | None:
-    """The token with which the chat template ends an answer, None if it ends with none.
+    """Return the token with which the chat template ends an answer, None if it has no such token.
 
-    In base models it is often not the end-of-text token, and a server that is not told would never
-    stop.
+    In base models this is often not the end-of-text token, and a server without this token would
+    never stop.
     """
     question = [{"role": "user", "content": "a"}]
     answered = [*question, {"role": "assistant", "content": "b"}]
@@ -163,13 +176,21 @@ def end_of_turn(tokenizer: Any) -> str | None:
 
 
 def control_tokens(tokenizer: Any) -> dict[int, str]:
-    """Tokens that text must not contain, by id: also those that have no role (bos, eos ...)."""
+    """Return the tokens that a text must not contain, by id, with or without a role (bos, eos)."""
     added = tokenizer.added_tokens_decoder
     return {number: token.content for number, token in added.items() if token.special}
 
 
 def batch_on_each_process(hyper: Hyperparameters, processes: int) -> int:
-    """Sequences in one forward pass of one process, so that all make up one `batch_size`."""
+    """Return the sequences per forward pass and process that add up to `batch_size`.
+
+    Raises:
+        ValueError: `batch_size` is not divisible.
+
+    Example:
+        >>> batch_on_each_process(Hyperparameters(batch_size=32, gradient_accumulation=2), 4)
+        4
+    """
     passes = hyper.gradient_accumulation * processes
     if hyper.batch_size % passes:
         raise ValueError(
@@ -179,7 +200,7 @@ def batch_on_each_process(hyper: Hyperparameters, processes: int) -> int:
     return hyper.batch_size // passes
 
 
-def arguments(
+def training_arguments(
     job: Job, half: bool, processes: int, examples: int, eos_token: str | None
 ) -> "SFTConfig":
     from trl import SFTConfig
@@ -210,8 +231,8 @@ def arguments(
     )
 
 
-def progress(emit: Emit) -> "TrainerCallback":
-    """Reports each optimizer step, and stops a training whose loss is not a number."""
+def progress_callback(emit: Emit) -> "TrainerCallback":
+    """Return a callback that reports each optimizer step, and stops if the loss is not finite."""
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):
@@ -229,8 +250,8 @@ def progress(emit: Emit) -> "TrainerCallback":
     return Progress()
 
 
-def save(trainer: Any, job: Job, dtype: "torch.dtype") -> None:
-    """Write the trained weights: a GGUF file for a GGUF base, else a directory in `dtype`."""
+def save_model(trainer: Any, job: Job, dtype: "torch.dtype") -> None:
+    """Write the trained weights: a GGUF file for a GGUF base model, else a directory in `dtype`."""
     accelerator = trainer.accelerator
     model = accelerator.unwrap_model(trainer.model)
     if job.hyper.lora_rank is None:

@@ -1,7 +1,7 @@
-"""Writes trained weights back into the GGUF file they came from.
+"""Conversion of trained weights to a GGUF file like that of the base model.
 
-Metadata and tokenizer are the source file's and only tensors change, so llama.cpp serves the tuned
-model exactly as it serves its base.
+Metadata and tokenizer are copied from the base model's file and only tensors change, so that
+llama.cpp serves the tuned model exactly as it serves the base model.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,25 @@ if TYPE_CHECKING:
     from gguf import GGUFReader, GGUFWriter
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
-"""Their tensors are those of transformers by other names, but for the rows of `rotary_order`."""
+"""Architectures whose tensors equal those of transformers but for names and `rotary_order`."""
 
 BLOCK = 32
-"""Weights that share one scale in Q8_0; rows must be whole blocks."""
+"""Weights that share a scale in Q8_0; rows must consist of whole blocks."""
 
 
 def write_gguf(state: Mapping[str, "torch.Tensor"], source: Path, target: Path) -> None:
-    """Write `target`: the file `source` with the tensors of `state` in 8 bits a weight (Q8_0).
+    """Write a copy of a GGUF file with other tensors, in 8 bits per weight (Q8_0).
 
-    `state` is a transformers state dict. Vectors, and matrices whose rows are not whole blocks,
-    stay float32. Rotary frequencies, which no state dict holds, are copied. Raises `ValueError` if
-    the architecture is not one of `ARCHITECTURES` or names or shapes do not match.
+    Vectors, and matrices whose rows are not whole blocks, remain float32. Rotary frequencies, which
+    no state dict contains, are copied.
+
+    Args:
+        state: State dict of transformers.
+        source: GGUF file of the base model.
+        target: File to write.
+
+    Raises:
+        ValueError: The architecture is not in `ARCHITECTURES`, or names or shapes do not match.
     """
     from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType, quantize
 
@@ -57,9 +64,13 @@ def write_gguf(state: Mapping[str, "torch.Tensor"], source: Path, target: Path) 
 
 
 def rotary_order(array: "np.ndarray", heads: int) -> "np.ndarray":
-    """Rows of a query or key projection, or of its bias, in llama.cpp's order.
+    """Order the rows of a query or key projection, or of its bias, as llama.cpp does.
 
     transformers rotates row i of a head together with row i + half, llama.cpp row 2i with 2i + 1.
+
+    Args:
+        array: Weights or bias, shape (rows, ...).
+        heads: Number of attention heads.
     """
     half = array.shape[0] // heads // 2
     halves = array.reshape(heads, 2, half, *array.shape[1:])
@@ -69,7 +80,7 @@ def rotary_order(array: "np.ndarray", heads: int) -> "np.ndarray":
 def _by_gguf_name(
     state: Mapping[str, "torch.Tensor"], reader: "GGUFReader", architecture: str
 ) -> dict[str, "torch.Tensor"]:
-    """The state under the file's tensor names, one for one."""
+    """Rename the state's tensors to the tensor names of the file, which must match exactly."""
     import torch
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
@@ -82,12 +93,12 @@ def _by_gguf_name(
     names = get_tensor_name_map(arch, _value(reader, f"{architecture}.block_count"))
     renamed = {name: names.get_name(name, (".weight", ".bias")) for name in state}
     weights = {new or old: state[old] for old, new in renamed.items()}
-    held = {tensor.name for tensor in reader.tensors}
-    tied = "output.weight" in weights and "output.weight" not in held
+    expected = {tensor.name for tensor in reader.tensors}
+    tied = "output.weight" in weights and "output.weight" not in expected
     if tied and torch.equal(weights["output.weight"], weights["token_embd.weight"]):
         del weights["output.weight"]
-    extra = sorted(weights.keys() - held)
-    missing = sorted(held - weights.keys() - {"rope_freqs.weight"})
+    extra = sorted(weights.keys() - expected)
+    missing = sorted(expected - weights.keys() - {"rope_freqs.weight"})
     if extra or missing:
         raise ValueError(f"weights do not match the GGUF file: {extra=}, {missing=}")
     return weights

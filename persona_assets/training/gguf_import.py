@@ -1,4 +1,4 @@
-"""Reads a GGUF file as the transformers model that it was made from."""
+"""Conversion of a GGUF file to a transformers model."""
 
 # transformers is only partly annotated.
 # pyright: reportUnknownMemberType=false
@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 
-def dequantized(gguf: Path, directory: Path) -> Path:
-    """The GGUF model as a float32 transformers directory, written on first use."""
+def dequantize_gguf(gguf: Path, directory: Path) -> Path:
+    """Convert a GGUF model to a float32 transformers directory, unless the directory exists.
+
+    Returns:
+        `directory`, which appears once it is complete.
+    """
     if directory.exists():
         return directory
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    mend_pre_tokenizer(gguf, tokenizer)
+    correct_pre_tokenizer(gguf, tokenizer)
     model: Any = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
-    # The weights are plain float32 by now, but transformers refuses to save a model that still
-    # carries its quantizer.
+    # The weights are plain float32 now, but transformers refuses to save a model with a quantizer.
     model.__dict__.pop("hf_quantizer", None)
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
@@ -42,11 +45,12 @@ def dequantized(gguf: Path, directory: Path) -> Path:
     return directory
 
 
-def mend_pre_tokenizer(gguf: Path, tokenizer: Any) -> None:
-    """Make the tokenizer cut text into words as llama.cpp does for this file.
+def correct_pre_tokenizer(gguf: Path, tokenizer: Any) -> None:
+    """Make a tokenizer split text into words as llama.cpp does for this file.
 
-    transformers does not read the rule's name, `tokenizer.ggml.pre`, and takes GPT-2's rule for
-    SmolLM's, which sets digits apart first: white space before a number became other tokens.
+    transformers does not read the name of the rule, `tokenizer.ggml.pre`, and applies GPT-2's rule
+    to SmolLM, whose own rule separates digits first. White space before a number would become
+    other tokens.
     """
     from gguf import GGUFReader
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence

@@ -1,4 +1,4 @@
-"""What a training process is told. Light to import: both sides of the process boundary do."""
+"""Job description of a training process; light, because parent and child import it."""
 
 from pathlib import Path
 from typing import Self
@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Hyperparameters(BaseModel):
-    """What decides the trained weights, besides the rows and the base model.
+    """Hyper-parameters: with the rows and the base model, they determine the trained weights.
 
-    Section 4.1.2 names the base model (Qwen2-7B) and nothing else: the paper is silent on every
-    value here. The defaults are common practice for a base model of that size, on eight GPUs of
-    80 GB; a small model on a CPU wants a smaller batch and no checkpointing.
+    Section 4.1.2 names only the base model (Qwen2-7B); the paper has none of these values. The
+    defaults are common practice for a base model of that size, on eight GPUs of 80 GB. A small
+    model on a CPU needs a smaller batch and no checkpointing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -63,7 +63,17 @@ class Hyperparameters(BaseModel):
 
 
 class Job(BaseModel):
-    """What the child process is told: all paths are local."""
+    """Job of the child process; all paths are local.
+
+    Attributes:
+        base: GGUF file or transformers directory of the base model.
+        base_sha256: Hash of `base`, which names its dequantized weights in the cache.
+        examples: JSON lines in TRL's conversational prompt-completion format.
+        cache_dir: Folder of dequantized weights.
+        output: File or directory of the trained model.
+        scratch: Folder for temporary files; the parent deletes it.
+        hyper: Hyper-parameters.
+    """
 
     base: Path
     base_sha256: str

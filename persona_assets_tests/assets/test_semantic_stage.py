@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from persona_assets.assets.graph import call_bounds
 from persona_assets.dedup.index.vector_index import to_matrix
 from persona_assets.definitions import build_defs
 from persona_assets.ids import content_id
 from persona_assets.local_models.embedder import MINILM, int8_margin
-from persona_assets.planning.forecast import most_calls
 from persona_assets.project import Project
 from persona_assets.settings import Settings
 from persona_assets.steps.hub import HUB
@@ -137,7 +137,7 @@ def test_texts_that_an_endpoint_cannot_read_are_nobody_s_duplicates(
     assert not set(server.inputs) & set(PROBES["Han"])
     assert server.bodies[-1]["input"] == [BAKER]
     assert all(made["cost_usd"] > 0 for made in told)
-    bound = most_calls(Project(stage.settings), 3, texts=3)["persona_embeddings"]
+    bound = call_bounds(Project(stage.settings), 3, texts=3).calls("persona_embeddings")
     assert bound is not None
     assert sum(made["calls"] for made in told) <= bound
     unread = [(it["unread_texts"], it["unread_scripts"], it["unprobed_texts"]) for it in told]

@@ -1,4 +1,4 @@
-"""The catalog's file: it grows as it is rebuilt, and no one can break it for others."""
+"""The catalog equals its rebuild after every update; readers, writers and damage do no harm."""
 
 import subprocess
 import sys
@@ -16,13 +16,15 @@ from persona_assets.storage.storage import Storage
 from persona_assets_tests.sample_project import ROOT, SampleProject
 from persona_assets_tests.sample_tables import TABLES, write
 
+ADD_SHARDS = "persona_assets_tests.catalog.programs.add_shards"
+
 
 def contents(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
     names = ("materializations", "lineage", "usage", "held", "links", "quarantine")
     return {name: catalog.query(f"FROM {name} ORDER BY ALL").rows() for name in names}
 
 
-def test_a_rebuilt_catalog_is_the_one_that_grew(finished: SampleProject, tmp_path: Path) -> None:
+def test_rebuild_equals_the_updated_catalog(finished: SampleProject, tmp_path: Path) -> None:
     rebuilt = finished.catalog
     rebuilt.path = tmp_path / "rebuilt.duckdb"
     assert rebuilt.rebuild() == len(finished.versions())
@@ -33,7 +35,7 @@ def test_a_rebuilt_catalog_is_the_one_that_grew(finished: SampleProject, tmp_pat
     "shard",
     ["a b/ü'ñ.jsonl", "x'); DROP TABLE usage; --.txt", "[a]*?.jsonl", '"%_\u202e.txt', "CON.txt"],
 )
-def test_odd_names_are_only_names(tmp_path: Path, shard: str) -> None:
+def test_catalog_treats_any_shard_name_as_data(tmp_path: Path, shard: str) -> None:
     storage = Storage(tmp_path / "it's [1] * \u00fc")
     catalog = Catalog(storage, TABLES)
     with Journal(storage.journal("texts", shard)) as journal:
@@ -41,8 +43,8 @@ def test_odd_names_are_only_names(tmp_path: Path, shard: str) -> None:
     compact(storage.journal("texts", shard), storage.completions("texts", shard))
     catalog.add(*write(storage, "texts", shard, {"t1": None}))
     catalog.add(*write(storage, "texts", "plain.txt", {"t2": None}))
-    paid = catalog.query("SELECT asset, shard, key FROM completions").rows()
-    assert paid == [("texts", shard, "k")]
+    completions = catalog.query("SELECT asset, shard, key FROM completions").rows()
+    assert completions == [("texts", shard, "k")]
     assert catalog.usage().select("asset", "shard", "calls").rows() == [("texts", shard, 1)]
     catalog.add(*write(storage, "rows", shard, {"r1": "t1"}))
     assert catalog.trace("r1")["row_id"].to_list() == ["r1", "t1"]
@@ -52,16 +54,16 @@ def test_odd_names_are_only_names(tmp_path: Path, shard: str) -> None:
     assert catalog.query("SELECT shard FROM why('t1')")["shard"].to_list() == [shard]
     _, footer = write(storage, "texts", shard, {"t1": None})
     rows = storage.scan("texts", shard).collect()
-    refused = quarantine("texts", [("t0", shard)])
-    catalog.add(storage.write(StepResult(rows, refused), footer), footer)
+    dropped = quarantine("texts", [("t0", shard)])
+    catalog.add(storage.write(StepResult(rows, dropped), footer), footer)
     assert catalog.query("FROM quarantine").rows() == [("texts", shard, "t0", "texts", shard)]
     assert catalog.query("SELECT shard, reason FROM why('t0')").rows() == [(shard, shard)]
-    grown = contents(catalog)
+    updated = contents(catalog)
     catalog.rebuild()
-    assert contents(catalog) == grown
+    assert contents(catalog) == updated
 
 
-def test_a_reader_is_not_disturbed_by_an_update(storage: Storage, catalog: Catalog) -> None:
+def test_reader_keeps_its_snapshot_during_an_update(storage: Storage, catalog: Catalog) -> None:
     catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
     with duckdb.connect(catalog.path, read_only=True) as reader:
         catalog.add(*write(storage, "texts", "b.txt", {"t2": None}))
@@ -70,7 +72,7 @@ def test_a_reader_is_not_disturbed_by_an_update(storage: Storage, catalog: Catal
     assert catalog.query("SELECT count(*) AS n FROM materializations")["n"].item() == 2
 
 
-def test_a_table_made_again_replaces_what_was_known(storage: Storage, catalog: Catalog) -> None:
+def test_add_replaces_the_previous_record_of_a_table(storage: Storage, catalog: Catalog) -> None:
     for rows in ({"t1": None}, {"t1": None, "t2": None}):
         catalog.add(*write(storage, "texts", "a.txt", rows))
         catalog.add(*write(storage, "rows", "a.txt", dict.fromkeys(["r"], "t1")))
@@ -80,7 +82,7 @@ def test_a_table_made_again_replaces_what_was_known(storage: Storage, catalog: C
     assert catalog.query("FROM lineage").height == 1
 
 
-def test_of_a_table_and_its_copy_one_counts(storage: Storage, catalog: Catalog) -> None:
+def test_rebuild_counts_a_table_and_its_copy_once(storage: Storage, catalog: Catalog) -> None:
     path, _ = write(storage, "rows", "a.txt", {"r": "t1"})
     copy = path.with_name(f"z-{path.name}")
     copy.write_bytes(path.read_bytes())
@@ -89,7 +91,7 @@ def test_of_a_table_and_its_copy_one_counts(storage: Storage, catalog: Catalog) 
     assert catalog.query("FROM lineage").height == 1
 
 
-def test_a_removed_table_does_not_stop_the_others(storage: Storage, catalog: Catalog) -> None:
+def test_catalog_ignores_a_removed_table(storage: Storage, catalog: Catalog) -> None:
     path, footer = write(storage, "texts", "a.txt", {"t1": None})
     catalog.add(path, footer)
     path.unlink()
@@ -98,12 +100,12 @@ def test_a_removed_table_does_not_stop_the_others(storage: Storage, catalog: Cat
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 1000, None])
-def test_a_corrupt_catalog_is_an_error_and_a_rebuild_mends_it(
+def test_corrupt_catalog_is_an_error_until_it_is_rebuilt(
     storage: Storage, catalog: Catalog, damage: bytes | None
 ) -> None:
     table = write(storage, "texts", "a.txt", {"t1": None})
     catalog.add(*table)
-    # Without damage of its own: the tail of a good file is missing.
+    # None: the file is cut short.
     catalog.path.write_bytes(catalog.path.read_bytes()[:5000] if damage is None else damage)
     with pytest.raises(CatalogError, match="persona-assets catalog"):
         catalog.trace("t1")
@@ -113,7 +115,7 @@ def test_a_corrupt_catalog_is_an_error_and_a_rebuild_mends_it(
     assert catalog.trace("t1")["asset"].to_list() == ["texts"]
 
 
-def test_what_a_killed_writer_left_is_not_taken_up(storage: Storage, catalog: Catalog) -> None:
+def test_add_ignores_the_leftovers_of_a_killed_writer(storage: Storage, catalog: Catalog) -> None:
     catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
     scratch = catalog.path.with_name(f".{catalog.path.name}.tmp")
     scratch.write_bytes(b"half a database")
@@ -123,9 +125,7 @@ def test_what_a_killed_writer_left_is_not_taken_up(storage: Storage, catalog: Ca
     assert [file.name for file in catalog.path.parent.glob(".*")] == []
 
 
-def test_a_table_that_is_damaged_or_no_table_of_ours_is_named(
-    storage: Storage, catalog: Catalog
-) -> None:
+def test_rebuild_names_a_damaged_or_foreign_table(storage: Storage, catalog: Catalog) -> None:
     path, _ = write(storage, "texts", "a.txt", {"t1": None})
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -136,8 +136,8 @@ def test_a_table_that_is_damaged_or_no_table_of_ours_is_named(
         catalog.rebuild()
 
 
-def test_writers_in_many_processes_lose_nothing(tmp_path: Path, catalog: Catalog) -> None:
-    command = [sys.executable, "-m", "persona_assets_tests.sample_tables", str(tmp_path)]
+def test_concurrent_writers_lose_no_update(tmp_path: Path, catalog: Catalog) -> None:
+    command = [sys.executable, "-m", ADD_SHARDS, str(tmp_path)]
     writers = [subprocess.Popen([*command, str(number)], cwd=ROOT) for number in range(3)]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert catalog.query("FROM materializations").height == 18

@@ -1,4 +1,4 @@
-"""Rows traced by the catalog: back to the text, forward to training sets and models."""
+"""`trace` follows a row back to its text; `affected_by` follows it forward to descendants."""
 
 import json
 from collections import defaultdict
@@ -14,8 +14,8 @@ from persona_assets_tests.sample_tables import write
 BIRDS, LETTERS = TEXTS
 
 
-def made_from(finished: SampleProject, text_id: str) -> set[str]:
-    """Ids of the rows made from a text, row by row, without the catalog."""
+def descendants(finished: SampleProject, text_id: str) -> set[str]:
+    """Return the ids of a text and all rows made from it, without the catalog."""
     children = defaultdict[str, set[str]](set)
     for name, table in finished.tables.items():
         for _, footer in finished.storage.footers():
@@ -23,15 +23,15 @@ def made_from(finished: SampleProject, text_id: str) -> set[str]:
                 rows = finished.rows(name, footer.shard).select(table.parent, table.row_id)
                 for parent, row in rows.iter_rows():
                     children[parent].add(row)
-    found, waiting = {text_id}, [text_id]
+    ids, waiting = {text_id}, [text_id]
     while waiting:
-        new = children[waiting.pop()] - found
-        found |= new
+        new = children[waiting.pop()] - ids
+        ids |= new
         waiting += new
-    return found
+    return ids
 
 
-def test_a_solution_is_traced_to_its_text(finished: SampleProject) -> None:
+def test_trace_leads_from_a_solution_to_its_text(finished: SampleProject) -> None:
     solution = finished.rows("math_solutions", LETTERS).filter(solver="program").row(0, named=True)
     chain = finished.catalog.trace(solution["solution_id"])
     assets = chain["asset"].to_list()
@@ -58,29 +58,37 @@ def test_a_solution_is_traced_to_its_text(finished: SampleProject) -> None:
 
 
 @pytest.mark.parametrize("shard", TEXTS)
-def test_what_a_text_affects_reaches_training_sets_and_models(
-    finished: SampleProject, shard: str
-) -> None:
+def test_affected_by_reaches_training_sets_and_models(finished: SampleProject, shard: str) -> None:
     trained = set(finished.rows("math_train")["sample_id"])
-    problem = next(p for p in finished.rows("math_problems", shard)["sample_id"] if p in trained)
+    problem = next(
+        sample_id
+        for sample_id in finished.rows("math_problems", shard)["sample_id"]
+        if sample_id in trained
+    )
     text_id = finished.catalog.trace(problem)["row_id"][-1]
-    found = finished.catalog.query("FROM affected_by(?)", [text_id])
+    affected = finished.catalog.query("FROM affected_by(?)", [text_id])
     aggregates = {name for name, table in finished.tables.items() if table.aggregates}
-    rows = found.filter(~pl.col("asset").is_in(aggregates))
-    assert set(rows["row_id"]) == made_from(finished, text_id)
+    rows = affected.filter(~pl.col("asset").is_in(aggregates))
+    assert set(rows["row_id"]) == descendants(finished, text_id)
     assert set(rows["shard"]) == {shard, None}
-    assert set(found["asset"]) >= {"raw_corpus", "persona_hub", "tools", "math_train", *aggregates}
-    assert len(found) == len(found.unique())
+    assert set(affected["asset"]) >= {
+        "raw_corpus",
+        "persona_hub",
+        "tools",
+        "math_train",
+        *aggregates,
+    }
+    assert len(affected) == len(affected.unique())
 
 
-def test_a_text_that_made_nothing_affects_itself_alone(finished: SampleProject) -> None:
+def test_affected_by_a_refused_text_is_the_text_alone(finished: SampleProject) -> None:
     refused = finished.storage.quarantine("text_personas", BIRDS)["id"].item()
-    found = finished.catalog.query("FROM affected_by(?)", [refused])
-    assert found.rows() == [("raw_corpus", BIRDS, refused)]
+    affected = finished.catalog.query("FROM affected_by(?)", [refused])
+    assert affected.rows() == [("raw_corpus", BIRDS, refused)]
 
 
 @pytest.mark.parametrize("row_id", ["nothing", "'; DROP TABLE usage; --", ""])
-def test_an_unknown_row_is_an_error_that_says_so(
+def test_trace_of_an_unknown_row_is_an_error(
     storage: Storage, catalog: Catalog, row_id: str
 ) -> None:
     with pytest.raises(CatalogError, match="no catalog at"):

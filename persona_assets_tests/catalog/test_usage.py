@@ -1,4 +1,4 @@
-"""What the catalog says was paid, and for what."""
+"""`usage` counts each recorded call and its cost once, by asset, shard, model and run."""
 
 from decimal import Decimal
 
@@ -15,19 +15,19 @@ from persona_assets_tests.sample_tables import ROWS, TABLES, write
 BIRDS, _ = TEXTS
 
 
-def test_usage_is_what_the_endpoint_counted(finished: SampleProject) -> None:
+def test_usage_equals_the_calls_that_the_server_counted(finished: SampleProject) -> None:
     usage = finished.catalog.usage()
     calls = finished.server.calls
     assert usage["calls"].sum() == calls.total()
     assert usage["tokens"].sum() == 10 * (calls.total() - calls["embeddings"]) + 5 * 4
-    of = dict(usage.group_by("asset").agg(pl.col("calls").sum()).iter_rows())
-    assert of["text_personas"] == calls["text_to_persona"]
-    assert sum(of[f"hop_{n}_personas"] for n in range(1, 7)) == calls["persona_to_persona"]
-    assert of["math_solutions"] == calls["math_solution"] + calls["math_program"]
-    assert of["tools"] == calls["tools"]
+    by_asset = dict(usage.group_by("asset").agg(pl.col("calls").sum()).iter_rows())
+    assert by_asset["text_personas"] == calls["text_to_persona"]
+    assert sum(by_asset[f"hop_{n}_personas"] for n in range(1, 7)) == calls["persona_to_persona"]
+    assert by_asset["math_solutions"] == calls["math_solution"] + calls["math_program"]
+    assert by_asset["tools"] == calls["tools"]
 
 
-def test_what_a_failed_table_paid_counts(project: SampleProject) -> None:
+def test_usage_counts_the_calls_of_a_failed_table(project: SampleProject) -> None:
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
     project.server.meets = lambda prompt, message: "401" if "storks" in message else None
@@ -40,7 +40,7 @@ def test_what_a_failed_table_paid_counts(project: SampleProject) -> None:
     assert usage.filter(pl.col("new_calls") > 0)["shard"].to_list() == [BIRDS]
 
 
-def test_an_endpoint_that_counts_oddly_costs_no_table(storage: Storage, catalog: Catalog) -> None:
+def test_usage_accepts_malformed_token_counts(storage: Storage, catalog: Catalog) -> None:
     table = write(storage, "texts", "a.txt", {"t1": None})
     with Journal(storage.journal("texts", "a.txt")) as journal:
         for usage in ({"prompt_tokens": "many", "completion_tokens": None}, {"prompt_tokens": 3}):
@@ -49,59 +49,62 @@ def test_an_endpoint_that_counts_oddly_costs_no_table(storage: Storage, catalog:
     assert catalog.usage().rows() == [("texts", "a.txt", 2, 3, 0, None, 2, None)]
 
 
-def paid_for(storage: Storage) -> None:
-    """Answers with and without a cost, an error, and a doubt, over two runs and models."""
+def record_calls(storage: Storage) -> None:
+    """Record calls with and without cost, errors and uncertain attempts, of two runs and models."""
     tokens = {"prompt_tokens": 9, "completion_tokens": 5} | {
         "prompt_tokens_details": {"cached_tokens": 4},
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
-    with Journal(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")) as it:
+    files = storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")
+    with Journal(*files) as journal:
         for run, cost in (("r1", Decimal("0.0000000001")), ("r1", None), ("r2", Decimal("1.25"))):
             key = f"{run} {cost}"
-            it.append(
+            journal.append(
                 CallRecord(
                     key, 200, {"usage": tokens}, model="m", run_id=run, cost=cost, uncertain=2
                 )
             )
-        it.append(
+        journal.append(
             CallRecord("late", error={"code": "timeout", "message": ""}, model="m", run_id="r2"),
             CallRecord("refused", 400, {}, error={"code": "bad_request", "message": ""}, model="n"),
         )
 
 
-PAID = [
+USAGE = [
     ("texts", "a.txt", "m", "r1", 2, 0, 4, 18, 8, 10, 4, Decimal("0.0000000001"), 1),
     ("texts", "a.txt", "m", "r2", 2, 1, 2, 9, 4, 5, 2, Decimal("1.25"), 0),
     ("texts", "a.txt", "n", "", 1, 1, 0, 0, 0, 0, 0, None, 0),
 ]
 
 
-def test_what_was_paid_is_counted_once_wherever_it_lies(storage: Storage, catalog: Catalog) -> None:
+def test_usage_counts_a_record_once_in_journal_and_completions(
+    storage: Storage, catalog: Catalog
+) -> None:
     table = write(storage, "texts", "a.txt", {"t1": None})
-    paid_for(storage)
+    record_calls(storage)
     journal, completions = storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt")
-    everything = "FROM usage ORDER BY ALL"
-    line = journal.read_bytes()
+    usage = "FROM usage ORDER BY ALL"
+    lines = journal.read_bytes()
     for step in ("live", "compacted", "left in both", "compacted again"):
         if step == "left in both":
-            journal.write_bytes(line)
+            journal.write_bytes(lines)
         elif step != "live":
             compact(journal, completions)
         catalog.add(*table)
-        assert catalog.query(everything).rows() == PAID, step
+        assert catalog.query(usage).rows() == USAGE, step
         catalog.rebuild()
-        assert catalog.query(everything).rows() == PAID, step
-    with Journal(journal, completions) as it:
-        it.append(CallRecord("new", 200, {}, model="n", cost=Decimal("0.5")))
+        assert catalog.query(usage).rows() == USAGE, step
+    with Journal(journal, completions) as opened:
+        opened.append(CallRecord("new", 200, {}, model="n", cost=Decimal("0.5")))
     catalog.add(*table)
-    [more] = catalog.query("FROM usage WHERE model = 'n'").rows()
-    assert more == ("texts", "a.txt", "n", "", 2, 1, 0, 0, 0, 0, 0, Decimal("0.5"), 0)
+    [row] = catalog.query("FROM usage WHERE model = 'n'").rows()
+    assert row == ("texts", "a.txt", "n", "", 2, 1, 0, 0, 0, 0, 0, Decimal("0.5"), 0)
 
 
-def test_usage_adds_up_dollars_and_says_what_it_does_not_know(
+def test_usage_sums_known_costs_and_counts_unpriced_calls(
     storage: Storage, catalog: Catalog
 ) -> None:
-    paid_for(storage)
+    record_calls(storage)
     compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
     catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
     usage = catalog.usage(["r2"])
@@ -121,14 +124,14 @@ def test_usage_adds_up_dollars_and_says_what_it_does_not_know(
     assert catalog.usage()["new_cost_usd"].to_list() == [None]
 
 
-def test_a_row_is_joined_to_its_raw_answer(storage: Storage) -> None:
+def test_completions_join_a_row_to_its_raw_response(storage: Storage) -> None:
     schema = pl.Schema({**ROWS, "completion_id": pl.String()})
     tables = {**TABLES, "texts": Table(schema, "id", makes=True), "curve": Table(ROWS, "id")}
     catalog = Catalog(storage, tables)
     catalog.add(*write(storage, "texts", "a.txt", {"t1": None}, completion_id="r2 1.25"))
     assert catalog.query("FROM completions").is_empty()
     empty = catalog.query("DESCRIBE completions").select("column_name", "column_type")
-    paid_for(storage)
+    record_calls(storage)
     compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
     with Journal(storage.journal("curve", None)) as journal:
         journal.append(CallRecord("c", 200, {}))
@@ -136,7 +139,7 @@ def test_a_row_is_joined_to_its_raw_answer(storage: Storage) -> None:
     catalog.add(*write(storage, "texts", "a.txt", {"t1": None}, completion_id="r2 1.25"))
     catalog.add(*write(storage, "curve", None, {"x": None}))
     joined = catalog.query(
-        "SELECT t.id, c.asset, c.shard, c.cost_usd, c.body->>'$.usage.prompt_tokens' AS said "
+        "SELECT t.id, c.asset, c.shard, c.cost_usd, c.body->>'$.usage.prompt_tokens' AS tokens "
         "FROM texts t JOIN completions c ON c.key = t.completion_id AND c.shard = t.shard"
     )
     assert joined.rows() == [("t1", "texts", "a.txt", Decimal("1.25"), "9")]

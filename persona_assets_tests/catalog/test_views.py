@@ -1,4 +1,4 @@
-"""The catalog's views: an asset's rows over all its shards, and what was dropped."""
+"""Views of the catalog show the rows of an asset over all shards, and all dropped rows."""
 
 import polars as pl
 import pytest
@@ -12,15 +12,15 @@ from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sample_tables import ROWS, TABLES, write
 
 
-def test_views_show_the_rows_of_all_shards(finished: SampleProject) -> None:
+def test_asset_view_has_the_rows_of_all_shards(finished: SampleProject) -> None:
     for asset, shards in (("persona_hub", list(TEXTS)), ("math_train", [None])):
         rows = sum(len(finished.rows(asset, shard)) for shard in shards)
-        found = finished.catalog.query(f"SELECT shard, count(*) AS n FROM {asset} GROUP BY ALL")
-        assert found["n"].sum() == rows
-        assert set(found["shard"]) == set(shards)
+        counts = finished.catalog.query(f"SELECT shard, count(*) AS n FROM {asset} GROUP BY ALL")
+        assert counts["n"].sum() == rows
+        assert set(counts["shard"]) == set(shards)
 
 
-def test_a_view_follows_the_schema_of_its_tables(storage: Storage, catalog: Catalog) -> None:
+def test_asset_view_follows_a_schema_change(storage: Storage, catalog: Catalog) -> None:
     for shard in ("a.txt", "b.txt"):
         catalog.add(*write(storage, "texts", shard, {f"of {shard}": None}))
     wider = Table(pl.Schema({**ROWS, "tone": pl.String()}), "id", makes=True)
@@ -32,13 +32,13 @@ def test_a_view_follows_the_schema_of_its_tables(storage: Storage, catalog: Cata
     assert catalog.query(tones)["tone"].to_list() == ["dry", "warm"]
 
 
-def test_tables_older_than_their_schema_do_not_stop_the_catalog(
-    storage: Storage, catalog: Catalog
-) -> None:
+def test_rebuild_accepts_tables_older_than_their_schema(storage: Storage, catalog: Catalog) -> None:
     write(storage, "texts", "a.txt", {"t1": None})
     write(storage, "rows", "a.txt", {"r1": "t1"})
-    later = pl.Schema({"row_id": pl.String(), "text_id": pl.String()})
-    catalog = Catalog(storage, {**TABLES, "rows": Table(later, "row_id", "text_id", makes=True)})
+    new_schema = pl.Schema({"row_id": pl.String(), "text_id": pl.String()})
+    catalog = Catalog(
+        storage, {**TABLES, "rows": Table(new_schema, "row_id", "text_id", makes=True)}
+    )
     assert catalog.rebuild() == 2
     assert catalog.query("SELECT asset FROM lineage").rows() == [("rows",)]
     assert catalog.query("FROM texts")["id"].to_list() == ["t1"]
@@ -46,17 +46,17 @@ def test_tables_older_than_their_schema_do_not_stop_the_catalog(
         catalog.trace("t1")
 
 
-def test_an_asset_may_be_named_as_what_the_catalog_works_with(storage: Storage) -> None:
+def test_asset_may_have_a_name_that_the_catalogs_own_sql_uses(storage: Storage) -> None:
     macros = ("chain", "made", "found", "words", "fate", "depth", "place", "lexical", "f")
-    noted = ("paid", "places", "live", "added")
-    names = (*noted, "m", "t", *macros)
+    updates = ("paid", "places", "live", "added")
+    names = (*updates, "m", "t", *macros)
     catalog = Catalog(storage, {name: TABLES["texts"] for name in names})
     for name in names:
         with Journal(storage.journal(name, None)) as journal:
             journal.append(CallRecord("k", 200, {}))
         write(storage, name, None, {f"of {name}": None})
     catalog.rebuild()
-    for name in noted:
+    for name in updates:
         catalog.add(storage.path(name, None), storage.existing_footer(name, None))
     for name in names:
         row_id = f"of {name}"
@@ -67,7 +67,7 @@ def test_an_asset_may_be_named_as_what_the_catalog_works_with(storage: Storage) 
     assert catalog.usage()["calls"].to_list() == [1] * len(names)
 
 
-def test_what_was_dropped_for_a_table_counts_with_the_table(
+def test_quarantine_view_has_the_drops_of_published_tables_alone(
     storage: Storage, catalog: Catalog
 ) -> None:
     path, footer = write(storage, "texts", "a.txt", {"t1": None})
@@ -78,9 +78,9 @@ def test_what_was_dropped_for_a_table_counts_with_the_table(
     dropped = quarantine("texts", [("t2", "odd")])
     rows = storage.scan("texts", "a.txt").collect()
     catalog.add(storage.write(StepResult(rows, dropped), footer), footer)
-    odd = [("texts", "a.txt", "t2", "texts", "odd")]
-    assert catalog.query("FROM quarantine").rows() == odd
-    # Its table is not yet published, or was removed.
+    drops = [("texts", "a.txt", "t2", "texts", "odd")]
+    assert catalog.query("FROM quarantine").rows() == drops
+    # The table of these drops is not yet published, or was removed.
     storage.write(StepResult(rows, dropped), footer.model_copy(update={"shard": "b.txt"})).unlink()
-    assert catalog.query("FROM quarantine").rows() == odd
+    assert catalog.query("FROM quarantine").rows() == drops
     assert catalog.query("SELECT row_id, outcome FROM why('t2')").rows() == [("t2", "dropped")]

@@ -1,4 +1,4 @@
-"""Folders for what joins remember."""
+"""Temporary folders for the indexes of the duplicate engine."""
 
 import os
 import tempfile
@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
+"""File system in memory: each commit of an index syncs to disk."""
 
 
 @contextmanager
 def empty_folder() -> Iterator[Path]:
-    """An empty folder for a while; in memory, where the machine has that: each commit syncs."""
-    where = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=where) as name:
+    """Yield an empty temporary folder, in memory if the machine has such a file system."""
+    parent = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=parent) as name:
         yield Path(name)

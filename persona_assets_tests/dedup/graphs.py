@@ -1,10 +1,12 @@
-"""Graphs of similar sets, and the sets of rows."""
+"""Hypothesis strategies for graphs of similar sets, and for the set of each row."""
 
 from hypothesis import strategies as st
 
 from persona_assets.dedup.edges import Edges
 
 Graph = dict[tuple[int, int], float]
+"""Similarity by pair of sets, the smaller set first."""
+
 SETS = 10
 
 graphs = st.dictionaries(
@@ -12,13 +14,16 @@ graphs = st.dictionaries(
     st.sampled_from([0.9, 0.925, 0.95]),
     max_size=25,
 )
-"""Pairs of sets; some of the sets have no rows."""
+"""Graphs of sets, which may have no rows."""
+
 sets_of_rows = st.lists(st.integers(0, SETS - 1), max_size=16)
+"""Set of each row."""
 
 
 def edges_of(graph: Graph) -> Edges:
-    return Edges.of([i for i, _ in graph], [j for _, j in graph], list(graph.values()))
+    return Edges.from_pairs([i for i, _ in graph], [j for _, j in graph], list(graph.values()))
 
 
-def likeness(graph: Graph, one: int, other: int) -> float | None:
-    return 1.0 if one == other else graph.get((min(one, other), max(one, other)))
+def similarity_between(graph: Graph, a: int, b: int) -> float | None:
+    """Return the similarity of two sets: 1 for the same set, None without an edge."""
+    return 1.0 if a == b else graph.get((min(a, b), max(a, b)))

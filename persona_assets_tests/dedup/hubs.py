@@ -1,4 +1,4 @@
-"""Shards that are joined one after the other, and what that must come to: one join of all."""
+"""Shards of texts joined one after another, and their specification: a single join of all texts."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -31,34 +31,34 @@ SCHEMA = {"id": pl.String, "value": pl.String}
 
 
 @dataclass(frozen=True)
-class Parameters:
+class JoinOptions:
     threshold: Fraction = NINE_TENTHS
     method: Method = "exact"
     threads: int = 1
 
 
-parameters = st.builds(
-    Parameters,
+join_options = st.builds(
+    JoinOptions,
     st.sampled_from([NINE_TENTHS, NINE_TENTHS, HALF, Fraction(3, 4), Fraction(1)]),
     st.sampled_from(METHODS),
     st.sampled_from([1, 2, 3]),
 )
 
-some_texts = related_texts() | st.lists(any_texts | st.sampled_from(HOSTILE), max_size=10)
+text_lists = related_texts() | st.lists(any_texts | st.sampled_from(HOSTILE), max_size=10)
 
 
 def shard(
     key: str, texts: Sequence[str], version: str = "1", ids: Sequence[str] | None = None
 ) -> ShardRows:
-    """A shard of rows whose ids tell where they come from, if no others are given."""
+    """Return a shard of texts; by default an id names the shard, the version and the row."""
     ids = ids or [f"{key}/{version}/{row}" for row in range(len(texts))]
-    # A lone surrogate cannot be in a table.
+    # A table cannot hold a lone surrogate.
     values = [text.encode(errors="replace").decode() for text in texts]
     return ShardRows(key, version, lambda: pl.DataFrame({"id": ids, "value": values}, SCHEMA))
 
 
 def unreadable(known: ShardRows) -> ShardRows:
-    """The same shard, which can be known but not read."""
+    """Return the same shard with a reader that fails."""
 
     def read() -> pl.DataFrame:
         raise OSError(f"shard {known.key} was read again")
@@ -67,44 +67,44 @@ def unreadable(known: ShardRows) -> ShardRows:
 
 
 @contextmanager
-def opened(folder: Path, chosen: Parameters) -> Iterator[ShardIndex]:
-    made = f"{chosen.threshold} {chosen.method}"
-    with ColumnStore(folder, {**SHAPES, **WordSetIndex.SHAPES}, made) as columns:
-        sets = WordSetIndex(columns, chosen.threshold, chosen.method, chosen.threads)
+def open_index(folder: Path, options: JoinOptions) -> Iterator[ShardIndex]:
+    fingerprint = f"{options.threshold} {options.method}"
+    with ColumnStore(folder, {**SHAPES, **WordSetIndex.SHAPES}, fingerprint) as columns:
+        sets = WordSetIndex(columns, options.threshold, options.method, options.threads)
         yield ShardIndex(columns, sets)
 
 
-Decided = tuple[list[int], list[float], list[Row]]
-"""The survivor of each row, their similarity, and the pairs of the first rows of similar sets."""
+Outcome = tuple[list[int], list[float], list[Row]]
+"""Survivor of each row, their similarity, and the pairs of the first rows of similar sets."""
 
 
-def decided(found: JoinedRows) -> Decided:
-    stay = choose_survivors(found.sets, found.edges)
-    alive, first = np.unique(found.sets, return_index=True)
-    row_of = dict(zip(alive.tolist(), first.tolist(), strict=True))
+def outcome(joined: JoinedRows) -> Outcome:
+    survivors = choose_survivors(joined.sets, joined.edges)
+    sets_with_rows, first = np.unique(joined.sets, return_index=True)
+    row_of = dict(zip(sets_with_rows.tolist(), first.tolist(), strict=True))
     pairs = [
-        (*sorted((row_of[one], row_of[other])), similarity)
-        for one, other, similarity in rows(found.edges)
-        if one in row_of and other in row_of
+        (*sorted((row_of[left], row_of[right])), similarity)
+        for left, right, similarity in rows(joined.edges)
+        if left in row_of and right in row_of
     ]
-    return stay.row.tolist(), stay.similarity.tolist(), sorted(pairs)
+    return survivors.row.tolist(), survivors.similarity.tolist(), sorted(pairs)
 
 
-def in_one_shot(texts: Sequence[str], chosen: Parameters) -> Decided:
-    join = lexical_join(texts, chosen.threshold, chosen.method)
-    stay = choose_survivors(join.sets, join.edges)
-    return stay.row.tolist(), stay.similarity.tolist(), rows(join.edges)
+def single_join_outcome(texts: Sequence[str], options: JoinOptions) -> Outcome:
+    join = lexical_join(texts, options.threshold, options.method)
+    survivors = choose_survivors(join.sets, join.edges)
+    return survivors.row.tolist(), survivors.similarity.tolist(), rows(join.edges)
 
 
-def assert_as_in_one_shot(
-    found: JoinedRows, shards: Sequence[ShardRows], chosen: Parameters
+def assert_equals_single_join(
+    joined: JoinedRows, shards: Sequence[ShardRows], options: JoinOptions
 ) -> None:
     table = pl.concat([pl.DataFrame(schema=SCHEMA), *(shard.read() for shard in shards)])
-    assert found.ids(np.arange(len(found.sets))).to_list() == table["id"].to_list()
-    assert decided(found) == in_one_shot(table["value"].to_list(), chosen)
+    assert joined.ids(np.arange(len(joined.sets))).to_list() == table["id"].to_list()
+    assert outcome(joined) == single_join_outcome(table["value"].to_list(), options)
 
 
-def split(texts: Sequence[str], cuts: Sequence[int]) -> list[ShardRows]:
+def split_into_shards(texts: Sequence[str], cuts: Sequence[int]) -> list[ShardRows]:
     ends = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
     parts = [texts[start:stop] for start, stop in itertools.pairwise(ends)]
     return [shard(f"s{number}", part) for number, part in enumerate(parts)]

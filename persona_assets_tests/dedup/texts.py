@@ -1,6 +1,6 @@
-"""Texts that are hard for the lexical engine, and what they have to come to: pairs, by brute force.
+"""Texts that are hard for the lexical join, and the expected pairs by brute force.
 
-All of it is built on `words` alone, which is the definition.
+Expected results depend on `words.words` alone, which is the definition of a word.
 """
 
 import itertools
@@ -26,7 +26,7 @@ VOCABULARY = [
     "退休教师",
     "c++",
 ]
-"""Words that differ only in their last byte, of fewer than, just and more than eight bytes."""
+"""Words that differ only in their last byte, shorter than, equal to and longer than eight bytes."""
 
 ONE_HASH = ["oceanographers42", "ingocaa97t84cip4"]
 """Two words of sixteen bytes that share a hash."""
@@ -43,8 +43,8 @@ CHARACTERS = [
     *"éÉßẞıİſKÅΣσςﬁǅ½²①ªﷺ＋＃⁺＊𝐀𝒜𖵃𖵩𐐀𠀀🙂🇩",
     *"\ud800\udbff\udc00\udfff",
 ]
-"""Signs that close words, scripts without spaces, what composes, folds or is taken away, and halves
-of surrogate pairs, which are no characters."""
+"""Signs that end words, scripts without spaces, characters that compose, fold or are removed, and
+halves of surrogate pairs, which are not characters."""
 
 characters = st.sampled_from(CHARACTERS) | st.characters(exclude_categories=())
 any_texts = st.text(characters, max_size=40)
@@ -73,46 +73,50 @@ HOSTILE = [
 ]
 
 Row = tuple[int, int, float]
+"""Left row, right row and similarity of a pair."""
 
 
 def rows(edges: Edges) -> list[Row]:
+    """Return the pairs as (left, right, similarity) rows."""
     columns = (edges.left.tolist(), edges.right.tolist(), edges.similarity.tolist())
     return list(zip(*columns, strict=True))
 
 
 def brute_force(texts: Sequence[str], threshold: Fraction) -> list[Row]:
-    """All pairs, as `rows` gives them."""
+    """Return all pairs that reach the threshold, by comparing every pair; see `rows`."""
     bits: dict[str, int] = {}
     sets = [sum(1 << bits.setdefault(word, len(bits)) for word in words(text)) for text in texts]
     numerator, denominator = threshold.numerator, threshold.denominator
-    found: list[Row] = []
-    for (i, a), (j, b) in itertools.combinations(enumerate(sets), 2):
-        shared, union = (a & b).bit_count(), (a | b).bit_count()
+    pairs: list[Row] = []
+    for (i, left), (j, right) in itertools.combinations(enumerate(sets), 2):
+        shared, union = (left & right).bit_count(), (left | right).bit_count()
         if shared * denominator >= union * numerator:
-            found.append((i, j, shared / union if union else 1.0))
-    return found
+            pairs.append((i, j, shared / union if union else 1.0))
+    return pairs
 
 
 def texts_of_one_bitmap() -> list[str]:
-    """Texts of one or of two words of 20, of which every one flips the same bit of a bitmap."""
+    """Return texts of a word or two out of 20 words that all flip the same bit of a bitmap."""
     candidates = [f"v{i}" for i in range(4000)]
     bits = word_hashes(candidates)[0] & np.uint64(127)
-    chosen = [word for word, bit in zip(candidates, bits.tolist(), strict=True) if bit == 5][:20]
-    assert len(chosen) == 20
-    return [*chosen, *(" ".join(pair) for pair in itertools.combinations(chosen, 2))]
+    same_bit = [word for word, bit in zip(candidates, bits.tolist(), strict=True) if bit == 5][:20]
+    assert len(same_bit) == 20
+    return [*same_bit, *(" ".join(pair) for pair in itertools.combinations(same_bit, 2))]
 
 
 @st.composite
 def related_texts(draw: st.DrawFn) -> list[str]:
-    """Texts that differ from a few base texts by a few words, so that pairs straddle thresholds."""
-    # At high thresholds only sets of many words differ and are similar.
-    known = [*VOCABULARY, *ONE_HASH, *LONGER_OF_ONE_HASH]
-    few = st.sets(st.sampled_from(known), max_size=8)
-    bases = draw(st.lists(few | few.map(set(known).difference), min_size=1, max_size=4))
+    """Draw texts a few words apart from a few base texts, so that pairs straddle thresholds."""
+    # At high thresholds, only sets of many words can differ and still be similar.
+    vocabulary = [*VOCABULARY, *ONE_HASH, *LONGER_OF_ONE_HASH]
+    small_sets = st.sets(st.sampled_from(vocabulary), max_size=8)
+    bases = draw(
+        st.lists(small_sets | small_sets.map(set(vocabulary).difference), min_size=1, max_size=4)
+    )
     changes = st.tuples(
-        st.sampled_from(bases), st.sets(st.sampled_from(known), max_size=3), st.booleans()
+        st.sampled_from(bases), st.sets(st.sampled_from(vocabulary), max_size=3), st.booleans()
     )
     return [
-        " ".join(sorted(base ^ change, reverse=turned))
-        for base, change, turned in draw(st.lists(changes, max_size=16))
+        " ".join(sorted(base ^ change, reverse=backwards))
+        for base, change, backwards in draw(st.lists(changes, max_size=16))
     ]

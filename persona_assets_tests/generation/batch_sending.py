@@ -1,4 +1,4 @@
-"""What a test needs to send calls by way of the Batch API: leave to spend, a run, a reader."""
+"""Tools of the batch tests: a simple budget, a run over a journal, a reader of records."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,8 +12,14 @@ from persona_assets.generation.calls.errors import BudgetReached
 from persona_assets.generation.money.usage import Tokens
 
 
-class Purse:
-    """Leave to spend up to `cap`; each call costs at most `most`, and its tokens each a cent."""
+class FlatSpending:
+    """Spending with a flat worst case per call and a price of a cent per token.
+
+    Args:
+        cap: US dollars that may be spent.
+        most: Worst case of a call in US dollars.
+        scopes: Scopes of the caps (see Spending.scopes).
+    """
 
     def __init__(self, cap: str = "Infinity", most: str = "0", scopes: str = "run:1") -> None:
         self.left = Decimal(cap)
@@ -36,14 +42,14 @@ class Purse:
 
 
 def land(batches: BatchTransport, calls: Sequence[Call]) -> dict[str, CallRecord]:
-    """Sends calls and takes their records."""
+    """Send calls and return their records by key."""
     batches.submit(calls)
     batches.flush()
     return take(batches, [call.key for call in calls])
 
 
 def take(batches: BatchTransport, keys: Iterable[str]) -> dict[str, CallRecord]:
-    """The records of keys, each of which must come once."""
+    """Return the records of keys by key; each record must land exactly once."""
     wanted, records = set(keys), dict[str, CallRecord]()
     while wanted - records.keys():
         landed = batches.landed.get(timeout=30)
@@ -55,17 +61,17 @@ def take(batches: BatchTransport, keys: Iterable[str]) -> dict[str, CallRecord]:
     return records
 
 
-class Open:
-    """Batches over a journal, opened and closed together."""
+class BatchRun:
+    """Journal and batch transport of a run, opened and closed together."""
 
     def __init__(self, endpoint: Endpoint, path: Path, **settings: Any) -> None:
         self.usage = Usage()
         self.journal = Journal(path)
         self.endpoint = endpoint
-        self.spending = settings.pop("spending", Purse())
+        self.spending = settings.pop("spending", FlatSpending())
         self.settings = settings
 
-    def __enter__(self) -> "Open":
+    def __enter__(self) -> "BatchRun":
         self.journal.__enter__()
         self.batches = BatchTransport(
             self.endpoint, self.journal, self.usage, self.spending, run_id="run", **self.settings
@@ -77,25 +83,27 @@ class Open:
         self.journal.close()
 
     def begin(self, calls: Sequence[Call]) -> None:
-        """Sends calls."""
+        """Send calls."""
         self.batches.submit(calls)
         self.batches.flush()
 
     def land(self, calls: Sequence[Call]) -> dict[str, CallRecord]:
-        """Sends calls and takes their records."""
+        """Send calls and return their records by key."""
         return land(self.batches, calls)
 
 
 MakeEndpoint = Callable[..., Endpoint]
 MakeCalls = Callable[[int], list[Call]]
-Opened = Callable[..., Open]
+OpenRun = Callable[..., BatchRun]
 
 
-def answers(records: Iterable[CallRecord]) -> set[str]:
+def contents(records: Iterable[CallRecord]) -> set[str]:
+    """Return the messages in the responses."""
     return {record.choice["message"]["content"] for record in records}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, for 30 seconds at most."""
     end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end

@@ -1,26 +1,27 @@
-"""A small Batch API on 127.0.0.1, like OpenAI's: files, batches and their faults, in memory.
+"""Small Batch API on 127.0.0.1, like OpenAI's, in memory, with scripted faults.
 
     with BatchServer(lines={"row 3": ["500"]}, ends=["expired"]) as server:
         Endpoint(model="m", base_url=server.url, batch_poll=0.02)
         server.sent[key]
 
-What a request meets is scripted, one step for each of its kind:
+The script of a server has a step for each request of a kind, each line and each batch:
 
-    faults  by kind (upload, files, content, create, batches, retrieve, cancel): "ok"; a status such
-            as "500" or "429-quota"; "html"; "drop-early" (nothing is done) and "drop" (done, but
-            not answered); "cut" and "short" (half an answer, as HTTP tells, or does not); "hang";
-            "kill-early", "kill" and "kill-late" (the process that the header x-pid names is killed
-            before anything is done, before the answer, after it)
+    faults  by kind of request (upload, files, content, create, batches, retrieve, cancel): "ok"; a
+            status such as "500" or "429-quota"; "html"; "drop-early" (no effect, no response) and
+            "drop" (effect, but no response); "cut" and "short" (half a response, with and without a
+            sign of it in HTTP); "hang"; "kill-early", "kill" and "kill-late" (kill the process
+            named by the header x-pid before the effect, before the response, after the response)
     lines   by a request's last message: "ok", a status such as "400", "404-model" or "429-quota",
             "missing", "twice", "garbage", "malformed", "expired" or "timeout"
-    ends    by batch, as they are made: "completed"; "expired" and "cancelled" (half the requests
-            have lines that say so), "expired-bare" (half have no line at all); "failed:CODE"
+    ends    by batch, in order of creation: "completed"; "expired" and "cancelled" (half the
+            requests have lines with this error), "expired-bare" (half the requests have no line);
+            "failed:CODE"
 
-Lists are newest first and, if `page` is set, in small pages. Results are in no order to rely on.
+Lists begin with the newest item and have `page` items per page. Results have no reliable order.
 
     python -m persona_assets_tests.generation.batch_server [LARGEST]
 
-serves until its standard input ends, then prints what it was sent.
+serves until its standard input ends, then prints a summary of the requests.
 """
 
 import json
@@ -41,14 +42,27 @@ MOST_BYTES = 200_000_000
 
 
 class BatchServer:
-    """What was sent, in `uploads` and `batches` (as the API shows them, oldest first).
+    """Batch API in a thread of its own.
 
-    counts: requests by kind. sent: by custom_id, how often it was in a batch that began. billed: by
-    custom_id, how often it was answered. most_under_way: of batches.
+    Args:
+        faults: Steps by kind of request.
+        lines: Steps by a request's last message.
+        ends: Ends of the batches.
+        looks: Number of polls until a batch ends.
+        queue: Highest number of requests in open batches; a further batch fails with
+            token_limit_exceeded.
+        largest: Highest size of an upload in bytes; a larger upload gets status 413.
+        page: Number of items per page of a list.
+        tagged: True if batches show their metadata.
 
-    looks: at a batch until it has ended; `hold` keeps all under way meanwhile. queue: most requests
-    under way before a batch fails with token_limit_exceeded. largest: bytes of an upload from which
-    it is answered 413. tagged: whether batches show their metadata.
+    Attributes:
+        uploads: Uploads as the API shows them, oldest first.
+        batches: Batches as the API shows them, oldest first.
+        hold: True if open batches must not end.
+        counts: Number of requests by kind.
+        sent: By custom_id, number of started batches that contained the request.
+        billed: By custom_id, number of responses.
+        most_under_way: Highest number of batches open at once.
     """
 
     def __init__(
@@ -100,11 +114,11 @@ class BatchServer:
         self._http.server_close()
 
     def requests(self, upload: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The lines of an upload."""
+        """Return the requests of an upload."""
         return [json.loads(line) for line in self.content[upload["id"]].splitlines()]
 
     def add_file(self, name: str, data: bytes, purpose: str) -> dict[str, Any]:
-        """Keeps a file; uploads are counted."""
+        """Store a file and return it as the API shows it."""
         with self.lock:
             file_id = f"file-{len(self.content)}"
             self.content[file_id] = data
@@ -121,18 +135,18 @@ class BatchServer:
                 self.uploads.append(file)
             return file
 
-    def add_batch(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Makes a batch of an upload, or None if there is no such upload."""
+    def add_batch(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Create the batch of an upload; return None if there is no such upload."""
         with self.lock:
-            if asked["input_file_id"] not in {upload["id"] for upload in self.uploads}:
+            if request["input_file_id"] not in {upload["id"] for upload in self.uploads}:
                 return None
             batch = {
                 "id": f"batch_{len(self.batches)}",
                 "object": "batch",
-                "endpoint": asked["endpoint"],
-                "input_file_id": asked["input_file_id"],
-                "completion_window": asked["completion_window"],
-                "metadata": asked.get("metadata") if self.tagged else None,
+                "endpoint": request["endpoint"],
+                "input_file_id": request["input_file_id"],
+                "completion_window": request["completion_window"],
+                "metadata": request.get("metadata") if self.tagged else None,
                 "status": "validating",
                 "created_at": int(time.time()),
                 "output_file_id": None,
@@ -146,7 +160,7 @@ class BatchServer:
             return batch
 
     def look(self, batch: dict[str, Any]) -> None:
-        """Lets a batch come one step further."""
+        """Advance a batch by a poll."""
         with self.lock:
             if batch["status"] in ("validating", "in_progress") and not self.hold:
                 self._looks[batch["id"]] -= 1
@@ -155,7 +169,7 @@ class BatchServer:
                     self._end(batch)
 
     def cancel(self, batch: dict[str, Any]) -> None:
-        """Ends a batch without its results."""
+        """End a batch without results."""
         with self.lock:
             if batch["status"] in ("validating", "in_progress"):
                 self._results[batch["id"]] = ([], [])
@@ -163,7 +177,7 @@ class BatchServer:
                 self._end(batch)
 
     def step(self, kind: str) -> str:
-        """Counts a request and says what it meets."""
+        """Count a request and return the step of its script."""
         with self.lock:
             self.counts[kind] += 1
             steps = self.faults.get(kind)
@@ -188,16 +202,16 @@ class BatchServer:
         batch["request_counts"]["total"] = len(requests)
         self._looks[batch["id"]] = self.looks
         self.sent.update(request["custom_id"] for request in requests)
-        # Like a provider's, the results come in another order than the requests.
-        good: list[bytes] = []
-        bad: list[bytes] = []
+        # As with a provider, results have another order than requests.
+        output: list[bytes] = []
+        errors: list[bytes] = []
         for number, request in reversed(list(enumerate(requests))):
             key = request["custom_id"]
             if end == "completed" or number % 2 == 0:
-                self._answer(request, good, bad)
+                self._answer(request, output, errors)
             elif end != "expired-bare":
-                bad.append(_result(key, error=f"batch_{end}"))
-        self._results[batch["id"]] = (good, bad)
+                errors.append(_result(key, error=f"batch_{end}"))
+        self._results[batch["id"]] = (output, errors)
 
     def _invalid(self, batch: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> str:
         if len(requests) > MOST_REQUESTS:
@@ -208,7 +222,7 @@ class BatchServer:
             return "mismatched_url"
         return "" if requests else "empty_file"
 
-    def _answer(self, request: Mapping[str, Any], good: list[bytes], bad: list[bytes]) -> None:
+    def _answer(self, request: Mapping[str, Any], output: list[bytes], errors: list[bytes]) -> None:
         key, body = request["custom_id"], request["body"]
         message = str(body["input"]) if "input" in body else body["messages"][-1]["content"]
         steps = self.lines.get(message)
@@ -216,31 +230,31 @@ class BatchServer:
         status, _, kind = step.partition("-")
         if step in ("ok", "twice"):
             self.billed[key] += 1
-            said = answer(message) if "messages" in body else {"data": [{"embedding": [0.5]}]}
-            good += [_result(key, said)] * (2 if step == "twice" else 1)
+            response = answer(message) if "messages" in body else {"data": [{"embedding": [0.5]}]}
+            output += [_result(key, response)] * (2 if step == "twice" else 1)
         elif step == "malformed":
-            good.append(_result(key, {"choices": []}))
+            output.append(_result(key, {"choices": []}))
         elif step == "garbage":
-            good.append(b'{"custom_id": "' + key.encode() + b'", "respo')
+            output.append(b'{"custom_id": "' + key.encode() + b'", "respo')
         elif step in ("expired", "timeout"):
             code = {"expired": "batch_expired", "timeout": "request_timeout"}[step]
-            bad.append(_result(key, error=code))
+            errors.append(_result(key, error=code))
         elif step != "missing":
             code = {"model": "model_not_found", "quota": "insufficient_quota"}.get(kind, "other")
-            # As careless as a real one may be: it repeats the key that it was sent.
+            # A careless provider may repeat the API key that it received.
             message = f"your key was {min(self.authorizations)} " * 40
-            said = {"error": {"message": message, "type": "error", "code": code}}
-            bad.append(_result(key, said, status=int(status)))
+            response = {"error": {"message": message, "type": "error", "code": code}}
+            errors.append(_result(key, response, status=int(status)))
 
     def _end(self, batch: dict[str, Any]) -> None:
-        good, bad = self._results[batch["id"]]
-        # An empty string stands for no file, as it does at the provider's now and then.
-        for member, lines in (("output_file_id", good), ("error_file_id", bad)):
+        output, errors = self._results[batch["id"]]
+        # An empty string stands for a missing file, as some providers have it.
+        for member, lines in (("output_file_id", output), ("error_file_id", errors)):
             data = b"".join(line + b"\n" for line in lines)
             file = self.add_file("results.jsonl", data, "batch_output") if lines else {"id": ""}
             batch[member] = file["id"]
         batch["status"] = batch["end"].removesuffix("-bare")
-        batch["request_counts"] |= {"completed": len(good), "failed": len(bad)}
+        batch["request_counts"] |= {"completed": len(output), "failed": len(errors)}
 
 
 class _Http(ThreadingHTTPServer):
@@ -248,7 +262,7 @@ class _Http(ThreadingHTTPServer):
     owner: BatchServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is no news."""
+        """Ignore the broken connections of killed clients."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -343,7 +357,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status, _, kind = step.partition("-")
         code = {"quota": "insufficient_quota", "": "other"}.get(kind, kind)
-        # As careless as a real one may be: it repeats the key that it was sent.
+        # A careless provider may repeat the API key that it received.
         self._send(int(status), _error(code, f"your key was {self.headers['Authorization']}"))
 
     def _send(
@@ -358,13 +372,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answer(message: str) -> dict[str, Any]:
-    """The body of a good answer to a chat completion."""
-    said = {"role": "assistant", "content": f"answer to {message}", "refusal": None}
+    """Return the body of a successful chat completion."""
+    reply = {"role": "assistant", "content": f"answer to {message}", "refusal": None}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "model": "test-model-2026",
-        "choices": [{"index": 0, "message": said, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": reply, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }
 
@@ -389,15 +403,15 @@ def _kind(method: str, names: Sequence[str]) -> str:
 
 
 def _upload(content_type: str, body: bytes) -> tuple[str, bytes]:
-    """Name and content of the file in a multipart body (RFC 7578)."""
+    """Return name and content of the file in a multipart body (RFC 7578)."""
     boundary = b"--" + content_type.partition("boundary=")[2].strip('"').encode()
     start = 0
     while (start := body.find(boundary, start)) >= 0:
         head = body.find(b"\r\n\r\n", start)
-        named = re.search(rb'name="file"; filename="([^"]+)"', body[start:head])
+        match = re.search(rb'name="file"; filename="([^"]+)"', body[start:head])
         end = body.find(b"\r\n" + boundary, head)
-        if named:
-            return named[1].decode(), body[head + 4 : end]
+        if match:
+            return match[1].decode(), body[head + 4 : end]
         start = end
     raise ValueError("no file was sent")
 
@@ -427,9 +441,10 @@ def main(largest: str = str(MOST_BYTES)) -> None:
     with BatchServer(largest=int(largest)) as server:
         print(server.url, flush=True)
         sys.stdin.read()
-        sizes = {it["id"]: it["bytes"] for it in server.uploads}
+        sizes = {upload["id"]: upload["bytes"] for upload in server.uploads}
         files = [
-            (it["request_counts"]["total"], sizes[it["input_file_id"]]) for it in server.batches
+            (batch["request_counts"]["total"], sizes[batch["input_file_id"]])
+            for batch in server.batches
         ]
         print(json.dumps({"files": files, "keys": len(server.sent), "sent": server.sent.total()}))
 

@@ -1,3 +1,5 @@
+"""Endpoints, calls and journals for the tests of this package."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,19 +7,25 @@ from typing import Any
 import pytest
 
 from persona_assets.generation import Call, Endpoint
-from persona_assets_tests.generation.batch_sending import MakeEndpoint, Open, Opened
+from persona_assets_tests.generation.batch_sending import BatchRun, MakeEndpoint, OpenRun
 from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
 
+ADDRESSES = ("OPENAI_BASE_URL", "HTTP_PROXY", "ALL_PROXY")
+"""Environment variables that would send calls elsewhere."""
+
 
 @pytest.fixture(autouse=True)
-def _api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, CANARY)
+    for name in ADDRESSES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture
 def endpoint() -> Callable[..., Endpoint]:
-    """Makes an endpoint of the test's server from its URL and whatever differs from the usual."""
+    """Return a function that makes an endpoint from a URL and settings other than the usual."""
 
     def make(url: str, **settings: Any) -> Endpoint:
         usual: dict[str, Any] = {"api_key_env": KEY_VARIABLE, "timeout": 5.0}
@@ -28,6 +36,7 @@ def endpoint() -> Callable[..., Endpoint]:
 
 @pytest.fixture
 def calls() -> Callable[[int], list[Call]]:
+    """Return a function that makes the calls "row 0", "row 1" ..."""
     return lambda number: [call(f"row {row}") for row in range(number)]
 
 
@@ -37,11 +46,13 @@ def journal_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(endpoint: MakeEndpoint, journal_path: Path) -> Opened:
-    """Opens Batches over the test's journal."""
+def open_run(endpoint: MakeEndpoint, journal_path: Path) -> OpenRun:
+    """Function that makes a run of batches over the test's journal."""
 
-    def make(server: BatchServer, *, max_attempts: int = 3, **settings: Any) -> Open:
-        made = endpoint(server.url, batch_poll=0.02, transport="batch", max_attempts=max_attempts)
-        return Open(made, journal_path, **settings)
+    def make(server: BatchServer, *, max_attempts: int = 3, **settings: Any) -> BatchRun:
+        batched = endpoint(
+            server.url, batch_poll=0.02, transport="batch", max_attempts=max_attempts
+        )
+        return BatchRun(batched, journal_path, **settings)
 
     return make

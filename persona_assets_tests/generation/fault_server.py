@@ -1,7 +1,7 @@
-"""A small OpenAI-compatible server on 127.0.0.1: misbehaves on request, counts what it bills.
+"""OpenAI-compatible server on 127.0.0.1 that fails on request and counts the calls it bills.
 
-Each call is known by its last user message (or embedding input). `script[message]` lists what
-successive attempts meet; when the list is spent, the answer is good.
+Each call is known by its last user message (or embedding input). `script[message]` lists the steps
+of successive attempts; when the list is spent, the answer is good.
 
     with FaultServer({"row 3": ["500", "hang"]}) as server:
         Endpoint(model="m", base_url=server.url, ...)
@@ -18,15 +18,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 UNBILLED = re.compile(r"4\d\d|50\d|drop-early")
-"""Steps of which the client is told, or can tell, that nothing was computed."""
+"""Steps after which the client knows that nothing was computed."""
 
 
 class FaultServer:
-    """Counters by message: `asked` (requests), `billed` (answers computed, arrived or not).
+    """Server with counters by message.
 
-    latency: seconds for each answer. default: what every attempt beyond its script meets.
-    answer: the content of a good answer. paused_until: end of the latest Retry-After, and
-    `violations` the requests that came before it.
+    Args:
+        script: Steps of successive attempts by message.
+        latency: Seconds per answer.
+        default: Step of every attempt beyond its script.
+        answer: Returns the content of a good answer to a message.
+
+    Attributes:
+        asked: Requests by message.
+        billed: Answers computed by message, arrived or not.
+        paused_until: End of the latest Retry-After.
+        violations: Requests that arrived before that end.
     """
 
     def __init__(
@@ -63,13 +71,13 @@ class FaultServer:
         self.refuse_connections()
 
     def refuse_connections(self) -> None:
-        """Takes no new connection; those that stand go on."""
+        """Accept no new connection; open connections stay open."""
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
 
     def wait_for(self, calls: int) -> None:
-        """Returns once `calls` calls have been billed."""
+        """Return once `calls` calls have been billed."""
         give_up = time.monotonic() + 60
         while self.billed.total() < calls:
             if time.monotonic() > give_up:
@@ -77,7 +85,7 @@ class FaultServer:
             time.sleep(0.002)
 
     def begin(self, message: str, authorization: str, body: dict[str, Any]) -> str:
-        """Counts a request and says what it will meet."""
+        """Count a request and return its step."""
         with self.lock:
             self.asked[message] += 1
             self.authorizations.add(authorization)
@@ -91,12 +99,12 @@ class FaultServer:
             return step
 
     def step(self, message: str, body: dict[str, Any]) -> str:
-        """What one attempt meets; called under the lock."""
+        """Return the step of an attempt; called under the lock."""
         steps = self.script.get(message)
         return steps.pop(0) if steps else self.default
 
     def reply(self, message: str, body: dict[str, Any]) -> str:
-        """A good answer, as JSON."""
+        """Return a good answer as JSON."""
         return embeddings([[0.25, -0.5]]) if "input" in body else chat(self.answer(message))
 
     def end(self) -> None:
@@ -114,7 +122,7 @@ class _Http(ThreadingHTTPServer):
     owner: FaultServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is no news."""
+        """Ignore a client that was killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -177,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
                 owner.pause(0.3)
                 self._send(int(step), _error("slow_down"), {"Retry-After": "0.3"})
             case "429-together":
-                # Only once another call is in flight, so that whatever comes later is a violation.
+                # Waits for another call in flight, so that each later request is a violation.
                 while owner.in_flight < 2:
                     time.sleep(0.002)
                 owner.pause(0.8)
@@ -194,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "400-filter":
                 self._send(400, _error("content_filter"))
             case _:
-                # As careless as a real one may be: it repeats the key that it was sent.
+                # As careless as a real server may be: it repeats the key that it was sent.
                 self._send(int(step), _error("other", f"your key was {authorization}"))
 
     def _send(
@@ -216,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:
-    """The JSON of a chat completion."""
+    """Return the JSON of a chat completion."""
     message = {"role": "assistant", "content": content, "refusal": refusal}
     return json.dumps(
         {
@@ -230,7 +238,7 @@ def chat(content: str | None, *, finish: str = "stop", refusal: str | None = Non
 
 
 def embeddings(vectors: Sequence[list[float] | str]) -> str:
-    """The JSON of embeddings, as numbers or in base64."""
+    """Return the JSON of embeddings, as numbers or in base64."""
     data = [
         {"object": "embedding", "index": index, "embedding": vector}
         for index, vector in enumerate(vectors)

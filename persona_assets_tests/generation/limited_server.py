@@ -1,5 +1,4 @@
-"""Models of endpoints that limit requests, and a crowd that calls one through a gate, in virtual
-time."""
+"""Models of endpoints with a quota of requests, and a load test of a limiter in virtual time."""
 
 import asyncio
 import math
@@ -13,26 +12,26 @@ from persona_assets.generation.limits.concurrency_limiter import ConcurrencyLimi
 from persona_assets_tests.generation.virtual_time import START, run
 
 NETWORK = (0.002, 0.010)
-"""Seconds, least and most, that a request takes to arrive."""
+"""Bounds in seconds of the time that a request takes to arrive."""
 REFUSAL = 0.02
-"""Seconds that the endpoint takes for a 429, on average."""
+"""Mean seconds that the endpoint takes for a 429."""
 
 
-class Limiter(Protocol):
-    """A quota of `rate` requests a second, in the mean."""
+class Quota(Protocol):
+    """Quota of requests whose mean is `rate` per second."""
 
     rate: float
 
     def admit(self, now: float) -> float:
-        """0.0 if the request may come, else the seconds after which one may."""
+        """Admit a request and return 0.0, or return the seconds until the next admission."""
 
-    def left(self, now: float) -> tuple[float, int, float]:
-        """What the headers say: limit, remaining, reset."""
+    def headers_at(self, now: float) -> tuple[float, int, float]:
+        """Return the values of the headers: limit, remaining, reset."""
 
 
 @dataclass
 class TokenBucket:
-    """`burst` requests at once, refilled continuously; `reset` is until it is full."""
+    """Token bucket with continuous refill; `reset` is the time until the bucket is full."""
 
     rate: float
     burst: float
@@ -47,13 +46,13 @@ class TokenBucket:
         self.level -= 1
         return 0.0
 
-    def left(self, now: float) -> tuple[float, int, float]:
+    def headers_at(self, now: float) -> tuple[float, int, float]:
         return self.burst, int(self.level), (self.burst - self.level) / self.rate
 
 
 @dataclass
 class FixedWindow:
-    """A count that starts anew every `seconds`; `reset` is until then. `phase`: at time 0."""
+    """Fixed window of `seconds`, shifted by `phase`; `reset` is the time until its end."""
 
     rate: float
     seconds: float
@@ -70,14 +69,14 @@ class FixedWindow:
         self.used += 1
         return 0.0
 
-    def left(self, now: float) -> tuple[float, int, float]:
+    def headers_at(self, now: float) -> tuple[float, int, float]:
         limit = self.rate * self.seconds
         return limit, int(limit - self.used), self.seconds - (now + self.phase) % self.seconds
 
 
 @dataclass
 class SlidingWindow:
-    """So many requests in any `seconds`."""
+    """Sliding window: at most `rate * seconds` requests in any `seconds`."""
 
     rate: float
     seconds: float
@@ -91,77 +90,95 @@ class SlidingWindow:
         self.admitted.append(now)
         return 0.0
 
-    def left(self, now: float) -> tuple[float, int, float]:
+    def headers_at(self, now: float) -> tuple[float, int, float]:
         limit = self.rate * self.seconds
         return limit, int(limit - len(self.admitted)), self.admitted[0] + self.seconds - now
 
 
-def never(wait: float) -> None:
-    """No Retry-After."""
+def no_retry_after(wait: float) -> None:
+    """Send no Retry-After."""
 
 
-def exactly(wait: float) -> float:
+def exact_retry_after(wait: float) -> float:
+    """Send the exact wait as Retry-After."""
     return wait
 
 
-def whole(wait: float) -> float:
-    """Retry-After as RFC 9110 has it: whole seconds, one at least."""
+def whole_retry_after(wait: float) -> float:
+    """Send Retry-After in whole seconds (RFC 9110), at least 1."""
     return max(1.0, float(math.ceil(wait)))
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """After the warm-up: answers a second, and the share of 429 in all responses."""
+class LoadResult:
+    """Result of a load test after its warm-up.
+
+    Args:
+        goodput: Responses per second.
+        refused: Share of 429 in all responses.
+    """
 
     goodput: float
     refused: float
 
 
-def crowd(
-    limiter: Limiter,
+def load_test(
+    quota: Quota,
     *,
     concurrency: int,
     latency: float,
-    retry_after: Callable[[float], float | None] = never,
+    retry_after: Callable[[float], float | None] = no_retry_after,
     headers: bool = False,
     refusal: float = REFUSAL,
     warm_up: float,
     seconds: float,
-    gate: ConcurrencyLimiter | None = None,
-) -> Outcome:
-    """`concurrency` callers who always have another call. Answers take 0.5 to 1.5 `latency`."""
-    gate = gate or ConcurrencyLimiter(concurrency)
+    limiter: ConcurrencyLimiter | None = None,
+) -> LoadResult:
+    """Send calls through a limiter without a break, and measure goodput and refusals.
+
+    Args:
+        quota: Quota of the endpoint.
+        concurrency: Number of callers.
+        latency: Mean seconds of a response; responses take 0.5 to 1.5 times that.
+        retry_after: Function from the true wait to the Retry-After that is sent.
+        headers: True if responses contain the x-ratelimit headers.
+        refusal: Mean seconds of a 429.
+        warm_up: Seconds before the measurement.
+        seconds: Seconds of the measurement.
+        limiter: Limiter under test, by default new with the ceiling `concurrency`.
+    """
+    limiter = limiter or ConcurrencyLimiter(concurrency)
     rng = random.Random(1)
     begin, end = START + warm_up, START + warm_up + seconds
-    answers = refusals = 0
+    responses = refusals = 0
 
-    def tell(now: float) -> Mapping[str, str]:
+    def response_headers(now: float) -> Mapping[str, str]:
         if not headers:
             return {}
-        limit, remaining, reset = limiter.left(now)
-        names = [f"x-ratelimit-{what}-requests" for what in ("limit", "remaining", "reset")]
+        limit, remaining, reset = quota.headers_at(now)
+        names = [f"x-ratelimit-{part}-requests" for part in ("limit", "remaining", "reset")]
         return dict(zip(names, (f"{limit:.0f}", str(remaining), f"{reset:.3f}s"), strict=True))
 
     async def call() -> None:
-        nonlocal answers, refusals
+        nonlocal responses, refusals
         loop = asyncio.get_running_loop()
         while loop.time() < end:
-            entered = await gate.enter()
+            entered = await limiter.enter()
             await asyncio.sleep(rng.uniform(*NETWORK))
-            wait = limiter.admit(loop.time())
-            told = tell(loop.time())
+            wait = quota.admit(loop.time())
+            sent = response_headers(loop.time())
             await asyncio.sleep((refusal if wait else latency) * rng.uniform(0.5, 1.5))
-            counts = begin <= loop.time() < end
-            gate.leave()
+            measured = begin <= loop.time() < end
+            limiter.leave()
             if wait:
-                gate.complained(entered, status=429, wait=retry_after(wait), headers=told)
-                refusals += counts
+                limiter.complained(entered, status=429, wait=retry_after(wait), headers=sent)
+                refusals += measured
             else:
-                gate.answered(told)
-                answers += counts
+                limiter.answered(sent)
+                responses += measured
 
     async def main() -> None:
         await asyncio.gather(*(call() for _ in range(concurrency)))
 
     run(main())
-    return Outcome(answers / seconds, refusals / max(1, answers + refusals))
+    return LoadResult(responses / seconds, refusals / max(1, responses + refusals))

@@ -1,3 +1,5 @@
+"""Requests become calls, and records become checked answers."""
+
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,6 +9,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from persona_assets.generation import (
+    Answer,
     CallRecord,
     Endpoint,
     Engine,
@@ -49,21 +52,22 @@ def request(
     return Request("writer", messages, sampling or {}, output, format, **more)
 
 
-def answer_to(asked: Request, content: object, **changes: Any) -> Any:
+def answer_to(question: Request, content: object, **changes: Any) -> Answer:
+    """Return the answer to a question, given the content of the model's message."""
     message = {"role": "assistant", "content": content, "refusal": changes.pop("refusal", None)}
     choice = {"message": message, "finish_reason": changes.pop("finish", "stop")}
     record = CallRecord(key="k", status_code=200, body={"choices": [choice]}, model="m")
-    return to_answer(asked, record)
+    return to_answer(question, record)
 
 
-def test_text_is_the_one_field() -> None:
+def test_text_answer_is_the_value_of_the_only_field() -> None:
     answer = answer_to(request(prompt_version="v2"), "  a patient beekeeper\n")
     assert (answer.status, answer.reason) == ("ok", "")
     assert answer.value == {"persona": "a patient beekeeper"}
     assert (answer.completion_id, answer.model, answer.prompt_version) == ("k", "m", "v2")
 
 
-def test_an_output_of_two_fields_has_no_text_format() -> None:
+def test_request_of_two_fields_is_refused_in_text_format() -> None:
     with pytest.raises(ValueError, match="use the json format"):
         request(Trade, "text")
 
@@ -71,7 +75,7 @@ def test_an_output_of_two_fields_has_no_text_format() -> None:
 @pytest.mark.parametrize(
     "wrap", ["{}", "```json\n{}\n```", "```\n{}\n```", "\n ```json\n{}\n``` \n", "```JSON\n{}```"]
 )
-def test_json_is_validated_with_or_without_a_fence(wrap: str) -> None:
+def test_json_answer_is_read_with_and_without_a_fence(wrap: str) -> None:
     life = {"trades": [{"name": "baker", "years": 3}], "title": "long"}
     answer = answer_to(request(Life, "json"), wrap.replace("{}", json.dumps(life)))
     assert answer.value == life
@@ -93,7 +97,7 @@ def test_json_is_validated_with_or_without_a_fence(wrap: str) -> None:
         (Life, [{"type": "text", "text": "SECRET"}], "the answer is empty"),
     ],
 )
-def test_an_invalid_answer_says_why_but_not_what(
+def test_reason_of_an_invalid_answer_names_the_error_but_not_the_answer(
     output: type[BaseModel], content: object, reason: str
 ) -> None:
     answer = answer_to(request(output, "json"), content)
@@ -104,20 +108,33 @@ def test_an_invalid_answer_says_why_but_not_what(
 
 
 @pytest.mark.parametrize("text", ["tiny", "x" * 301, "a lone \ud800 surrogate"])
-def test_text_is_held_to_the_limits_of_its_field(text: str) -> None:
+def test_text_answer_beyond_the_limits_of_its_field_is_invalid(text: str) -> None:
     answer = answer_to(request(), text)
     assert answer.status == "invalid"
     assert answer.reason.startswith("persona: ")
 
 
-def test_other_ends_of_an_answer() -> None:
-    assert answer_to(request(), "a whole sent", finish="length").status == "truncated"
-    assert answer_to(request(), "a whole sent", finish="content_filter").status == "filtered"
+@pytest.mark.parametrize(
+    ("finish", "status"), [("length", "truncated"), ("content_filter", "filtered")]
+)
+def test_answer_that_was_cut_off_has_the_status_of_its_finish_reason(
+    finish: str, status: str
+) -> None:
+    assert answer_to(request(), "a whole sent", finish=finish).status == status
+
+
+def test_answer_with_a_refusal_is_refused() -> None:
     assert answer_to(request(), None, refusal="I would rather not").status == "refused"
+
+
+def test_filtered_prompt_is_filtered() -> None:
     filtered = CallRecord(
         key="k", status_code=400, error={"code": "content_filter", "message": "no"}
     )
     assert to_answer(request(), filtered).status == "filtered"
+
+
+def test_failed_call_is_an_error_whose_reason_is_its_class() -> None:
     failed = CallRecord(key="k", error={"code": "timeout", "message": "SECRET"})
     answer = to_answer(request(), failed)
     assert (answer.status, answer.reason, answer.value) == ("error", "error:timeout", None)
@@ -127,12 +144,12 @@ def test_other_ends_of_an_answer() -> None:
     "body",
     [{}, {"choices": []}, {"choices": [3]}, {"choices": {}}, {"choices": [{"message": "text"}]}],
 )
-def test_a_body_of_any_shape_is_an_answer(body: dict[str, Any]) -> None:
+def test_body_of_any_shape_is_an_invalid_answer(body: dict[str, Any]) -> None:
     record = CallRecord(key="k", status_code=200, body=body)
     assert to_answer(request(), record).status == "invalid"
 
 
-def test_the_schema_is_strict_and_keeps_its_limits() -> None:
+def test_schema_is_strict_and_keeps_patterns() -> None:
     body = to_call(request(Life, "json"), PLAIN).body
     assert body["response_format"]["type"] == "json_schema"
     schema = body["response_format"]["json_schema"]
@@ -157,6 +174,9 @@ def test_the_schema_is_strict_and_keeps_its_limits() -> None:
         "required": ["trades", "title"],
         "additionalProperties": False,
     }
+
+
+def test_schema_keeps_limits_of_length() -> None:
     limits = to_call(request(Persona, "json"), PLAIN).body["response_format"]["json_schema"]
     assert limits["schema"]["properties"]["persona"] == {
         "type": "string",
@@ -165,22 +185,22 @@ def test_the_schema_is_strict_and_keeps_its_limits() -> None:
     }
 
 
-def test_the_endpoint_says_which_format_it_understands() -> None:
-    def body(structured: str, asked: Request) -> dict[str, Any]:
-        return to_call(asked, Endpoint(model="m", structured_output=structured)).body  # type: ignore[arg-type]
+def test_response_format_is_the_one_that_the_endpoint_accepts() -> None:
+    def body(structured: str, question: Request) -> dict[str, Any]:
+        return to_call(question, Endpoint(model="m", structured_output=structured)).body  # type: ignore[arg-type]
 
-    asked = request(Life, "json")
-    assert body("json_object", asked)["response_format"] == {"type": "json_object"}
-    assert "response_format" not in body("none", asked)
+    question = request(Life, "json")
+    assert body("json_object", question)["response_format"] == {"type": "json_object"}
+    assert "response_format" not in body("none", question)
     assert "response_format" not in body("json_schema", request())
 
 
-def test_the_endpoints_sampling_lies_over_the_prompts() -> None:
+def test_sampling_of_the_endpoint_overrides_the_prompts() -> None:
     endpoint = Endpoint(
         model="m", sampling={"min_p": 0.1, "temperature": 0.2, "max_tokens": None, "seed": 1}
     )
-    asked = request(sampling={"temperature": 1.0, "max_tokens": 50, "top_p": 0.9})
-    body = to_call(asked, endpoint).body
+    question = request(sampling={"temperature": 1.0, "max_tokens": 50, "top_p": 0.9})
+    body = to_call(question, endpoint).body
     assert body == {
         "model": "m",
         "messages": [{"role": "user", "content": "Who reads this?"}],
@@ -192,12 +212,12 @@ def test_the_endpoints_sampling_lies_over_the_prompts() -> None:
 
 
 @pytest.mark.parametrize("member", ["model", "messages", "stream", "n", "response_format"])
-def test_sampling_may_not_change_what_the_engine_relies_on(member: str) -> None:
+def test_sampling_may_not_set_a_reserved_member(member: str) -> None:
     with pytest.raises(ValueError, match=member):
         to_call(request(sampling={member: 2}), PLAIN)
 
 
-def test_the_prompts_version_and_role_are_not_in_the_key() -> None:
+def test_key_depends_on_sample_and_weights_but_not_on_prompt_version_and_address() -> None:
     key = to_call(request(prompt_version="v1"), PLAIN).key
     assert to_call(request(prompt_version="v2"), PLAIN).key == key
     assert to_call(request(index=1), PLAIN).key != key
@@ -205,7 +225,9 @@ def test_the_prompts_version_and_role_are_not_in_the_key() -> None:
     assert to_call(request(), Endpoint(model="m", weights_sha256="ab")).key != key
 
 
-def test_requests_go_in_and_answers_come_out(endpoint: Make, journal_path: Path) -> None:
+def test_complete_yields_an_answer_per_request_and_replays_it(
+    endpoint: Make, journal_path: Path
+) -> None:
     rows = [request(message=f"row {n}", prompt_version="v1") for n in range(30)]
     script = {
         "row 3": ["refusal"],

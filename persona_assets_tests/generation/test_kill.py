@@ -1,13 +1,13 @@
-"""What a SIGKILL costs: at most the calls in flight, and nothing that was written."""
+"""A SIGKILL costs at most the calls in flight, and no answer that was written."""
 
 import json
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from persona_assets.generation import Journal
+from persona_assets_tests.generation.child_programs import command
 from persona_assets_tests.generation.fault_server import FaultServer
 from persona_assets_tests.generation.sample_calls import call
 
@@ -15,12 +15,13 @@ ROWS, CONCURRENCY, KILLS = 600, 16, 5
 
 
 def start(server: FaultServer, journal: Path, result: Path) -> "subprocess.Popen[bytes]":
-    arguments = [server.url, str(journal), str(ROWS), str(CONCURRENCY), str(result)]
-    module = "persona_assets_tests.generation.child"
-    return subprocess.Popen([sys.executable, "-W", "error", "-m", module, *arguments])
+    arguments = command("run_rows", server.url, journal, ROWS, CONCURRENCY, result)
+    return subprocess.Popen(arguments)
 
 
-def test_every_key_once_and_at_most_the_calls_in_flight_paid_twice(tmp_path: Path) -> None:
+def test_killed_run_leaves_each_key_once_and_pays_twice_for_no_more_than_the_calls_in_flight(
+    tmp_path: Path,
+) -> None:
     path, result = tmp_path / "shard.jsonl", tmp_path / "result.json"
     points = random.Random().sample(range(20, ROWS - 200), KILLS)
     keys = {call(f"row {n}").key: f"row {n}" for n in range(ROWS)}

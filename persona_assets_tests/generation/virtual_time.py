@@ -1,4 +1,4 @@
-"""An asyncio event loop whose clock jumps to the next timer: hours of waiting in no time."""
+"""Event loop of asyncio whose clock jumps to the next timer, so that hours pass in no time."""
 
 import asyncio
 import selectors
@@ -8,23 +8,23 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 START = 86_400.0
-"""Not zero, just as the clocks of real loops, which count from the machine's start."""
+"""Time at which the clock starts: not zero, as with real loops, which count from the boot."""
 
 
 class _Clock(selectors.SelectSelector):
-    """Where the loop would sleep, time passes instead."""
+    """Selector that advances the clock where a real selector would sleep."""
 
     now = START
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("every task waits for something that will never come")
+            raise RuntimeError("all tasks wait, and no timer is set")
         self.now += max(0.0, timeout)
         return []
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Starts at START. For tasks and timers alone: sockets and other threads are never heard."""
+    """Event loop in virtual time from START, for tasks and timers but not sockets or threads."""
 
     def __init__(self) -> None:
         self._clock = _Clock()
@@ -35,6 +35,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """asyncio.run in virtual time. Raises RuntimeError where real time would stand still."""
+    """Run a coroutine in virtual time.
+
+    Raises:
+        RuntimeError: All tasks wait without a timer, so that a real loop would hang.
+    """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)

@@ -1,4 +1,4 @@
-"""The local server with a real model: what an OpenAI client gets, and how the child ends."""
+"""A local server answers OpenAI clients with a real model, and ends with its parent process."""
 
 import http.client
 import json
@@ -23,6 +23,8 @@ from persona_assets.local_models.weights import fetch
 
 CONTEXT = 512
 PATIENCE_SECONDS = 60.0
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).parent / "programs" / "serve_until_killed.py"
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +72,12 @@ def ask_for(client: openai.OpenAI, text: str, properties: dict[str, Any], **opti
         "additionalProperties": False,
     }
     wrapped = {"name": "answer", "strict": True, "schema": schema}
-    bound = {"type": "json_schema", "json_schema": wrapped}
-    answer = ask(client, text, response_format=bound, **{"max_tokens": 120, **options})
+    response_format = {"type": "json_schema", "json_schema": wrapped}
+    answer = ask(client, text, response_format=response_format, **{"max_tokens": 120, **options})
     return json.loads(answer.choices[0].message.content or "")
 
 
-def test_chat_completion(client: openai.OpenAI) -> None:
+def test_server_answers_a_chat_completion(client: openai.OpenAI) -> None:
     answer = ask(client, "Say hello.", max_tokens=5)
     assert answer.model == "small"
     assert answer.choices[0].message.content
@@ -85,7 +87,7 @@ def test_chat_completion(client: openai.OpenAI) -> None:
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + 5
 
 
-def test_a_schema_binds_the_answer(client: openai.OpenAI) -> None:
+def test_answer_obeys_a_schema(client: openai.OpenAI) -> None:
     properties = {
         "persona": {"type": "string", "pattern": "^A [a-z ]{5,40}\\.$"},
         "age": {"type": "integer", "enum": [17, 71]},
@@ -97,7 +99,7 @@ def test_a_schema_binds_the_answer(client: openai.OpenAI) -> None:
     assert answer["age"] in (17, 71)
 
 
-def test_unicode_survives_both_ways(client: openai.OpenAI) -> None:
+def test_unicode_survives_in_prompt_and_answer(client: openai.OpenAI) -> None:
     text = 'Zürich 北京 👩🏽‍🔬 "quoted" \\ back\nslash'
     assert ask_for(client, text, {"same": {"const": text}}) == {"same": text}
     plain, accented = ask(client, "a" * 30), ask(client, "北" * 30)
@@ -106,12 +108,12 @@ def test_unicode_survives_both_ways(client: openai.OpenAI) -> None:
     assert accented.usage.prompt_tokens > plain.usage.prompt_tokens
 
 
-def test_a_schema_nobody_can_obey_is_a_bad_request(client: openai.OpenAI) -> None:
+def test_invalid_schema_is_a_bad_request(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="unrecognized type"):
         ask_for(client, "Hello.", {"answer": {"type": "no such type"}})
 
 
-def test_a_prompt_beyond_the_context_is_a_bad_request(client: openai.OpenAI) -> None:
+def test_prompt_beyond_the_context_is_a_bad_request(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="exceeds the available context size"):
         ask(client, "word " * CONTEXT)
     assert ask(client, "Still there?").choices[0].message.content
@@ -123,14 +125,14 @@ def test_each_slot_has_the_whole_context(client: openai.OpenAI) -> None:
     assert CONTEXT * 3 // 4 < answer.usage.prompt_tokens < CONTEXT
 
 
-def test_an_answer_ends_with_the_context(client: openai.OpenAI) -> None:
+def test_answer_ends_with_the_context(client: openai.OpenAI) -> None:
     answer = ask(client, "word " * (CONTEXT - 60), max_tokens=400, extra_body={"ignore_eos": True})
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage is not None
     assert answer.usage.total_tokens <= CONTEXT
 
 
-def test_more_requests_than_slots_wait_their_turn(client: openai.OpenAI) -> None:
+def test_requests_beyond_the_slots_wait(client: openai.OpenAI) -> None:
     def numbered(number: int) -> Any:
         return ask_for(client, f"Count to {number}.", {"number": {"const": number}}, max_tokens=30)
 
@@ -139,7 +141,7 @@ def test_more_requests_than_slots_wait_their_turn(client: openai.OpenAI) -> None
     assert answers == [{"number": number} for number in range(6)]
 
 
-def test_a_seed_repeats_the_answer_with_one_slot_and_no_prompt_cache(model_path: Path) -> None:
+def test_seed_repeats_an_answer_with_a_single_slot_and_no_prompt_cache(model_path: Path) -> None:
     def story(client: openai.OpenAI, seed: int) -> str | None:
         options = {"seed": seed, "temperature": 1.0, "extra_body": {"cache_prompt": False}}
         return ask(client, "Tell a story.", **options).choices[0].message.content
@@ -153,7 +155,7 @@ def test_a_seed_repeats_the_answer_with_one_slot_and_no_prompt_cache(model_path:
     assert first != other
 
 
-def test_a_wrong_key_is_refused(server: LocalServer) -> None:
+def test_wrong_key_is_refused(server: LocalServer) -> None:
     with client_of(server, "wrong") as client, pytest.raises(openai.AuthenticationError):
         ask(client, "Hello.")
 
@@ -165,7 +167,7 @@ def command_line(pid: int) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_key_is_on_no_command_line_and_in_no_log(
+def test_key_is_on_no_command_line_and_in_no_log(
     server: LocalServer, client: openai.OpenAI, log: Path
 ) -> None:
     ask(client, "Hello.")
@@ -179,7 +181,7 @@ def test_the_key_is_on_no_command_line_and_in_no_log(
     assert server.api_key not in log.read_text()
 
 
-def test_only_this_machine_can_connect(server: LocalServer) -> None:
+def test_server_listens_on_this_machine_only(server: LocalServer) -> None:
     assert urlsplit(server.base_url).hostname == "127.0.0.1"
 
 
@@ -194,7 +196,7 @@ def answers(base_url: str) -> bool:
         connection.close()
 
 
-def test_it_starts_stops_and_starts_again(model_path: Path) -> None:
+def test_server_starts_again_after_a_stop(model_path: Path) -> None:
     server = LocalServer(model_path, "small", context_tokens=CONTEXT)
     with pytest.raises(LocalServerError, match="not running"):
         _ = server.base_url
@@ -209,7 +211,7 @@ def test_it_starts_stops_and_starts_again(model_path: Path) -> None:
         assert not answers(url)
 
 
-def test_a_dead_server_says_so_and_can_be_started_again(model_path: Path) -> None:
+def test_killed_server_is_reported_and_starts_again(model_path: Path) -> None:
     with LocalServer(model_path, "small", context_tokens=CONTEXT) as server:
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
@@ -219,16 +221,19 @@ def test_a_dead_server_says_so_and_can_be_started_again(model_path: Path) -> Non
         assert answers(server.start().base_url)
 
 
-def test_a_file_that_is_no_model_gives_the_end_of_the_log(tmp_path: Path) -> None:
+def test_failed_start_reports_the_end_of_the_log(tmp_path: Path) -> None:
     path = tmp_path / "no.gguf"
     path.write_bytes(b"hello")
     with pytest.raises(LocalServerError, match="'hell', expected 'GGUF'"):
         LocalServer(path, "small").start()
+
+
+def test_missing_model_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LocalServerError, match="no model file at"):
         LocalServer(tmp_path / "absent.gguf", "small").start()
 
 
-def test_a_start_has_a_deadline(model_path: Path) -> None:
+def test_start_has_a_deadline(model_path: Path) -> None:
     server = LocalServer(model_path, "small", start_seconds=0.001)
     with pytest.raises(LocalServerError, match=r"took over 0\.001 s"):
         server.start()
@@ -236,26 +241,26 @@ def test_a_start_has_a_deadline(model_path: Path) -> None:
 
 
 @pytest.mark.parametrize("numbers", [(0, 512, 1), (1, 0, 1), (1, 512, 0)])
-def test_impossible_numbers_are_refused(numbers: tuple[int, int, int]) -> None:
+def test_numbers_below_1_are_refused(numbers: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         LocalServer(Path("model.gguf"), "small", *numbers)
 
 
-def test_threads_are_all_cores_or_one_fewer() -> None:
+def test_default_threads_leave_a_core_to_a_busy_machine() -> None:
     assert default_threads(cores=8, busy=0.4) == 8
     assert default_threads(cores=8, busy=1.2) == 7
     assert default_threads(cores=1, busy=5.0) == 1
     assert 1 <= default_threads() <= (os.cpu_count() or 1)
 
 
-def test_the_child_ends_when_its_input_closes(model_path: Path) -> None:
+def test_child_ends_when_its_input_closes(model_path: Path) -> None:
     program = [sys.executable, server_child.__file__]
     with subprocess.Popen(
         [*program, str(model_path), "small", "1", "256", "1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, server_child.KEY_VARIABLE: "key"},
+        env={server_child.KEY_VARIABLE: "key"},
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
@@ -267,25 +272,11 @@ def test_the_child_ends_when_its_input_closes(model_path: Path) -> None:
             child.kill()
 
 
-PARENT = """
-import os, sys, time
-from pathlib import Path
-from persona_assets.local_models.server import LocalServer
-
-server = LocalServer(Path(sys.argv[1]), "small", context_tokens=256).start()
-forked = os.fork() if sys.argv[2] == "fork" else 0
-if sys.argv[2] == "fork" and forked == 0:
-    time.sleep(600)
-print(server.base_url, forked, flush=True)
-time.sleep(600)
-"""
-
-
 @pytest.mark.parametrize("fork", ["fork", "no fork"])
-def test_it_dies_with_its_parent(model_path: Path, fork: str) -> None:
-    """Also when a process forked from the parent lives on and holds the pipe to the server open."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PARENT, str(model_path), fork]
+def test_server_ends_with_a_killed_parent(model_path: Path, fork: str) -> None:
+    """Also if a process forked from the parent survives and holds the pipe to the server open."""
+    environment = {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, PROGRAM, model_path, fork]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
         url, forked = parent.stdout.readline().split()

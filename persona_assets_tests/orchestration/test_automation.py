@@ -1,4 +1,4 @@
-"""The sensor and the schedules: what they ask for is executed, tick by tick, until all is made."""
+"""The sensor and the nightly schedules request exactly the missing tables, tick by tick."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ SCHEDULES = ("nightly_backfill", "nightly_training")
 
 @pytest.fixture
 def small(fresh: SampleProject) -> SampleProject:
-    """One task, one training size, no deep shards: as few runs as a whole graph can have."""
+    """Project with a single task and training size: the fewest runs of a whole graph."""
     for file in (fresh.prompts / "tasks").glob("*.md"):
         if file.stem != "math_problems":
             file.unlink()
@@ -30,8 +30,8 @@ def small(fresh: SampleProject) -> SampleProject:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a tick asks for, or why it asks for nothing."""
+class Tick:
+    """Requests of a tick, or the reason for no request."""
 
     requests: list[dg.RunRequest]
     skipped: str
@@ -42,15 +42,15 @@ class Asked:
 
 
 class Daemon:
-    """Evaluates sensors and schedules as the daemon does, and executes what they ask for."""
+    """Double of Dagster's daemon: evaluates sensors and schedules, and executes requests."""
 
     def __init__(self, project: SampleProject, instance: dg.DagsterInstance) -> None:
         self.instance = instance
         self.repository = project.defs.get_repository_def()
         self.resources = self.repository.get_top_level_resources()
 
-    def sense(self) -> Asked:
-        """The sensor's requests; its new partitions are registered."""
+    def sense(self) -> Tick:
+        """Evaluate the sensor and register its new partitions."""
         with dg.SensorEvaluationContext(
             self.instance.get_ref(),
             last_tick_completion_time=None,
@@ -64,10 +64,10 @@ class Daemon:
         for request in data.dynamic_partitions_requests or ():
             keys = list(request.partition_keys)
             self.instance.add_dynamic_partitions(request.partitions_def_name, keys)
-        return Asked(list(data.run_requests or ()), str(data.skip_message))
+        return Tick(list(data.run_requests or ()), str(data.skip_message))
 
-    def tick(self, name: str) -> Asked:
-        """A schedule's requests."""
+    def tick(self, name: str) -> Tick:
+        """Evaluate a schedule."""
         with dg.ScheduleEvaluationContext(
             self.instance.get_ref(),
             datetime.now(UTC),
@@ -75,10 +75,10 @@ class Daemon:
             resources={name: self.resources[name] for name in ("corpus", "project")},
         ) as context:
             data = self.repository.get_schedule_def(name).evaluate_tick(context)
-        return Asked(list(data.run_requests or ()), str(data.skip_message))
+        return Tick(list(data.run_requests or ()), str(data.skip_message))
 
     def execute(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """One requested run, of the job that the sensor or schedule aims at."""
+        """Execute a requested run of the job of a sensor or schedule."""
         return self.repository.get_job(job).execute_in_process(
             instance=self.instance,
             asset_selection=list(request.asset_selection) if request.asset_selection else None,
@@ -90,30 +90,30 @@ class Daemon:
 
     @property
     def jobs(self) -> dict[str, str]:
-        """The job behind the sensor and each schedule."""
+        """Job of the sensor and of each schedule."""
         repository = self.repository
         sensor = repository.get_sensor_def("new_shards")
-        schedules = {one.name: str(one.job_name) for one in repository.schedule_defs}
+        schedules = {schedule.name: str(schedule.job_name) for schedule in repository.schedule_defs}
         return {sensor.name: str(sensor.job_name), **schedules}
 
 
 @contextmanager
-def daemon(project: SampleProject) -> Iterator[Daemon]:
-    """The sample project's daemon, before anything has registered a partition."""
+def open_daemon(project: SampleProject) -> Iterator[Daemon]:
+    """Open the daemon of a project without registered partitions."""
     with open_instance(project.settings) as instance:
         yield Daemon(project, instance)
 
 
-def test_new_files_become_shards_and_then_the_night_makes_the_rest(small: SampleProject) -> None:
+def test_sensor_adds_new_files_and_the_night_makes_all_other_tables(small: SampleProject) -> None:
     (small.corpus / "notes.pdf").write_text("no text")
-    with daemon(small) as it:
-        found = it.sense()
-        assert found.partitions == list(TEXTS)
-        assert [request.run_key for request in found.requests] == list(TEXTS)
-        assert list(it.instance.get_dynamic_partitions("shards")) == list(TEXTS)
-        assert it.sense().skipped == f"no new file in {small.corpus}: 2 shards"
-        for request in found.requests:
-            assert it.execute(it.jobs["new_shards"], request).success
+    with open_daemon(small) as daemon:
+        sensed = daemon.sense()
+        assert sensed.partitions == list(TEXTS)
+        assert [request.run_key for request in sensed.requests] == list(TEXTS)
+        assert list(daemon.instance.get_dynamic_partitions("shards")) == list(TEXTS)
+        assert daemon.sense().skipped == f"no new file in {small.corpus}: 2 shards"
+        for request in sensed.requests:
+            assert daemon.execute(daemon.jobs["new_shards"], request).success
         assert {asset for asset, _ in small.versions()} == {
             "raw_corpus",
             "text_personas",
@@ -121,26 +121,26 @@ def test_new_files_become_shards_and_then_the_night_makes_the_rest(small: Sample
             "persona_candidates",
         }
 
-        asked: list[tuple[str, list[str | None]]] = []
+        requested: list[tuple[str, list[str | None]]] = []
         tags: list[str] = []
         while True:
-            ticks = [(name, it.tick(name)) for name in SCHEDULES]
-            due = [(name, found) for name, found in ticks if found.requests]
+            ticks = [(name, daemon.tick(name)) for name in SCHEDULES]
+            due = [(name, tick) for name, tick in ticks if tick.requests]
             if not due:
                 break
-            # Never both: what the models are trained on is made first.
-            [(name, found)] = due
-            asked.append((name, found.partitions))
-            for request in found.requests:
+            # At most a single schedule is due: the inputs of the models are made first.
+            [(name, tick)] = due
+            requested.append((name, tick.partitions))
+            for request in tick.requests:
                 tags.append(request.tags[REQUEST])
-                assert it.execute(it.jobs[name], request).success
+                assert daemon.execute(daemon.jobs[name], request).success
         backfill, training = SCHEDULES
-        both: list[str | None] = list(TEXTS)
-        assert asked == [
+        all_shards: list[str | None] = list(TEXTS)
+        assert requested == [
             (backfill, [None]),
-            (backfill, both),
+            (backfill, all_shards),
             (backfill, [None]),
-            (backfill, both),
+            (backfill, all_shards),
             (backfill, [None]),
             (training, ["1"]),
             (backfill, [None]),
@@ -151,51 +151,56 @@ def test_new_files_become_shards_and_then_the_night_makes_the_rest(small: Sample
         assert runner.size() == len(small.versions())
 
 
-def test_nothing_is_asked_for_while_a_run_is_under_way(fresh: SampleProject) -> None:
-    with daemon(fresh) as it:
+def test_schedule_requests_nothing_while_a_run_is_unfinished(fresh: SampleProject) -> None:
+    with open_daemon(fresh) as daemon:
         for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING):
             run = dg.DagsterRun(job_name="other", status=status)
-            it.instance.add_run(run)
-            assert "runs are under way" in it.tick("nightly_backfill").skipped
-            it.instance.delete_run(run.run_id)
-        assert it.tick("nightly_backfill").partitions == list(TEXTS)
+            daemon.instance.add_run(run)
+            assert "runs are under way" in daemon.tick("nightly_backfill").skipped
+            daemon.instance.delete_run(run.run_id)
+        assert daemon.tick("nightly_backfill").partitions == list(TEXTS)
 
 
-def test_what_failed_is_asked_for_again_once_something_changed(fresh: SampleProject) -> None:
+def test_schedule_requests_a_failed_run_again_once_an_input_changed(fresh: SampleProject) -> None:
     fresh.server.meets = lambda prompt, message: "401"
-    with daemon(fresh) as it:
-        # First the raw texts land and the personas fail, then the personas fail alone.
+    with open_daemon(fresh) as daemon:
+        # The first runs publish the raw texts and fail at the personas, the second runs fail alone.
         for _ in range(2):
-            for request in it.tick("nightly_backfill").requests:
-                assert not it.execute(it.jobs["nightly_backfill"], request).success
-        assert it.tick("nightly_backfill").requests == []
+            for request in daemon.tick("nightly_backfill").requests:
+                assert not daemon.execute(daemon.jobs["nightly_backfill"], request).success
+        assert daemon.tick("nightly_backfill").requests == []
     fresh.server.meets = lambda prompt, message: None
     fresh.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    with daemon(fresh) as it:
-        assert it.tick("nightly_backfill").partitions == list(TEXTS)
+    with open_daemon(fresh) as daemon:
+        assert daemon.tick("nightly_backfill").partitions == list(TEXTS)
 
 
-def test_a_missing_corpus_is_an_error_that_names_it(fresh: SampleProject) -> None:
+def test_sensor_names_a_missing_corpus_folder(fresh: SampleProject) -> None:
     fresh.values["corpus"] = fresh.root / "nowhere"
-    with daemon(fresh) as it, pytest.raises(FileNotFoundError, match="nowhere does not exist"):
-        it.sense()
+    with (
+        open_daemon(fresh) as daemon,
+        pytest.raises(FileNotFoundError, match="nowhere does not exist"),
+    ):
+        daemon.sense()
 
 
-def test_runs_of_a_killed_command_are_ended_and_block_no_night(fresh: SampleProject) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
+def test_runs_of_a_killed_command_are_failed_and_block_no_schedule(fresh: SampleProject) -> None:
+    ended = subprocess.Popen([sys.executable, "--version"], stdout=subprocess.DEVNULL)
     ended.wait()
     here = socket.gethostname()
-    with daemon(fresh) as it:
+    with open_daemon(fresh) as daemon:
         for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED):
             for tag in (f"{here}:{ended.pid}", f"{here}:{os.getpid()}", f"elsewhere:{ended.pid}"):
-                it.instance.add_run(dg.DagsterRun(job_name="x", status=status, tags={RUNNER: tag}))
-        assert fail_dead_runs(it.instance) == 2
-        failed = it.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+                daemon.instance.add_run(
+                    dg.DagsterRun(job_name="x", status=status, tags={RUNNER: tag})
+                )
+        assert fail_dead_runs(daemon.instance) == 2
+        failed = daemon.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
         assert {run.tags[RUNNER] for run in failed} == {f"{here}:{ended.pid}"}
-        assert "runs are under way" in it.tick("nightly_backfill").skipped
-        for run in it.instance.get_runs():
-            it.instance.delete_run(run.run_id)
-        killed = dg.DagsterRunStatus.STARTED
+        assert "runs are under way" in daemon.tick("nightly_backfill").skipped
+        for run in daemon.instance.get_runs():
+            daemon.instance.delete_run(run.run_id)
+        started = dg.DagsterRunStatus.STARTED
         tags = {RUNNER: f"{here}:{ended.pid}"}
-        it.instance.add_run(dg.DagsterRun(job_name="x", status=killed, tags=tags))
-        assert it.tick("nightly_backfill").partitions == list(TEXTS)
+        daemon.instance.add_run(dg.DagsterRun(job_name="x", status=started, tags=tags))
+        assert daemon.tick("nightly_backfill").partitions == list(TEXTS)

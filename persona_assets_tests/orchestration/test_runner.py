@@ -1,4 +1,4 @@
-"""The whole graph from end to end, in a real Dagster instance, against a real HTTP server."""
+"""The runner makes the whole graph, and again exactly what changed, over a real HTTP server."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from persona_assets_tests.sample_project import TEXTS, SampleProject
 
 BIRDS, LETTERS = TEXTS
 HUB = "+key:persona_hub"
-"""Dagster's selection of the hub with all that it is made from."""
+"""Dagster's selection of the hub with all its ancestors."""
 
 
-def made(runs: list[Finished]) -> dict[str | None, set[str]]:
-    """The assets that runs had to make, by partition."""
-    found: dict[str | None, set[str]] = {}
+def assets_by_partition(runs: list[Finished]) -> dict[str | None, set[str]]:
+    """Return the assets of runs by partition."""
+    assets: dict[str | None, set[str]] = {}
     for run in runs:
-        found.setdefault(run.work.partition, set()).update(run.work.reasons)
-    return found
+        assets.setdefault(run.work.partition, set()).update(run.work.reasons)
+    return assets
 
 
 def errors(runs: list[Finished]) -> dict[str | None, str]:
@@ -27,40 +27,40 @@ def errors(runs: list[Finished]) -> dict[str | None, str]:
 
 
 def contents(project: SampleProject) -> Mapping[str, bytes]:
-    """Every table, quarantine and journal by its name."""
+    """Return the bytes of every table, quarantine and journal by its path."""
     folders = [project.data / kind for kind in ("tables", "quarantine", "journals")]
     files = [file for folder in folders for file in folder.rglob("*.*") if file.suffix != ".lock"]
     return {str(file.relative_to(project.data)): file.read_bytes() for file in files}
 
 
-def test_every_table_of_the_graph_is_made(finished: SampleProject) -> None:
+def test_run_makes_every_table_of_the_graph(finished: SampleProject) -> None:
     with finished.runner() as runner:
         assert runner.size() == len(finished.versions())
 
 
-def test_what_came_in_is_either_in_the_table_or_in_its_quarantine(finished: SampleProject) -> None:
-    def accounted(asset: str, shard: str | None) -> int:
+def test_every_input_row_is_published_or_quarantined(finished: SampleProject) -> None:
+    def rows_and_drops(asset: str, shard: str | None) -> int:
         return len(finished.rows(asset, shard)) + len(finished.storage.quarantine(asset, shard))
 
     for shard, texts in TEXTS.items():
-        assert accounted("raw_corpus", shard) == len(texts)
-        assert accounted("text_personas", shard) == len(finished.rows("raw_corpus", shard))
+        assert rows_and_drops("raw_corpus", shard) == len(texts)
+        assert rows_and_drops("text_personas", shard) == len(finished.rows("raw_corpus", shard))
         candidates = finished.rows("persona_candidates", shard)
         generations = ["text_personas", *(f"hop_{number}_personas" for number in range(1, 7))]
         assert len(candidates) == sum(len(finished.rows(name, shard)) for name in generations)
         survivors = finished.rows("lexical_survivors", shard)
-        assert accounted("lexical_survivors", shard) == len(candidates)
-        assert accounted("persona_embeddings", shard) == len(survivors)
-        assert accounted("persona_hub", shard) == len(survivors)
-        assert accounted("logic_problems", shard) == len(finished.rows("persona_hub", shard))
-        assert accounted("tools", shard) == 2
+        assert rows_and_drops("lexical_survivors", shard) == len(candidates)
+        assert rows_and_drops("persona_embeddings", shard) == len(survivors)
+        assert rows_and_drops("persona_hub", shard) == len(survivors)
+        assert rows_and_drops("logic_problems", shard) == len(finished.rows("persona_hub", shard))
+        assert rows_and_drops("tools", shard) == 2
         held_out = len(finished.rows("math_problems", shard)) // 2
-        assert accounted("math_solutions", shard) == 4 + 2 * held_out
-    assert accounted("math_test", None) == 4
-    assert accounted("math_train", None) == 4
+        assert rows_and_drops("math_solutions", shard) == 4 + 2 * held_out
+    assert rows_and_drops("math_test", None) == 4
+    assert rows_and_drops("math_train", None) == 4
 
 
-def test_footers_count_what_the_quarantine_holds(finished: SampleProject) -> None:
+def test_footers_count_rows_and_quarantined_rows(finished: SampleProject) -> None:
     for _, footer in finished.storage.footers():
         dropped = finished.storage.quarantine(footer.asset, footer.shard)
         assert dropped.schema == QUARANTINE_SCHEMA
@@ -70,23 +70,23 @@ def test_footers_count_what_the_quarantine_holds(finished: SampleProject) -> Non
     assert refused["reason"].to_list() == ["refused: the model refused"]
 
 
-def test_every_completion_of_every_row_is_in_a_journal(finished: SampleProject) -> None:
-    seen = set[str]()
+def test_completion_of_every_row_is_in_a_journal(finished: SampleProject) -> None:
+    ids = set[str]()
     for _, footer in finished.storage.footers():
         rows = finished.rows(footer.asset, footer.shard)
         if "results" in rows.columns:
             rows = rows.select(pl.col("results").explode()).unnest("results")
         if "completion_id" in rows.columns:
-            seen |= set(rows["completion_id"].drop_nulls())
-    assert len(seen) > 100
-    assert seen <= {record.key for record in finished.journaled()}
+            ids |= set(rows["completion_id"].drop_nulls())
+    assert len(ids) > 100
+    assert ids <= {record.key for record in finished.journaled()}
 
 
-def test_each_answer_was_paid_for_once(finished: SampleProject) -> None:
+def test_each_response_is_paid_for_once(finished: SampleProject) -> None:
     assert len(finished.server.keys) == len(finished.journaled())
 
 
-def test_tables_say_nothing_about_where_and_when_they_were_made(finished: SampleProject) -> None:
+def test_tables_hold_no_path_and_no_run_id(finished: SampleProject) -> None:
     model = finished.rows("fine_tuned_model", "3")["path"].item()
     assert (finished.data / model).is_file()
     runs = {footer.run_id for _, footer in finished.storage.footers()}
@@ -95,7 +95,7 @@ def test_tables_say_nothing_about_where_and_when_they_were_made(finished: Sample
         assert not any(text in rows for text in (str(finished.root), *runs))
 
 
-def test_a_second_run_does_nothing(project: SampleProject) -> None:
+def test_second_run_makes_no_table_and_no_call(project: SampleProject) -> None:
     before = contents(project)
     with project.runner() as runner:
         assert not runner.anything_stale()
@@ -106,15 +106,15 @@ def test_a_second_run_does_nothing(project: SampleProject) -> None:
     assert contents(project) == before
 
 
-def test_an_edited_prompt_costs_its_own_asset_and_what_changes_downstream(
+def test_edited_prompt_refreshes_its_asset_and_changed_inputs_downstream(
     project: SampleProject,
 ) -> None:
     project.edit("math_program", "# User\n", "Be brief.\n\n# User\n")
     before = project.versions()
     runs = project.run()
     assert errors(runs) == {}
-    # The programs say what they said before, so no training row changes, and no model is stale.
-    assert made(runs) == {
+    # The programs are unchanged, so no training row changes and no model is stale.
+    assert assets_by_partition(runs) == {
         BIRDS: {"math_solutions"},
         LETTERS: {"math_solutions"},
         None: {"math_train", "math_test"},
@@ -125,11 +125,11 @@ def test_an_edited_prompt_costs_its_own_asset_and_what_changes_downstream(
     assert changed == {("math_solutions", BIRDS), ("math_solutions", LETTERS)}
 
 
-def test_a_new_shard_costs_itself_and_takes_nothing_from_older_ones(
+def test_new_shard_costs_its_own_calls_and_changes_no_older_table(
     project: SampleProject,
 ) -> None:
     texts = [*TEXTS["letters.txt"], "An echo of amber: the storks of the canal, once more."]
-    # Its name sorts first, and it comes last.
+    # Its name sorts first, but the shard arrives last.
     project.write("a.jsonl", texts)
     before, journals = project.versions(), contents(project)
     runs = project.run(f"{HUB} or key:instructions")
@@ -166,14 +166,14 @@ def test_a_new_shard_costs_itself_and_takes_nothing_from_older_ones(
     assert survivor in project.rows("persona_hub", BIRDS)["persona_id"]
 
 
-def test_a_changed_file_is_read_again_and_the_others_are_left_alone(
+def test_changed_file_refreshes_its_own_shard_alone(
     project: SampleProject,
 ) -> None:
     before = project.versions()
     project.write(LETTERS, ["Dear sir, the second bell arrived whole."])
     runs = project.run(HUB)
     assert errors(runs) == {}
-    assert BIRDS not in made(runs)
+    assert BIRDS not in assets_by_partition(runs)
     assert runs[0].work.reasons["raw_corpus"] == "corpus file changed"
     assert project.server.calls == {"text_to_persona": 1, "persona_to_persona": 6, "embeddings": 1}
     after = project.versions()
@@ -181,12 +181,12 @@ def test_a_changed_file_is_read_again_and_the_others_are_left_alone(
     assert project.storage.arrival(LETTERS) == 2
 
 
-def test_a_touched_file_is_not_changed(project: SampleProject) -> None:
+def test_touched_file_is_not_stale(project: SampleProject) -> None:
     (project.corpus / LETTERS).touch()
     assert project.stale() == []
 
 
-def test_a_deleted_file_leaves_no_row_and_comes_back_for_nothing(project: SampleProject) -> None:
+def test_deleted_file_leaves_no_row_and_returns_without_a_call(project: SampleProject) -> None:
     before, versions = contents(project), project.versions()
     path = project.corpus / BIRDS
     text = path.read_bytes()
@@ -209,21 +209,21 @@ def test_a_deleted_file_leaves_no_row_and_comes_back_for_nothing(project: Sample
 
 
 @pytest.mark.parametrize(
-    ("status", "says", "paid"),
+    ("status", "message", "paid"),
     [("500", "error:server_error 1", 3), ("401", "does not accept the API key", 2)],
 )
-def test_a_failing_endpoint_fails_its_shard_and_what_was_paid_is_replayed(
-    project: SampleProject, status: str, says: str, paid: int
+def test_failing_endpoint_fails_its_shard_and_stored_responses_are_replayed(
+    project: SampleProject, status: str, message: str, paid: int
 ) -> None:
     project.values["max_quarantine_share"] = 0.1
-    # One call at a time, so that it is known what was asked before the failure.
+    # A single call at a time makes the number of calls before the failure known.
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    project.server.meets = lambda prompt, message: status if "storks" in message else None
+    project.server.meets = lambda prompt, text: status if "storks" in text else None
     before = contents(project)
     runs = project.run("key:text_personas")
     assert list(errors(runs)) == [BIRDS]
-    assert says in errors(runs)[BIRDS]
+    assert message in errors(runs)[BIRDS]
     assert "\n" not in errors(runs)[BIRDS]
     now = contents(project)
     untouched = [name for name in before if "birds" in name and "journals" not in name]
@@ -231,38 +231,38 @@ def test_a_failing_endpoint_fails_its_shard_and_what_was_paid_is_replayed(
     assert project.storage.existing_footer("text_personas", LETTERS).run_id == runs[1].run_id
     assert project.server.calls.total() == paid
 
-    project.server.meets = lambda prompt, message: None
+    project.server.meets = lambda prompt, text: None
     again = project.run("key:text_personas")
-    assert made(again) == {BIRDS: {"text_personas"}}
+    assert assets_by_partition(again) == {BIRDS: {"text_personas"}}
     assert errors(again) == {}
     assert project.server.calls.total() == 4
     assert len(set(project.server.keys)) == 4
 
 
-def test_a_few_errors_are_quarantined(project: SampleProject) -> None:
+def test_few_errors_are_quarantined_without_a_failure(project: SampleProject) -> None:
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    project.server.meets = lambda prompt, message: "500" if "storks" in message else None
+    project.server.meets = lambda prompt, text: "500" if "storks" in text else None
     assert errors(project.run("key:text_personas")) == {}
     reasons = project.storage.quarantine("text_personas", BIRDS)["reason"].to_list()
     assert sorted(reasons) == ["error:server_error", "refused: the model refused"]
 
 
-def test_an_embedding_endpoint_that_fails_leaves_no_table(project: SampleProject) -> None:
+def test_failing_embedding_endpoint_changes_no_table(project: SampleProject) -> None:
     project.values["embedder"]["model"] = "other"
-    project.server.meets = lambda prompt, message: "500" if prompt == "embeddings" else None
+    project.server.meets = lambda prompt, text: "500" if prompt == "embeddings" else None
     before = project.versions()
     failed = errors(project.run("key:persona_embeddings", [LETTERS]))
     assert "server_error" in failed[LETTERS]
     assert project.versions() == before
 
 
-def test_select_and_shards_say_what_is_made(fresh: SampleProject) -> None:
+def test_selection_and_shards_restrict_a_run(fresh: SampleProject) -> None:
     runs = fresh.run("key:raw_corpus", [LETTERS])
-    assert made(runs) == {LETTERS: {"raw_corpus"}}
+    assert assets_by_partition(runs) == {LETTERS: {"raw_corpus"}}
     assert list(fresh.versions()) == [("raw_corpus", LETTERS)]
-    # Of the shards, only the chosen ones; a step over all shards still needs all of them.
+    # Only the chosen shards are made; a step over all shards still needs every shard.
     runs = fresh.run("key:raw_corpus or key:lexical_duplicates", [BIRDS])
-    assert made(runs) == {BIRDS: {"raw_corpus"}, None: {"lexical_duplicates"}}
+    assert assets_by_partition(runs) == {BIRDS: {"raw_corpus"}, None: {"lexical_duplicates"}}
     assert f"persona_candidates of shard '{BIRDS}' has no table" in errors(runs)[None]
     assert fresh.storage.shards("raw_corpus") == [BIRDS, LETTERS]
 
@@ -271,14 +271,14 @@ def test_select_and_shards_say_what_is_made(fresh: SampleProject) -> None:
     ("select", "shards"),
     [("*", ["nowhere.jsonl"]), ("key:nothing", []), ("persona hub)", []), ("group:nothing", [])],
 )
-def test_what_does_not_exist_cannot_be_selected(
+def test_selection_of_unknown_shards_or_assets_is_refused(
     fresh: SampleProject, select: str, shards: list[str]
 ) -> None:
     with pytest.raises(ValueError, match=r"no shard 'nowhere.jsonl'|--select "):
         fresh.run(select, shards)
 
 
-def test_without_a_text_every_table_is_empty_and_no_figure_is_zero(fresh: SampleProject) -> None:
+def test_empty_corpus_gives_empty_tables_and_null_accuracies(fresh: SampleProject) -> None:
     for shard in TEXTS:
         (fresh.corpus / shard).unlink()
     fresh.values["training_sizes"] = [1]

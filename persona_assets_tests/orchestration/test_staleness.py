@@ -1,4 +1,4 @@
-"""What has to be made again, and why: a graph of four assets over two shards."""
+"""A table is stale for a stated reason: missing, new code, changed input, changed file."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ INPUTS = {
 
 
 class World:
-    """A corpus, tables whose data versions are given, and code versions that may change."""
+    """Corpus, tables of given data versions, and code versions that a test may change."""
 
     def __init__(self, folder: Path) -> None:
         self.storage = Storage(folder / "data")
@@ -45,7 +45,7 @@ class World:
             )
             for name, inputs in INPUTS.items()
         ]
-        # Dagster does not say in which order it hands the specs over.
+        # Dagster does not specify the order of its specs.
         return Graph(reversed(specs), {"shards": self.keys})
 
     @property
@@ -58,12 +58,12 @@ class World:
             self.keys.append(shard)
 
     def write(self, asset: str, shard: str | None, version: str = "v1") -> None:
-        """Makes a table as a run would: from its inputs as they are now."""
-        read: list[Upstream] = []
+        """Write a table as a run would: with the current versions of its inputs."""
+        upstream: list[Upstream] = []
         for name in INPUTS[asset]:
             for key in self.keys if shard is None else [None if name == "repeats" else shard]:
-                found = self.storage.existing_footer(name, key)
-                read.append(Upstream(asset=name, shard=key, data_version=found.data_version))
+                version_read = self.storage.existing_footer(name, key).data_version
+                upstream.append(Upstream(asset=name, shard=key, data_version=version_read))
         source: SourceFile | None = None
         if asset == "raw_corpus" and shard is not None:
             source = self.corpus.fingerprint(shard)
@@ -73,7 +73,7 @@ class World:
             run_id="run",
             code_version=self.code[asset],
             data_version=version,
-            upstream=tuple(read),
+            upstream=tuple(upstream),
             source=source,
         )
         self.storage.write(StepResult(pl.DataFrame({"n": [1]})), footer)
@@ -84,12 +84,12 @@ class World:
                 self.write(asset, shard)
 
     def stale(self) -> dict[str | None, dict[str, str]]:
-        """Reasons by partition, over all phases as they are now."""
-        found: dict[str | None, dict[str, str]] = {}
+        """Return the reasons by partition, over all phases."""
+        reasons: dict[str | None, dict[str, str]] = {}
         for phase in self.graph.phases():
-            for work in self.staleness.of(phase, self.graph.partitions_of(phase.partitions)):
-                found.setdefault(work.partition, {}).update(work.reasons)
-        return found
+            for work in self.staleness.stale(phase, self.graph.partitions_of(phase.partitions)):
+                reasons.setdefault(work.partition, {}).update(work.reasons)
+        return reasons
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def names(phases: list[Phase]) -> list[tuple[str | None, list[str]]]:
     return [(phase.partitions, [asset.name for asset in phase.assets]) for phase in phases]
 
 
-def test_the_graph_is_cut_where_the_partition_set_changes(world: World) -> None:
+def test_graph_is_cut_where_the_partition_set_changes(world: World) -> None:
     assert names(world.graph.phases()) == [
         ("shards", ["raw_corpus", "personas", "checked"]),
         (None, ["repeats"]),
@@ -113,23 +113,23 @@ def test_the_graph_is_cut_where_the_partition_set_changes(world: World) -> None:
     ]
 
 
-def test_what_was_just_made_is_fresh(world: World) -> None:
+def test_written_tables_are_fresh(world: World) -> None:
     assert world.stale() == {}
-    assert world.staleness.first() == []
+    assert world.staleness.first_stale() == []
 
 
-def test_a_missing_table_is_stale_with_what_follows_it_in_its_phase(world: World) -> None:
+def test_missing_table_is_stale_with_its_dependents_in_the_phase(world: World) -> None:
     world.storage.path("personas", "a.txt").unlink()
     assert world.stale() == {"a.txt": {"personas": "missing", "checked": "personas changed"}}
 
 
-def test_a_changed_code_version_is_stale_in_every_shard(world: World) -> None:
+def test_changed_code_version_is_stale_in_every_shard(world: World) -> None:
     world.code["checked"] = "c2"
     changed = {"checked": "code, prompt or settings changed"}
     assert world.stale() == {"a.txt": changed, "b.txt": changed}
 
 
-def test_a_changed_input_is_stale_and_an_unchanged_one_is_not(world: World) -> None:
+def test_only_a_changed_data_version_of_an_input_is_stale(world: World) -> None:
     world.write("checked", "a.txt", "v1")
     assert world.stale() == {}
     world.write("checked", "a.txt", "v2")
@@ -144,15 +144,15 @@ def test_a_changed_input_is_stale_and_an_unchanged_one_is_not(world: World) -> N
     assert world.stale() == {"b.txt": {"hub": "repeats changed"}}
 
 
-def test_a_new_shard_is_stale_where_all_shards_are_read(world: World) -> None:
+def test_new_shard_makes_a_step_over_all_shards_stale(world: World) -> None:
     world.add("c.txt")
     for asset in ("raw_corpus", "personas", "checked"):
         world.write(asset, "c.txt")
     assert world.stale() == {None: {"repeats": "checked changed"}, "c.txt": {"hub": "missing"}}
 
 
-def test_a_hundred_shards_are_compared_as_two_are(world: World) -> None:
-    # From a hundred upstream partitions up Dagster itself no longer compares data versions.
+def test_staleness_compares_data_versions_of_over_a_hundred_shards(world: World) -> None:
+    # From 100 upstream partitions up, Dagster itself no longer compares data versions.
     for number in range(120):
         world.add(f"{number}.txt")
     world.write_all()
@@ -162,7 +162,7 @@ def test_a_hundred_shards_are_compared_as_two_are(world: World) -> None:
 
 
 @pytest.mark.parametrize("touched", [False, True])
-def test_a_file_of_another_content_is_changed(world: World, touched: bool) -> None:
+def test_file_is_changed_by_its_content_not_by_its_time(world: World, touched: bool) -> None:
     (world.root / "a.txt").write_text("text" if touched else "longer text")
     os.utime(world.root / "a.txt", ns=(1, 1))
     expected = {
@@ -173,7 +173,7 @@ def test_a_file_of_another_content_is_changed(world: World, touched: bool) -> No
     assert world.stale() == ({} if touched else {"a.txt": expected})
 
 
-def test_a_deleted_file_is_changed_once_and_again_when_it_returns(world: World) -> None:
+def test_deleted_file_is_stale_once_and_again_when_it_returns(world: World) -> None:
     (world.root / "a.txt").unlink()
     assert world.stale()["a.txt"]["raw_corpus"] == "corpus file changed"
     world.write("raw_corpus", "a.txt", "empty")
@@ -184,31 +184,31 @@ def test_a_deleted_file_is_changed_once_and_again_when_it_returns(world: World) 
     assert world.stale()["a.txt"]["raw_corpus"] == "corpus file changed"
 
 
-def test_phases_wait_for_the_first_that_has_something(world: World) -> None:
+def test_first_stale_phase_precedes_all_later_phases(world: World) -> None:
     world.code["hub"] = world.code["personas"] = "c2"
-    assert [work.partition for work in world.staleness.first()] == ["b.txt", "a.txt"]
-    assert all("hub" not in work.reasons for work in world.staleness.first())
+    assert [work.partition for work in world.staleness.first_stale()] == ["b.txt", "a.txt"]
+    assert all("hub" not in work.reasons for work in world.staleness.first_stale())
 
 
-def only(found: list[Stale]) -> Stale:
-    [work] = found
+def only(stale: list[Stale]) -> Stale:
+    [work] = stale
     return work
 
 
-def test_a_fingerprint_changes_with_what_a_new_try_would_read(world: World) -> None:
+def test_fingerprint_changes_with_every_input_of_a_retry(world: World) -> None:
     world.storage.path("hub", "a.txt").unlink()
-    first = only(world.staleness.first())
-    assert only(world.staleness.first()).fingerprint == first.fingerprint
+    first = only(world.staleness.first_stale())
+    assert only(world.staleness.first_stale()).fingerprint == first.fingerprint
     world.code["hub"] = "c2"
-    second = {work.partition: work.fingerprint for work in world.staleness.first()}
+    second = {work.partition: work.fingerprint for work in world.staleness.first_stale()}
     world.code["hub"] = "c3"
-    third = {work.partition: work.fingerprint for work in world.staleness.first()}
+    third = {work.partition: work.fingerprint for work in world.staleness.first_stale()}
     world.write("repeats", None, "v9")
-    fourth = {work.partition: work.fingerprint for work in world.staleness.first()}
+    fourth = {work.partition: work.fingerprint for work in world.staleness.first_stale()}
     assert len({first.fingerprint, *second.values(), *third.values(), *fourth.values()}) == 7
 
 
-def test_of_many_changed_inputs_the_first_is_named(world: World) -> None:
+def test_reason_names_the_first_changed_input(world: World) -> None:
     world.write("checked", "a.txt", "v2")
     world.write("repeats", None, "v2")
     assert world.stale()["a.txt"] == {"hub": "checked changed"}

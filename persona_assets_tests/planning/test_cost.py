@@ -1,7 +1,8 @@
-"""What was asked and paid for: whoever asked, and however the run ended."""
+"""The cost report counts every recorded call once, of finished, failed and killed runs alike."""
 
 import re
 import signal
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,6 @@ import polars as pl
 import pytest
 
 from persona_assets.catalog.catalog import CatalogError
-from persona_assets.cli import main
 from persona_assets.orchestration.instance import open_instance
 from persona_assets.planning import cost
 from persona_assets_tests.model_server import ModelServer
@@ -17,8 +17,8 @@ from persona_assets_tests.sample_project import TEXTS, SampleProject
 
 BIRDS, LETTERS = TEXTS
 PRICE = {"input": "2", "output": "10"}
-"""US dollars for a million tokens; an answer of the server has 7 tokens in and 3 out."""
-ANSWER = 7 * Decimal(2) / 10**6 + 3 * Decimal(10) / 10**6
+"""US dollars per million tokens. A response of the server has 7 input and 3 output tokens."""
+CALL_COST = 7 * Decimal(2) / 10**6 + 3 * Decimal(10) / 10**6
 
 
 def total(rows: pl.DataFrame) -> dict[str, Any]:
@@ -28,24 +28,24 @@ def total(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("by", ["asset", "shard", "model", "run"])
-def test_the_parts_add_up_to_what_the_endpoint_counted(
-    finished: SampleProject, by: cost.By
+def test_usage_sums_to_the_calls_that_the_server_counted(
+    finished: SampleProject, by: cost.GroupBy
 ) -> None:
     rows = cost.usage_by(finished.catalog, by)
     calls = finished.server.calls
-    counted = total(rows)
-    assert counted["calls"] == calls.total()
-    assert counted["output_tokens"] == 3 * (calls.total() - calls["embeddings"])
-    assert counted["unpriced"] == calls.total()
-    assert counted["cost_usd"] is None
-    parts = rows.filter(pl.col("name").is_not_null())
-    assert parts["name"].is_unique().all()
+    totals = total(rows)
+    assert totals["calls"] == calls.total()
+    assert totals["output_tokens"] == 3 * (calls.total() - calls["embeddings"])
+    assert totals["unpriced"] == calls.total()
+    assert totals["cost_usd"] is None
+    groups = rows.filter(pl.col("name").is_not_null())
+    assert groups["name"].is_unique().all()
     for name in ("calls", "failed", "input_tokens", "output_tokens", "unpriced"):
-        assert parts[name].sum() == counted[name]
+        assert groups[name].sum() == totals[name]
 
 
-def test_shards_models_and_runs_are_named(finished: SampleProject) -> None:
-    def names(by: cost.By) -> set[str]:
+def test_usage_names_shards_models_and_runs(finished: SampleProject) -> None:
+    def names(by: cost.GroupBy) -> set[str]:
         return set(cost.usage_by(finished.catalog, by)["name"].drop_nulls())
 
     assert names("shard") >= {*TEXTS, "(all shards)"}
@@ -61,25 +61,28 @@ def test_shards_models_and_runs_are_named(finished: SampleProject) -> None:
     assert set[str]() < names("run") < runs
 
 
-def test_one_run_is_told_apart(project: SampleProject) -> None:
+def test_usage_of_a_run_leaves_out_other_runs(project: SampleProject) -> None:
     project.catalog.rebuild()
-    asked = project.server.calls
+    calls = project.server.calls
     project.values["writer"]["price"] = PRICE
     project.edit("tasks/tools", "# User\n", "Be brief.\n\n# User\n")
     runs = project.run("key:tools")
     assert [run.error for run in runs] == ["", ""]
-    new = cost.usage_by(project.catalog, "asset", runs[0].run_id)
-    assert new["name"].to_list() == ["tools", None]
-    assert total(new)["calls"] == 2
-    assert total(new)["cost_usd"] == 2 * ANSWER
-    assert total(new)["unpriced"] == 0
-    everything = total(cost.usage_by(project.catalog, "asset"))
-    assert everything["cost_usd"] == asked.total() * ANSWER
+    usage = cost.usage_by(project.catalog, "asset", runs[0].run_id)
+    assert usage["name"].to_list() == ["tools", None]
+    assert total(usage)["calls"] == 2
+    assert total(usage)["cost_usd"] == 2 * CALL_COST
+    assert total(usage)["unpriced"] == 0
+    of_all_runs = total(cost.usage_by(project.catalog, "asset"))
+    assert of_all_runs["cost_usd"] == calls.total() * CALL_COST
+
+
+def test_usage_of_an_unknown_run_is_an_error(finished: SampleProject) -> None:
     with pytest.raises(cost.CostError, match="run nothing has asked no model"):
-        cost.usage_by(project.catalog, "asset", "nothing")
+        cost.usage_by(finished.catalog, "asset", "nothing")
 
 
-def test_a_run_that_failed_or_was_killed_counts(fresh: SampleProject) -> None:
+def test_usage_counts_the_calls_of_a_killed_run(fresh: SampleProject) -> None:
     with ModelServer(latency=0.05) as server:
         project = SampleProject(fresh.root, server)
         project.values["writer"]["concurrency"] = 1
@@ -92,24 +95,27 @@ def test_a_run_that_failed_or_was_killed_counts(fresh: SampleProject) -> None:
         on_disk = len(project.journal("text_personas", BIRDS))
         assert on_disk in (1, 2, 3)
         assert total(cost.usage_by(catalog, "asset"))["calls"] == on_disk
-        # Once its table has landed nothing is left to look for.
+        # Once the table is published, nothing is left to refresh.
         assert [run.error for run in project.run("+key:text_personas")] == ["", ""]
         before = catalog.path.stat()
         cost.refresh_catalog(catalog, project.storage)
         assert catalog.path.stat() == before
-        # The call that was in flight is paid for and known to nobody.
-        known = total(cost.usage_by(catalog, "asset"))["calls"]
-        assert server.calls.total() - 1 <= known <= server.calls.total()
+        # The call in flight at the kill is billed but not recorded.
+        recorded = total(cost.usage_by(catalog, "asset"))["calls"]
+        assert server.calls.total() - 1 <= recorded <= server.calls.total()
 
 
-def test_no_catalog_and_nothing_paid_is_nothing(fresh: SampleProject) -> None:
+def test_usage_without_a_catalog_is_an_error(fresh: SampleProject) -> None:
     with pytest.raises(CatalogError, match="no catalog"):
         cost.usage_by(fresh.catalog, "asset")
+
+
+def test_usage_without_calls_is_zero(fresh: SampleProject) -> None:
     cost.refresh_catalog(fresh.catalog, fresh.storage)
     assert total(cost.usage_by(fresh.catalog, "asset"))["calls"] == 0
 
 
-def test_caps_say_what_was_spent_and_is_held(fresh: SampleProject) -> None:
+def test_caps_report_spent_and_held_dollars(fresh: SampleProject) -> None:
     fresh.values |= {"run_budget": "0.5", "backfill_budget": "2"}
     fresh.values["writer"]["price"] = PRICE
     with open_instance(fresh.settings) as instance:
@@ -117,44 +123,35 @@ def test_caps_say_what_was_spent_and_is_held(fresh: SampleProject) -> None:
     runs = fresh.run("+key:text_personas")
     assert [run.error for run in runs] == ["", ""]
     with open_instance(fresh.settings) as instance:
-        found = cost.caps_in_use(fresh.settings, fresh.storage, instance)
-        [one] = cost.caps_in_use(fresh.settings, fresh.storage, instance, runs[0].run_id)[:1]
-    spent = {cap.scope: cap.spent for cap in found}
-    assert {cap.held for cap in found} == {Decimal(0)}
-    billed = {run.run_id: len(fresh.rows("raw_corpus", run.work.partition)) for run in runs}
-    assert {run: spent[f"run:{run}"] for run in billed} == {
-        run: count * ANSWER for run, count in billed.items()
+        caps = cost.caps_in_use(fresh.settings, fresh.storage, instance)
+        [run_cap] = cost.caps_in_use(fresh.settings, fresh.storage, instance, runs[0].run_id)[:1]
+    spent = {cap.scope: cap.spent for cap in caps}
+    assert {cap.held for cap in caps} == {Decimal(0)}
+    calls = {run.run_id: len(fresh.rows("raw_corpus", run.work.partition)) for run in runs}
+    assert {run: spent[f"run:{run}"] for run in calls} == {
+        run: count * CALL_COST for run, count in calls.items()
     }
-    [backfill] = [cap for cap in found if cap.scope.startswith("backfill:")]
-    assert backfill.spent == 4 * ANSWER
+    [backfill] = [cap for cap in caps if cap.scope.startswith("backfill:")]
+    assert backfill.spent == 4 * CALL_COST
     assert (backfill.setting, backfill.limit) == ("PERSONA_BACKFILL_BUDGET", Decimal(2))
-    assert one.scope == f"run:{runs[0].run_id}"
+    assert run_cap.scope == f"run:{runs[0].run_id}"
 
 
-def test_the_command_prints_it(
-    fresh: SampleProject, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_run_and_cost_commands_print_usage_and_caps(
+    fresh: SampleProject, command: Callable[..., tuple[int, str, str]]
 ) -> None:
     fresh.values |= {"run_budget": "0.5"}
     fresh.values["writer"]["price"] = PRICE
-    monkeypatch.chdir(fresh.root)
-    for name, value in fresh.environment().items():
-        monkeypatch.setenv(name, value)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = main(arguments)
-        return (code, *capfd.readouterr())
-
-    code, out, err = command("run", "--select", "+key:text_personas")
+    code, out, err = command(fresh, "run", "--select", "+key:text_personas")
     assert (code, err) == (0, ""), out
     assert "; capped at 0.500 US dollars a run" in out
     assert "US dollars: 0.000176 so far, of which this run 0.000176." in out
-    code, out, err = command("cost")
+    code, out, err = command(fresh, "cost")
     assert (code, err) == (0, "")
     assert re.search(r"^text_personas +4 +0 +0 +28 +0 +12 +0 +0 +0\.000176$", out, re.MULTILINE)
     assert re.search(r"^total +4 .* 0\.000176$", out, re.MULTILINE)
     assert re.search(r"^run:[0-9a-f-]{36} +PERSONA_RUN_BUDGET +0\.500 +0\.000132 +0$", out, re.M)
-    assert command("cost", "--by", "model", "--run", "nothing") == (
+    assert command(fresh, "cost", "--by", "model", "--run", "nothing") == (
         1,
         "",
         "persona-assets: run nothing has asked no model: see persona-assets cost --by run\n",

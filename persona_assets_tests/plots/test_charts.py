@@ -1,9 +1,8 @@
+"""Charts name their axes, groups and numbers in two sizes, and survive any data."""
+
 import re
-import subprocess
-import sys
 from base64 import b64decode
 from random import Random
-from xml.etree import ElementTree
 
 import polars as pl
 import pytest
@@ -13,9 +12,13 @@ from hypothesis import strategies as st
 from persona_assets.plots.charts import draw_bars, draw_box_plot, draw_scaling_curve
 from persona_assets.plots.pictures import Picture, svg_markdown
 from persona_assets.steps.grading import accuracy
+from persona_assets_tests.plots.programs.draw_box_plot import REPORT
+from persona_assets_tests.plots.svg_checks import check_picture, run_program, texts
 
-REPORT = pl.Schema({"panel": pl.String, "bucket": pl.Float64, "problem_similarity": pl.Float64})
-CURVE = pl.Schema(
+REPORT_SCHEMA = pl.Schema(
+    {"panel": pl.String, "bucket": pl.Float64, "problem_similarity": pl.Float64}
+)
+CURVE_SCHEMA = pl.Schema(
     {
         "benchmark": pl.String,
         "training_size": pl.Int64,
@@ -27,21 +30,21 @@ CURVE = pl.Schema(
 )
 FIGURE_9 = {2**16: 2875, 2**17: 3050, 2**18: 3130, 2**19: 3190, 2**20: 3245}
 
-labels = st.text(max_size=60)
+names = st.text(max_size=60)
 shares = st.floats(-1, 1)
 
 
 def report(*groups: tuple[str, float, list[float]]) -> pl.DataFrame:
     rows = [(panel, bucket, value) for panel, bucket, values in groups for value in values]
-    return pl.DataFrame(rows, schema=REPORT, orient="row")
+    return pl.DataFrame(rows, schema=REPORT_SCHEMA, orient="row")
 
 
 def curve(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
-    """Rows of benchmark, training size, correct answers, answers."""
+    """Build a curve from rows of benchmark, training size, correct answers, number of answers."""
     measured = [(name, size, accuracy(correct, n)) for name, size, correct, n in rows]
     return pl.DataFrame(
         [(name, size, a.n, a.accuracy, a.low, a.high) for name, size, a in measured],
-        schema=CURVE,
+        schema=CURVE_SCHEMA,
         orient="row",
     )
 
@@ -61,30 +64,12 @@ def figure_9() -> pl.DataFrame:
     return curve(*(("MATH", size, correct, 5000) for size, correct in FIGURE_9.items()))
 
 
-def texts(svg: str) -> list[str]:
-    """What the picture says; fails if it is not a complete SVG document."""
-    root = ElementTree.fromstring(svg)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def check(picture: Picture) -> None:
-    """What holds for every picture, whatever the data."""
-    texts(picture.tiny)
-    texts(picture.full)
-    assert len(svg_markdown(picture.tiny, "x" * 200)) < 1_000
-    assert len(svg_markdown(picture.full, "x" * 200)) < 100_000
-    for svg in picture:
-        assert "<script" not in svg
-        assert not re.search(r"(?:href|src)=.(?!#)", svg)
-
-
-def test_figure_10_names_its_axes_groups_and_numbers() -> None:
+def test_box_plot_names_its_axes_groups_and_numbers() -> None:
     picture = draw_box_plot(figure_10())
-    check(picture)
-    said = texts(picture.full)
-    assert said.count("n = 100") == 6
-    for words in (
+    check_picture(picture)
+    labels = texts(picture.full)
+    assert labels.count("n = 100") == 6
+    for text in (
         "0.4",
         "0.6",
         "0.8",
@@ -94,33 +79,33 @@ def test_figure_10_names_its_axes_groups_and_numbers() -> None:
         "similarity of the personas (cosine)",
         "similarity of the problems (cosine)",
     ):
-        assert words in said
+        assert text in labels
     assert texts(picture.tiny) == ["0.4", "0.6", "0.8", "1"]
 
 
-def test_short_and_empty_buckets_say_so() -> None:
+def test_box_plot_labels_short_and_empty_buckets_with_their_size() -> None:
     rows = report(("no focus", 0.4, [0.2, 0.3] * 50), ("no focus", 0.6, [0.5] * 37))
     picture = draw_box_plot(rows, expected=100, buckets=(0.4, 0.6, 0.8))
-    check(picture)
-    said = " ".join(texts(picture.full))
-    assert "n = 100" in said
-    assert "n = 37 of 100" in said
-    assert "n = 0 of 100" in said
+    check_picture(picture)
+    labels = " ".join(texts(picture.full))
+    assert "n = 100" in labels
+    assert "n = 37 of 100" in labels
+    assert "n = 0 of 100" in labels
     assert texts(picture.tiny) == ["0.4", "0.6 n=37", "0.8 n=0", "1"]
 
 
-def test_the_boxes_stand_at_the_quartiles() -> None:
-    """Of 0, 0.25, 0.5, 0.75 and 1, on an axis from 58 (0) up to 5 (1)."""
+def test_box_plot_draws_boxes_at_the_quartiles() -> None:
+    # Values 0, 0.25, 0.5, 0.75 and 1 on an axis from pixel 58 (0) up to pixel 5 (1).
     tiny = draw_box_plot(report(("one", 0.5, [0.0, 0.25, 0.5, 0.75, 1.0])), expected=5).tiny
     assert "M133 58V5M84 32h99" in tiny  # whiskers and median
     assert "M133 45V18" in tiny  # quartiles
 
 
-def test_figure_9_names_its_axes_sizes_and_benchmarks() -> None:
+def test_scaling_curve_names_its_axes_sizes_and_benchmarks() -> None:
     picture = draw_scaling_curve(figure_9())
-    check(picture)
-    said = texts(picture.full)
-    for words in (
+    check_picture(picture)
+    labels = texts(picture.full)
+    for text in (
         "65,536",
         "2¹⁶",
         "1,048,576",
@@ -129,40 +114,40 @@ def test_figure_9_names_its_axes_sizes_and_benchmarks() -> None:
         "training problems (logarithmic)",
         "accuracy in %, with 95 % interval",
     ):
-        assert words in said
+        assert text in labels
     assert texts(picture.tiny) == ["65,536", "1,048,576", "66%", "56%"]
 
 
-def test_figure_9_holds_several_benchmarks() -> None:
-    names = ("MATH", "synthetic", "sample")
-    rows = [(name, size, 9, 20) for name in names for size in (64, 100, 1000)]
+def test_scaling_curve_draws_several_benchmarks() -> None:
+    benchmarks = ("MATH", "synthetic", "sample")
+    rows = [(name, size, 9, 20) for name in benchmarks for size in (64, 100, 1000)]
     picture = draw_scaling_curve(curve(*rows))
-    check(picture)
-    said = texts(picture.full)
-    assert {f"{name} (n = 20)" for name in names} <= set(said)
-    assert {"64", "100", "1,000"} <= set(said)
-    assert picture.tiny.count("<path") == 1 + len(names)
+    check_picture(picture)
+    labels = texts(picture.full)
+    assert {f"{name} (n = 20)" for name in benchmarks} <= set(labels)
+    assert {"64", "100", "1,000"} <= set(labels)
+    assert picture.tiny.count("<path") == 1 + len(benchmarks)
 
 
-def test_an_accuracy_that_was_not_measured_is_not_drawn_as_zero() -> None:
+def test_scaling_curve_leaves_out_an_accuracy_without_answers() -> None:
     with_gap = curve(("MATH", 64, 9, 20), ("MATH", 128, 0, 0))
     assert draw_scaling_curve(with_gap) == draw_scaling_curve(curve(("MATH", 64, 9, 20)))
 
 
-def test_a_size_of_zero_has_no_place() -> None:
+def test_scaling_curve_refuses_a_training_size_of_zero() -> None:
     with pytest.raises(ValueError, match="training size 0"):
         draw_scaling_curve(curve(("MATH", 0, 1, 2)))
 
 
-def test_bars_carry_their_values() -> None:
+def test_bars_are_labelled_with_their_values() -> None:
     hops = {f"hop {hop}": 1_000 * hop for hop in range(7)}
     picture = draw_bars(hops, "Personas by hop", "hop", "personas")
-    check(picture)
+    check_picture(picture)
     assert {"Personas by hop", "hop", "personas", "hop 6", "6,000"} <= set(texts(picture.full))
     assert texts(picture.tiny) == [*hops, "6,000"]
 
 
-def test_bars_refuse_what_has_no_height() -> None:
+def test_bars_refuse_a_height_that_is_not_finite() -> None:
     with pytest.raises(ValueError, match="hop 1"):
         draw_bars({"hop 0": 1.0, "hop 1": float("nan")}, "Yield", "hop", "personas")
 
@@ -176,8 +161,8 @@ def test_bars_refuse_what_has_no_height() -> None:
         draw_bars({}, "Yield", "hop", "personas"),
     ],
 )
-def test_no_data_gives_a_picture_that_says_so(picture: Picture) -> None:
-    check(picture)
+def test_chart_without_data_is_labelled_no_data(picture: Picture) -> None:
+    check_picture(picture)
     assert texts(picture.tiny) == ["no data"]
     assert "no data" in texts(picture.full)
 
@@ -200,61 +185,52 @@ def test_no_data_gives_a_picture_that_says_so(picture: Picture) -> None:
         "long " * 1_000,
     ],
 )
-def test_names_from_data_do_no_harm(name: str) -> None:
-    encodable = name.encode(errors="replace").decode()  # polars takes nothing else
-    check(draw_box_plot(report((encodable, 0.4, [0.2, 0.3]), ("other", 0.4, [0.1]))))
-    check(draw_scaling_curve(curve((encodable, 64, 1, 2), ("other", 64, 1, 2))))
-    check(draw_bars({name: 3.0, "other": 2.0}, name, name, name))
+def test_chart_renders_hostile_names_harmlessly(name: str) -> None:
+    encodable = name.encode(errors="replace").decode()  # polars refuses lone surrogates
+    check_picture(draw_box_plot(report((encodable, 0.4, [0.2, 0.3]), ("other", 0.4, [0.1]))))
+    check_picture(draw_scaling_curve(curve((encodable, 64, 1, 2), ("other", 64, 1, 2))))
+    check_picture(draw_bars({name: 3.0, "other": 2.0}, name, name, name))
     assert re.fullmatch(r"!\[[^][\n<>]*\]\(data:[^()\s]*\)", svg_markdown("<svg/>", name))
 
 
-def test_a_name_is_shown_as_it_is() -> None:
-    said = texts(draw_box_plot(report(("_a <b> & $x$", 0.4, [0.2]))).full)
-    assert "_a <b> & $x$" in said
+def test_chart_shows_a_name_verbatim() -> None:
+    labels = texts(draw_box_plot(report(("_a <b> & $x$", 0.4, [0.2]))).full)
+    assert "_a <b> & $x$" in labels
 
 
-def test_more_than_fits_is_counted_in_the_tiny_picture() -> None:
+def test_tiny_picture_counts_the_items_that_do_not_fit() -> None:
     many = {f"relation {n}": float(n) for n in range(60)}
     picture = draw_bars(many, "Yield by relation", "relation", "personas")
-    check(picture)
+    check_picture(picture)
     assert re.fullmatch(r"\+\d+", texts(picture.tiny)[-1])
     panels = [(f"panel {n}", bucket, [0.1, 0.5]) for n in range(9) for bucket in (0.4, 0.6, 0.8)]
-    check(draw_box_plot(report(*panels)))
-    names = [(f"benchmark {n}", 2**size, 5, 9) for n in range(9) for size in range(20)]
-    check(draw_scaling_curve(curve(*names)))
+    check_picture(draw_box_plot(report(*panels)))
+    rows = [(f"benchmark {n}", 2**size, 5, 9) for n in range(9) for size in range(20)]
+    check_picture(draw_scaling_curve(curve(*rows)))
 
 
-def test_many_rows_stay_small() -> None:
-    check(draw_box_plot(figure_10(per_bucket=5_000)))
+def test_box_plot_of_many_rows_stays_small() -> None:
+    check_picture(draw_box_plot(figure_10(per_bucket=5_000)))
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(labels, shares, st.lists(shares, max_size=4)), max_size=6))
-def test_any_report_gives_a_sound_box_plot(groups: list[tuple[str, float, list[float]]]) -> None:
+@given(st.lists(st.tuples(names, shares, st.lists(shares, max_size=4)), max_size=6))
+def test_box_plot_is_sound_for_any_report(groups: list[tuple[str, float, list[float]]]) -> None:
     groups = [(name.encode(errors="replace").decode(), *rest) for name, *rest in groups]
-    check(draw_box_plot(report(*groups), expected=3))
+    check_picture(draw_box_plot(report(*groups), expected=3))
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.dictionaries(labels, st.floats(-1e300, 1e300), max_size=9))
-def test_any_finite_heights_give_sound_bars(values: dict[str, float]) -> None:
-    check(draw_bars(values, "Title", "x", "y"))
+@given(st.dictionaries(names, st.floats(-1e300, 1e300), max_size=9))
+def test_bars_are_sound_for_any_finite_heights(values: dict[str, float]) -> None:
+    check_picture(draw_bars(values, "Title", "x", "y"))
 
 
-def test_the_same_data_give_the_same_bytes_in_another_process() -> None:
-    rows = {"panel": ["a", "b"] * 3, "bucket": [0.4] * 6, "problem_similarity": [0.1, 0.2, 0.5] * 2}
-    program = (
-        "import polars, sys\n"
-        "from persona_assets.plots.charts import draw_box_plot\n"
-        f"sys.stdout.write(repr(draw_box_plot(polars.DataFrame({rows!r}))))"
-    )
-    command = [sys.executable, "-c", program]
-    environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "7", "HOME": "/nonexistent"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout == repr(draw_box_plot(pl.DataFrame(rows)))
+def test_box_plot_has_the_same_bytes_in_another_process() -> None:
+    assert run_program("draw_box_plot")["picture"] == list(draw_box_plot(REPORT))
 
 
-def test_the_markdown_holds_the_picture() -> None:
+def test_markdown_embeds_the_whole_picture() -> None:
     picture = draw_scaling_curve(figure_9())
     shown = re.fullmatch(
         r"!\[Figure 9\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]*)\)",
@@ -264,8 +240,5 @@ def test_the_markdown_holds_the_picture() -> None:
     assert b64decode(shown[1]).decode() == picture.full
 
 
-def test_importing_the_module_imports_no_matplotlib() -> None:
-    program = "import sys, persona_assets.plots.charts; print('matplotlib' in sys.modules)"
-    environment = {"PYTHONPATH": ":".join(sys.path)}
-    shown = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
-    assert shown == "False\n"
+def test_importing_charts_imports_no_matplotlib() -> None:
+    assert run_program("draw_box_plot")["matplotlib"] is False

@@ -1,3 +1,5 @@
+"""The output block of a prompt defines the model and the columns of its answers."""
+
 import re
 from typing import Any
 
@@ -32,7 +34,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_a_good_answer_fits_the_model_and_the_columns() -> None:
+def test_valid_answer_fits_the_model_and_the_columns() -> None:
     value = answer_model("Answer", FIELDS).model_validate(GOOD).model_dump(mode="json")
     assert value == GOOD
     spaced = answer_model("Answer", FIELDS).model_validate({**GOOD, "title": " abc\n"})
@@ -68,19 +70,19 @@ def test_a_good_answer_fits_the_model_and_the_columns() -> None:
         {"surplus": 1},
     ],
 )
-def test_an_answer_beyond_a_limit_is_refused(change: dict[str, Any]) -> None:
+def test_answer_beyond_a_limit_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         answer_model("Answer", FIELDS).model_validate({**GOOD, **change})
 
 
 @pytest.mark.parametrize("missing", FIELDS)
-def test_every_field_is_required(missing: str) -> None:
+def test_answer_without_a_field_is_refused(missing: str) -> None:
     answer = {name: value for name, value in GOOD.items() if name != missing}
     with pytest.raises(ValidationError):
         answer_model("Answer", FIELDS).model_validate(answer)
 
 
-def test_the_largest_integers_fit_their_column() -> None:
+def test_integers_of_64_bits_fit_their_column() -> None:
     fields = {"n": {"type": "integer"}}
     for n in (-(2**63), 2**63 - 1):
         value = answer_model("Answer", fields).model_validate({"n": n}).model_dump()
@@ -115,12 +117,12 @@ def test_the_largest_integers_fit_their_column() -> None:
         ({"model_config": {"type": "string"}}, "model_config: this name is taken"),
     ],
 )
-def test_a_malformed_block_is_told_in_words(fields: Any, complaint: str) -> None:
+def test_malformed_output_block_is_refused_with_the_mistake(fields: Any, complaint: str) -> None:
     with pytest.raises(ValueError, match=f"output: .*{re.escape(complaint)}"):
         answer_model("Answer", fields)
 
 
-def test_python_keywords_are_good_names() -> None:
+def test_field_may_be_named_by_a_python_keyword() -> None:
     fields = {"class": {"type": "string"}, "return": {"type": "string"}}
     value = answer_model("Answer", fields).model_validate({"class": "a", "return": "b"})
     assert value.model_dump() == {"class": "a", "return": "b"}

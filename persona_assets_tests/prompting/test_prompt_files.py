@@ -1,3 +1,5 @@
+"""A prompts folder is read whole; every mistake names its file."""
+
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return write_folder(tmp_path)
 
 
-def test_a_file_in_tasks_is_a_task(folder: Path) -> None:
+def test_file_in_tasks_is_a_task(folder: Path) -> None:
     assert list(Prompts(folder).tasks) == []
     shutil.copy(folder / "one.md", folder / "tasks" / "riddles.md")
     prompts = Prompts(folder)
@@ -23,18 +25,31 @@ def test_a_file_in_tasks_is_a_task(folder: Path) -> None:
     assert isinstance(prompts["riddles"], Prompt)
 
 
-def test_too_few_demonstrations_and_unknown_variables_are_told(folder: Path) -> None:
+def test_more_demonstrations_than_the_pool_holds_are_refused(folder: Path) -> None:
     one = Prompts(folder)["one"]
     with pytest.raises(
         PromptError, match=r"7 demonstrations asked for and 6 in demonstrations/one"
     ):
         one.bind(few(7), "s")
+
+
+def test_unknown_variable_is_refused(folder: Path) -> None:
+    one = Prompts(folder)["one"]
     with pytest.raises(PromptError, match=r"prompt one has no variable focsu; .* are: focus"):
         one.bind(Prompting(variables={"focsu": "x"}), "s")
+
+
+def test_request_without_an_input_is_refused(folder: Path) -> None:
     with pytest.raises(PromptError, match="prompt one: 'persona' is undefined"):
-        one.request({})
+        Prompts(folder)["one"].request({})
+
+
+def test_missing_prompt_is_named(folder: Path) -> None:
     with pytest.raises(PromptError, match=r"no prompt two: expected the file .*two\.md"):
         Prompts(folder)["two"]
+
+
+def test_missing_prompts_folder_is_named(folder: Path) -> None:
     with pytest.raises(PromptError, match=r"no prompts at .*nowhere: set PERSONA_PROMPTS"):
         Prompts(folder / "nowhere")
 
@@ -61,13 +76,15 @@ def test_too_few_demonstrations_and_unknown_variables_are_told(folder: Path) -> 
         (GOOD.replace("briefly", "bri\xe8vement").encode("latin-1"), "is not UTF-8"),
     ],
 )
-def test_a_malformed_file_is_named(folder: Path, text: bytes, complaint: str) -> None:
+def test_malformed_prompt_file_is_named_with_the_mistake(
+    folder: Path, text: bytes, complaint: str
+) -> None:
     (folder / "tasks" / "two.md").write_bytes(text)
     with pytest.raises(PromptError, match=rf"(?s)tasks/two\.md.*{complaint}"):
         Prompts(folder)
 
 
-def test_a_file_whose_name_cannot_name_an_asset_is_refused(folder: Path) -> None:
+def test_prompt_file_whose_name_cannot_name_an_asset_is_refused(folder: Path) -> None:
     shutil.copy(folder / "one.md", folder / "tasks" / "my task.md")
     with pytest.raises(PromptError, match=r"my task\.md: name the file with letters"):
         Prompts(folder)
@@ -76,14 +93,14 @@ def test_a_file_whose_name_cannot_name_an_asset_is_refused(folder: Path) -> None
 @pytest.mark.parametrize(
     "line", [b"{}", b'{"answer": 5}', b"[1]", b'"answer"', b"{", b"", b'{"answer": "\xe9"}']
 )
-def test_a_bad_demonstration_is_named_by_its_line(folder: Path, line: bytes) -> None:
+def test_invalid_demonstration_is_named_by_its_line(folder: Path, line: bytes) -> None:
     good = json.dumps(SHOTS[0]).encode()
     (folder / "demonstrations" / "one.jsonl").write_bytes(b"\n".join([good, line, good]))
     with pytest.raises(PromptError, match=r"demonstrations/one\.jsonl line 2: "):
         Prompts(folder)
 
 
-def test_what_other_editors_write_is_read(folder: Path) -> None:
+def test_byte_order_mark_and_windows_line_ends_change_no_version(folder: Path) -> None:
     version = Prompts(folder)["one"].version
     (folder / "one.md").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     (folder / "demonstrations" / "one.jsonl").write_text(

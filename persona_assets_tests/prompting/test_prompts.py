@@ -1,4 +1,7 @@
+"""A prompt renders requests, shows demonstrations by shard, and has a version of its inputs."""
+
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,40 +38,41 @@ def edited(path: Path, old: str, new: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("profile", ["demo", "paper"])
-def test_every_committed_prompt_makes_a_request(
+def test_every_shipped_prompt_renders_a_request(
     name: str, profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PERSONA_PROFILE", raising=False)
+    for variable in os.environ:
+        if variable.upper().startswith("PERSONA_"):
+            monkeypatch.delenv(variable)
     settings = Settings(profile=profile, prompts=FOLDER)  # type: ignore[call-arg, arg-type]
-    given = settings.prompting_of(name)
-    bound = PROMPTS[name].bind(given, "a.jsonl")
+    prompting = settings.prompting_of(name)
+    bound = PROMPTS[name].bind(prompting, "a.jsonl")
     request = bound.request(INPUTS, index=3, seed=5)
     assert request.role == bound.head.role
     assert (request.index, request.sampling["seed"]) == (3, 5)
     assert request.prompt_version == bound.version
     roles = [message["role"] for message in request.messages if message["role"] != "system"]
-    assert roles == ["user", "assistant"] * given.shots + ["user"]
+    assert roles == ["user", "assistant"] * prompting.shots + ["user"]
     assert all(message["content"] for message in request.messages)
     for message in request.messages:
         assert "{{" not in message["content"]
         assert "{%" not in message["content"]
 
 
-def test_every_demonstration_answers_as_its_prompt_demands() -> None:
+def test_every_shipped_demonstration_is_a_valid_answer() -> None:
     for name in NAMES:
-        every = PROMPTS[name].bind(
-            few(len(pool)) if (pool := PROMPTS[name].pool) else few(0, "zero-shot"), "s"
-        )
-        replies = [m["content"] for m in every.request(INPUTS).messages if m["role"] == "assistant"]
+        pool = PROMPTS[name].pool
+        bound = PROMPTS[name].bind(few(len(pool)) if pool else few(0, "zero-shot"), "s")
+        replies = [m["content"] for m in bound.request(INPUTS).messages if m["role"] == "assistant"]
         for reply in replies:
-            if every.head.format == "json":
-                every.answer.model_validate_json(reply)
+            if bound.head.format == "json":
+                bound.answer.model_validate_json(reply)
             else:
-                every.answer.model_validate(dict.fromkeys(every.head.output, reply))
+                bound.answer.model_validate(dict.fromkeys(bound.head.output, reply))
         assert len(replies) == len(PROMPTS[name].pool)
 
 
-def test_demonstrations_are_shown_as_turns_in_both_modes_of_few_shot(folder: Path) -> None:
+def test_demonstrations_are_turns_and_few_shot_hides_their_personas(folder: Path) -> None:
     one = Prompts(folder)["one"]
     shown = one.bind(few(2), "s").request(INPUTS).messages
     hidden = one.bind(few(2, "few-shot"), "s").request(INPUTS).messages
@@ -86,12 +90,12 @@ def test_demonstrations_are_shown_as_turns_in_both_modes_of_few_shot(folder: Pat
     assert shown[-1] == hidden[-1] == {"role": "user", "content": "A tailor. A port."}
 
 
-def test_zero_shot_has_no_demonstration() -> None:
+def test_zero_shot_request_has_no_demonstration() -> None:
     roles = [m["role"] for m in prompt("math_problems").request(INPUTS).messages]
     assert roles == ["system", "user"]
 
 
-def test_shards_see_different_demonstrations_and_each_always_the_same() -> None:
+def test_each_shard_has_its_own_repeatable_demonstrations() -> None:
     task = PROMPTS["math_problems"]
     shown = [task.bind(few(2), f"{n}.jsonl").shots for n in range(40)]
     assert len({json.dumps(shots) for shots in shown}) > 20
@@ -101,11 +105,12 @@ def test_shards_see_different_demonstrations_and_each_always_the_same() -> None:
     assert task.bind(few(3), "7.jsonl").shots[:2] == shown[7]
 
 
-def test_the_version_is_the_same_for_all_shards() -> None:
+def test_prompt_version_is_equal_for_all_shards() -> None:
     for name in NAMES:
         shots = min(2, len(PROMPTS[name].pool))
-        given = few(shots) if shots else Prompting()
-        assert PROMPTS[name].bind(given, "a").version == PROMPTS[name].bind(given, "b").version
+        prompting = few(shots) if shots else Prompting()
+        versions = {PROMPTS[name].bind(prompting, shard).version for shard in ("a", "b")}
+        assert len(versions) == 1
 
 
 EDITS: dict[str, Callable[[Path], None]] = {
@@ -122,21 +127,21 @@ EDITS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_the_version_changes_with_what_shapes_an_answer(folder: Path, edit: str) -> None:
+def test_prompt_version_changes_with_each_input_of_an_answer(folder: Path, edit: str) -> None:
     before = Prompts(folder)["one"]
-    shown, bare = before.bind(few(1), "s").version, before.version
+    few_shot, zero_shot = before.bind(few(1), "s").version, before.version
     if edit == "schema":
         (folder / "demonstrations" / "one.jsonl").write_text('{"persona": "P", "answer": "a"}\n')
     EDITS[edit](folder)
     after = Prompts(folder)["one"]
-    assert after.bind(few(1), "s").version != shown
-    # Demonstrations that are not shown shape nothing.
-    assert (after.version == bare) == (edit == "demonstrations")
+    assert after.bind(few(1), "s").version != few_shot
+    # Demonstrations are no input of a zero-shot answer.
+    assert (after.version == zero_shot) == (edit == "demonstrations")
 
 
-def test_the_version_changes_with_mode_shots_and_variables(folder: Path) -> None:
+def test_prompt_version_changes_with_mode_shots_and_variables(folder: Path) -> None:
     one = Prompts(folder)["one"]
-    ways = [
+    promptings = [
         Prompting(),
         few(1),
         few(2),
@@ -144,35 +149,37 @@ def test_the_version_changes_with_mode_shots_and_variables(folder: Path) -> None
         Prompting(variables={"focus": "geometry"}),
         Prompting(variables={"focus": "algebra"}),
     ]
-    assert len({one.bind(way, "s").version for way in ways}) == len(ways)
-    assert one.given(focus="algebra").version == one.bind(ways[-1], "s").version
+    versions = {one.bind(prompting, "s").version for prompting in promptings}
+    assert len(versions) == len(promptings)
+    assert one.with_variables(focus="algebra").version == one.bind(promptings[-1], "s").version
     assert one.as_role("second_solver").version != one.version
 
 
-def test_text_from_outside_is_never_a_template(folder: Path) -> None:
-    evil = "{{ 7 * 7 }} {% for i in range(9) %}x{% endfor %} {# gone #} {{ self }}"
-    request = Prompts(folder)["one"].request({"persona": evil})
-    assert user_text(request) == f"{evil} A port."
-    assert evil in user_text(prompt("text_to_persona").request({**INPUTS, "text": evil}))
+def test_input_text_is_never_rendered_as_a_template(folder: Path) -> None:
+    text = "{{ 7 * 7 }} {% for i in range(9) %}x{% endfor %} {# gone #} {{ self }}"
+    request = Prompts(folder)["one"].request({"persona": text})
+    assert user_text(request) == f"{text} A port."
+    assert text in user_text(prompt("text_to_persona").request({**INPUTS, "text": text}))
 
 
-def test_a_world_is_chosen_by_a_variable_and_stays_in_the_folder() -> None:
+def test_include_named_by_a_variable_stays_in_the_folder() -> None:
     npcs = PROMPTS["game_npcs"]
-    assert "Port Ember" in npcs.given(world="harbour").request(INPUTS).messages[0]["content"]
+    request = npcs.with_variables(world="harbour").request(INPUTS)
+    assert "Port Ember" in request.messages[0]["content"]
     for world in ("nowhere", "../../pyproject", "/etc/passwd"):
         with pytest.raises(PromptError, match="prompt game_npcs: "):
-            npcs.given(world=world).request(INPUTS)
+            npcs.with_variables(world=world).request(INPUTS)
 
 
-def test_a_copied_demonstration_is_recognised(folder: Path) -> None:
+def test_copied_demonstration_is_recognised(folder: Path) -> None:
     bound = Prompts(folder)["one"].bind(few(2), "s")
     shown = str(bound.shots[0]["answer"])
     assert json.loads(bound.request(INPUTS).messages[2]["content"]) == {"answer": shown}
-    assert bound.copied({"answer": shown.upper() + "!"})
-    assert not bound.copied({"answer": "Something of its own, told in other terms."})
-    assert not Prompts(folder)["one"].copied({"answer": shown})
+    assert bound.copies_demonstration({"answer": shown.upper() + "!"})
+    assert not bound.copies_demonstration({"answer": "Something of its own, told in other terms."})
+    assert not Prompts(folder)["one"].copies_demonstration({"answer": shown})
 
 
-def test_a_verdict_is_no_copy() -> None:
+def test_choice_from_an_enum_is_no_copy() -> None:
     judge = prompt("answer_equality", "few-shot", 4)
-    assert not any(judge.copied({"verdict": verdict}) for verdict in ("yes", "no"))
+    assert not any(judge.copies_demonstration({"verdict": verdict}) for verdict in ("yes", "no"))

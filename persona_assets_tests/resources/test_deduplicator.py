@@ -1,4 +1,4 @@
-"""Joins over the tables of a project: what goes, what is read again, and what the order decides."""
+"""Specification of `Deduplicator`: duplicates over the shards of a project, found incrementally."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Rows = Sequence[tuple[str, bool]]
 
 
 class Hub:
-    """Tables in a folder, and the joins over them."""
+    """Tables in a folder, and the duplicates among them."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.storage = Storage(folder)
@@ -34,30 +34,30 @@ class Hub:
         self._deduplicator = Deduplicator(self.settings, self.storage)
 
     def candidates(self, shard: str, rows: Rows) -> list[str]:
-        """Writes a shard of candidates; returns their ids."""
-        made = [
-            {"persona_id": content_id(persona, str(place)), "persona": persona, "kept": kept}
-            for place, (persona, kept) in enumerate(rows)
+        """Write a shard of candidates, and return their ids."""
+        candidates = [
+            {"persona_id": content_id(persona, str(row)), "persona": persona, "kept": kept}
+            for row, (persona, kept) in enumerate(rows)
         ]
-        publish(self.storage, "persona_candidates", shard, typed_frame(made, CANDIDATES))
-        return [row["persona_id"] for row in made]
+        publish(self.storage, "persona_candidates", shard, typed_frame(candidates, CANDIDATES))
+        return [candidate["persona_id"] for candidate in candidates]
 
     def lexical(self, *shards: str) -> pl.DataFrame:
         tables = self.storage.shard_tables("persona_candidates", list(shards))
         with self._deduplicator.lexical(tables, dg.build_asset_context()) as joined:
             self.figures = joined.figures
             by_content = self.settings.survivor_priority == "content"
-            return build_duplicates(joined.found, "lexical", by_content).rows
+            return build_duplicates(joined.rows, "lexical", by_content).rows
 
     def semantic(self, *shards: str) -> pl.DataFrame:
         tables = self.storage.shard_tables("persona_embeddings", list(shards))
         with self._deduplicator.semantic(tables) as joined:
             self.figures = joined.figures
-            return build_duplicates(joined.found, "semantic", by_content=False).rows
+            return build_duplicates(joined.rows, "semantic", by_content=False).rows
 
 
-def afresh(folder: Path, *shards: str) -> pl.DataFrame:
-    """What a join that remembers nothing finds."""
+def joined_from_scratch(folder: Path, *shards: str) -> pl.DataFrame:
+    """Delete the index, and return the lexical duplicates."""
     shutil.rmtree(folder / "dedup")
     return Hub(folder).lexical(*shards)
 
@@ -68,13 +68,13 @@ OTHER = ALMOST.replace("old ", "")
 
 
 @pytest.mark.parametrize("method", ["auto", "exact", "minhash"])
-def test_a_repeated_persona_goes_and_names_the_one_that_stays(tmp_path: Path, method: str) -> None:
+def test_a_repeated_persona_is_dropped_with_its_survivor(tmp_path: Path, method: str) -> None:
     hub = Hub(tmp_path, lexical_method=method)
     first = hub.candidates("a", [(NURSE, False), (NURSE, True), (ALMOST, True)])
     second = hub.candidates("b", [(SAME, True), (OTHER, True), ("a tailor of sails", True)])
-    found = hub.lexical("a", "b")
-    assert found.schema == DUPLICATES
-    assert found.rows() == [
+    duplicates = hub.lexical("a", "b")
+    assert duplicates.schema == DUPLICATES
+    assert duplicates.rows() == [
         (second[0], first[1], 1.0, "lexical"),
         (second[1], first[2], pytest.approx(14 / 15), "lexical"),
     ]
@@ -82,7 +82,7 @@ def test_a_repeated_persona_goes_and_names_the_one_that_stays(tmp_path: Path, me
     assert hub.figures.get("sampled_recall", 1) == 1
 
 
-def test_of_the_shards_it_has_seen_only_new_ones_are_joined(tmp_path: Path) -> None:
+def test_only_new_and_changed_shards_are_joined(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     hub.candidates("a", [(NURSE, True), (ALMOST, True)])
     hub.candidates("b", [(SAME, True)])
@@ -97,10 +97,10 @@ def test_of_the_shards_it_has_seen_only_new_ones_are_joined(tmp_path: Path) -> N
     hub.candidates("a", [(ALMOST, True)])
     changed = hub.lexical("a", "b", "c")
     assert hub.figures["rows_joined"] == 1
-    assert changed.equals(afresh(tmp_path, "a", "b", "c"))
+    assert changed.equals(joined_from_scratch(tmp_path, "a", "b", "c"))
 
 
-def test_other_parameters_forget_what_was_joined(tmp_path: Path) -> None:
+def test_other_settings_start_a_new_index(tmp_path: Path) -> None:
     Hub(tmp_path).candidates("a", [(ALMOST, True), (OTHER, True)])
     assert len(Hub(tmp_path).lexical("a")) == 1
     strict = Hub(tmp_path, lexical_threshold=Fraction(99, 100))
@@ -109,44 +109,46 @@ def test_other_parameters_forget_what_was_joined(tmp_path: Path) -> None:
     assert len(Hub(tmp_path, lexical_threshold="1/2").lexical("a")) == 1
 
 
-def test_by_content_no_order_of_shards_decides(tmp_path: Path) -> None:
+def test_survivors_by_content_do_not_depend_on_the_order_of_shards(tmp_path: Path) -> None:
     hub = Hub(tmp_path, survivor_priority="content")
     hub.candidates("a", [(NURSE, True), (ALMOST, True)])
     hub.candidates("b", [(SAME, True), (OTHER, True)])
-    gone = set(hub.lexical("a", "b").select("persona_id", "survivor_id").rows())
-    assert gone == set(hub.lexical("b", "a").select("persona_id", "survivor_id").rows())
-    assert all(survivor < one for one, survivor in gone)
+    duplicates = set(hub.lexical("a", "b").select("persona_id", "survivor_id").rows())
+    assert duplicates == set(hub.lexical("b", "a").select("persona_id", "survivor_id").rows())
+    assert all(survivor < duplicate for duplicate, survivor in duplicates)
     arrival = Hub(tmp_path)
     assert set(arrival.lexical("a", "b")["persona_id"]) != set(
         arrival.lexical("b", "a")["persona_id"]
     )
 
 
-def test_personas_that_mean_the_same_go_and_the_first_stays(tmp_path: Path) -> None:
+def test_a_persona_with_the_meaning_of_an_earlier_persona_is_dropped(tmp_path: Path) -> None:
     vectors = dict(zip("abcd", at_cosines(1.0, 0.95, 0.5, 0.85), strict=True))
     hub = Hub(tmp_path)
     publish(hub.storage, "persona_embeddings", "x", embeddings({key: vectors[key] for key in "ab"}))
     publish(hub.storage, "persona_embeddings", "y", embeddings({key: vectors[key] for key in "cd"}))
-    found = hub.semantic("x", "y")
-    # d is like b (0.97), which is gone, and unlike a (0.85): it stays.
-    assert found.select("persona_id", "survivor_id", "stage").rows() == [("b", "a", "semantic")]
-    assert found["similarity"][0] == pytest.approx(0.95, abs=1e-3)
-    again = hub.semantic("y", "x")
-    assert again.select("persona_id", "survivor_id").rows() == [("b", "d")]
+    duplicates = hub.semantic("x", "y")
+    # d is similar to b (0.97), which is dropped, but not to a (0.85), so d is kept.
+    assert duplicates.select("persona_id", "survivor_id", "stage").rows() == [
+        ("b", "a", "semantic")
+    ]
+    assert duplicates["similarity"][0] == pytest.approx(0.95, abs=1e-3)
+    reordered = hub.semantic("y", "x")
+    assert reordered.select("persona_id", "survivor_id").rows() == [("b", "d")]
     assert hub.figures["rows_joined"] == 0
     assert len(Hub(tmp_path, semantic_threshold=0.96).semantic("x", "y")) == 1
 
 
-def test_no_rows_and_no_shards(tmp_path: Path) -> None:
+def test_without_shards_or_rows_there_are_no_duplicates(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     hub.candidates("a", [])
     publish(hub.storage, "persona_embeddings", "a", typed_frame([], EMBEDDINGS))
-    for found in (hub.lexical(), hub.lexical("a"), hub.semantic(), hub.semantic("a")):
-        assert found.schema == DUPLICATES
-        assert found.is_empty()
+    for duplicates in (hub.lexical(), hub.lexical("a"), hub.semantic(), hub.semantic("a")):
+        assert duplicates.schema == DUPLICATES
+        assert duplicates.is_empty()
 
 
-def test_vectors_of_two_models_are_told_apart(tmp_path: Path) -> None:
+def test_vectors_of_different_dimensions_are_refused(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     publish(hub.storage, "persona_embeddings", "x", embeddings({"a": [1.0, 0.0]}))
     publish(hub.storage, "persona_embeddings", "y", embeddings({"b": [1.0, 0.0, 0.0, 0.0]}))
@@ -154,12 +156,12 @@ def test_vectors_of_two_models_are_told_apart(tmp_path: Path) -> None:
         hub.semantic("x", "y")
 
 
-def test_on_spark_the_asset_finds_what_it_finds_here(tmp_path: Path) -> None:
+def test_the_asset_on_spark_finds_the_duplicates_of_the_local_engine(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     hub.candidates("a.jsonl", [(NURSE, False), (NURSE, True), (ALMOST, True), ("", True)])
     hub.candidates("b.jsonl", [(SAME, True), (OTHER, True), ("a tailor of sails", True)])
-    here = hub.lexical("a.jsonl", "b.jsonl")
-    assert len(here) == 2
+    local = hub.lexical("a.jsonl", "b.jsonl")
+    assert len(local) == 2
     defs = build_defs(
         Settings.load(data_dir=tmp_path, dedup_engine="spark", spark_master="local[2]")
     )
@@ -168,9 +170,9 @@ def test_on_spark_the_asset_finds_what_it_finds_here(tmp_path: Path) -> None:
     )
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("shards", ["a.jsonl", "b.jsonl"])
-        done = job.execute_in_process(instance=instance)
-    assert all(check.passed for check in done.get_asset_check_evaluations())
-    [made] = done.asset_materializations_for_node("lexical_duplicates")
-    assert made.metadata["engine"].value == "spark"
-    assert made.metadata["shuffle_bytes_per_row"].value > 0
-    assert hub.storage.scan("lexical_duplicates", None).collect().equals(here)
+        result = job.execute_in_process(instance=instance)
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    [materialization] = result.asset_materializations_for_node("lexical_duplicates")
+    assert materialization.metadata["engine"].value == "spark"
+    assert materialization.metadata["shuffle_bytes_per_row"].value > 0
+    assert hub.storage.scan("lexical_duplicates", None).collect().equals(local)

@@ -1,8 +1,10 @@
+"""A grader compares answers as mathematics, within limits, and leaves no process behind."""
+
+import json
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,15 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from persona_assets.resources import grader as module
 from persona_assets.resources.grader import MAX_CHARACTERS, Grader
 
 ENDLESS = ("9^{9^{9^{9}}}", "1")
-"""sympy needs more time for this than there is, but can be interrupted."""
+"""Pair that sympy cannot decide in time; the comparison can be interrupted."""
 
 ALGEBRA = (r"(x+1)^2", "x^2 + 2x + 1")
+"""Pair of equal answers that needs a worker."""
+
+PROGRAMS = Path(__file__).parent / "programs"
+ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+
+
+def program(name: str, *pairs: tuple[str, str]) -> list[str]:
+    """Return the command of a program whose arguments are pairs of answers."""
+    return [sys.executable, str(PROGRAMS / name), *map(json.dumps, pairs)]
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +38,8 @@ def grader() -> Iterator[Grader]:
 
 
 def children(parent: int) -> list[int]:
-    """Process ids of the grading workers that a process started, zombies included."""
-    found = []
+    """Return the process ids of a process's grading workers, zombies included."""
+    workers = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
@@ -37,13 +47,13 @@ def children(parent: int) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         if int(fields[1]) == parent and (b"grader_worker" in command or fields[0] == "Z"):
-            found.append(int(stat.parent.name))
-    return found
+            workers.append(int(stat.parent.name))
+    return workers
 
 
 @pytest.fixture
 def started() -> Callable[[], list[int]]:
-    """Process ids of the workers that the test has started and that are still there."""
+    """Function that returns the process ids of the workers which the test started."""
     before = set(children(os.getpid()))
     return lambda: [worker for worker in children(os.getpid()) if worker not in before]
 
@@ -64,7 +74,7 @@ def started() -> Callable[[], list[int]]:
         ("(1, 2)", "(2, 1)", False),
         ("7", "about seven", False),
         ("7", "", False),
-        # Not symmetric: the gold answer decides what form is asked for.
+        # Not symmetric: the gold answer decides the form of the answer.
         ("x < 3", r"(-\infty, 3)", True),
         (r"(-\infty, 3)", "x < 3", False),
     ],
@@ -91,7 +101,7 @@ def test_answers_are_compared_as_mathematics(
     ],
 )
 @linux
-def test_what_can_be_seen_needs_no_worker(
+def test_pair_that_needs_no_algebra_starts_no_worker(
     started: Callable[[], list[int]], gold: str, answer: str, verdict: bool
 ) -> None:
     with Grader() as grader:
@@ -102,7 +112,7 @@ def test_what_can_be_seen_needs_no_worker(
 @pytest.mark.parametrize(
     ("gold", "answer"), [("1 1/2", "11/2"), ("4, 100", "4100"), ("ab", "a c"), (r"\leftarrow", "x")]
 )
-def test_a_space_that_means_something_is_kept(grader: Grader, gold: str, answer: str) -> None:
+def test_space_with_a_meaning_is_kept(grader: Grader, gold: str, answer: str) -> None:
     assert grader.equal([(gold, answer)]) == [False]
 
 
@@ -116,7 +126,7 @@ def test_a_space_that_means_something_is_kept(grader: Grader, gold: str, answer:
         ("5", "5" * (MAX_CHARACTERS + 1)),
     ],
 )
-def test_what_cannot_be_decided_is_none(grader: Grader, gold: str, answer: str) -> None:
+def test_undecided_pair_is_none(grader: Grader, gold: str, answer: str) -> None:
     assert grader.equal([(gold, answer), ALGEBRA]) == [None, True]
 
 
@@ -127,32 +137,32 @@ def test_strange_characters_do_no_harm(grader: Grader) -> None:
     assert verdicts[-1] is True
 
 
-def test_no_pairs_need_nothing(grader: Grader) -> None:
+def test_no_pairs_give_no_verdicts(grader: Grader) -> None:
     assert grader.equal([]) == []
 
 
-def test_verdicts_come_in_order_from_several_workers() -> None:
+def test_verdicts_of_several_workers_are_in_order() -> None:
     pairs = [(f"{n}x + {n}", f"{n}(x + 1)" if n % 3 else f"{n}x") for n in range(2, 40)]
     with Grader(workers=2) as grader:
         assert grader.equal(pairs) == [bool(n % 3) for n in range(2, 40)]
 
 
 def test_threads_can_share_a_grader(grader: Grader) -> None:
-    found: dict[int, list[bool | None]] = {}
+    verdicts: dict[int, list[bool | None]] = {}
 
     def ask(n: int) -> None:
-        found[n] = grader.equal([(f"{n}(x + 1)", f"{n}x + {n}"), (f"{n}x", f"{n}y")])
+        verdicts[n] = grader.equal([(f"{n}(x + 1)", f"{n}x + {n}"), (f"{n}x", f"{n}y")])
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(2, 8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {n: [True, False] for n in range(2, 8)}
+    assert verdicts == {n: [True, False] for n in range(2, 8)}
 
 
 @linux
-def test_a_pair_that_runs_out_of_time_is_undecided_and_its_worker_goes_on(
+def test_pair_that_times_out_is_undecided_and_its_worker_survives(
     started: Callable[[], list[int]],
 ) -> None:
     with Grader(timeout=1.5) as grader:
@@ -163,7 +173,7 @@ def test_a_pair_that_runs_out_of_time_is_undecided_and_its_worker_goes_on(
 
 
 @linux
-def test_a_worker_that_hangs_is_killed_and_replaced(started: Callable[[], list[int]]) -> None:
+def test_worker_that_hangs_is_killed_and_replaced(started: Callable[[], list[int]]) -> None:
     with Grader(timeout=1.5) as grader:
         assert grader.equal([ALGEBRA]) == [True]
         (stopped,) = started()
@@ -173,7 +183,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(started: Callable[[], list[i
 
 
 @linux
-def test_a_worker_that_dies_costs_its_pair_alone(started: Callable[[], list[int]]) -> None:
+def test_worker_that_dies_costs_only_its_pair(started: Callable[[], list[int]]) -> None:
     with Grader(timeout=30) as grader:
         assert grader.equal([ALGEBRA]) == [True]
         (worker,) = started()
@@ -184,7 +194,7 @@ def test_a_worker_that_dies_costs_its_pair_alone(started: Callable[[], list[int]
 
 
 @linux
-def test_a_worker_that_died_between_calls_costs_nothing(started: Callable[[], list[int]]) -> None:
+def test_worker_that_died_between_calls_costs_no_pair(started: Callable[[], list[int]]) -> None:
     with Grader() as grader:
         assert grader.equal([ALGEBRA]) == [True]
         (worker,) = started()
@@ -194,7 +204,7 @@ def test_a_worker_that_died_between_calls_costs_nothing(started: Callable[[], li
 
 
 @linux
-def test_no_process_is_left_and_a_closed_grader_starts_again(
+def test_closed_grader_leaves_no_process_and_starts_again(
     started: Callable[[], list[int]],
 ) -> None:
     grader = Grader(workers=2)
@@ -209,19 +219,9 @@ def test_no_process_is_left_and_a_closed_grader_starts_again(
 
 
 @linux
-def test_workers_end_with_a_parent_that_is_killed() -> None:
-    program = textwrap.dedent(
-        f"""
-        from persona_assets.resources.grader import Grader
-        grader = Grader(timeout=1.0)
-        assert grader.equal([{ALGEBRA!r}]) == [True]
-        print("busy", flush=True)
-        grader.equal([{ENDLESS!r}] * 1000)
-        """
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+def test_workers_end_with_a_killed_parent() -> None:
+    command = program("grade_until_killed.py", ALGEBRA, ENDLESS)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"busy\n"
         (worker,) = children(parent.pid)
@@ -235,33 +235,19 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
 
 
 @linux
-def test_an_interrupted_call_leaves_no_late_verdict() -> None:
-    program = textwrap.dedent(
-        f"""
-        import os, signal, threading
-        from persona_assets.resources.grader import Grader
-        with Grader(timeout=2.0) as grader:
-            assert grader.equal([{ALGEBRA!r}]) == [True]
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-            try:
-                grader.equal([{ENDLESS!r}] * 1000)
-            except KeyboardInterrupt:
-                print(grader.equal([("x + x", "3x"), {ALGEBRA!r}]))
-        """
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
+def test_interrupted_call_leaves_no_late_verdict() -> None:
+    process = subprocess.run(
+        program("grade_after_interrupt.py", ALGEBRA, ENDLESS),
         capture_output=True,
         text=True,
-        env=environment,
+        env=ENVIRONMENT,
         timeout=120,
     )
-    assert (done.stdout, done.stderr) == ("[False, True]\n", "")
+    assert (process.stdout, process.stderr) == ("[False, True]\n", "")
 
 
 @linux
-def test_the_workers_see_no_secrets(
+def test_workers_have_no_secrets_in_their_environment(
     started: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -271,11 +257,8 @@ def test_the_workers_see_no_secrets(
         assert b"sk-secret" not in Path(f"/proc/{worker}/environ").read_bytes()
 
 
-def test_a_worker_that_cannot_start_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "math_verify.py").write_text("raise ImportError('broken on purpose')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+def test_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROGRAMS / "broken_math_verify"))
     with Grader() as grader, pytest.raises(RuntimeError, match="broken on purpose"):
         grader.equal([ALGEBRA])
 
@@ -286,8 +269,6 @@ def test_senseless_sizes_are_refused(workers: int, timeout: float) -> None:
         Grader(workers, timeout)
 
 
-def test_importing_the_module_imports_no_sympy() -> None:
-    program = f"import sys, {module.__name__}; print('sympy' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    shown = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
-    assert shown == "False\n"
+def test_import_of_the_grader_imports_no_sympy() -> None:
+    command = program("import_grader.py")
+    assert subprocess.check_output(command, text=True, env=ENVIRONMENT) == "False\n"

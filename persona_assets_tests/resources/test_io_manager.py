@@ -1,4 +1,4 @@
-"""The IO manager in a graph of three assets: files, footers, and what Dagster is told."""
+"""The IO manager publishes valid tables with footers, refuses others, and reports to Dagster."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -25,12 +25,12 @@ TABLES = {
     "shouted": Table(ROWS, "id"),
     "everything": Table(pl.Schema({**ROWS, "shard": pl.String()}), "id"),
 }
-Given = dict[str, StepResult]
+Results = dict[str, StepResult]
 
 
 @dg.asset(partitions_def=shards)
-def raw_corpus(context: dg.AssetExecutionContext, given: dg.ResourceParam[Given]) -> StepResult:
-    return given[context.partition_key]
+def raw_corpus(context: dg.AssetExecutionContext, results: dg.ResourceParam[Results]) -> StepResult:
+    return results[context.partition_key]
 
 
 @dg.asset(partitions_def=shards)
@@ -44,19 +44,19 @@ def everything(shouted: pl.LazyFrame) -> StepResult:
 
 
 class Graph:
-    """The three assets in a real instance; `given` holds the outcome of `raw_corpus` by shard."""
+    """Three assets in a Dagster instance; `results` holds the result of `raw_corpus` by shard."""
 
     def __init__(self, data_dir: Path, instance: dg.DagsterInstance) -> None:
         self.storage = Storage(data_dir)
         self.catalog = Catalog(self.storage, TABLES)
-        self.given: Given = {}
+        self.results: Results = {}
         self.instance = instance
 
-    def make(self, asset: str, shard: str | None = None) -> dg.ExecuteInProcessResult:
+    def materialize(self, asset: str, shard: str | None = None) -> dg.ExecuteInProcessResult:
         manager = TableIOManager(self.storage, self.catalog, TABLES)
         defs = dg.Definitions(
             assets=[raw_corpus, shouted, everything],
-            resources={"io_manager": manager, "given": self.given},
+            resources={"io_manager": manager, "results": self.results},
             executor=dg.in_process_executor,
         )
         return defs.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -67,11 +67,11 @@ class Graph:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
 
-    def add(self, shard: str, outcome: StepResult) -> dg.ExecuteInProcessResult:
-        """Registers a shard and makes its raw table."""
+    def add(self, shard: str, result: StepResult) -> dg.ExecuteInProcessResult:
+        """Register a shard and materialize its `raw_corpus`."""
         self.instance.add_dynamic_partitions("shards", [shard])
-        self.given[shard] = outcome
-        return self.make("raw_corpus", shard)
+        self.results[shard] = result
+        return self.materialize("raw_corpus", shard)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def graph(tmp_path: Path) -> Iterator[Graph]:
         yield Graph(tmp_path, instance)
 
 
-def outcome(*notes: str, **columns: Any) -> StepResult:
+def step_result(*notes: str, **columns: Any) -> StepResult:
     ids = [f"id of {note}" for note in notes]
     return StepResult(pl.DataFrame({"id": ids, "note": notes, **columns}, schema_overrides=ROWS))
 
@@ -92,14 +92,14 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
     return (error.cause or error).message
 
 
-def test_a_shard_is_handed_on_and_its_version_is_remembered(graph: Graph) -> None:
-    assert graph.add("a.txt", outcome("one", "two")).success
-    result = graph.make("shouted", "a.txt")
+def test_footer_records_the_data_version_of_the_loaded_shard(graph: Graph) -> None:
+    assert graph.add("a.txt", step_result("one", "two")).success
+    result = graph.materialize("shouted", "a.txt")
     assert result.success
     assert graph.storage.scan("shouted", "a.txt").collect()["note"].to_list() == ["ONE", "TWO"]
-    read = graph.storage.existing_footer("raw_corpus", "a.txt")
+    source = graph.storage.existing_footer("raw_corpus", "a.txt")
     footer = graph.storage.existing_footer("shouted", "a.txt")
-    upstream = Upstream(asset="raw_corpus", shard="a.txt", data_version=read.data_version)
+    upstream = Upstream(asset="raw_corpus", shard="a.txt", data_version=source.data_version)
     assert footer.upstream == (upstream,)
     assert (footer.run_id, footer.rows) == (result.run_id, 2)
     [event] = result.get_asset_materialization_events()
@@ -107,11 +107,11 @@ def test_a_shard_is_handed_on_and_its_version_is_remembered(graph: Graph) -> Non
     assert tags["dagster/data_version"] == footer.data_version
 
 
-def test_what_was_dropped_lies_beside_the_table(graph: Graph) -> None:
+def test_dropped_rows_are_stored_in_quarantine_and_counted_in_the_footer(graph: Graph) -> None:
     dropped = quarantine(
         "reading", [("x", "too odd: even for us"), ("y", "too odd"), ("z", "other")]
     )
-    graph.add("a.txt", StepResult(outcome("one").rows, dropped, rows_in=4))
+    graph.add("a.txt", StepResult(step_result("one").rows, dropped, rows_in=4))
     assert graph.storage.quarantine("raw_corpus", "a.txt").equals(dropped)
     assert graph.storage.existing_footer("raw_corpus", "a.txt").dropped == {
         "too odd": 2,
@@ -119,34 +119,38 @@ def test_what_was_dropped_lies_beside_the_table(graph: Graph) -> None:
     }
 
 
-def test_many_shards_come_in_order_of_arrival(graph: Graph) -> None:
+def test_table_of_all_shards_is_in_order_of_arrival(graph: Graph) -> None:
     for shard in ("z.txt", "a.txt"):
-        graph.add(shard, outcome(f"from {shard}"))
-        graph.make("shouted", shard)
-    assert graph.make("everything").success
+        graph.add(shard, step_result(f"from {shard}"))
+        graph.materialize("shouted", shard)
+    assert graph.materialize("everything").success
     rows = graph.storage.scan("everything", None).collect()
     assert rows["shard"].to_list() == ["z.txt", "a.txt"]
-    assert [up.shard for up in graph.storage.existing_footer("everything", None).upstream] == [
-        "z.txt",
-        "a.txt",
-    ]
-    # The number is kept when a shard is made again.
-    graph.add("z.txt", outcome("changed"))
+    upstream = graph.storage.existing_footer("everything", None).upstream
+    assert [table.shard for table in upstream] == ["z.txt", "a.txt"]
+
+
+def test_shard_made_again_keeps_its_order_of_arrival(graph: Graph) -> None:
+    for shard in ("z.txt", "a.txt"):
+        graph.add(shard, step_result(f"from {shard}"))
+    graph.add("z.txt", step_result("changed"))
     assert [graph.storage.arrival(shard) for shard in ("z.txt", "a.txt")] == [1, 2]
 
 
-def test_no_shards_at_all_are_an_empty_frame(graph: Graph) -> None:
-    assert graph.make("everything").success
+def test_table_of_no_shards_is_empty(graph: Graph) -> None:
+    assert graph.materialize("everything").success
     assert graph.storage.scan("everything", None).collect().is_empty()
 
 
-def test_a_missing_table_is_named(graph: Graph) -> None:
+def test_missing_table_is_an_error_that_names_asset_and_shard(graph: Graph) -> None:
     graph.instance.add_dynamic_partitions("shards", ["a.txt"])
-    assert "raw_corpus of shard 'a.txt' has no table at" in failure(graph.make("shouted", "a.txt"))
-    assert "shouted of shard 'a.txt' has no table at" in failure(graph.make("everything"))
+    assert "raw_corpus of shard 'a.txt' has no table at" in failure(
+        graph.materialize("shouted", "a.txt")
+    )
+    assert "shouted of shard 'a.txt' has no table at" in failure(graph.materialize("everything"))
 
 
-def test_no_rows_keep_their_schema(graph: Graph) -> None:
+def test_table_without_rows_keeps_its_schema(graph: Graph) -> None:
     result = graph.add("a.txt", StepResult(pl.DataFrame(schema=ROWS)))
     assert result.success
     assert graph.storage.scan("raw_corpus", "a.txt").collect_schema() == ROWS
@@ -157,65 +161,63 @@ def test_no_rows_keep_their_schema(graph: Graph) -> None:
     [
         StepResult(pl.DataFrame({"id": ["1"]})),
         StepResult(pl.DataFrame({"id": ["1"], "note": [7]})),
-        outcome("one", more=[1]),
+        step_result("one", more=[1]),
     ],
     ids=["column missing", "another type", "column too many"],
 )
-def test_rows_of_another_schema_are_refused_and_nothing_is_written(
-    graph: Graph, wrong: StepResult
-) -> None:
+def test_rows_of_another_schema_are_refused_before_writing(graph: Graph, wrong: StepResult) -> None:
     assert not graph.add("a.txt", wrong).success
     assert list(graph.storage.data_dir.rglob("*.parquet")) == []
 
 
 @pytest.mark.parametrize("ids", [["1", "1"], ["1", None]])
-def test_rows_without_an_id_of_their_own_are_refused(graph: Graph, ids: list[str | None]) -> None:
+def test_rows_with_missing_or_repeated_ids_are_refused(graph: Graph, ids: list[str | None]) -> None:
     rows = pl.DataFrame({"id": ids, "note": ["x", "y"]}, schema=ROWS)
     assert "1 of 2 rows have no id of their own" in failure(graph.add("a.txt", StepResult(rows)))
     assert list(graph.storage.data_dir.rglob("*.parquet")) == []
 
 
-def test_columns_are_written_in_the_order_of_the_contract(graph: Graph) -> None:
-    rows = outcome("one").rows.select("note", "id")
+def test_columns_are_stored_in_the_order_of_the_contract(graph: Graph) -> None:
+    rows = step_result("one").rows.select("note", "id")
     graph.add("a.txt", StepResult(rows))
     assert graph.storage.scan("raw_corpus", "a.txt").collect_schema().names() == ROWS.names()
     version = graph.storage.existing_footer("raw_corpus", "a.txt").data_version
-    graph.add("a.txt", outcome("one"))
+    graph.add("a.txt", step_result("one"))
     assert graph.storage.existing_footer("raw_corpus", "a.txt").data_version == version
 
 
-def test_equal_rows_have_an_equal_version_whoever_made_them(graph: Graph) -> None:
-    graph.add("a.txt", outcome("one"))
+def test_equal_rows_of_two_runs_have_the_same_data_version(graph: Graph) -> None:
+    graph.add("a.txt", step_result("one"))
     first = graph.storage.existing_footer("raw_corpus", "a.txt")
-    graph.add("a.txt", outcome("one"))
+    graph.add("a.txt", step_result("one"))
     again = graph.storage.existing_footer("raw_corpus", "a.txt")
-    graph.add("a.txt", outcome("two"))
+    graph.add("a.txt", step_result("two"))
     other = graph.storage.existing_footer("raw_corpus", "a.txt")
     assert first.run_id != again.run_id
     assert first.data_version == again.data_version != other.data_version
 
 
-def test_the_ui_is_told_what_there_is_to_see(graph: Graph) -> None:
+def test_metadata_has_row_count_schema_uri_preview_and_lineage(graph: Graph) -> None:
     hostile = "<script>alert(1)</script> [x](javascript:x) " * 10
-    result = graph.add("a.txt", outcome(hostile, "second"))
-    graph_result = graph.make("shouted", "a.txt")
+    result = graph.add("a.txt", step_result(hostile, "second"))
+    downstream = graph.materialize("shouted", "a.txt")
     [event] = result.get_asset_materialization_events()
-    shown: Mapping[str, Any] = event.step_materialization_data.materialization.metadata
-    assert shown["dagster/partition_row_count"].value == 2
-    assert shown["dagster/column_schema"].value.columns[0].name == "id"
-    assert Path(shown["dagster/uri"].value).exists()
-    preview = shown["preview"]
+    metadata: Mapping[str, Any] = event.step_materialization_data.materialization.metadata
+    assert metadata["dagster/partition_row_count"].value == 2
+    assert metadata["dagster/column_schema"].value.columns[0].name == "id"
+    assert Path(metadata["dagster/uri"].value).exists()
+    preview = metadata["preview"]
     assert isinstance(preview, dg.TableMetadataValue)
     assert preview.records[0].data["note"] == f"{hostile[:PREVIEW_CHARS]}..."
-    [event] = graph_result.get_asset_materialization_events()
-    told: Mapping[str, Any] = event.step_materialization_data.materialization.metadata
-    deps = told["dagster/column_lineage"].value.deps_by_column
+    [event] = downstream.get_asset_materialization_events()
+    metadata = event.step_materialization_data.materialization.metadata
+    deps = metadata["dagster/column_lineage"].value.deps_by_column
     assert deps["note"] == [dg.TableColumnDep(dg.AssetKey("raw_corpus"), "note")]
 
 
-def test_a_broken_catalog_fails_no_table(graph: Graph) -> None:
+def test_broken_catalog_fails_no_table(graph: Graph) -> None:
     graph.catalog.path.write_bytes(b"no database" * 1000)
-    assert graph.add("a.txt", outcome("one")).success
+    assert graph.add("a.txt", step_result("one")).success
     assert graph.storage.scan("raw_corpus", "a.txt").collect().height == 1
 
 
@@ -224,26 +226,26 @@ def warnings_of(result: dg.ExecuteInProcessResult, graph: Graph) -> list[str]:
     return [log.user_message for log in logs if log.level == logging.WARNING]
 
 
-def test_a_published_table_has_its_answers_in_its_completions(graph: Graph) -> None:
+def test_publishing_moves_responses_from_journal_to_completions(graph: Graph) -> None:
     journal = graph.storage.journal("raw_corpus", "a.txt")
     completions = graph.storage.completions("raw_corpus", "a.txt")
     for number in (1, 2):
         record = CallRecord(f"k{number}", 200, {}, cost=Decimal("0.5"), run_id="r")
         with Journal(journal, completions) as opened:
             opened.append(record)
-            assert not opened.landed(record.key)
-        result = graph.add("a.txt", outcome("one"))
+            assert not opened.compacted(record.key)
+        result = graph.add("a.txt", step_result("one"))
         assert result.success
         assert warnings_of(result, graph) == []
         assert not journal.exists()
         with Journal(journal, completions) as opened:
-            assert opened.landed(record.key)
+            assert opened.compacted(record.key)
             assert opened.get(record.key) == record
         [usage] = graph.catalog.usage(["r"]).rows(named=True)
         assert (usage["calls"], usage["new_cost_usd"]) == (number, Decimal("0.5") * number)
 
 
-def test_a_table_that_fails_leaves_its_journal(graph: Graph) -> None:
+def test_failed_table_keeps_its_journal(graph: Graph) -> None:
     journal = graph.storage.journal("raw_corpus", "a.txt")
     with Journal(journal) as opened:
         opened.append(CallRecord("k", 200, {}))
@@ -252,50 +254,50 @@ def test_a_table_that_fails_leaves_its_journal(graph: Graph) -> None:
     assert not graph.storage.completions("raw_corpus", "a.txt").exists()
 
 
-def test_a_journal_in_use_fails_no_table(graph: Graph) -> None:
+def test_journal_in_use_fails_no_table(graph: Graph) -> None:
     with Journal(graph.storage.journal("raw_corpus", "a.txt")) as journal:
         journal.append(CallRecord("k", 200, {}))
-        result = graph.add("a.txt", outcome("one"))
+        result = graph.add("a.txt", step_result("one"))
         assert result.success
         [warning] = warnings_of(result, graph)
         assert "is held by process" in warning
         assert [record.key for record in journal.records()] == ["k"]
 
 
-def test_completions_that_cannot_be_written_fail_no_table(graph: Graph) -> None:
+def test_unwritable_completions_fail_no_table(graph: Graph) -> None:
     journal = graph.storage.journal("raw_corpus", "a.txt")
     with Journal(journal) as opened:
         opened.append(CallRecord("k", 200, {}))
     (graph.storage.data_dir / "completions").write_text("in the way")
-    result = graph.add("a.txt", outcome("one"))
+    result = graph.add("a.txt", step_result("one"))
     assert result.success
     assert any(str(journal) in warning for warning in warnings_of(result, graph))
     assert [record.key for record in Journal(journal).records()] == ["k"]
 
 
-def test_a_corrupt_journal_fails_no_table(graph: Graph) -> None:
+def test_corrupt_journal_fails_no_table(graph: Graph) -> None:
     journal = graph.storage.journal("raw_corpus", "a.txt")
     journal.parent.mkdir(parents=True)
     journal.write_text("not a record\n")
-    result = graph.add("a.txt", outcome("one"))
+    result = graph.add("a.txt", step_result("one"))
     assert result.success
     assert any("line 1 is not a record" in warning for warning in warnings_of(result, graph))
     assert journal.read_text() == "not a record\n"
 
 
 @pytest.mark.parametrize("shard", ["../up.txt", "", "a\nb.txt", "/etc/passwd", "C:/x.txt"])
-def test_a_partition_that_is_no_shard_writes_nothing(graph: Graph, shard: str) -> None:
-    assert not graph.add(shard, outcome("one")).success
+def test_partition_key_that_is_no_shard_writes_nothing(graph: Graph, shard: str) -> None:
+    assert not graph.add(shard, step_result("one")).success
     assert list(graph.storage.data_dir.rglob("*.parquet")) == []
 
 
-def test_nothing_is_left_of_a_write_that_failed(graph: Graph) -> None:
-    graph.add("a.txt", outcome("one"))
+def test_failed_write_leaves_the_previous_table(graph: Graph) -> None:
+    graph.add("a.txt", step_result("one"))
     target = graph.storage.path("raw_corpus", "a.txt")
     before = target.read_bytes()
     quarantine = graph.storage.path("raw_corpus", "a.txt", "quarantine")
     quarantine.unlink()
     quarantine.mkdir()
-    assert not graph.add("a.txt", outcome("two")).success
+    assert not graph.add("a.txt", step_result("two")).success
     assert target.read_bytes() == before
     assert list(graph.storage.data_dir.rglob("*.tmp")) == []

@@ -1,3 +1,5 @@
+"""A sandbox runs hostile programs within limits, and gives an answer or a short reason."""
+
 import os
 import signal
 import threading
@@ -26,16 +28,16 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def workers() -> list[int]:
-    """Process ids of the interpreters that this process started, zombies included."""
-    found = []
+    """Return the process ids of this process's interpreters, zombies included."""
+    interpreters = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             name, _, rest = stat.read_text().rpartition(")")
         except (FileNotFoundError, ProcessLookupError):
             continue
         if int(rest.split()[1]) == os.getpid() and name.endswith("(monty"):
-            found.append(int(stat.parent.name))
-    return found
+            interpreters.append(int(stat.parent.name))
+    return interpreters
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def workers() -> list[int]:
         ("answer = 5 # a comment", "5"),
     ],
 )
-def test_the_answer_is_the_variable(sandbox: Sandbox, source: str, answer: str) -> None:
+def test_answer_is_the_variable(sandbox: Sandbox, source: str, answer: str) -> None:
     result = sandbox.run(source)
     assert (result.answer, result.error) == (answer, None)
 
@@ -72,11 +74,13 @@ def test_the_answer_is_the_variable(sandbox: Sandbox, source: str, answer: str) 
         ("def main():\n    print(1 / 4)\nif __name__ == '__main__':\n    main()", "0.25"),
     ],
 )
-def test_without_it_the_last_printed_line(sandbox: Sandbox, source: str, answer: str) -> None:
+def test_answer_is_the_last_printed_line_without_the_variable(
+    sandbox: Sandbox, source: str, answer: str
+) -> None:
     assert sandbox.run(source).answer == answer
 
 
-def test_what_was_printed_is_kept(sandbox: Sandbox) -> None:
+def test_output_is_kept(sandbox: Sandbox) -> None:
     expected = ProgramResult("3", "one\ntwo\n", None)
     assert sandbox.run("print('one')\nprint('two')\nanswer = 3") == expected
     assert sandbox.run("print('one')\n1 / 0").output == "one\n"
@@ -128,7 +132,7 @@ def test_what_was_printed_is_kept(sandbox: Sandbox) -> None:
         ("raise ValueError('\x1b[31m')", None),
     ],
 )
-def test_a_failure_is_one_short_line(sandbox: Sandbox, source: str, error: str | None) -> None:
+def test_failure_is_a_single_short_line(sandbox: Sandbox, source: str, error: str | None) -> None:
     result = sandbox.run(source)
     assert result.answer is None
     assert result.error is not None
@@ -164,7 +168,9 @@ def test_a_failure_is_one_short_line(sandbox: Sandbox, source: str, error: str |
         "answer = input()",
     ],
 )
-def test_the_world_outside_is_out_of_reach(sandbox: Sandbox, tmp_path: Path, source: str) -> None:
+def test_program_cannot_reach_the_world_outside(
+    sandbox: Sandbox, tmp_path: Path, source: str
+) -> None:
     file = tmp_path / "secret.txt"
     file.write_text("the secret")
     result = sandbox.run(source.replace("{path}", str(file)))
@@ -173,8 +179,8 @@ def test_the_world_outside_is_out_of_reach(sandbox: Sandbox, tmp_path: Path, sou
     assert file.read_text() == "the secret"
 
 
-def test_what_is_evaluated_stays_inside(sandbox: Sandbox) -> None:
-    """eval exists, but it is the sandbox's own."""
+def test_eval_runs_inside_the_sandbox(sandbox: Sandbox) -> None:
+    """The sandbox has an `eval` of its own."""
     assert sandbox.run("answer = eval('1 + 1')").answer == "2"
 
 
@@ -184,7 +190,7 @@ def test_programs_share_nothing(sandbox: Sandbox) -> None:
     assert sandbox.run("print('none')").answer == "none"
 
 
-def test_the_same_program_gives_the_same_answer(sandbox: Sandbox) -> None:
+def test_program_always_gives_the_same_answer(sandbox: Sandbox) -> None:
     source = "import random, time\nanswer = (random.random(), time.time())"
     first = sandbox.run(source).answer
     assert first is not None
@@ -193,12 +199,12 @@ def test_the_same_program_gives_the_same_answer(sandbox: Sandbox) -> None:
     assert sandbox.run(source).answer == first
 
 
-def test_sleeping_takes_no_time(sandbox: Sandbox) -> None:
+def test_sleep_takes_no_time(sandbox: Sandbox) -> None:
     assert sandbox.run("import time\ntime.sleep(3600)\nanswer = 1").answer == "1"
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_modules_that_prompts_may_name_exist(sandbox: Sandbox, name: str) -> None:
+def test_modules_that_prompts_may_name_exist(sandbox: Sandbox, name: str) -> None:
     assert sandbox.run(f"import {name}\nanswer = 1").answer == "1"
 
 
@@ -213,21 +219,21 @@ def test_output_is_cut_at_its_limit(sandbox: Sandbox) -> None:
 
 
 def test_threads_can_share_a_sandbox(sandbox: Sandbox) -> None:
-    found: dict[int, str | None] = {}
+    answers: dict[int, str | None] = {}
 
     def run(n: int) -> None:
-        found[n] = sandbox.run(f"answer = sum(range({n}))").answer
+        answers[n] = sandbox.run(f"answer = sum(range({n}))").answer
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {n: str(sum(range(n))) for n in range(20)}
+    assert answers == {n: str(sum(range(n))) for n in range(20)}
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-def test_an_interpreter_that_dies_costs_its_program_alone() -> None:
+def test_interpreter_that_dies_costs_only_its_program() -> None:
     before = set(workers())
     with Sandbox(seconds=30) as sandbox:
         assert sandbox.run("answer = 1").answer == "1"
@@ -243,7 +249,7 @@ def test_an_interpreter_that_dies_costs_its_program_alone() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-def test_no_process_is_left_and_a_closed_sandbox_starts_again() -> None:
+def test_closed_sandbox_leaves_no_process_and_starts_again() -> None:
     before = set(workers())
     sandbox = Sandbox()
     sandbox.close()

@@ -1,3 +1,5 @@
+"""A session completes and embeds for a table, under the limits of the settings."""
+
 import base64
 import struct
 from collections.abc import Callable, Iterator
@@ -19,12 +21,16 @@ from persona_assets_tests.generation.sample_calls import CANARY
 Open = Callable[..., Session]
 KEY_VARIABLE = "KEY_OF_A_SESSION"
 
+STEPS = {"refusal": "refused", "length": "truncated"}
+"""Steps of the server's script that make an answer unusable, and the answer's status."""
+
 
 class Persona(BaseModel):
     persona: str = Field(min_length=5)
 
 
 def requests(number: int, role: str = "writer") -> list[Request]:
+    """Return the requests "row 0", "row 1" ..."""
     return [
         Request(
             role, ({"role": "user", "content": f"row {n}"},), {"max_tokens": 3}, Persona, "text"
@@ -41,7 +47,7 @@ def server() -> Iterator[FaultServer]:
 
 @pytest.fixture
 def opened(server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Opens a session of one table; settings may be changed."""
+    """Return a function that opens the session of a table, with settings that may be changed."""
     monkeypatch.setenv(KEY_VARIABLE, CANARY)
     endpoint = {
         "model": "m",
@@ -67,25 +73,28 @@ def opened(server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         context.__exit__(None, None, None)
 
 
-def test_answers_and_what_they_cost(opened: Open) -> None:
+def test_session_completes_requests_and_reports_their_cost(opened: Open) -> None:
     session = opened()
     assert [answer.status for answer in session.complete(requests(8))] == ["ok"] * 8
-    told = session.metadata()
-    assert (told["calls"], told["unpriced_calls"], told["models"]) == (8, 0, ["m"])
-    assert told["cost_usd"] == pytest.approx(8 * 0.00907)
+    metadata = session.metadata()
+    assert (metadata["calls"], metadata["unpriced_calls"]) == (8, 0)
+    assert metadata["models"] == ["m"]
+    assert metadata["cost_usd"] == pytest.approx(8 * 0.00907)
 
 
-def test_an_unknown_price_is_told_and_is_not_0(server: FaultServer, opened: Open) -> None:
+def test_metadata_of_an_unknown_price_count_calls_but_hold_no_cost(
+    server: FaultServer, opened: Open
+) -> None:
     endpoint = {"model": "m", "base_url": server.url, "api_key_env": KEY_VARIABLE}
     session = opened(writer=endpoint)
     list(session.complete(requests(2)))
-    told = session.metadata()
-    assert "cost_usd" not in told
-    assert (told["calls"], told["unpriced_calls"]) == (2, 2)
+    metadata = session.metadata()
+    assert "cost_usd" not in metadata
+    assert (metadata["calls"], metadata["unpriced_calls"]) == (2, 2)
 
 
-@pytest.mark.parametrize(("step", "status"), [("refusal", "refused"), ("length", "truncated")])
-def test_too_many_answers_that_cannot_be_used_make_no_table(
+@pytest.mark.parametrize(("step", "status"), STEPS.items())
+def test_too_large_a_share_of_unusable_answers_raises(
     server: FaultServer, opened: Open, step: str, status: str
 ) -> None:
     server.script = {f"row {n}": [step, step] for n in range(10)}
@@ -93,26 +102,39 @@ def test_too_many_answers_that_cannot_be_used_make_no_table(
     with pytest.raises(QuarantineError, match=rf"10 of 39 .*\({status} 10\)"):
         list(session.complete(requests(39)))
     assert len(list(session.complete(requests(40)))) == 40
-    # Of so few, a share says nothing; and a model under evaluation may fail as it likes.
-    assert len(list(session.complete(requests(11)))) == 11
-    assert len(list(session.complete(requests(39, "evaluation")))) == 39
 
 
-def test_errors_make_no_table_however_few_rows(server: FaultServer, opened: Open) -> None:
+@pytest.mark.parametrize("step", STEPS)
+def test_share_of_unusable_answers_does_not_count_below_a_number_of_answers(
+    server: FaultServer, opened: Open, step: str
+) -> None:
+    server.script = {f"row {n}": [step, step] for n in range(10)}
+    assert len(list(opened().complete(requests(11)))) == 11
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_unusable_answers_of_an_evaluated_model_do_not_count(
+    server: FaultServer, opened: Open, step: str
+) -> None:
+    server.script = {f"row {n}": [step, step] for n in range(10)}
+    assert len(list(opened().complete(requests(39, "evaluation")))) == 39
+
+
+def test_errors_raise_however_few_the_rows(server: FaultServer, opened: Open) -> None:
     server.script = {"row 0": ["500"]}
     with pytest.raises(EndpointError, match=r"1 of 3 .*error:server_error 1"):
         list(opened().complete(requests(3)))
 
 
 @pytest.mark.parametrize("setting", ["run_budget", "backfill_budget"])
-def test_the_caps_in_the_settings_hold(server: FaultServer, opened: Open, setting: str) -> None:
+def test_caps_in_the_settings_hold(server: FaultServer, opened: Open, setting: str) -> None:
     session = opened(**{setting: "0.1"})
     with pytest.raises(BudgetReached, match=f"PERSONA_{setting.upper()}"):
         list(session.complete(requests(100)))
     assert 1 <= server.billed.total() <= 11
 
 
-def test_vectors_come_as_base64_or_as_numbers(server: FaultServer, opened: Open) -> None:
+def test_session_embeds_by_base64_or_by_numbers(server: FaultServer, opened: Open) -> None:
     plain = [[3.0, 4.0], [0.0, 2.0]]
     packed = [base64.b64encode(struct.pack("<2f", *vector)).decode() for vector in plain]
     replies = iter([embeddings(plain), embeddings(packed)])

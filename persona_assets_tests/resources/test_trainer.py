@@ -1,3 +1,5 @@
+"""A trainer fine-tunes a base model in a child process, and leaves a complete model or none."""
+
 import shutil
 import subprocess
 import sys
@@ -17,13 +19,15 @@ from persona_assets.resources.trainer import (
     TrainedModel,
     Trainer,
     TrainingError,
-    local_base,
+    fetch_base_model,
     model_sha256,
 )
-from persona_assets.training.gguf_import import dequantized
-from persona_assets_tests.training.forked import forking
-from persona_assets_tests.training.tiny import END, write_tiny_gguf
+from persona_assets.training.gguf_import import dequantize_gguf
+from persona_assets_tests.training.fork_server import forking
+from persona_assets_tests.training.tiny_model import END, write_tiny_gguf
 
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
 ROWS = [{"problem": f"What is {n} + {n}?", "solution": f"It is {n + n}."} for n in range(6)]
 FAST = Hyperparameters(
     learning_rate=1e-3,
@@ -38,7 +42,7 @@ FAST = Hyperparameters(
 
 
 class Recorder:
-    """A report function that remembers what it was told."""
+    """Report function that records steps and losses."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, int]] = []
@@ -50,7 +54,9 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainTraining:
+    """Training without options, with which other trainings are compared."""
+
     base: Path
     cache: Path
     out: Path
@@ -59,25 +65,25 @@ class Plain:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
-    """A tiny GGUF model trained in the plainest way, which other ways are compared with."""
+def plain(tmp_path_factory: pytest.TempPathFactory) -> PlainTraining:
+    """Training of a tiny GGUF model."""
     folder = tmp_path_factory.mktemp("plain")
     base = write_tiny_gguf(folder / "tiny.gguf")
     report = Recorder()
     trainer = Trainer(str(base), folder / "cache", FAST)
     model = trainer.train(ROWS, folder / "models" / "6", report)
-    return Plain(base, folder / "cache", folder / "models" / "6", model, report)
+    return PlainTraining(base, folder / "cache", folder / "models" / "6", model, report)
 
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[list[str]]:
-    """For trainings that are compared with the plain one: without the seconds of its imports."""
-    # Not tmp_path: a socket's path has at most 107 bytes.
+    """Launcher whose trainings do without seconds of imports."""
+    # Not tmp_path, because the path of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory() as folder, forking(Path(folder)) as command:
         yield command
 
 
-def test_a_trained_model_is_described_and_stands_alone(plain: Plain) -> None:
+def test_trained_model_is_described_and_alone_in_its_directory(plain: PlainTraining) -> None:
     model, out = plain.model, plain.out
     assert plain.report.steps == [(1, 2), (2, 2)]
     assert [model.first_loss, model.last_loss] == plain.report.losses
@@ -89,26 +95,27 @@ def test_a_trained_model_is_described_and_stands_alone(plain: Plain) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["6"]
 
 
-def test_the_same_inputs_give_the_same_model_without_training(plain: Plain) -> None:
+def test_equal_inputs_give_the_stored_model_without_training(plain: PlainTraining) -> None:
     before = {path: path.stat().st_mtime_ns for path in plain.out.iterdir()}
     again = Trainer(str(plain.base), plain.cache, FAST).train(ROWS, plain.out, pytest.fail)
     assert again == plain.model
     assert {path: path.stat().st_mtime_ns for path in plain.out.iterdir()} == before
 
 
-def test_a_damaged_model_is_not_given_out(plain: Plain, tmp_path: Path) -> None:
+def test_damaged_model_is_trained_again(plain: PlainTraining, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(plain.out, out)
     with (out / "model.gguf").open("ab") as file:
         file.write(b"x")
-    # A launcher that trains nothing shows that a training was asked for.
-    idle = Trainer(str(plain.base), plain.cache, FAST, [sys.executable, "-c", "pass"])
+    # The launcher trains nothing: its failure shows that a training was started.
+    launcher = [sys.executable, str(PROGRAMS / "train_nothing.py")]
+    idle = Trainer(str(plain.base), plain.cache, FAST, launcher)
     with pytest.raises(TrainingError, match="status 0"):
         idle.train(ROWS, out, pytest.fail)
 
 
-def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
-    plain: Plain, launcher: list[str], tmp_path: Path
+def test_other_rows_replace_the_model_and_unusable_rows_are_named(
+    plain: PlainTraining, launcher: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(plain.out, out)
@@ -130,12 +137,12 @@ def test_other_rows_train_anew_and_what_cannot_be_used_is_named(
     assert model.sha256 == model_sha256(out / "model.gguf") != plain.model.sha256
 
 
-def test_a_directory_gives_a_directory_and_packing_the_same_losses(
-    plain: Plain, launcher: list[str], tmp_path: Path
+def test_directory_gives_a_directory_and_packing_equal_losses(
+    plain: PlainTraining, launcher: list[str], tmp_path: Path
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    directory = dequantized(plain.base, tmp_path / "base")
+    directory = dequantize_gguf(plain.base, tmp_path / "base")
     hyper = FAST.model_copy(update={"packing": True, "batch_size": 1, "max_tokens": 1024})
     report = Recorder()
 
@@ -149,14 +156,14 @@ def test_a_directory_gives_a_directory_and_packing_the_same_losses(
     assert after.dtype == before.dtype
     assert before.state_dict().keys() == after.state_dict().keys()
     assert all((a != b).any() for a, b in zip(before.parameters(), after.parameters(), strict=True))
-    # This tokenizer ends a text with another token than an answer: a server must know both.
+    # This tokenizer ends a text and an answer with different tokens, and a server must know both.
     tokenizer = AutoTokenizer.from_pretrained(model.path)
     assert tokenizer.eos_token == END
     ends = tokenizer.convert_ids_to_tokens(after.generation_config.eos_token_id)
     assert set(ends) == {END, "<|endoftext|>"}
 
 
-def test_two_launched_processes_share_a_batch(plain: Plain, tmp_path: Path) -> None:
+def test_two_launched_processes_share_a_batch(plain: PlainTraining, tmp_path: Path) -> None:
     accelerate = Path(sys.executable).with_name("accelerate")
     launcher = [str(accelerate), "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
     options = ["--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
@@ -171,11 +178,11 @@ def test_two_launched_processes_share_a_batch(plain: Plain, tmp_path: Path) -> N
 
 
 def test_adapters_are_merged_into_the_weights_they_adapt(
-    plain: Plain, launcher: list[str], tmp_path: Path
+    plain: PlainTraining, launcher: list[str], tmp_path: Path
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    directory = dequantized(plain.base, tmp_path / "base")
+    directory = dequantize_gguf(plain.base, tmp_path / "base")
     hyper = FAST.model_copy(update={"lora_rank": 2})
 
     trainer = Trainer(str(directory), plain.cache, hyper, launcher)
@@ -188,7 +195,7 @@ def test_adapters_are_merged_into_the_weights_they_adapt(
         assert (after[name] != values).any() == ("_proj" in name), name
 
 
-def test_a_failed_training_tells_why_and_leaves_no_model(
+def test_failed_training_reports_the_reason_and_leaves_no_model(
     launcher: list[str], tmp_path: Path
 ) -> None:
     base = write_tiny_gguf(tmp_path / "tiny.gguf", template=None)
@@ -200,26 +207,26 @@ def test_a_failed_training_tells_why_and_leaves_no_model(
     assert not (tmp_path / "out").exists()
 
 
-def test_no_rows_are_refused(tmp_path: Path) -> None:
+def test_training_without_rows_is_refused(tmp_path: Path) -> None:
     trainer = Trainer("smollm2-135m-instruct", tmp_path, FAST)
     with pytest.raises(ValueError, match="no rows"):
         trainer.train([], tmp_path / "out", pytest.fail)
 
 
-def test_an_unknown_base_model_is_refused(tmp_path: Path) -> None:
+def test_unknown_base_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="'nothing' is no path"):
-        local_base("nothing", tmp_path)
+        fetch_base_model("nothing", tmp_path)
 
 
-def test_an_interrupted_training_leaves_no_process(tmp_path: Path) -> None:
+def test_interrupted_training_leaves_no_process(tmp_path: Path) -> None:
     base = write_tiny_gguf(tmp_path / "tiny.gguf")
     endless = FAST.model_copy(update={"epochs": 1e6})
     before = psutil.Process().children(recursive=True)
     children = list[psutil.Process]()
 
     def interrupt(step: int, steps: int, loss: float) -> None:
-        now = psutil.Process().children(recursive=True)
-        children.extend(child for child in now if child not in before)
+        current = psutil.Process().children(recursive=True)
+        children.extend(child for child in current if child not in before)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -230,22 +237,11 @@ def test_an_interrupted_training_leaves_no_process(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-PARENT = """
-import sys
-from pathlib import Path
-from persona_assets.resources.trainer import Hyperparameters, Trainer
-
-base, folder = sys.argv[1], Path(sys.argv[2])
-hyper = Hyperparameters(epochs=1e6, batch_size=1, gradient_accumulation=1, packing=False)
-rows = [{"problem": "a", "solution": "b"}]
-Trainer(base, folder, hyper).train(rows, folder / "out", lambda *step: print(step, flush=True))
-"""
-
-
-def test_the_training_process_dies_with_a_killed_parent(tmp_path: Path) -> None:
+def test_training_process_ends_with_a_killed_parent(tmp_path: Path) -> None:
     base = write_tiny_gguf(tmp_path / "tiny.gguf")
-    command = [sys.executable, "-c", PARENT, str(base), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+    command = [sys.executable, PROGRAMS / "train_until_killed.py", base, tmp_path]
+    environment = {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline()
         children = psutil.Process(parent.pid).children(recursive=True)
@@ -256,7 +252,7 @@ def test_the_training_process_dies_with_a_killed_parent(tmp_path: Path) -> None:
     assert alive == []
 
 
-def test_a_tuned_embedded_model_gives_the_taught_answer_when_served(
+def test_tuned_embedded_model_gives_the_taught_answer_when_served(
     launcher: list[str], tmp_path: Path
 ) -> None:
     cache = weights.default_cache_dir()

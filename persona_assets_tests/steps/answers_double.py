@@ -1,11 +1,11 @@
-"""A model as a step sees it: a function from requests to answers, without a socket.
+"""Double of a chat model for steps: a function from requests to answers, without a socket.
 
     model = answering(lambda request: {"persona": "A baker ..."})     # or a status: "refused"
-    outcome = text_personas(texts, prompt("text_to_persona"), model, ...)
+    result = build_text_personas(texts, prompt("text_to_persona"), model, ...)
     model.asked                                                       # the requests, in order
 
-A value must be one that the request's own form accepts. The reply "copied" gives back the last
-demonstration that the request shows.
+A value must be valid for the output of the request. The reply "copied" repeats the last
+demonstration in the request.
 """
 
 import json
@@ -29,14 +29,14 @@ FAILURES = {
     "filtered": "the provider's content filter stopped the answer",
     "error": "error:timeout",
 }
-"""The reason that comes with each status that is not ok."""
+"""Reason of each status other than "ok"."""
 
 Reply = Mapping[str, Any] | str
-"""A value, one of `FAILURES`, or "copied"."""
+"""Value of an answer, a status of `FAILURES`, or "copied"."""
 
 
 class Answering:
-    """What `answering` returns."""
+    """Chat model that records its requests."""
 
     def __init__(self, reply: Callable[[Request], Reply]) -> None:
         self._reply = reply
@@ -49,17 +49,17 @@ class Answering:
 
 
 def answering(reply: Callable[[Request], Reply]) -> Answering:
-    """A model that gives each request the reply of a function."""
+    """Build a model that answers each request by a function."""
     return Answering(reply)
 
 
 def prompt(name: str, mode: Mode = "zero-shot", shots: int = 0, shard: str = "s") -> Prompt:
-    """A committed prompt, as a shard uses it."""
+    """Return a shipped prompt, bound to a shard."""
     return PROMPTS[name].bind(Prompting(mode=mode, shots=shots), shard)
 
 
 def user_text(request: Request) -> str:
-    """What the request asks at the end."""
+    """Return the last user message of a request."""
     return request.messages[-1]["content"]
 
 
@@ -67,14 +67,14 @@ def _answer(request: Request, reply: Reply) -> Answer:
     key = content_id(json.dumps(request.messages), str(request.index))
     if isinstance(reply, str) and reply in FAILURES:
         return Answer(key, MODEL, reply, FAILURES[reply], None, request.prompt_version)  # type: ignore[arg-type]
-    given = _shown(request) if reply == "copied" else reply
-    value = request.output.model_validate(given).model_dump(mode="json")
+    fields = _last_demonstration(request) if reply == "copied" else reply
+    value = request.output.model_validate(fields).model_dump(mode="json")
     return Answer(key, MODEL, "ok", "", value, request.prompt_version)
 
 
-def _shown(request: Request) -> Mapping[str, Any]:
+def _last_demonstration(request: Request) -> Mapping[str, Any]:
     answer = request.messages[-2]["content"]
     if request.format == "json":
-        shown: Mapping[str, Any] = json.loads(answer)
-        return shown
+        fields: Mapping[str, Any] = json.loads(answer)
+        return fields
     return {next(iter(request.output.model_fields)): answer}

@@ -1,3 +1,5 @@
+"""Parsers find the final answer or the program in any reply, in linear time."""
+
 import json
 import os
 from pathlib import Path
@@ -38,7 +40,7 @@ from persona_assets.steps.answers import extract_final_answer, extract_program
         (r"The answer is 3. No: \boxed{4}. The answer is 5.", "4"),
     ],
 )
-def test_the_last_box_is_the_answer(solution: str, answer: str) -> None:
+def test_final_answer_is_the_content_of_the_last_box(solution: str, answer: str) -> None:
     assert extract_final_answer(solution) == answer
 
 
@@ -65,7 +67,7 @@ def test_the_last_box_is_the_answer(solution: str, answer: str) -> None:
         ("The answer is 1.\nNo.\nThe answer is 2.\nChecked.", "2"),
     ],
 )
-def test_a_stated_answer_counts_where_no_box_is(solution: str, answer: str) -> None:
+def test_final_answer_without_a_box_is_the_last_stated_answer(solution: str, answer: str) -> None:
     assert extract_final_answer(solution) == answer
 
 
@@ -84,7 +86,7 @@ def test_a_stated_answer_counts_where_no_box_is(solution: str, answer: str) -> N
         "An unanswerable question: 5",
     ],
 )
-def test_no_answer_is_none(solution: str) -> None:
+def test_final_answer_of_a_solution_without_an_answer_is_none(solution: str) -> None:
     assert extract_final_answer(solution) is None
 
 
@@ -103,9 +105,7 @@ def test_no_answer_is_none(solution: str) -> None:
         ("def f():\n    return 1\nanswer = f()", "def f():\n    return 1\nanswer = f()"),
     ],
 )
-def test_the_program_is_the_last_python_block_or_the_bare_code(
-    reply: str, source: str | None
-) -> None:
+def test_program_is_the_last_python_block_or_the_bare_code(reply: str, source: str | None) -> None:
     assert extract_program(reply) == (reply.strip() if source is None else source)
 
 
@@ -113,12 +113,12 @@ def test_the_program_is_the_last_python_block_or_the_bare_code(
     "reply",
     ["", "The answer is 5.", "# Solution\nWe add 2 and 3.", "```json\n{}\n```", "```python\n```"],
 )
-def test_a_reply_without_code_has_no_program(reply: str) -> None:
+def test_program_of_a_reply_without_code_is_none(reply: str) -> None:
     assert extract_program(reply) is None
 
 
 @given(st.text(alphabet="\\boxed{}fa#$ answeri:=.`~\n5*", max_size=200))
-def test_any_text_gives_a_tidy_answer_or_none(text: str) -> None:
+def test_final_answer_of_any_text_is_tidy_or_none(text: str) -> None:
     answer = extract_final_answer(text)
     assert answer is None or (answer == answer.strip() and answer and "$" not in answer)
     assert extract_program(text) != ""
@@ -127,7 +127,7 @@ def test_any_text_gives_a_tidy_answer_or_none(text: str) -> None:
 @given(
     st.recursive(st.text(alphabet="x1+ ", max_size=5), lambda s: st.builds("{{{}{}}}".format, s, s))
 )
-def test_a_box_gives_back_balanced_content(content: str) -> None:
+def test_final_answer_keeps_balanced_content_of_a_box(content: str) -> None:
     expected = " ".join(content.split()) or None
     assert extract_final_answer(rf"text \boxed{{{content}}} text") == expected
 
@@ -150,15 +150,15 @@ def test_a_box_gives_back_balanced_content(content: str) -> None:
         ),
     ],
 )
-def test_hostile_text_takes_linear_time(piece: str) -> None:
-    """A fifth of a million characters: with quadratic time this would not end."""
+def test_parsers_take_linear_time_on_hostile_text(piece: str) -> None:
+    # 200,000 characters: an algorithm of quadratic time would not end.
     text = piece * (200_000 // len(piece))
     for reply in (text, f"answer: {text}!", f"\\boxed{{{text}"):
         assert extract_final_answer(reply) != ""
         assert extract_program(reply) != ""
 
 
-def test_every_answer_of_the_math_benchmark_is_found() -> None:
+def test_final_answer_of_every_math_benchmark_solution_is_found() -> None:
     folder = os.environ.get("SHARED_DATA")
     if folder is None:
         pytest.skip("SHARED_DATA names no folder with math_test.jsonl")

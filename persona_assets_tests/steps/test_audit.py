@@ -1,4 +1,4 @@
-"""The audit finds each promise that a table of duplicates can break."""
+"""The audit counts each kind of violation in a table of duplicates."""
 
 from fractions import Fraction
 
@@ -23,13 +23,13 @@ def table(*rows: tuple[str, str, float]) -> pl.DataFrame:
 SOUND = table(("b", "a", 1.0), ("d", "c", 1.0))
 
 
-def test_a_sound_table_breaks_nothing() -> None:
+def test_audit_of_a_sound_lexical_table_counts_no_violation() -> None:
     assert set(audit_lexical(PERSONAS, SOUND, NINE_TENTHS).values()) == {0}
     assert set(audit_lexical([], SOUND.clear(), NINE_TENTHS).values()) == {0}
 
 
 @pytest.mark.parametrize(
-    ("repeated", "broken"),
+    ("repeated", "violations"),
     [
         (table(("b", "a", 1.0)), {"similar_survivors": 1}),
         (table(("b", "a", 0.95), ("d", "c", 1.0)), {"wrong_similarity": 1}),
@@ -39,31 +39,49 @@ def test_a_sound_table_breaks_nothing() -> None:
         (table(("b", "a", 1.0), ("b", "a", 1.0), ("d", "c", 1.0)), {"repeated_rows": 1}),
     ],
 )
-def test_each_broken_promise_is_counted(repeated: pl.DataFrame, broken: dict[str, int]) -> None:
-    found = audit_lexical(PERSONAS, repeated, NINE_TENTHS)
-    assert {name: count for name, count in found.items() if count} == broken
+def test_lexical_audit_counts_each_kind_of_violation(
+    repeated: pl.DataFrame, violations: dict[str, int]
+) -> None:
+    counts = audit_lexical(PERSONAS, repeated, NINE_TENTHS)
+    assert {name: count for name, count in counts.items() if count} == violations
 
 
-def test_vectors_are_compared_anew() -> None:
+@pytest.fixture
+def vectors() -> list[pl.LazyFrame]:
+    """Vectors of a, b, c and d in three shards, the second empty; a and b, b and d are similar."""
     rows = embeddings(dict(zip("abcd", at_cosines(1.0, 0.95, 0.5, 0.85), strict=True)))
-    shards = [rows[:2].lazy(), rows.clear().lazy(), rows[2:].lazy()]
-    assert set(audit_semantic(shards, table(("b", "a", 0.95)), 0.9).values()) == {0}
-    assert audit_semantic(shards, table(("b", "a", 0.93)), 0.9)["wrong_similarity"] == 1
-    assert audit_semantic(shards, table(("d", "a", 0.85)), 0.9)["wrong_similarity"] == 1
-    # Decided by vectors that are a little different.
-    assert set(audit_semantic(shards, table(("b", "a", 0.93)), 0.9, 0.05).values()) == {0}
-    assert audit_semantic(shards, table(("d", "a", 0.91)), 0.9, 0.05)["wrong_similarity"] == 1
-    # a and b, b and d.
-    assert audit_semantic(shards, table(), 0.9)["similar_survivors"] == 4
+    return [rows[:2].lazy(), rows.clear().lazy(), rows[2:].lazy()]
+
+
+def test_audit_of_a_sound_semantic_table_counts_no_violation(vectors: list[pl.LazyFrame]) -> None:
+    assert set(audit_semantic(vectors, table(("b", "a", 0.95)), 0.9).values()) == {0}
     assert set(audit_semantic([], table(), 0.9).values()) == {0}
 
 
-def test_a_sample_is_drawn_by_the_ids_alone() -> None:
-    gone = [content_id(str(number)) for number in range(1000)]
+def test_semantic_audit_recomputes_cosines_from_the_vectors(vectors: list[pl.LazyFrame]) -> None:
+    assert audit_semantic(vectors, table(("b", "a", 0.93)), 0.9)["wrong_similarity"] == 1
+    assert audit_semantic(vectors, table(("d", "a", 0.85)), 0.9)["wrong_similarity"] == 1
+
+
+def test_semantic_audit_tolerates_the_error_of_the_joins_vectors(
+    vectors: list[pl.LazyFrame],
+) -> None:
+    assert set(audit_semantic(vectors, table(("b", "a", 0.93)), 0.9, 0.05).values()) == {0}
+    assert audit_semantic(vectors, table(("d", "a", 0.91)), 0.9, 0.05)["wrong_similarity"] == 1
+
+
+def test_semantic_audit_counts_similar_survivors_in_both_directions(
+    vectors: list[pl.LazyFrame],
+) -> None:
+    assert audit_semantic(vectors, table(), 0.9)["similar_survivors"] == 4
+
+
+def test_sample_depends_on_the_ids_alone() -> None:
+    duplicates = [content_id(str(number)) for number in range(1000)]
     texts = ["a nurse", *(["A nurse!"] * 500 + ["a tailor"] * 500)]
-    personas = pl.DataFrame({"persona_id": ["first", *gone], "persona": texts, "kept": True})
-    repeated = table(*((one, "first", 1.0) for one in gone))
+    personas = pl.DataFrame({"persona_id": ["first", *duplicates], "persona": texts, "kept": True})
+    repeated = table(*((duplicate, "first", 1.0) for duplicate in duplicates))
     for rows in (repeated, repeated.reverse(), repeated.sample(fraction=1, shuffle=True)):
-        found = audit_lexical([personas.lazy()], rows, NINE_TENTHS)
-        # Of the 100 whose ids have the lowest second halves, which are hashes.
-        assert found["wrong_similarity"] == 52
+        counts = audit_lexical([personas.lazy()], rows, NINE_TENTHS)
+        # Of the 100 duplicates whose ids have the lowest second halves, 52 are tailors.
+        assert counts["wrong_similarity"] == 52

@@ -1,3 +1,5 @@
+"""A shard's records become its texts: cleaned, cut at a boundary, kept once."""
+
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_assets.ids import text_id
-from persona_assets.steps.corpus import (
-    SCHEMA,
-    BadRecord,
-    TextRecord,
-    build_raw_corpus,
-    clean_text,
-    cut_text,
-    field_paths,
-    to_record,
-)
+from persona_assets.readers import BadRecord, TextRecord
+from persona_assets.steps.corpus import SCHEMA, build_raw_corpus, clean_text, cut_text
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
 
 SHARD = "a.jsonl"
@@ -49,7 +43,7 @@ def test_no_records_give_empty_typed_tables() -> None:
     assert (len(outcome.rows), len(outcome.dropped), outcome.rows_in) == (0, 0, 0)
 
 
-def test_the_same_text_under_another_source_or_spacing_is_a_repeat() -> None:
+def test_text_under_another_source_or_spacing_is_a_repeat() -> None:
     outcome = run(record(1, "one two"), record(2, "one\n\n two ", "other"), record(3, "One two"))
     assert outcome.rows["text"].to_list() == ["one two", "One two"]
     assert outcome.dropped.rows() == [
@@ -58,7 +52,7 @@ def test_the_same_text_under_another_source_or_spacing_is_a_repeat() -> None:
     assert outcome.rows_in == 3
 
 
-def test_texts_that_the_cut_makes_equal_are_repeats() -> None:
+def test_texts_made_equal_by_the_cut_are_repeats() -> None:
     outcome = run(record(1, "ab cd ef"), record(2, "ab cd gh"), max_chars=5)
     assert outcome.rows["text"].to_list() == ["ab cd"]
     assert outcome.dropped["reason"].to_list() == ["repeat"]
@@ -73,12 +67,12 @@ def test_bad_records_are_dropped_under_their_row() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\0\0"])
-def test_a_text_of_which_nothing_is_left_is_dropped(text: str) -> None:
+def test_text_that_cleaning_empties_is_dropped(text: str) -> None:
     outcome = run(record(4, text))
     assert outcome.dropped.rows() == [(f"{SHARD}#4", "raw_corpus", "empty_text")]
 
 
-def test_the_limit_counts_kept_texts_and_reads_no_further() -> None:
+def test_limit_counts_kept_texts_and_reads_no_further() -> None:
     texts = [record(row, text) for row, text in enumerate("aabc", 2)]
     records: Iterator[TextRecord | BadRecord] = iter([BadRecord(1, "x"), *texts])
     outcome = build_raw_corpus(SHARD, records, limit=2, max_chars=10)
@@ -87,7 +81,7 @@ def test_the_limit_counts_kept_texts_and_reads_no_further() -> None:
     assert next(records) == record(5, "c")
 
 
-def test_a_limit_of_nothing_reads_nothing() -> None:
+def test_limit_of_zero_keeps_no_text() -> None:
     assert len(run(record(1, "a"), limit=0).rows) == 0
 
 
@@ -98,7 +92,7 @@ def test_bad_settings_are_refused() -> None:
         run(max_chars=0)
 
 
-def test_what_a_table_cannot_hold_is_cleaned_from_every_column(tmp_path: Path) -> None:
+def test_every_column_is_cleaned_of_characters_that_a_table_cannot_hold(tmp_path: Path) -> None:
     dirty = TextRecord(1, "a\0b \ud800 c😀", "s\0\ud800", "l\udfff", "e\0n")
     rows = build_raw_corpus(SHARD, [dirty], limit=None, max_chars=100).rows
     assert rows.row(0)[1:] == ("ab \ufffd c😀", "s\ufffd", "l\ufffd", "en")
@@ -131,85 +125,20 @@ def test_every_record_is_a_row_or_a_drop_and_ids_are_unique(texts: list[str]) ->
         ("ab", 1, "a"),
     ],
 )
-def test_a_cut_falls_on_a_boundary(text: str, max_chars: int, expected: str) -> None:
+def test_cut_falls_on_a_boundary(text: str, max_chars: int, expected: str) -> None:
     assert cut_text(text, max_chars) == expected
 
 
 @given(st.text("ab .!?\n。\"'", max_size=60), st.integers(1, 70))
-def test_a_cut_is_a_head_within_the_allowance(text: str, max_chars: int) -> None:
+def test_cut_is_a_start_of_the_text_within_the_limit(text: str, max_chars: int) -> None:
     text = text.strip()
-    head = cut_text(text, max_chars)
-    assert len(head) <= max_chars
-    assert text.startswith(head)
-    assert bool(head) == bool(text)
+    start = cut_text(text, max_chars)
+    assert len(start) <= max_chars
+    assert text.startswith(start)
+    assert bool(start) == bool(text)
     if not re.search(r"[\s。]", text[: max_chars + 1]):
-        assert head == text[:max_chars]
+        assert start == text[:max_chars]
 
 
-def test_a_run_of_full_stops_is_cut_in_linear_time() -> None:
+def test_cut_of_a_run_of_full_stops_takes_linear_time() -> None:
     assert len(cut_text("." * 2_000_000, 1_000_000)) == 1_000_000
-
-
-NO_FIELDS = field_paths({})
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        ({"text": "t"}, ("t", f"{SHARD}#3", "unknown", "und")),
-        (
-            {"text": "t", "source": "s", "licence": "MIT", "language": "fr"},
-            ("t", "s", "MIT", "fr"),
-        ),
-        ({"text": "t", "source": " ", "license": "MIT"}, ("t", f"{SHARD}#3", "MIT", "und")),
-        # RedPajama v2, flat and with its meta as a JSON string.
-        (
-            {"raw_content": "t", "url": "https://a.example/x", "source_domain": "a.example"}
-            | {"language": "de"},
-            ("t", "https://a.example/x", "unknown", "de"),
-        ),
-        ({"raw_content": "t", "source_domain": "a.example"}, ("t", "a.example", "unknown", "und")),
-        (
-            {
-                "raw_content": "t",
-                "doc_id": "1",
-                "meta": '{"url": "https://b.example", "language": "it"}',
-            },
-            ("t", "https://b.example", "unknown", "it"),
-        ),
-        ({"raw_content": "t", "meta": "{broken"}, ("t", f"{SHARD}#3", "unknown", "und")),
-        ({"raw_content": "t", "meta": "[" * 9999}, ("t", f"{SHARD}#3", "unknown", "und")),
-        ({"raw_content": "t", "meta": '{"a":' * 9999}, ("t", f"{SHARD}#3", "unknown", "und")),
-        # FineWeb.
-        (
-            {"text": "t", "id": "<urn:1>", "url": "https://c.example", "dump": "CC-MAIN-2013-20"}
-            | {"language": "en", "language_score": 0.9},
-            ("t", "https://c.example", "unknown", "en"),
-        ),
-        ({"text": "t", "id": 17}, ("t", "17", "unknown", "und")),
-        ({"text": "t", "id": True, "language": ["en"]}, ("t", f"{SHARD}#3", "unknown", "und")),
-        # Dolma.
-        (
-            {"text": "t", "id": "1", "source": "wiki"}
-            | {"metadata": {"license": "CC BY-SA", "language": "en"}},
-            ("t", "wiki", "CC BY-SA", "en"),
-        ),
-    ],
-)
-def test_known_layouts_need_no_settings(
-    data: dict[str, object], expected: tuple[str, str, str, str]
-) -> None:
-    assert to_record(data, 3, SHARD, NO_FIELDS) == TextRecord(3, *expected)
-
-
-def test_own_field_names_are_dotted_paths() -> None:
-    paths = field_paths({"text": "body", "source": "page.url", "licence": "rights.name"})
-    data = {"text": "not this", "body": "t", "page": {"url": "u"}, "rights.name": "CC0-1.0"}
-    assert to_record(data, 1, SHARD, paths) == TextRecord(1, "t", "u", "CC0-1.0", "und")
-    missing = to_record({"text": "not this"}, 1, SHARD, paths)
-    assert missing == BadRecord(1, "missing_text: no body")
-
-
-def test_a_field_for_no_column_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"license: choose among .*'licence'"):
-        field_paths({"license": "x"})

@@ -1,3 +1,5 @@
+"""Accuracies carry Wilson intervals; claims and agreements need support."""
+
 from collections.abc import Sequence
 
 import pytest
@@ -25,7 +27,7 @@ counts = st.integers(0, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_the_interval_is_wilson_s(correct: int, n: int, low: float, high: float) -> None:
+def test_accuracy_has_the_interval_of_wilson(correct: int, n: int, low: float, high: float) -> None:
     measured = accuracy(correct, n)
     assert measured.accuracy == correct / n
     assert measured.low == pytest.approx(low, abs=5e-5)
@@ -33,8 +35,8 @@ def test_the_interval_is_wilson_s(correct: int, n: int, low: float, high: float)
 
 
 @given(counts)
-def test_the_interval_solves_the_score_equation(count: tuple[int, int]) -> None:
-    """Both ends p satisfy (share - p)^2 = z^2 p (1 - p) / n, where they are not 0 or 1."""
+def test_accuracy_interval_solves_the_score_equation(count: tuple[int, int]) -> None:
+    # Each end p satisfies (share - p)^2 = z^2 p (1 - p) / n, unless clipped to 0 or 1.
     measured = accuracy(*count)
     if measured.accuracy is None or measured.low is None or measured.high is None:
         assert measured.n == 0
@@ -45,7 +47,7 @@ def test_the_interval_solves_the_score_equation(count: tuple[int, int]) -> None:
         assert score == pytest.approx(3.841458820694124 * end * (1 - end), abs=1e-9)
 
 
-def test_no_answers_are_not_a_score_of_zero() -> None:
+def test_accuracy_of_no_answers_is_not_zero() -> None:
     nothing = accuracy(0, 0)
     assert (nothing.accuracy, nothing.low, nothing.high) == (None, None, None)
     assert str(nothing) == "not measured (n = 0)"
@@ -54,7 +56,7 @@ def test_no_answers_are_not_a_score_of_zero() -> None:
 
 
 @pytest.mark.parametrize(("correct", "n"), [(2, 1), (-1, 3), (0, -1)])
-def test_impossible_counts_are_refused(correct: int, n: int) -> None:
+def test_accuracy_refuses_impossible_counts(correct: int, n: int) -> None:
     with pytest.raises(ValueError, match="cannot be correct"):
         accuracy(correct, n)
 
@@ -73,7 +75,7 @@ def test_impossible_counts_are_refused(correct: int, n: int) -> None:
         ((10, 10), (0, 10), 0.6075, 1.0000),
     ],
 )
-def test_the_difference_is_newcombe_s(
+def test_difference_has_the_interval_of_newcombe(
     first: tuple[int, int], second: tuple[int, int], low: float, high: float
 ) -> None:
     interval = difference(accuracy(*second), accuracy(*first))
@@ -83,7 +85,7 @@ def test_the_difference_is_newcombe_s(
 
 
 @given(counts, counts)
-def test_a_claim_is_made_only_where_the_interval_excludes_zero(
+def test_improvement_is_claimed_only_if_the_interval_excludes_zero(
     before: tuple[int, int], after: tuple[int, int]
 ) -> None:
     a, b = accuracy(*before), accuracy(*after)
@@ -94,19 +96,19 @@ def test_a_claim_is_made_only_where_the_interval_excludes_zero(
         assert -1 <= interval[1] <= interval[0] <= interval[2] <= 1
 
 
-def test_the_sentence_shows_its_figures() -> None:
+def test_improvement_sentence_shows_its_figures() -> None:
     assert supported_improvement(accuracy(2875, 5000), accuracy(3245, 5000)) == (
         "Accuracy is higher: 64.9 % (63.6 to 66.2, n = 5,000) against "
         "57.5 % (56.1 to 58.9, n = 5,000); +7.4 points, 95 % interval +5.5 to +9.3."
     )
     assert "lower" in supported_improvement(accuracy(3245, 5000), accuracy(2875, 5000))
-    # One more than 3 of 30 is what chance gives.
+    # 3 of 30 against 1 of 30 is within chance.
     unclear = supported_improvement(accuracy(1, 30), accuracy(3, 30))
     assert unclear.startswith("The data do not support a difference: 10.0 %")
 
 
 def same(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
-    """Equal without case; a question mark cannot be decided."""
+    """Compare without case; a pair with a question mark is undecided."""
     return [None if "?" in a + b else a.lower() == b.lower() for a, b in pairs]
 
 
@@ -128,30 +130,32 @@ def same(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         ([], None),
     ],
 )
-def test_two_of_three_must_agree(answers: list[str | None], agreed: Agreement | None) -> None:
+def test_agreement_needs_two_of_three_solvers(
+    answers: list[str | None], agreed: Agreement | None
+) -> None:
     assert agreement([answers], same) == [agreed]
 
 
-def test_all_pairs_are_compared_in_one_call_with_the_earlier_solver_first() -> None:
+def test_agreement_compares_all_pairs_in_a_single_call_earlier_solver_first() -> None:
     calls: list[list[tuple[str, str]]] = []
 
     def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         calls.append(list(pairs))
         return same(pairs)
 
-    found = agreement([["a", "b", "A"], [None, "x", "y"], ["z"]], equal)
-    assert found == [Agreement("a", 2), None, None]
+    agreements = agreement([["a", "b", "A"], [None, "x", "y"], ["z"]], equal)
+    assert agreements == [Agreement("a", 2), None, None]
     assert calls == [[("a", "b"), ("a", "A"), ("b", "A"), ("x", "y")]]
 
 
-def test_votes_are_for_the_stated_answer_even_where_equality_is_not_transitive() -> None:
+def test_votes_count_equality_with_the_stated_answer_alone() -> None:
     def near(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         return [abs(int(a) - int(b)) <= 1 for a, b in pairs]
 
     assert agreement([["1", "2", "3"]], near) == [Agreement("1", 2)]
 
 
-def test_nothing_to_compare_asks_nothing() -> None:
+def test_agreement_without_pairs_calls_no_comparison() -> None:
     def never(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         raise AssertionError(f"asked about {pairs}")
 
@@ -159,11 +163,11 @@ def test_nothing_to_compare_asks_nothing() -> None:
     assert agreement([["a"], [None, "b"]], never) == [None, None]
 
 
-def test_a_fourth_solver_is_refused() -> None:
+def test_agreement_refuses_a_fourth_solver() -> None:
     with pytest.raises(ValueError, match="up to 3 solvers"):
         agreement([["a", "b", "c", "d"]], same)
 
 
-def test_a_comparison_that_loses_a_verdict_is_an_error() -> None:
+def test_comparison_that_loses_a_verdict_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
         agreement([["a", "a", "a"]], lambda pairs: [True])

@@ -1,8 +1,10 @@
+"""A hop asks each new persona for related personas; candidates are all personas (section 2.2)."""
+
 from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from persona_assets.generation import Request
@@ -27,14 +29,18 @@ from persona_assets_tests.steps.answers_double import (
 
 TRADES = ["weaver", "notary", "welder", "midwife", "baker", "surgeon", "diver", "clerk"]
 KINDS = ["ok", "same", "copied", *FAILURES]
+"""Kinds of answers: three personas, one persona twice, a demonstration, a failure."""
+
+RELATIVES = {"ok": ["aunt", "uncle", "rival"], "same": ["aunt", "aunt"]}
+"""Personas of an answer by its kind."""
 
 
 def persona(name: str) -> str:
     return f"A careful {name} who mends old clocks at night"
 
 
-def first(*personas: str) -> pl.DataFrame:
-    """A table of text personas, the n-th of text n."""
+def text_personas(*personas: str) -> pl.DataFrame:
+    """Return a table of text personas, the n-th of text n."""
     rows = [
         {
             "persona_id": persona_id(str(number), "reads", text),
@@ -48,13 +54,20 @@ def first(*personas: str) -> pl.DataFrame:
     return typed_frame(rows, TEXT_PERSONAS)
 
 
+NO_HOP = typed_frame([], HOP)
+TRADESPEOPLE = text_personas(*(persona(trade) for trade in TRADES))
+
+
 def expand(
     earlier: list[pl.DataFrame], model: Answering, relations: int = 2, limit: int | None = None
 ) -> StepResult:
-    asked = prompt("persona_to_persona", "persona-few-shot", 2)
-    number = len(earlier)
     return build_hop_personas(
-        earlier, asked, model, number=number, relations=relations, limit=limit
+        earlier,
+        prompt("persona_to_persona", "persona-few-shot", 2),
+        model,
+        number=len(earlier),
+        relations=relations,
+        limit=limit,
     )
 
 
@@ -63,22 +76,23 @@ def related(*names: str) -> dict[str, Any]:
 
 
 def expanded(model: Answering) -> list[str]:
-    """The personas that the model was asked about."""
+    """Return the personas in the model's requests."""
     return [user_text(request).splitlines()[0].removeprefix("Person: ") for request in model.asked]
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from(KINDS), max_size=6), st.integers(1, 3))
-def test_every_answer_of_a_hop_is_accounted_for(kinds: Sequence[str], relations: int) -> None:
-    known = first(*(persona(f"{TRADES[n]} {kind}") for n, kind in enumerate(kinds)))
+def test_hop_turns_each_related_persona_into_a_row_or_a_drop(
+    kinds: Sequence[str], relations: int
+) -> None:
+    personas = text_personas(*(persona(f"{TRADES[n]} {kind}") for n, kind in enumerate(kinds)))
 
     def reply(request: Request) -> Reply:
         kind = user_text(request).split()[4]
-        names = {"ok": ["aunt", "uncle", "rival"], "same": ["aunt", "aunt"]}
-        return related(*names[kind]) if kind in names else kind
+        return related(*RELATIVES[kind]) if kind in RELATIVES else kind
 
     model = answering(reply)
-    outcome = expand([known], model, relations)
+    outcome = expand([personas], model, relations)
     answered = 3 * kinds.count("ok") + 2 * kinds.count("same")
     failed = len(kinds) - kinds.count("ok") - kinds.count("same")
     assert len(outcome.rows) + len(outcome.dropped) == answered + failed
@@ -90,61 +104,71 @@ def test_every_answer_of_a_hop_is_accounted_for(kinds: Sequence[str], relations:
         max(3 - relations, 0) * kinds.count("ok") + max(2 - relations, 0) * kinds.count("same")
     )
     assert reasons.get("repeat", 0) == (kinds.count("same") if relations > 1 else 0)
-    assert sorted(expanded(model)) == sorted(known["persona"])
+    assert sorted(expanded(model)) == sorted(personas["persona"])
 
 
-def test_a_related_persona_has_its_relation_parent_hop_and_licence() -> None:
-    known = first(persona("baker"))
-    earlier = [known, *[typed_frame([], HOP)] * 2]
-    model = answering(lambda _: related("rival"))
-    assert len(expand(earlier, model).rows) == 0
-    row = expand([known], model).rows.row(0, named=True)
-    assert row["parent_id"] == known["persona_id"][0]
+def test_hop_persona_carries_its_relation_parent_hop_and_licence() -> None:
+    personas = text_personas(persona("baker"))
+    row = expand([personas], answering(lambda _: related("rival"))).rows.row(0, named=True)
+    assert row["parent_id"] == personas["persona_id"][0]
     assert (row["relation"], row["persona"], row["hop"]) == ("rival's aunt", persona("rival"), 1)
     assert row["persona_id"] == persona_id(row["parent_id"], row["relation"], row["persona"])
     assert row["licence"] == "licence 0"
+
+
+def test_hop_asks_for_the_number_of_relations() -> None:
+    model = answering(lambda _: related("rival"))
+    expand([text_personas(persona("baker"))], model, relations=2)
     assert "Name 2 people" in user_text(model.asked[0])
 
 
-def test_at_most_the_limit_is_expanded_and_always_the_same_personas() -> None:
-    known = first(*(persona(trade) for trade in TRADES))
-    ranked = sorted(known["persona_id"], key=lambda it: uniform("frontier", it))
-    for limit in (0, 1, 3, 99, None):
-        model = answering(lambda _: related("rival"))
-        expand([known.reverse() if limit == 3 else known], model, limit=limit)
-        by_text = dict(known.select("persona", "persona_id").iter_rows())
-        assert [by_text[text] for text in expanded(model)] == ranked[:limit]
+def test_hop_expands_the_last_round_alone() -> None:
+    model = answering(lambda _: related("rival"))
+    outcome = expand([text_personas(persona("baker")), NO_HOP, NO_HOP], model)
+    assert (len(outcome.rows), model.asked) == (0, [])
 
 
-def test_a_persona_with_the_words_of_an_earlier_one_is_never_expanded() -> None:
-    one, two = persona("baker"), persona("diver")
-    shuffled = " ".join(reversed(one.split())).upper()
-    texts_of_shard = first(one, shuffled, two)
+@settings(deadline=None, max_examples=25)
+@given(st.permutations(range(len(TRADES))), st.none() | st.integers(0, len(TRADES)))
+@example(range(len(TRADES)), 99)
+def test_hop_expands_the_same_personas_up_to_the_limit_in_any_order_of_rows(
+    order: Sequence[int], limit: int | None
+) -> None:
+    model = answering(lambda _: related("rival"))
+    expand([TRADESPEOPLE[order]], model, limit=limit)
+    ranked = sorted(TRADESPEOPLE["persona_id"], key=lambda row_id: uniform("frontier", row_id))
+    ids = dict(TRADESPEOPLE.select("persona", "persona_id").iter_rows())
+    assert [ids[text] for text in expanded(model)] == ranked[:limit]
+
+
+def test_hop_never_expands_a_persona_with_the_words_of_an_earlier_persona() -> None:
+    baker, diver = persona("baker"), persona("diver")
+    shuffled_baker = " ".join(reversed(baker.split())).upper()
+    personas = text_personas(baker, shuffled_baker, diver)
     model = answering(lambda _: related("baker", "clerk"))
-    hop_1 = expand([texts_of_shard], model).rows
-    assert sorted(expanded(model)) == sorted([one, two])
-    # The next round meets the baker again, and the clerk twice.
+    hop_1 = expand([personas], model).rows
+    assert sorted(expanded(model)) == sorted([baker, diver])
+    # Hop 1 contains the baker of the texts, and the clerk twice.
     model = answering(lambda _: related("weaver"))
-    expand([texts_of_shard, hop_1], model)
+    expand([personas, hop_1], model)
     assert expanded(model) == [persona("clerk")]
 
 
-def test_a_persona_that_the_quality_filter_rejects_is_never_expanded() -> None:
+def test_hop_never_expands_a_persona_that_the_quality_filter_rejects() -> None:
     poor = ["nurse", "A teacher from Ghana who mends the", "Who would read such a text?"]
     assert all(quality.rejection_reason(text) for text in poor)
     model = answering(lambda _: related("rival"))
-    expand([first(*poor, persona("baker"))], model)
+    expand([text_personas(*poor, persona("baker"))], model)
     assert expanded(model) == [persona("baker")]
 
 
-def test_candidates_are_all_personas_with_the_filter_s_verdict() -> None:
-    roots = first(persona("baker"), "nurse")
-    model = answering(lambda _: related("rival", "clerk"))
-    hop_1 = expand([roots], model).rows
-    outcome = build_persona_candidates(roots, [hop_1, *[typed_frame([], HOP)] * 5])
+def test_persona_candidates_are_all_personas_with_the_verdict_of_the_quality_filter() -> None:
+    personas = text_personas(persona("baker"), "nurse")
+    hop_1 = expand([personas], answering(lambda _: related("rival", "clerk"))).rows
+    outcome = build_persona_candidates(personas, [hop_1, *[NO_HOP] * 5])
     assert outcome.rows.schema == CANDIDATES
     assert outcome.rows_in == len(outcome.rows) == 4
-    assert outcome.rows["persona_id"].to_list() == [*roots["persona_id"], *hop_1["persona_id"]]
+    assert outcome.rows["persona_id"].to_list() == [*personas["persona_id"], *hop_1["persona_id"]]
     assert outcome.rows["hop"].to_list() == [0, 0, 1, 1]
     assert outcome.rows["relation"].to_list()[:2] == ["reads", "reads"]
     assert outcome.rows.select("kept", "reason").rows() == [
@@ -155,6 +179,6 @@ def test_candidates_are_all_personas_with_the_filter_s_verdict() -> None:
     ]
 
 
-def test_no_personas_give_no_candidates() -> None:
-    outcome = build_persona_candidates(first(), [typed_frame([], HOP)] * 6)
+def test_persona_candidates_of_no_personas_are_an_empty_table() -> None:
+    outcome = build_persona_candidates(text_personas(), [NO_HOP] * 6)
     assert (outcome.rows.schema, len(outcome.rows), outcome.rows_in) == (CANDIDATES, 0, 0)

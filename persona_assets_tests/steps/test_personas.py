@@ -1,3 +1,5 @@
+"""Text personas are one row or one drop per text and perspective (section 2.1)."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,12 +22,10 @@ from persona_assets_tests.steps.answers_double import (
 )
 
 PERSPECTIVES = ("reads", "writes", "likes", "dislikes")
-TRADES = ["weaver", "notary", "welder", "midwife", "baker", "surgeon", "diver", "clerk"]
 KINDS = ["ok", "same", "copied", *FAILURES]
+"""Kinds of answers: a new persona, the same persona for all texts, a demonstration, a failure."""
 
-
-def persona(name: str) -> str:
-    return f"A careful {name} who mends old clocks at night"
+BAKER = {"persona": "A careful baker who mends old clocks at night"}
 
 
 def texts(*contents: str) -> pl.DataFrame:
@@ -36,75 +36,105 @@ def texts(*contents: str) -> pl.DataFrame:
     return typed_frame(rows, corpus.SCHEMA)
 
 
-def from_texts(rows: pl.DataFrame, model: Answering, **given: Any) -> StepResult:
-    ways: dict[str, Any] = {"perspectives": PERSPECTIVES, "per_text": 1, "max_chars": 100} | given
-    return build_text_personas(rows, prompt("text_to_persona", "few-shot", 2), model, **ways)
+TEXTS = texts(*(f"Text {number}" for number in range(200)))
+
+
+def personas_of(rows: pl.DataFrame, model: Answering, **changes: Any) -> StepResult:
+    arguments: dict[str, Any] = {"perspectives": PERSPECTIVES, "per_text": 1, "max_chars": 100}
+    text_to_persona = prompt("text_to_persona", "few-shot", 2)
+    return build_text_personas(rows, text_to_persona, model, **arguments | changes)
+
+
+def repeat_question(request: Request) -> Reply:
+    return {"persona": f"A careful {user_text(request)} who mends old clocks at night"}
+
+
+def perspectives_of(rows: pl.DataFrame, **changes: Any) -> dict[str, list[str]]:
+    """Return the perspectives by text."""
+    personas = personas_of(rows, answering(repeat_question), **changes).rows
+    perspectives = personas.group_by("parent_id").agg("perspective")
+    return dict(perspectives.iter_rows())
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from(KINDS), max_size=6), st.integers(1, 4))
-def test_every_question_about_a_text_ends_as_a_row_or_a_drop(
+def test_text_personas_turn_each_question_into_a_row_or_a_drop(
     kinds: Sequence[str], per_text: int
 ) -> None:
     rows = texts(*(f"text number {n} is {kind}" for n, kind in enumerate(kinds)))
 
     def reply(request: Request) -> Reply:
-        text, _, question = user_text(request).partition("</text>")
+        text, _, _ = user_text(request).partition("</text>")
         kind = text.split()[-1]
-        who = {"ok": persona(text + question), "same": persona("baker")}
-        return {"persona": who[kind]} if kind in who else kind
+        return {"ok": repeat_question(request), "same": BAKER}.get(kind, kind)
 
-    outcome = from_texts(rows, answering(reply), per_text=per_text)
+    outcome = personas_of(rows, answering(reply), per_text=per_text)
     assert outcome.rows_in == len(kinds) * per_text
     assert outcome.rows.schema == TEXT_PERSONAS
     assert outcome.dropped.schema == QUARANTINE_SCHEMA
     assert len(outcome.rows) == per_text * sum(kind in ("ok", "same") for kind in kinds)
     assert outcome.rows["persona_id"].is_unique().all()
     failed = [
-        it for it, kind in zip(rows["text_id"], kinds, strict=True) if kind not in ("ok", "same")
+        row_id
+        for row_id, kind in zip(rows["text_id"], kinds, strict=True)
+        if kind not in ("ok", "same")
     ]
     assert sorted(outcome.dropped["id"]) == sorted(failed * per_text)
-    again = from_texts(rows, answering(reply), per_text=per_text)
-    assert again.rows.equals(outcome.rows)
+    assert personas_of(rows, answering(reply), per_text=per_text).rows.equals(outcome.rows)
 
 
-def test_perspectives_are_drawn_by_the_text_alone() -> None:
-    rows = texts(*(f"Text {n}" for n in range(200)))
-    model = answering(lambda request: {"persona": persona(user_text(request))})
-    one = from_texts(rows, model)
-    drawn = dict(one.rows.select("parent_id", "perspective").iter_rows())
-    assert set(drawn.values()) == set(PERSPECTIVES)
-    backwards = from_texts(rows.reverse(), model)
-    assert dict(backwards.rows.select("parent_id", "perspective").iter_rows()) == drawn
-    two = from_texts(rows, model, per_text=2).rows.group_by("parent_id").agg("perspective")
-    for parent, both in two.iter_rows():
-        assert drawn[parent] in both
-        assert len(set(both)) == 2
-    every = from_texts(rows, model, per_text=9)
-    assert len(every.rows) == 4 * len(rows)
+def test_text_personas_draw_from_all_perspectives() -> None:
+    perspectives = perspectives_of(TEXTS)
+    assert {len(drawn) for drawn in perspectives.values()} == {1}
+    assert {drawn[0] for drawn in perspectives.values()} == set(PERSPECTIVES)
 
 
-def test_a_row_has_its_parent_s_id_and_licence_and_shows_the_head_of_the_text() -> None:
-    rows = texts("x" * 60 + "never shown")
-    model = answering(lambda _: {"persona": persona("baker")})
-    row = from_texts(rows, model, perspectives=("writes",), max_chars=60).rows.row(0, named=True)
+def test_text_personas_draw_the_same_perspectives_in_any_order_of_texts() -> None:
+    assert perspectives_of(TEXTS.reverse()) == perspectives_of(TEXTS)
+
+
+def test_text_personas_keep_a_text_s_perspective_when_more_are_drawn() -> None:
+    single = perspectives_of(TEXTS)
+    pairs = perspectives_of(TEXTS, per_text=2)
+    assert pairs.keys() == single.keys()
+    for text, pair in pairs.items():
+        assert single[text][0] in pair
+        assert len(set(pair)) == 2
+
+
+def test_text_personas_draw_each_perspective_once_when_more_are_wanted_than_exist() -> None:
+    perspectives = perspectives_of(TEXTS, per_text=9)
+    assert len(perspectives) == len(TEXTS)
+    assert all(sorted(drawn) == sorted(PERSPECTIVES) for drawn in perspectives.values())
+
+
+def test_text_personas_carry_the_id_and_licence_of_their_text() -> None:
+    rows = texts("A letter")
+    model = answering(lambda _: BAKER)
+    row = personas_of(rows, model, perspectives=("writes",)).rows.row(0, named=True)
     assert row["parent_id"] == rows["text_id"][0]
     assert row["persona_id"] == persona_id(row["parent_id"], "writes", row["persona"])
     assert (row["licence"], row["perspective"]) == ("licence 0", "writes")
-    assert "x" * 60 in user_text(model.asked[0])
-    assert "never shown" not in user_text(model.asked[0])
-    assert "likely to write this text" in user_text(model.asked[0])
 
 
-def test_a_persona_repeated_for_one_text_is_dropped() -> None:
-    model = answering(lambda _: {"persona": persona("baker")})
-    outcome = from_texts(texts("one"), model, perspectives=("reads", "reads"), per_text=2)
+def test_text_personas_show_the_model_the_head_of_a_text_and_the_perspective() -> None:
+    model = answering(lambda _: BAKER)
+    personas_of(texts("x" * 60 + "never shown"), model, perspectives=("writes",), max_chars=60)
+    question = user_text(model.asked[0])
+    assert "x" * 60 in question
+    assert "never shown" not in question
+    assert "likely to write this text" in question
+
+
+def test_text_personas_drop_a_repeated_persona_of_a_text() -> None:
+    model = answering(lambda _: BAKER)
+    outcome = personas_of(texts("A letter"), model, perspectives=("reads", "reads"), per_text=2)
     assert len(outcome.rows) == 1
     assert outcome.dropped.rows() == [(outcome.rows["persona_id"][0], "text_personas", "repeat")]
 
 
-def test_no_texts_give_no_personas_and_no_calls() -> None:
+def test_text_personas_of_no_texts_are_an_empty_table_without_calls() -> None:
     model = answering(lambda _: "error")
-    outcome = from_texts(texts(), model)
+    outcome = personas_of(texts(), model)
     assert (outcome.rows.schema, len(outcome.rows), len(outcome.dropped)) == (TEXT_PERSONAS, 0, 0)
     assert model.asked == []

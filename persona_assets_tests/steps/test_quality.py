@@ -1,3 +1,5 @@
+"""The quality filter rejects poor persona descriptions and names the rule that failed."""
+
 import json
 import os
 from pathlib import Path
@@ -6,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.steps.quality import MOST_CHARACTERS, RULES, rejection_reason
+from persona_assets.persona_rules import BUILTIN
+from persona_assets.persona_rules.length import MOST_CHARACTERS
+from persona_assets.steps.quality import rejection_reason
 
 POOR = {
     "empty": ["", " \n\t "],
@@ -123,34 +127,36 @@ GOOD = [
 @pytest.mark.parametrize(
     ("name", "persona"), [(name, persona) for name, texts in POOR.items() for persona in texts]
 )
-def test_poor_descriptions_fail_by_name(name: str, persona: str) -> None:
+def test_quality_filter_names_the_rule_that_a_poor_description_fails(
+    name: str, persona: str
+) -> None:
     assert rejection_reason(persona) == name
 
 
-def test_every_rule_has_an_example() -> None:
-    assert [name for name, _ in RULES] == list(POOR)
+def test_every_built_in_rule_has_an_example() -> None:
+    assert list(BUILTIN) == list(POOR)
 
 
 @pytest.mark.parametrize("persona", GOOD)
-def test_descriptions_in_any_language_pass(persona: str) -> None:
+def test_quality_filter_passes_descriptions_in_any_language(persona: str) -> None:
     assert rejection_reason(persona) is None
     assert rejection_reason(f"  {persona}\n") is None
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.text(alphabet=st.characters(exclude_categories=())))
-def test_any_text_gets_a_known_reason_or_none(text: str) -> None:
+def test_quality_filter_gives_every_text_a_known_reason_or_none(text: str) -> None:
     assert rejection_reason(text) in {None, *POOR}
 
 
-def test_hostile_lengths_end() -> None:
+def test_quality_filter_ends_for_hostile_texts() -> None:
     assert rejection_reason("[" * MOST_CHARACTERS) == "no_letters"
     assert rejection_reason("<a" * (MOST_CHARACTERS // 2)) == "too_long"
     assert rejection_reason("甲乙丙丁" * 100) == "repetition"
     assert rejection_reason("word " * 1_000_000) == "too_long"
 
 
-def test_the_authors_own_personas_pass() -> None:
+def test_quality_filter_passes_99_percent_of_the_authors_own_personas() -> None:
     folder = os.environ.get("SHARED_DATA")
     if not folder or not (path := Path(folder) / "personahub_tool.jsonl").exists():
         pytest.skip("SHARED_DATA does not name a folder with personahub_tool.jsonl")

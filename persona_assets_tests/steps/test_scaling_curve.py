@@ -1,3 +1,5 @@
+"""Training sets are nested, and a scaling curve claims only the differences that n supports."""
+
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +20,41 @@ from persona_assets.steps.grading import accuracy
 from persona_assets.steps.math_data import TRAIN
 from persona_assets.storage.step_result import typed_frame
 
-
-def train(number: int) -> pl.DataFrame:
-    rows = [
+THIRTY = typed_frame(
+    [
         {"sample_id": f"id {n}", "problem": f"problem {n}", "solution": f"solution {n}"}
-        for n in range(number)
-    ]
-    return typed_frame(rows, TRAIN)
+        for n in range(30)
+    ],
+    TRAIN,
+)
+sizes = st.integers(0, 40)
 
 
 @settings(deadline=None)
-@given(st.integers(0, 40), st.integers(0, 40))
-def test_a_training_set_is_part_of_every_larger_one(one: int, other: int) -> None:
-    small, large = sorted([one, other])
-    rows = train(30)
-    assert training_rows(rows, large)[:small] == training_rows(rows, small)
-    assert len(training_rows(rows, large)) == min(large, 30)
-    assert training_rows(rows.reverse(), small) == training_rows(rows, small)
+@given(st.tuples(sizes, sizes).map(sorted))
+def test_training_rows_of_a_size_begin_those_of_each_larger_size(pair: list[int]) -> None:
+    small, large = pair
+    assert training_rows(THIRTY, large)[:small] == training_rows(THIRTY, small)
+    assert len(training_rows(THIRTY, large)) == min(large, 30)
 
 
-def test_training_rows_are_problem_and_solution() -> None:
-    rows = training_rows(train(30), 30)
+@settings(deadline=None)
+@given(st.permutations(range(len(THIRTY))), sizes)
+def test_training_rows_are_the_same_in_any_order_of_the_table(order: list[int], size: int) -> None:
+    assert training_rows(THIRTY[order], size) == training_rows(THIRTY, size)
+
+
+def test_training_rows_are_problems_and_solutions_in_an_order_of_their_own() -> None:
+    rows = training_rows(THIRTY, 30)
     assert sorted(row["problem"] for row in rows) == sorted(f"problem {n}" for n in range(30))
     assert all(row["solution"] == row["problem"].replace("problem", "solution") for row in rows)
     assert rows != sorted(rows, key=lambda row: row["problem"])
 
 
-def test_a_trained_model_is_one_row_and_an_untrained_one_none() -> None:
+MODEL_OF: Any = {"training_size": 8, "base_model": "base", "data_dir": Path("project")}
+
+
+def test_fine_tuned_model_is_a_row_and_its_unusable_examples_are_drops() -> None:
     trained = {
         "path": Path("project/models/8/model.gguf"),
         "format": "gguf",
@@ -56,18 +66,20 @@ def test_a_trained_model_is_one_row_and_an_untrained_one_none() -> None:
         "seconds": 1.0,
         "dropped": [(4, "too_long")],
     }
-    named: Any = {"training_size": 8, "base_model": "base", "data_dir": Path("project")}
-    outcome = build_fine_tuned_model(trained, **named)
-    assert outcome.rows.schema == MODEL
+    outcome = build_fine_tuned_model(trained, **MODEL_OF)
+    assert (outcome.rows.schema, len(outcome.rows)) == (MODEL, 1)
     row = outcome.rows.row(0, named=True)
     assert (row["training_size"], row["examples"], row["base_model"]) == (8, 7, "base")
     assert row["path"] == "models/8/model.gguf"
     assert outcome.dropped.rows() == [("4", "fine_tuned_model", "too_long")]
-    assert build_fine_tuned_model(None, **named).rows.equals(pl.DataFrame(schema=MODEL))
 
 
-def curve(*figures: tuple[str, int, int, int]) -> pl.DataFrame:
-    """Accuracies from (benchmark, training size, correct, n)."""
+def test_fine_tuned_model_that_was_not_trained_is_an_empty_table() -> None:
+    assert build_fine_tuned_model(None, **MODEL_OF).rows.equals(pl.DataFrame(schema=MODEL))
+
+
+def accuracies(*figures: tuple[str, int, int, int]) -> pl.DataFrame:
+    """Return accuracies from tuples of benchmark, training size, correct, n."""
     rows = []
     for benchmark, size, correct, n in figures:
         figure = accuracy(correct, n)
@@ -87,8 +99,8 @@ def curve(*figures: tuple[str, int, int, int]) -> pl.DataFrame:
     return typed_frame(rows, ACCURACY)
 
 
-def test_the_curve_is_sorted_and_keeps_every_accuracy() -> None:
-    outcome = build_scaling_curve(curve(("b", 16, 1, 2), ("a", 8, 1, 2), ("b", 8, 0, 0)))
+def test_scaling_curve_is_all_accuracies_by_benchmark_and_size() -> None:
+    outcome = build_scaling_curve(accuracies(("b", 16, 1, 2), ("a", 8, 1, 2), ("b", 8, 0, 0)))
     assert outcome.rows.schema == CURVE
     assert outcome.rows.select("benchmark", "training_size").rows() == [
         ("a", 8),
@@ -96,24 +108,41 @@ def test_the_curve_is_sorted_and_keeps_every_accuracy() -> None:
         ("b", 16),
     ]
     assert outcome.rows_in == 3
-    assert build_scaling_curve(typed_frame([], ACCURACY)).rows.schema == CURVE
 
 
-def test_a_verdict_claims_what_the_intervals_bear() -> None:
-    rows = curve(
-        ("better", 16, 3245, 5000),
-        ("better", 8, 2875, 5000),
-        ("unclear", 8, 1, 30),
-        ("unclear", 16, 3, 30),
-        ("empty", 8, 0, 0),
-        ("empty", 16, 1, 2),
-    )
-    better, empty, unclear = curve_verdicts(build_scaling_curve(rows).rows)
-    assert better.startswith("better, 8 to 16 problems: Accuracy is higher: 64.9 % ")
-    assert unclear.startswith("unclear, 8 to 16 problems: The data do not support a difference: ")
-    assert empty.startswith("empty, 8 to 16 problems: The data do not support a difference: ")
-    assert "not measured (n = 0)" in empty
+def test_scaling_curve_of_no_accuracies_is_an_empty_table() -> None:
+    assert build_scaling_curve(accuracies()).rows.equals(pl.DataFrame(schema=CURVE))
 
 
-def test_no_accuracies_give_no_verdict() -> None:
+def verdict(*figures: tuple[int, int, int]) -> str:
+    """Return the verdict of one benchmark from tuples of training size, correct, n."""
+    rows = accuracies(*(("math", *figure) for figure in figures))
+    [text] = curve_verdicts(build_scaling_curve(rows).rows)
+    return text
+
+
+def test_curve_verdict_claims_a_difference_that_the_intervals_support() -> None:
+    text = verdict((16, 3245, 5000), (8, 2875, 5000))
+    assert text.startswith("math, 8 to 16 problems: Accuracy is higher: 64.9 % ")
+
+
+def test_curve_verdict_claims_no_difference_between_overlapping_intervals() -> None:
+    text = verdict((8, 1, 30), (16, 3, 30))
+    assert text.startswith("math, 8 to 16 problems: The data do not support a difference: ")
+
+
+def test_curve_verdict_claims_no_difference_from_an_unmeasured_accuracy() -> None:
+    text = verdict((8, 0, 0), (16, 1, 2))
+    assert text.startswith("math, 8 to 16 problems: The data do not support a difference: ")
+    assert "not measured (n = 0)" in text
+
+
+def test_curve_verdicts_are_sorted_by_benchmark() -> None:
+    names = ["better", "unclear", "empty"]
+    rows = accuracies(*((name, size, 1, 2) for name in names for size in (16, 8)))
+    verdicts = curve_verdicts(build_scaling_curve(rows).rows)
+    assert [text.split(",")[0] for text in verdicts] == ["better", "empty", "unclear"]
+
+
+def test_curve_verdicts_of_an_empty_curve_are_empty() -> None:
     assert curve_verdicts(typed_frame([], CURVE)) == []

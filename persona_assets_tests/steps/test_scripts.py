@@ -1,4 +1,4 @@
-"""Scripts of texts, and probes that say what a model makes of them."""
+"""A text has the script of most of its letters; probes reveal the scripts a model confuses."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from persona_assets.steps.scripts import LATIN, NONE, OTHER, confusions, probes_
 
 
 @pytest.mark.parametrize("script", PROBES)
-def test_probes_are_different_texts_of_their_script(script: str) -> None:
+def test_probes_of_a_script_are_different_texts_in_that_script(script: str) -> None:
     probes = PROBES[script]
     assert len(set(probes)) == len(probes) >= 4
     assert {script_of(probe) for probe in probes} == {script}
@@ -35,31 +35,31 @@ def test_probes_are_different_texts_of_their_script(script: str) -> None:
         ("\ud800", NONE),
     ],
 )
-def test_a_text_is_of_the_script_of_most_of_its_characters(text: str, script: str) -> None:
+def test_script_of_a_text_is_that_of_most_of_its_letters(text: str, script: str) -> None:
     assert script_of(text) == script
 
 
 @given(st.text())
-def test_any_text_has_one_script(text: str) -> None:
+def test_every_text_has_a_single_script(text: str) -> None:
     script = script_of(text)
     assert script in {LATIN, OTHER, NONE, *PROBES}
     assert script_of(f"  {text} 1!") == script
-    assert (script == NONE) <= (not any(one.isascii() and one.isalpha() for one in text))
+    assert (script == NONE) <= (not any(char.isascii() and char.isalpha() for char in text))
 
 
-def test_only_scripts_that_occur_are_probed_whatever_their_order() -> None:
+def test_probes_cover_the_given_scripts_in_a_fixed_order() -> None:
     assert probes_of([LATIN, OTHER, NONE]) == []
-    found = probes_of(["Thai", LATIN, "Greek", "Thai"])
-    assert found == probes_of(["Greek", "Thai"])
-    assert found == [(script, text) for script in ("Greek", "Thai") for text in PROBES[script]]
+    probes = probes_of(["Thai", LATIN, "Greek", "Thai"])
+    assert probes == probes_of(["Greek", "Thai"])
+    assert probes == [(script, text) for script in ("Greek", "Thai") for text in PROBES[script]]
 
 
-def test_a_script_is_as_confused_as_its_most_alike_probes() -> None:
+def test_confusion_of_a_script_is_the_highest_cosine_of_its_probes() -> None:
     probes = probes_of(["Greek", "Thai"])
     count = len(PROBES["Greek"])
-    apart = np.eye(count, dtype=np.float32)
-    near = apart.copy()
-    near[3] = 0.6 * near[1] + 0.8 * near[3]
-    found = confusions(probes, np.concatenate([apart, near]))
-    assert found == {"Greek": 0, "Thai": pytest.approx(0.6)}
+    orthogonal = np.eye(count, dtype=np.float32)
+    similar = orthogonal.copy()
+    similar[3] = 0.6 * similar[1] + 0.8 * similar[3]
+    highest = confusions(probes, np.concatenate([orthogonal, similar]))
+    assert highest == {"Greek": 0, "Thai": pytest.approx(0.6)}
     assert confusions([], np.empty((0, 3), np.float32)) == {}

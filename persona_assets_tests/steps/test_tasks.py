@@ -1,4 +1,4 @@
-from random import Random
+"""A task draws personas by hash and asks for samples; each question is one row or one drop."""
 
 import polars as pl
 import pytest
@@ -33,10 +33,20 @@ TOOL = {
 
 def hub(*personas: str) -> pl.DataFrame:
     rows = [
-        {"persona_id": content_id(it), "persona": it, "licence": f"licence of {it}", "hop": 0}
-        for it in personas
+        {
+            "persona_id": content_id(persona),
+            "persona": persona,
+            "licence": f"licence of {persona}",
+            "hop": 0,
+        }
+        for persona in personas
     ]
     return typed_frame(rows, HUB)
+
+
+def drawn(personas: pl.DataFrame, task: Task, name: str = "tools") -> list[str]:
+    """Return the ids of the personas that a task draws."""
+    return draw_personas(personas, name, task)["persona_id"].to_list()
 
 
 PERSONAS = hub(*(f"person {number}" for number in range(300)))
@@ -45,46 +55,42 @@ limits = st.none() | st.integers(0, 40)
 
 
 @settings(deadline=None, max_examples=50)
-@given(shares, shares)
-def test_a_larger_share_keeps_what_a_smaller_one_drew(one: float, other: float) -> None:
-    small, large = sorted([one, other])
-    few = draw_personas(PERSONAS, "tools", Task(share=small))["persona_id"].to_list()
-    many = draw_personas(PERSONAS, "tools", Task(share=large))["persona_id"].to_list()
-    assert many[: len(few)] == few
+@given(st.tuples(shares, shares).map(sorted))
+def test_draw_personas_keeps_the_personas_of_a_smaller_share(pair: list[float]) -> None:
+    small, large = (drawn(PERSONAS, Task(share=share)) for share in pair)
+    assert large[: len(small)] == small
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_a_larger_limit_keeps_what_a_smaller_one_drew(one: int, other: int) -> None:
-    small, large = sorted([one, other])
-    few = draw_personas(PERSONAS, "tools", Task(per_shard=small))["persona_id"].to_list()
-    assert len(few) == small
-    assert (
-        draw_personas(PERSONAS, "tools", Task(per_shard=large))["persona_id"].to_list()[:small]
-        == few
-    )
+@given(st.tuples(st.integers(0, 300), st.integers(0, 300)).map(sorted))
+def test_draw_personas_keeps_the_personas_of_a_smaller_limit(pair: list[int]) -> None:
+    small, large = (drawn(PERSONAS, Task(per_shard=limit)) for limit in pair)
+    assert len(small) == pair[0]
+    assert large[: len(small)] == small
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.randoms(use_true_random=False), shares, limits)
-def test_the_order_of_rows_does_not_matter(
-    random: Random, share: float, per_shard: int | None
+@given(st.permutations(range(len(PERSONAS))), shares, limits)
+def test_draw_personas_ignores_the_order_of_rows(
+    order: list[int], share: float, per_shard: int | None
 ) -> None:
-    order = list(range(len(PERSONAS)))
-    random.shuffle(order)
     task = Task(share=share, per_shard=per_shard)
     assert draw_personas(PERSONAS[order], "tools", task).equals(
         draw_personas(PERSONAS, "tools", task)
     )
 
 
-def test_the_share_is_a_share_and_each_task_draws_its_own() -> None:
-    assert len(draw_personas(PERSONAS, "tools", Task())) == 300
-    assert len(draw_personas(PERSONAS, "tools", Task(share=0))) == 0
+def test_draw_personas_draws_about_the_share() -> None:
+    assert len(drawn(PERSONAS, Task())) == 300
+    assert len(drawn(PERSONAS, Task(share=0))) == 0
     third = draw_personas(PERSONAS, "tools", Task(share=1 / 3))
     assert 70 < len(third) < 130
-    assert not third.equals(draw_personas(PERSONAS, "instructions", Task(share=1 / 3)))
     assert third.schema == HUB
+
+
+def test_draw_personas_draws_other_personas_for_another_task() -> None:
+    task = Task(share=1 / 3)
+    assert drawn(PERSONAS, task, "tools") != drawn(PERSONAS, task, "instructions")
 
 
 @settings(deadline=None, max_examples=50)
@@ -93,45 +99,48 @@ def test_the_share_is_a_share_and_each_task_draws_its_own() -> None:
     st.integers(1, 3),
     limits,
 )
-def test_every_sample_ends_as_a_row_or_a_drop(
+def test_build_samples_turns_each_question_into_a_row_or_a_drop(
     kinds: list[str], per_persona: int, per_shard: int | None
 ) -> None:
-    people = hub(*(f"person {number}: {kind}" for number, kind in enumerate(kinds)))
+    personas = hub(*(f"person {number}: {kind}" for number, kind in enumerate(kinds)))
     task = Task(per_persona=per_persona, per_shard=per_shard)
 
     def reply(request: Request) -> Reply:
         kind = user_text(request).splitlines()[0].split()[-1]
         return TOOL if kind == "ok" else kind
 
-    outcome = build_samples(people, prompt("tools", "few-shot", 2), task, answering(reply))
-    used = draw_personas(people, "tools", task)
-    asked = {
+    outcome = build_samples(personas, prompt("tools", "few-shot", 2), task, answering(reply))
+    kind_by_sample = {
         sample_id("tools", row["persona_id"], index): row["persona"].split()[-1]
-        for row in used.iter_rows(named=True)
+        for row in draw_personas(personas, "tools", task).iter_rows(named=True)
         for index in range(per_persona)
     }
-    assert outcome.rows_in == len(asked)
-    assert set(outcome.rows["sample_id"]) == {it for it, kind in asked.items() if kind == "ok"}
-    assert set(outcome.dropped["id"]) == {it for it, kind in asked.items() if kind != "ok"}
+    good = {sample for sample, kind in kind_by_sample.items() if kind == "ok"}
+    assert outcome.rows_in == len(kind_by_sample)
+    assert set(outcome.rows["sample_id"]) == good
+    assert set(outcome.dropped["id"]) == kind_by_sample.keys() - good
     assert outcome.rows.schema == dataset_schema(PROMPTS["tools"])
 
 
-def test_a_sample_carries_its_persona_licence_and_fields() -> None:
-    people = hub("a harbour pilot")
-    model = answering(lambda _: TOOL)
-    outcome = build_samples(people, prompt("tools"), Task(per_persona=2), model)
+def test_build_samples_copies_the_fields_of_the_answer_and_of_the_persona() -> None:
+    personas = hub("a harbour pilot")
+    outcome = build_samples(personas, prompt("tools"), Task(), answering(lambda _: TOOL))
     row = outcome.rows.row(0, named=True)
     assert {name: row[name] for name in TOOL} == TOOL
     assert (row["persona"], row["licence"]) == ("a harbour pilot", "licence of a harbour pilot")
-    assert row["persona_id"] == people["persona_id"][0]
-    # A second sample of one persona is the same question under another index.
+    assert row["persona_id"] == personas["persona_id"][0]
+
+
+def test_build_samples_asks_again_under_another_index_for_a_second_sample_of_a_persona() -> None:
+    model = answering(lambda _: TOOL)
+    outcome = build_samples(hub("a harbour pilot"), prompt("tools"), Task(per_persona=2), model)
     assert [request.index for request in model.asked] == [0, 1]
     assert model.asked[0].messages == model.asked[1].messages
     assert outcome.rows["sample_id"].n_unique() == 2
 
 
 @pytest.mark.parametrize("name", PROMPTS.tasks)
-def test_an_empty_hub_gives_an_empty_dataset_of_the_task_s_fields(name: str) -> None:
+def test_build_samples_of_an_empty_hub_is_an_empty_table_of_the_task_s_fields(name: str) -> None:
     outcome = build_samples(
         hub(), prompt(name), Task(share=0.5, per_shard=2), answering(lambda _: "error")
     )
@@ -139,6 +148,6 @@ def test_an_empty_hub_gives_an_empty_dataset_of_the_task_s_fields(name: str) -> 
     assert (len(outcome.rows), len(outcome.dropped), outcome.rows_in) == (0, 0, 0)
 
 
-def test_a_field_may_not_hide_a_column() -> None:
+def test_dataset_schema_refuses_a_field_with_the_name_of_another_column() -> None:
     with pytest.raises(PromptError, match=r"prompt text_to_persona: .* column persona of its own"):
         dataset_schema(PROMPTS["text_to_persona"])

@@ -1,3 +1,5 @@
+"""The data version hashes rows and schema; the footer survives a round trip through the file."""
+
 from pathlib import Path
 
 import polars as pl
@@ -31,14 +33,14 @@ def table(data: Rows) -> pl.DataFrame:
 
 @settings(deadline=None)
 @given(rows, st.integers(0, 8))
-def test_the_version_does_not_depend_on_chunks(data: Rows, cut: int) -> None:
+def test_data_version_is_independent_of_chunks(data: Rows, cut: int) -> None:
     parts = [table(data[:cut]), table(data[cut:])]
     assert data_version(pl.concat(parts, rechunk=False)) == data_version(table(data))
 
 
 @settings(deadline=None)
 @given(rows, rows)
-def test_equal_versions_mean_equal_rows(one: Rows, other: Rows) -> None:
+def test_data_versions_are_equal_exactly_for_equal_rows(one: Rows, other: Rows) -> None:
     same = table(one).equals(table(other), null_equal=True)
     assert (data_version(table(one)) == data_version(table(other))) == same
 
@@ -56,7 +58,7 @@ def test_equal_versions_mean_equal_rows(one: Rows, other: Rows) -> None:
         ({"a": [0.1 + 0.2]}, {"a": [0.3]}),
     ],
 )
-def test_values_order_nulls_names_and_types_count(
+def test_data_version_depends_on_values_order_nulls_names_and_types(
     one: dict[str, list[object]], other: dict[str, list[object]]
 ) -> None:
     assert data_version(pl.DataFrame(one)) != data_version(pl.DataFrame(other))
@@ -74,22 +76,23 @@ Vectors = list[list[float] | None]
         ([[1.0]], [[1.0], None]),
     ],
 )
-def test_where_a_vector_ends_counts(one: Vectors, other: Vectors) -> None:
-    tables = [pl.DataFrame({"v": it}, schema={"v": pl.List(pl.Float32())}) for it in (one, other)]
+def test_data_version_depends_on_the_ends_of_vectors(one: Vectors, other: Vectors) -> None:
+    schema = {"v": pl.List(pl.Float32())}
+    tables = [pl.DataFrame({"v": vectors}, schema=schema) for vectors in (one, other)]
     assert data_version(tables[0]) != data_version(tables[1])
 
 
-def test_the_same_column_as_floats_and_as_a_vector_differ() -> None:
+def test_data_version_tells_a_list_of_doubles_from_a_vector() -> None:
     wide = pl.DataFrame({"v": [[0.5, 1.0]]})
     assert data_version(wide) != data_version(wide.cast(pl.List(pl.Float32())))
 
 
-def test_an_empty_table_has_the_version_of_its_schema() -> None:
+def test_data_version_of_an_empty_table_depends_on_its_schema() -> None:
     assert data_version(table([])) == data_version(table([]).clone())
     assert data_version(table([])) != data_version(table([]).drop("n"))
 
 
-def test_a_footer_comes_back_from_the_file(tmp_path: Path) -> None:
+def test_footer_survives_a_round_trip_through_the_file(tmp_path: Path) -> None:
     footer = Footer(
         asset="raw_corpus",
         shard="a/b é.jsonl",
@@ -108,7 +111,7 @@ def test_a_footer_comes_back_from_the_file(tmp_path: Path) -> None:
     assert Footer.read(path) == footer
 
 
-def test_a_foreign_file_is_named(tmp_path: Path) -> None:
+def test_footer_of_a_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "foreign.parquet"
     pl.DataFrame({"a": [1]}).write_parquet(path)
     with pytest.raises(ValueError, match=r"foreign\.parquet is not a table of this project"):

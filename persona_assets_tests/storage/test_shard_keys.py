@@ -1,3 +1,5 @@
+"""A shard key is a plain relative path; its file stem is safe and unique in any file system."""
+
 import re
 
 import pytest
@@ -18,7 +20,7 @@ from persona_assets.storage.shard_keys import check_shard_key, file_stem
         "x" * 400,
     ],
 )
-def test_a_plain_relative_path_is_a_key(key: str) -> None:
+def test_shard_key_may_be_any_plain_relative_path(key: str) -> None:
     assert check_shard_key(key) == key
 
 
@@ -45,13 +47,13 @@ def test_a_plain_relative_path_is_a_key(key: str) -> None:
         ("日" * 134, "400 bytes"),
     ],
 )
-def test_anything_else_is_refused_with_the_reason(key: str, complaint: str) -> None:
+def test_shard_key_of_another_form_is_refused_with_the_reason(key: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as refusal:
         check_shard_key(key)
     assert str(refusal.value).isprintable()
 
 
-def test_path_name_is_readable_and_stable() -> None:
+def test_file_stem_is_readable_and_stable() -> None:
     assert re.fullmatch(r"a-b\.jsonl-[0-9a-f]{12}", file_stem("a/b.jsonl"))
     assert file_stem("a/b.jsonl") == file_stem("a/b.jsonl")
 
@@ -67,15 +69,15 @@ def test_path_name_is_readable_and_stable() -> None:
         (".a", "a"),
     ],
 )
-def test_keys_that_look_alike_get_names_apart(one: str, other: str) -> None:
+def test_file_stems_of_similar_keys_differ_in_any_case(one: str, other: str) -> None:
     assert file_stem(one).casefold() != file_stem(other).casefold()
 
 
 @given(st.text(st.characters()))
-def test_path_name_is_one_safe_component_for_every_string(key: str) -> None:
+def test_file_stem_is_a_single_safe_component_for_every_string(key: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}-[0-9a-f]{12}", file_stem(key))
 
 
 @given(st.lists(st.text("aA.-/_é日", max_size=6), unique=True))
-def test_distinct_keys_get_names_distinct_in_any_case(keys: list[str]) -> None:
+def test_file_stems_of_distinct_keys_differ_in_any_case(keys: list[str]) -> None:
     assert len({file_stem(key).casefold() for key in keys}) == len(keys)

@@ -1,3 +1,5 @@
+"""A step result accounts for every row: published, or quarantined with stage and reason."""
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -14,22 +16,25 @@ from persona_assets.storage.step_result import (
 SCHEMA = pl.Schema({"id": pl.String(), "n": pl.Int64(), "tags": pl.List(pl.String())})
 
 
-def test_no_rows_give_an_empty_typed_frame() -> None:
+def test_typed_frame_of_no_rows_is_empty_and_has_the_schema() -> None:
     assert typed_frame([], SCHEMA).schema == SCHEMA
     assert typed_frame([], SCHEMA).height == 0
+
+
+def test_quarantine_of_no_drops_has_its_schema() -> None:
     assert quarantine("stage", []).schema == QUARANTINE_SCHEMA
     assert StepResult(typed_frame([], SCHEMA)).dropped.schema == QUARANTINE_SCHEMA
 
 
-def test_a_frame_has_the_schema_s_order_and_types_whatever_the_rows_begin_with() -> None:
+def test_typed_frame_follows_the_schema_whatever_the_first_rows_hold() -> None:
     rows = [{"n": None, "tags": [], "id": "a"}] * 200 + [{"n": 3, "tags": ["x"], "id": "b"}]
-    made = typed_frame(rows, SCHEMA)
-    assert made.schema == SCHEMA
-    assert made.row(200) == ("b", 3, ["x"])
-    assert made.row(0) == ("a", None, [])
+    frame = typed_frame(rows, SCHEMA)
+    assert frame.schema == SCHEMA
+    assert frame.row(200) == ("b", 3, ["x"])
+    assert frame.row(0) == ("a", None, [])
 
 
-def test_drops_name_the_stage_and_the_reason() -> None:
+def test_quarantine_holds_id_stage_and_reason() -> None:
     assert quarantine("hop", [("a", "repeat"), ("a", "refused")]).rows() == [
         ("a", "hop", "repeat"),
         ("a", "hop", "refused"),
@@ -38,7 +43,7 @@ def test_drops_name_the_stage_and_the_reason() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdef")))
-def test_once_keeps_the_first_of_each_id_and_names_the_rest(ids: list[str]) -> None:
+def test_split_repeats_keeps_the_first_row_of_each_id_and_reports_the_rest(ids: list[str]) -> None:
     rows = [{"id": row_id, "place": place} for place, row_id in enumerate(ids)]
     kept, repeats = split_repeats(rows, "id")
     assert [row["place"] for row in kept] == sorted({ids.index(row_id) for row_id in ids})
@@ -46,7 +51,7 @@ def test_once_keeps_the_first_of_each_id_and_names_the_rest(ids: list[str]) -> N
     assert {reason for _, reason in repeats} <= {"repeat"}
 
 
-def test_a_lost_row_is_refused() -> None:
+def test_step_result_refuses_a_lost_or_surplus_row() -> None:
     rows = typed_frame([{"id": "a", "n": 1, "tags": []}], SCHEMA)
     dropped = quarantine("stage", [("b", "repeat")])
     assert StepResult(rows, dropped, 2).rows_in == 2
@@ -56,7 +61,7 @@ def test_a_lost_row_is_refused() -> None:
         StepResult(rows, dropped, 1)
 
 
-def test_reasons_are_counted_without_their_detail_most_frequent_first() -> None:
+def test_reasons_are_counted_without_detail_most_frequent_first() -> None:
     dropped = quarantine(
         "stage",
         [

@@ -1,3 +1,5 @@
+"""Storage publishes a table and its quarantine atomically, and reads shards in order of arrival."""
+
 import threading
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult, qu
 from persona_assets.storage.storage import MissingTableError, Storage
 
 SHARDS = ["late.jsonl", "b/early.jsonl", "a/last.jsonl"]
+ORDER = ["b/early.jsonl", "late.jsonl", "a/last.jsonl"]
+"""Shards in their order of arrival."""
+
 NUMBERS = pl.Schema({"n": pl.Int64()})
 
 
@@ -24,8 +29,8 @@ def numbers(*values: int) -> pl.DataFrame:
     return pl.DataFrame({"n": values}, schema=NUMBERS)
 
 
-def arrived(storage: Storage) -> None:
-    """Three shards, of which the second came first."""
+def write_corpus(storage: Storage) -> None:
+    """Write three shards; the second of `SHARDS` arrived first."""
     for number, shard in zip((2, 1, 3), SHARDS, strict=True):
         storage.write(StepResult(numbers(number)), footer("raw_corpus", shard, number))
 
@@ -34,40 +39,42 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_table_comes_back_with_its_quarantine_and_footer(storage: Storage) -> None:
-    outcome = StepResult(numbers(1, 2), quarantine("stage", [("id", "repeat")]))
-    path = storage.write(outcome, footer("hub", "a.jsonl"))
-    assert storage.scan("hub", "a.jsonl").collect().equals(outcome.rows)
-    assert storage.quarantine("hub", "a.jsonl").equals(outcome.dropped)
+def test_write_stores_a_table_with_its_quarantine_and_footer(storage: Storage) -> None:
+    result = StepResult(numbers(1, 2), quarantine("stage", [("id", "repeat")]))
+    path = storage.write(result, footer("hub", "a.jsonl"))
+    assert storage.scan("hub", "a.jsonl").collect().equals(result.rows)
+    assert storage.quarantine("hub", "a.jsonl").equals(result.dropped)
     assert storage.existing_footer("hub", "a.jsonl") == footer("hub", "a.jsonl")
-    beside = storage.path("hub", "a.jsonl", "quarantine")
-    assert files(storage.data_dir) == sorted([path, beside])
-    assert beside.relative_to(storage.data_dir / "quarantine") == path.relative_to(
+    quarantined = storage.path("hub", "a.jsonl", "quarantine")
+    assert files(storage.data_dir) == sorted([path, quarantined])
+    assert quarantined.relative_to(storage.data_dir / "quarantine") == path.relative_to(
         storage.data_dir / "tables"
     )
-    assert Footer.read(beside) == footer("hub", "a.jsonl")
+    assert Footer.read(quarantined) == footer("hub", "a.jsonl")
 
 
-def test_a_table_without_shards_lies_beside_the_folders_of_those_with(storage: Storage) -> None:
+def test_unpartitioned_table_is_stored_beside_the_folders_of_sharded_tables(
+    storage: Storage,
+) -> None:
     storage.write(StepResult(numbers(1)), footer("curve"))
     storage.write(StepResult(numbers(2)), footer("curve", "a.jsonl"))
     assert storage.path("curve", None) == storage.data_dir / "tables" / "curve.parquet"
     assert storage.scan("curve", None).collect()["n"].to_list() == [1]
     assert storage.scan("curve", "a.jsonl").collect()["n"].to_list() == [2]
-    assert {(it.asset, it.shard) for _, it in storage.footers()} == {
+    assert {(footer.asset, footer.shard) for _, footer in storage.footers()} == {
         ("curve", None),
         ("curve", "a.jsonl"),
     }
 
 
-def test_what_was_dropped_before_is_gone_after_a_rewrite(storage: Storage) -> None:
+def test_rewrite_replaces_the_quarantine(storage: Storage) -> None:
     storage.write(StepResult(numbers(1), quarantine("s", [("id", "repeat")])), footer("hub"))
     storage.write(StepResult(numbers(1)), footer("hub"))
     assert storage.quarantine("hub", None).equals(pl.DataFrame(schema=QUARANTINE_SCHEMA))
     assert storage.quarantine("never made", None).schema == QUARANTINE_SCHEMA
 
 
-def test_a_write_that_fails_leaves_the_old_table_and_no_scratch(storage: Storage) -> None:
+def test_failed_write_leaves_the_old_table_and_no_temporary_file(storage: Storage) -> None:
     storage.write(StepResult(numbers(1)), footer("hub"))
     unwritable = pl.DataFrame({"n": [object()]})
     with pytest.raises(pl.exceptions.ComputeError):
@@ -76,11 +83,11 @@ def test_a_write_that_fails_leaves_the_old_table_and_no_scratch(storage: Storage
     storage.path("curve", None).mkdir()
     with pytest.raises(OSError, match=r"curve\.parquet"):
         storage.write(StepResult(numbers(1)), footer("curve"))
-    left = {path.name for path in files(storage.data_dir)}
-    assert left == {"hub.parquet", "curve.parquet"}
+    remaining = {path.name for path in files(storage.data_dir)}
+    assert remaining == {"hub.parquet", "curve.parquet"}
 
 
-def test_a_reader_meets_whole_tables_alone(storage: Storage) -> None:
+def test_reader_never_sees_a_partial_table(storage: Storage) -> None:
     sizes = [1, 50_000]
     tables = [pl.DataFrame({"n": range(size)}) for size in sizes]
     storage.write(StepResult(tables[0]), footer("hub"))
@@ -102,39 +109,44 @@ def test_a_reader_meets_whole_tables_alone(storage: Storage) -> None:
     assert seen
 
 
-def test_a_missing_table_is_named(storage: Storage) -> None:
+def test_missing_table_is_reported_by_asset_and_shard(storage: Storage) -> None:
     assert storage.footer("hub", "a.jsonl") is None
-    for ask in (storage.scan, storage.existing_footer):
+    for read in (storage.scan, storage.existing_footer):
         with pytest.raises(MissingTableError, match=r"hub of shard 'a\.jsonl' has no table at .*:"):
-            ask("hub", "a.jsonl")
+            read("hub", "a.jsonl")
         with pytest.raises(MissingTableError, match=r"hub has no table .*: materialize hub first"):
-            ask("hub", None)
-    arrived(storage)
+            read("hub", None)
+    write_corpus(storage)
     with pytest.raises(MissingTableError, match=r"raw_corpus of shard 'new\.txt'"):
         storage.shard_tables("raw_corpus", [*SHARDS, "new.txt"])
 
 
-def test_shards_come_in_order_of_arrival(storage: Storage) -> None:
-    arrived(storage)
-    order = ["b/early.jsonl", "late.jsonl", "a/last.jsonl"]
-    assert storage.shards("raw_corpus") == order
-    for named in (SHARDS, None):
-        tables = storage.shard_tables("raw_corpus", named)
-        assert [(it.shard, it.data_version) for it in tables] == [(shard, "d") for shard in order]
-        assert tables.scan().collect().rows() == [(1, order[0]), (2, order[1]), (3, order[2])]
+@pytest.mark.parametrize("shards", [SHARDS, None])
+def test_shard_tables_are_in_order_of_arrival(storage: Storage, shards: list[str] | None) -> None:
+    write_corpus(storage)
+    tables = storage.shard_tables("raw_corpus", shards)
+    assert [(table.shard, table.data_version) for table in tables] == [(s, "d") for s in ORDER]
+    assert tables.scan().collect().rows() == [(1, ORDER[0]), (2, ORDER[1]), (3, ORDER[2])]
+
+
+def test_every_asset_has_the_corpus_order_of_arrival(storage: Storage) -> None:
+    write_corpus(storage)
+    assert storage.shards("raw_corpus") == ORDER
     for shard in SHARDS:
         storage.write(StepResult(numbers(1)), footer("tools", shard))
-    assert storage.shards("tools") == order
-    assert [it.shard for it in storage.shard_tables("tools", SHARDS[:2])] == order[:2]
+    assert storage.shards("tools") == ORDER
+    assert [table.shard for table in storage.shard_tables("tools", SHARDS[:2])] == ORDER[:2]
     assert storage.shards("hub") == []
-    # Training sizes are partitions, too, and no shards.
+
+
+def test_partitions_that_are_not_shards_keep_the_given_order(storage: Storage) -> None:
     for size in ("16", "8"):
         storage.write(StepResult(numbers(int(size))), footer("curve", size))
     sizes = storage.shard_tables("curve", ["16", "8"]).scan().collect()
     assert sizes.rows() == [(16, "16"), (8, "8")]
 
 
-def test_a_journal_lies_apart_from_the_tables(storage: Storage) -> None:
+def test_journals_are_stored_apart_from_tables(storage: Storage) -> None:
     paths = {
         storage.journal(asset, shard) for asset in ("hub", "tools") for shard in (None, "a", "b")
     }
@@ -143,7 +155,7 @@ def test_a_journal_lies_apart_from_the_tables(storage: Storage) -> None:
     assert all(path.is_relative_to(storage.data_dir / "journals") for path in paths)
 
 
-def test_completions_lie_under_their_tables_name(storage: Storage) -> None:
+def test_completions_are_stored_under_the_name_of_their_table(storage: Storage) -> None:
     for shard in (None, "a", "b"):
         path = storage.completions("hub", shard)
         table = storage.path("hub", shard).relative_to(storage.data_dir / "tables")
@@ -157,7 +169,7 @@ def test_completions_lie_under_their_tables_name(storage: Storage) -> None:
     st.text(alphabet=st.characters(exclude_categories=()), max_size=20)
     | st.text("./\\a:~", max_size=12)
 )
-def test_a_hostile_shard_key_is_refused_or_stays_below_the_root(key: str) -> None:
+def test_path_of_a_hostile_shard_key_is_refused_or_stays_below_the_root(key: str) -> None:
     storage = Storage(Path("/data"))
     try:
         path = storage.path("hub", key)
@@ -171,13 +183,13 @@ def test_a_hostile_shard_key_is_refused_or_stays_below_the_root(key: str) -> Non
 @pytest.mark.parametrize(
     "key", ["", "..", "../x", "a/../../x", "/etc/passwd", "C:\\x", "a\nb", "a\x00"]
 )
-def test_a_key_that_is_no_shard_is_refused(storage: Storage, key: str) -> None:
+def test_write_refuses_an_invalid_shard_key(storage: Storage, key: str) -> None:
     with pytest.raises(ValueError, match="shard key"):
         storage.write(StepResult(numbers(1)), footer("hub", key))
     assert files(storage.data_dir) == []
 
 
-def test_keys_that_look_alike_are_different_tables(storage: Storage) -> None:
+def test_similar_shard_keys_name_different_tables(storage: Storage) -> None:
     keys = ["a/b", "a-b", "A-b", "a b", "a?b", "<a>b", "x" * 300 + "1", "x" * 300 + "2"]
     names = [storage.path("hub", key).name.casefold() for key in keys]
     assert len(set(names)) == len(keys)
@@ -186,7 +198,7 @@ def test_keys_that_look_alike_are_different_tables(storage: Storage) -> None:
     assert [storage.scan("hub", key).collect()["n"][0] for key in keys] == list(range(len(keys)))
 
 
-def test_a_full_disk_is_told_before_a_run(tmp_path: Path) -> None:
+def test_check_space_reports_a_full_disk(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "project")
     storage.check_space(least=1)
     with pytest.raises(OSError, match=r"MB are free at .*project and a run wants \d+: free some"):

@@ -1,12 +1,17 @@
-"""Figures as people read them, and progress where there is no terminal."""
+"""Figures have significant digits and honest unknowns; progress in a pipe is rate-limited."""
 
 from decimal import Decimal
 
 import pytest
 
-from persona_assets.planning.forecast import Interval
-from persona_assets.terminal.figures import between, duration, money, price
-from persona_assets.terminal.progress import Lines
+from persona_assets.planning.estimate import Interval
+from persona_assets.terminal.figures import (
+    format_duration,
+    format_interval,
+    format_money,
+    format_price,
+)
+from persona_assets.terminal.progress import ProgressLines
 
 
 @pytest.mark.parametrize(
@@ -22,8 +27,8 @@ from persona_assets.terminal.progress import Lines
         ("0.000000000000", "0"),
     ],
 )
-def test_money_has_the_digits_that_matter(amount: str, text: str) -> None:
-    assert money(Decimal(amount)) == text
+def test_money_is_shown_with_its_significant_digits(amount: str, text: str) -> None:
+    assert format_money(Decimal(amount)) == text
 
 
 @pytest.mark.parametrize(
@@ -36,39 +41,44 @@ def test_money_has_the_digits_that_matter(amount: str, text: str) -> None:
         (None, 3, "unknown"),
     ],
 )
-def test_a_price_that_is_unknown_is_not_nothing(
-    known: str | None, unpriced: int, text: str
-) -> None:
-    assert price(None if known is None else Decimal(known), unpriced) == text
+def test_unknown_price_is_never_shown_as_zero(known: str | None, unpriced: int, text: str) -> None:
+    assert format_price(None if known is None else Decimal(known), unpriced) == text
 
 
 @pytest.mark.parametrize(
     ("hours", "text"),
     [(0, "0 s"), (0.01, "36.0 s"), (0.5, "30.0 min"), (1.5, "1.50 h"), (72, "3.00 days")],
 )
-def test_a_time_is_in_the_unit_that_suits_it(hours: float, text: str) -> None:
-    assert duration(hours) == text
+def test_duration_is_shown_in_a_fitting_unit(hours: float, text: str) -> None:
+    assert format_duration(hours) == text
 
 
-def test_an_estimate_without_a_spread_is_about() -> None:
-    assert between(Interval(3, None, None), str) == "about 3"
-    assert between(Interval(3, 2, 4), str) == "3\n2 to 4"
-    assert between(None, str) == ""
+def test_estimate_without_bounds_is_shown_as_about() -> None:
+    assert format_interval(Interval(3, None, None), str) == "about 3"
+    assert format_interval(Interval(3, 2, 4), str) == "3\n2 to 4"
+    assert format_interval(None, str) == ""
 
 
-def test_lines_are_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    often = Lines(total=5, every=0)
+def test_progress_lines_count_tables_and_skip_empty_messages(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    often = ProgressLines(total=5, every=0)
     often.advance(2)
-    often.tell("hop_1_personas a.txt writer: 3 of 9 answered, 10 s left")
-    often.tell("")
+    often.show_status("hop_1_personas a.txt writer: 3 of 9 answered, 10 s left")
+    often.show_status("")
     often.advance(1)
-    often.tell("hop_1_personas [b].txt writer: 9 of 9 answered")
+    often.show_status("hop_1_personas [b].txt writer: 9 of 9 answered")
     assert capsys.readouterr().out.splitlines() == [
         "2/5 tables, hop_1_personas a.txt writer: 3 of 9 answered, 10 s left",
         "3/5 tables, hop_1_personas [b].txt writer: 9 of 9 answered",
     ]
-    seldom = Lines(total=5, every=3600)
-    seldom.tell("a moment after the start")
+
+
+def test_progress_lines_are_rate_limited_and_permanent_lines_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seldom = ProgressLines(total=5, every=3600)
+    seldom.show_status("a moment after the start")
     assert capsys.readouterr().out == ""
-    seldom.say("run 1 failed: " + "so " * 100)
+    seldom.print_line("run 1 failed: " + "so " * 100)
     assert len(capsys.readouterr().out.splitlines()) == 1

@@ -1,3 +1,5 @@
+"""Trained weights are written to a copy of the base model's GGUF file, in 8 bits."""
+
 from pathlib import Path
 from typing import Any
 
@@ -5,14 +7,14 @@ import numpy as np
 import pytest
 
 from persona_assets.training.gguf_export import write_gguf
-from persona_assets.training.gguf_import import dequantized
-from persona_assets_tests.training.tiny import write_tiny_gguf
+from persona_assets.training.gguf_import import dequantize_gguf
+from persona_assets_tests.training.tiny_model import write_tiny_gguf
 
 
 def load_state(gguf: Path, directory: Path) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(dequantized(gguf, directory)).state_dict()
+    return AutoModelForCausalLM.from_pretrained(dequantize_gguf(gguf, directory)).state_dict()
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
@@ -29,7 +31,7 @@ def metadata(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2"])
-def test_untouched_weights_come_back_within_the_error_of_eight_bits(
+def test_untouched_weights_change_within_the_error_of_eight_bits(
     tmp_path: Path, architecture: str
 ) -> None:
     source = write_tiny_gguf(tmp_path / "source.gguf", architecture)
@@ -46,7 +48,7 @@ def test_untouched_weights_come_back_within_the_error_of_eight_bits(
         blocks = values.reshape(-1, 32)
         step = np.abs(blocks).max(axis=1, keepdims=True) / 127
         error = np.abs(after[name].reshape(-1, 32) - blocks)
-        # Half a step of rounding, and the step itself is kept in 16 bits.
+        # Half a step of rounding, and the error of the step itself, stored in 16 bits.
         assert (error <= step * (0.5 + 127 / 1024)).all(), name
 
 
@@ -60,7 +62,7 @@ def test_metadata_and_tokenizer_are_those_of_the_source(tmp_path: Path) -> None:
     assert metadata(target) == metadata(source) | eight_bits
 
 
-def test_changed_weights_are_the_ones_that_are_written(tmp_path: Path) -> None:
+def test_changed_weights_are_written(tmp_path: Path) -> None:
     source = write_tiny_gguf(tmp_path / "source.gguf")
     state = load_state(source, tmp_path / "directory")
     name = "model.layers.1.self_attn.q_proj.weight"
@@ -74,13 +76,13 @@ def test_changed_weights_are_the_ones_that_are_written(tmp_path: Path) -> None:
         np.testing.assert_allclose(after[key], sign * values, atol=0.01)
 
 
-def test_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
+def test_unknown_architecture_is_refused(tmp_path: Path) -> None:
     source = write_tiny_gguf(tmp_path / "source.gguf", "gemma")
     with pytest.raises(ValueError, match="architecture gemma, only llama, qwen2"):
         write_gguf({}, source, tmp_path / "target.gguf")
 
 
-def test_weights_that_do_not_fit_the_file_are_refused(tmp_path: Path) -> None:
+def test_weights_that_do_not_match_the_file_are_refused(tmp_path: Path) -> None:
     source = write_tiny_gguf(tmp_path / "source.gguf")
     state = load_state(source, tmp_path / "directory")
     norm = state.pop("model.norm.weight")

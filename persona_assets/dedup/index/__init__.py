@@ -1,1 +1,1 @@
-"""Joins over shards that arrive one after the other, and their columns on disk."""
+"""Incremental joins over shards that arrive one after another, and their columns on disk."""

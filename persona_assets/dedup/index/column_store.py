@@ -1,10 +1,10 @@
-"""Columns that only grow: what a join must remember between runs, one file a column.
+"""Append-only columns on disk, in which a join keeps its state between runs.
 
-A folder holds `<name>.<generation>.bin` for each column and `state.json`, which says which
-generation counts, how many elements of each column, and which parameters they were made with.
-Elements are appended behind those that count and count from `commit` on, and what is made anew is a
-generation of its own: a run that is killed leaves nothing behind that anyone reads, and arrays that
-were taken before stay what they were.
+A folder holds a file `<name>.<generation>.bin` per column, and `state.json` with the current
+generation, the committed length of each column and the fingerprint of the parameters. Appended
+elements are written after the committed elements and become visible on `commit`. Clearing starts a
+new generation in new files. So a killed run leaves nothing behind that a later run reads, and
+arrays returned earlier keep their content.
 """
 
 import os
@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 from persona_assets.dedup.kernels.compile import frozen
 
 STATE = "state.json"
+"""Name of the file that makes a commit atomic."""
 
 Shape = tuple[str, tuple[int, ...]]
-"""A column's type, as numpy names it, and the shape of one element."""
+"""Numpy type of a column and shape of an element."""
 
 
 class _State(BaseModel):
@@ -35,12 +36,18 @@ class _State(BaseModel):
 
 
 class ColumnStore:
-    """The columns in a folder, opened by one process at a time; use as a context manager.
+    """Append-only columns in a folder; a context manager that locks the folder for a process.
 
-    `shapes` gives each column's type and the shape of one element. Where the folder was written
-    with another `fingerprint` (the parameters on which the content depends), or is damaged, what it
-    held is forgotten: it can always be made again from the tables. `state` is what was committed
-    with the columns.
+    A folder that is damaged, or was written with another fingerprint or other columns, is treated
+    as empty: its content can always be computed again from the tables.
+
+    Args:
+        folder: Folder of the columns, created if missing.
+        shapes: Type and element shape by column name.
+        fingerprint: Parameters on which the content depends.
+
+    Attributes:
+        state: JSON object that was committed together with the columns.
     """
 
     def __init__(self, folder: Path, shapes: Mapping[str, Shape], fingerprint: str) -> None:
@@ -56,11 +63,11 @@ class ColumnStore:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._folder / "lock")
         self._lock.acquire()
-        known = self._read()
-        if known is None:
+        committed = self._read()
+        if committed is None:
             self.clear()
         else:
-            self._lengths, self.state = known.lengths, known.state
+            self._lengths, self.state = committed.lengths, committed.state
             self.rollback()
         return self
 
@@ -68,7 +75,7 @@ class ColumnStore:
         self._lock.release()
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """The elements of a column that count, read-only, mapped from its file."""
+        """Return the committed elements of a column, read-only, mapped from its file."""
         dtype, shape = self._shapes[name]
         length = self._lengths[name]
         if length == 0:
@@ -76,9 +83,10 @@ class ColumnStore:
         return frozen(np.memmap(self._path(name), dtype, "r", shape=(length, *shape)))
 
     def append(self, name: str, values: npt.NDArray[Any]) -> None:
-        """Writes elements behind those of a column; they count from `commit` on.
+        """Append elements to a column; they become visible on `commit`.
 
-        Raises TypeError for values that are not of the column's type and shape.
+        Raises:
+            TypeError: `values` differ from the column in type or element shape.
         """
         dtype, shape = self._shapes[name]
         if values.dtype != np.dtype(dtype) or values.shape[1:] != shape:
@@ -91,7 +99,11 @@ class ColumnStore:
         self._appended[name] += len(values)
 
     def commit(self, state: Mapping[str, Any]) -> None:
-        """Makes what was appended count, together with `state` (JSON), at once and for good."""
+        """Make appended elements visible and durable, atomically with `state`.
+
+        Args:
+            state: JSON object that replaces the previous state.
+        """
         for name in self._shapes:
             if self._appended[name] != self._lengths[name]:
                 with self._path(name).open("rb") as file:
@@ -114,31 +126,33 @@ class ColumnStore:
                 path.unlink()
 
     def rollback(self) -> None:
-        """Forgets what was appended and not committed."""
+        """Discard elements appended since the last commit."""
         self._appended = dict(self._lengths)
 
     def clear(self) -> None:
-        """Forgets all; what is appended and committed next takes its place."""
+        """Discard all columns and the state; on disk they stay until the next commit."""
         self._generation = 1 + max((generation for _, generation in self._files()), default=0)
         self._lengths = dict.fromkeys(self._shapes, 0)
         self.state = {}
         self.rollback()
 
     def _read(self) -> _State | None:
+        """Read the committed state; None if it is missing, damaged or does not fit."""
         try:
-            known = _State.model_validate_json((self._folder / STATE).read_bytes())
+            state = _State.model_validate_json((self._folder / STATE).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
-        if known.fingerprint != self._fingerprint or known.lengths.keys() != self._shapes.keys():
+        if state.fingerprint != self._fingerprint or state.lengths.keys() != self._shapes.keys():
             return None
-        self._generation = known.generation
-        for name, length in known.lengths.items():
+        self._generation = state.generation
+        for name, length in state.lengths.items():
             path = self._path(name)
             if length and (not path.exists() or path.stat().st_size < length * self._size(name)):
                 return None
-        return known
+        return state
 
     def _size(self, name: str) -> int:
+        """Return the bytes of an element."""
         dtype, shape = self._shapes[name]
         return int(np.dtype(dtype).itemsize * np.prod(shape, dtype=np.int64))
 
@@ -146,7 +160,7 @@ class ColumnStore:
         return self._folder / f"{name}.{self._generation}.bin"
 
     def _files(self) -> Iterator[tuple[Path, int]]:
-        """The files of all generations."""
+        """Yield the files of all generations, with their generation."""
         for path in self._folder.glob("*.*.bin"):
             generation = path.name.split(".")[-2]
             if generation.isdecimal():

@@ -1,12 +1,12 @@
-"""Near-duplicates over shards that come one after the other, and what is remembered of them.
+"""Incremental join over shards that arrive one after another.
 
-    with Columns(folder, {**SHAPES, **WordSets.SHAPES}, parameters) as columns:
-        index = Index(columns, WordSets(columns, threshold, "exact", threads))
-        found = index.update(shards)          # joins the new shards with all, and nothing twice
-        stay = survivors(found.sets, found.edges)
+    with ColumnStore(folder, {**SHAPES, **WordSetIndex.SHAPES}, fingerprint) as columns:
+        index = ShardIndex(columns, WordSetIndex(columns, threshold, "exact", threads))
+        joined = index.update(shards)         # joins new shards with all shards, each pair once
+        survivors = choose_survivors(joined.sets, joined.edges)
 
-A shard is known by its key and version (its data version, say). A shard that is gone or has another
-version leaves its word sets or vectors behind, as items that no row belongs to.
+A shard is identified by its key and version, for example its data version. A shard that is removed
+or has a new version leaves its word sets or vectors behind, as items without rows.
 """
 
 from collections import Counter
@@ -24,31 +24,38 @@ from persona_assets.dedup.index.column_store import ColumnStore, Shape
 from persona_assets.dedup.text.utf8_buffers import utf8_buffers
 
 BATCH = 1 << 20
-"""Rows that are joined at a time, about; what is done is kept if the next batch fails."""
+"""Approximate number of rows joined at a time; joined batches are kept if a later batch fails."""
 
 WASTE = 2
-"""All is made anew when more than half of the rows are of shards that are gone."""
+"""Ratio of stored rows to rows of requested shards above which the index is rebuilt."""
 
 SHAPES: dict[str, Shape] = {
     "row_items": ("i8", ()),
     "ids": ("u1", ()),
     "id_offsets": ("i8", ()),
 }
+"""Columns of the rows: item of each row, and ids as UTF-8 bytes with offsets."""
 
 
 class ItemIndex(Protocol):
-    """What rows are joined by: `word_sets.WordSets` or `vectors.Vectors`."""
+    """Index of distinct values: `WordSetIndex` or `VectorIndex`."""
 
     def add(self, values: pl.Series) -> npt.NDArray[np.int64]:
-        """The item of each value; new items are joined with all."""
+        """Return the item of each value, after joining new items with all items."""
 
     def edges(self) -> Edges:
-        """The pairs of items that are near-duplicates."""
+        """Return the pairs of near-duplicate items."""
 
 
 @dataclass(frozen=True)
 class ShardRows:
-    """One shard's rows, read when they are needed: columns `id` (String, no null) and `value`."""
+    """Rows of a shard, read on demand.
+
+    Args:
+        key: Key of the shard.
+        version: Version of the rows; rows of a known key and version are not read again.
+        read: Function that returns columns `id` (String, no null) and `value`.
+    """
 
     key: str
     version: str
@@ -57,11 +64,14 @@ class ShardRows:
 
 @dataclass(frozen=True, eq=False)
 class JoinedRows:
-    """The rows of the shards asked for, in their order, joined.
+    """Joined rows of the requested shards, in the order of the request.
 
-    `sets` (int64, shape (n,)) is the item of each row, `edges` are the pairs of items. `added` is
-    how many of the rows were joined by this update. The id of row i is
-    `stored_ids[places[i]]`.
+    Args:
+        sets: Item of each row, int64, shape (n,).
+        edges: Pairs of near-duplicate items.
+        added: Number of rows that this update joined.
+        places: Position of each row's id in `stored_ids`, int64, shape (n,).
+        stored_ids: Ids of all stored rows.
     """
 
     sets: npt.NDArray[np.int64]
@@ -71,35 +81,47 @@ class JoinedRows:
     stored_ids: pa.Array
 
     def ids(self, rows: npt.NDArray[np.int64]) -> pl.Series:
-        """The ids of some rows."""
+        """Return the ids of the given rows."""
         chosen = self.stored_ids.take(pa.array(self.places[rows]))
         return pl.Series("id", chosen, pl.String)
 
 
 class ShardIndex:
-    """Shards whose rows were joined, over opened columns of `SHAPES` and those of the items."""
+    """Incremental index of shards.
+
+    Args:
+        columns: Opened columns, which include `SHAPES` and those of `items`.
+        items: Index of the distinct values, over the same columns.
+    """
 
     def __init__(self, columns: ColumnStore, items: ItemIndex) -> None:
         self._columns = columns
         self._items = items
 
     def update(self, shards: Sequence[ShardRows]) -> JoinedRows:
-        """Joins what is new among `shards`; the result is about these and no others.
+        """Join the new shards with all stored rows, and return the joined rows of all given shards.
 
-        Of a batch that fails nothing is kept. Raises TypeError or ValueError, naming the shard, for
-        one that is given twice or whose rows are not what `Shard` says; and what the items raise.
+        A batch that fails leaves no trace. Shards that are stored but not given take no part in the
+        result.
+
+        Args:
+            shards: All shards of the result, in the order of its rows.
+
+        Raises:
+            TypeError, ValueError: A shard is given twice, its rows are not as `ShardRows` describes
+                them, or the item index rejects its values. The error names the shard or the batch.
         """
         for key, times in Counter(shard.key for shard in shards).items():
             if times > 1:
                 raise ValueError(f"shard {key!r} is given {times} times: it takes part once")
-        if len(self._columns["row_items"]) > WASTE * self._alive(shards):
+        if len(self._columns["row_items"]) > WASTE * self._stored_rows(shards):
             self._columns.clear()
         before = len(self._columns["row_items"])
-        known = self._known()
-        for batch in self._batches([shard for shard in shards if _name(shard) not in known]):
+        known = self._known_ranges()
+        for batch in self._batches([shard for shard in shards if _identity(shard) not in known]):
             self._join(batch)
-        known = self._known()
-        ranges = [np.arange(*known[_name(shard)]) for shard in shards]
+        known = self._known_ranges()
+        ranges = [np.arange(*known[_identity(shard)]) for shard in shards]
         places = np.concatenate([np.empty(0, np.int64), *ranges])
         return JoinedRows(
             sets=self._columns["row_items"][places],
@@ -110,14 +132,15 @@ class ShardIndex:
         )
 
     def _join(self, batch: Sequence[tuple[ShardRows, pl.DataFrame]]) -> None:
-        columns, known = self._columns, self._known()
-        at = len(columns["row_items"])
+        """Join a batch of new shards, and commit it."""
+        columns, known = self._columns, self._known_ranges()
+        start = len(columns["row_items"])
         for shard, frame in batch:
-            known[_name(shard)] = (at, at + len(frame))
-            at += len(frame)
+            known[_identity(shard)] = (start, start + len(frame))
+            start += len(frame)
         try:
             self._append(pl.concat([frame for _, frame in batch]))
-            columns.commit({"shards": [[*name, *place] for name, place in known.items()]})
+            columns.commit({"shards": [[*identity, *bounds] for identity, bounds in known.items()]})
         except (TypeError, ValueError) as error:
             error.add_note(f"in shards {batch[0][0].key!r} to {batch[-1][0].key!r}")
             raise
@@ -125,6 +148,7 @@ class ShardIndex:
             columns.rollback()
 
     def _append(self, rows: pl.DataFrame) -> None:
+        """Append the items and ids of rows."""
         columns = self._columns
         data, offsets = utf8_buffers(rows["id"])
         end = len(columns["ids"])
@@ -135,13 +159,15 @@ class ShardIndex:
         columns.append("id_offsets", offsets[1:] - offsets[0] + end)
 
     def _batches(self, new: Sequence[ShardRows]) -> Iterator[list[tuple[ShardRows, pl.DataFrame]]]:
+        """Read the new shards, and yield them in batches of at least `BATCH` rows."""
         batch: list[tuple[ShardRows, pl.DataFrame]] = []
         for shard in new:
-            rows = _rows(shard)
+            rows = _read_rows(shard)
             if batch and rows.schema != batch[0][1].schema:
-                kind, other = rows["value"].dtype, batch[0][1]["value"].dtype
+                dtype, first_dtype = rows["value"].dtype, batch[0][1]["value"].dtype
                 raise TypeError(
-                    f"values are {kind} in shard {shard.key!r}, {other} in {batch[0][0].key!r}"
+                    f"values are {dtype} in shard {shard.key!r}, "
+                    f"{first_dtype} in {batch[0][0].key!r}"
                 )
             batch.append((shard, rows))
             if sum(len(frame) for _, frame in batch) >= BATCH:
@@ -150,27 +176,31 @@ class ShardIndex:
         if batch:
             yield batch
 
-    def _known(self) -> dict[tuple[str, str], tuple[int, int]]:
-        listed = self._columns.state.get("shards", [])
-        return {(key, version): (start, stop) for key, version, start, stop in listed}
+    def _known_ranges(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return the range of stored rows by key and version of the shard."""
+        entries = self._columns.state.get("shards", [])
+        return {(key, version): (start, stop) for key, version, start, stop in entries}
 
-    def _alive(self, shards: Sequence[ShardRows]) -> int:
-        known = self._known()
-        places = [known[_name(shard)] for shard in shards if _name(shard) in known]
-        return sum(stop - start for start, stop in places)
+    def _stored_rows(self, shards: Sequence[ShardRows]) -> int:
+        """Return the number of stored rows of the given shards."""
+        known = self._known_ranges()
+        ranges = [known[_identity(shard)] for shard in shards if _identity(shard) in known]
+        return sum(stop - start for start, stop in ranges)
 
     def _ids(self) -> pa.Array:
+        """Return the ids of all stored rows as an Arrow array, without a copy."""
         data, offsets = self._columns["ids"], self._columns["id_offsets"]
         count = max(len(offsets) - 1, 0)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
         return pa.Array.from_buffers(pa.large_string(), count, buffers)
 
 
-def _rows(shard: ShardRows) -> pl.DataFrame:
+def _read_rows(shard: ShardRows) -> pl.DataFrame:
+    """Read the rows of a shard, and check their columns and ids."""
     rows = shard.read()
     if set(rows.columns) != {"id", "value"}:
-        found = ", ".join(rows.columns)
-        raise ValueError(f"shard {shard.key!r} must have the columns id and value, not {found}")
+        columns = ", ".join(rows.columns)
+        raise ValueError(f"shard {shard.key!r} must have the columns id and value, not {columns}")
     ids = rows["id"]
     if ids.dtype != pl.String:
         raise TypeError(f"ids must be String, and are {ids.dtype} in shard {shard.key!r}")
@@ -180,5 +210,5 @@ def _rows(shard: ShardRows) -> pl.DataFrame:
     return rows.select("id", "value")
 
 
-def _name(shard: ShardRows) -> tuple[str, str]:
+def _identity(shard: ShardRows) -> tuple[str, str]:
     return shard.key, shard.version

@@ -1,4 +1,4 @@
-"""The distinct vectors of a hub and the pairs that are similar, remembered between runs."""
+"""Incremental index of distinct vectors and their near-duplicate pairs, stored in columns."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,17 +6,23 @@ import polars as pl
 
 from persona_assets.dedup.edges import Edges
 from persona_assets.dedup.index.column_store import ColumnStore, Shape
-from persona_assets.dedup.semantic.cosine_join import Recall, join_vectors, recall_of
+from persona_assets.dedup.semantic.cosine_join import Recall, join_vectors, sampled_recall_of_units
 from persona_assets.dedup.semantic.distinct_vectors import DistinctVectors
 from persona_assets.dedup.semantic.half_precision import Matrix
 from persona_assets.dedup.semantic.sign_sketches import WORDS, Parameters
 
 
 class VectorIndex:
-    """An index that vectors are added to, over opened columns of `shapes(dimensions)`.
+    """Incremental index of vectors.
 
-    What was found so far depends on the vectors and the parameters alone, not on how the rows were
-    split nor on the threads: give the columns the parameters as their fingerprint.
+    Items and pairs depend on the vectors and the parameters alone, neither on the split into
+    batches nor on the number of threads. So the parameters must be part of the fingerprint of the
+    columns.
+
+    Args:
+        columns: Opened columns, which include those of `shapes`.
+        parameters: Parameters of the join.
+        threads: Number of threads.
     """
 
     def __init__(self, columns: ColumnStore, parameters: Parameters, threads: int = 1) -> None:
@@ -26,7 +32,7 @@ class VectorIndex:
 
     @staticmethod
     def shapes(dimensions: int) -> dict[str, Shape]:
-        """The columns that it needs: 808 bytes a vector of 384 dimensions, 24 bytes a pair."""
+        """Return the required columns: 808 bytes per vector in 384 dimensions, 24 per pair."""
         return {
             "vector": ("<f2", (dimensions,)),
             "vector_hash": ("<u8", ()),
@@ -37,13 +43,20 @@ class VectorIndex:
         }
 
     def add(self, vectors: Matrix | pl.Series) -> npt.NDArray[np.int64]:
-        """The number of each vector's item, int64 of shape (n,); pairs with new ones are found.
+        """Add vectors, and find the pairs that contain a new item.
 
-        Items are numbered in the order in which they come. Rows whose vectors are the same in half
-        precision are one item, but each zero vector is one of its own. All is appended to the
-        columns, where the caller commits it before the next `add`.
+        Items are numbered by first appearance. Vectors that are equal in half precision share an
+        item, but each zero vector is an item of its own. New items and pairs are appended to the
+        columns; the caller must commit them before the next `add`.
 
-        Raises what `cosine_edges` raises.
+        Args:
+            vectors: Vectors of any length, as a matrix of shape (n, d) or a column of lists.
+
+        Returns:
+            Item of each vector, int64, shape (n,).
+
+        Raises:
+            ValueError: As for `cosine_edges`, or the dimensions differ.
         """
         dimensions = self._parameters.dimensions
         matrix = vectors if isinstance(vectors, np.ndarray) else to_matrix(vectors, dimensions)
@@ -52,7 +65,7 @@ class VectorIndex:
         columns = self._columns
         old = DistinctVectors(columns["vector"], columns["vector_hash"], columns["sketch"])
         known = len(columns["edge_left"])
-        numbers, new, edges = join_vectors(old, matrix, self._parameters, self._threads, known)
+        items, new, edges = join_vectors(old, matrix, self._parameters, self._threads, known)
         for name, values in (
             ("vector", new.units),
             ("vector_hash", new.hashes),
@@ -62,32 +75,43 @@ class VectorIndex:
             ("edge_similarity", edges.similarity),
         ):
             columns.append(name, values)
-        return numbers
+        return items
 
     def edges(self) -> Edges:
-        """All pairs of items found so far, as far as they are committed."""
+        """Return all committed pairs of items."""
         names = ("edge_left", "edge_right", "edge_similarity")
-        return Edges.of(*(self._columns[name] for name in names))
+        return Edges.from_pairs(*(self._columns[name] for name in names))
 
     def sampled_recall(self, sample: int = 1000, seed: int = 0) -> Recall:
-        """How many of the pairs of some items, chosen at random, are among `edges`."""
+        """Measure the recall of the committed pairs on randomly sampled items."""
         units = self._columns["vector"]
-        return recall_of(units, self.edges(), self._parameters.threshold, sample, seed)
+        return sampled_recall_of_units(
+            units, self.edges(), self._parameters.threshold, sample, seed
+        )
 
 
 def to_matrix(vectors: pl.Series, dimensions: int | None = None) -> Matrix:
-    """A column of lists or arrays of numbers as a matrix, of the `dimensions` given or any.
+    """Convert a column of lists or arrays of numbers to a matrix.
 
-    Raises ValueError for vectors of different dimensions, which are of different models.
+    Args:
+        vectors: Column of n vectors.
+        dimensions: Required dimensions; by default any, if they are equal.
+
+    Raises:
+        ValueError: Vectors differ in dimensions, because they come from different models.
+
+    Example:
+        >>> to_matrix(pl.Series([[1.0, 0.0], [0.6, 0.8]])).shape
+        (2, 2)
     """
-    listed = vectors.arr.to_list() if isinstance(vectors.dtype, pl.Array) else vectors
-    found = set(listed.list.len().fill_null(0))
+    lists = vectors.arr.to_list() if isinstance(vectors.dtype, pl.Array) else vectors
+    lengths = set(lists.list.len().fill_null(0))
     if dimensions is not None:
-        found.add(dimensions)
-    if len(found) > 1:
-        several = " and ".join(map(str, sorted(found)))
+        lengths.add(dimensions)
+    if len(lengths) > 1:
+        listed = " and ".join(map(str, sorted(lengths)))
         raise ValueError(
-            f"vectors have {several} dimensions: embed all with one model "
+            f"vectors have {listed} dimensions: embed all with one model "
             "(materialize persona_embeddings of all shards)"
         )
-    return listed.explode().to_numpy().reshape(len(vectors), max(found, default=0))
+    return lists.explode().to_numpy().reshape(len(vectors), max(lengths, default=0))

@@ -1,4 +1,4 @@
-"""The distinct word sets of a hub and the pairs that are similar, remembered between runs."""
+"""Incremental index of distinct word sets and their near-duplicate pairs, stored in columns."""
 
 from fractions import Fraction
 from typing import ClassVar
@@ -26,9 +26,15 @@ from persona_assets.dedup.text.utf8_buffers import Strings
 
 
 class WordSetIndex:
-    """Word sets in columns: a new text is joined with all before it, these never again.
+    """Incremental index of word sets: a new text is joined with all known texts, each pair once.
 
-    With `minhash`, `columns["signatures"]` holds the signature of each set, for `minhash.lean`.
+    Args:
+        columns: Opened columns, which include `SHAPES`. With the method "minhash",
+            `columns["signatures"]` holds the MinHash signature of each set, which
+            datasketch can read.
+        threshold: Jaccard threshold.
+        method: Method of the join.
+        threads: Number of threads.
     """
 
     SHAPES: ClassVar[dict[str, Shape]] = {
@@ -55,38 +61,49 @@ class WordSetIndex:
         self._threads = threads
 
     def add(self, texts: Strings) -> npt.NDArray[np.int64]:
-        """The set of each text, int64 of shape (n,): a number, new ones in order of appearance.
+        """Add texts, and find the pairs that contain a new word set.
 
-        What is new is appended to the columns; the caller commits it.
+        Sets are numbered by first appearance. New sets and pairs are appended to the columns; the
+        caller must commit them before the next `add`.
+
+        Returns:
+            Set of each text, int64, shape (n,).
         """
-        known = self._known()
-        found = text_buffers(texts, self._threads)
+        known = self._known_sets()
+        buffers = text_buffers(texts, self._threads)
         joined = join_word_sets(
-            known, found, self._threshold, self._method, self._threads, keep=True
+            known, buffers, self._threshold, self._method, self._threads, keep=True
         )
         check_edge_count(len(self._columns["edge_left"]) + len(joined.edges))
         count = len(known.sizes)
-        # New sets are numbered without gaps from here on.
+        # The join numbers a new set by its first row; in the columns numbers have no gaps.
         new = count + np.cumsum(joined.first) - 1
-        self._append(found, joined, new, count)
+        self._append(buffers, joined, new, count)
         return renumber_sets(joined.numbers, new, count)
 
     def edges(self) -> Edges:
-        """All pairs of sets that are near-duplicates."""
+        """Return all committed pairs of sets."""
         columns = self._columns
-        return Edges.of(columns["edge_left"], columns["edge_right"], columns["edge_similarity"])
+        return Edges.from_pairs(
+            columns["edge_left"], columns["edge_right"], columns["edge_similarity"]
+        )
 
     def sampled_recall(self, sample: int, seed: int = 0) -> tuple[int, int]:
-        """(found, true): of the pairs of a random sample of sets with all others, how many there
-        are, and how many of them `edges` has."""
-        known = self._known()
+        """Measure the recall of the committed pairs on randomly sampled sets.
+
+        The sampled sets are compared with all sets.
+
+        Returns:
+            Number of the sample's true pairs that were found, and number of its true pairs.
+        """
+        known = self._known_sets()
         count = len(known.sizes)
         chosen = np.random.default_rng(seed).permutation(count)[:sample]
         sets = known.sets(text_buffers([]), empty_summary(0))
-        true = pairs_of_chosen(sets, scheme_of(self._threshold), chosen.astype(np.uint32))
-        return self.edges().shared(true), len(true)
+        true_edges = pairs_of_chosen(sets, scheme_of(self._threshold), chosen.astype(np.uint32))
+        return self.edges().count_shared(true_edges), len(true_edges)
 
-    def _known(self) -> KnownSets:
+    def _known_sets(self) -> KnownSets:
         columns = self._columns
         if len(columns["sizes"]) == 0:
             return NO_KNOWN_SETS
@@ -100,6 +117,7 @@ class WordSetIndex:
         )
 
     def _append(self, texts: TextBuffers, joined: WordSetJoin, new: Array, count: int) -> None:
+        """Append new sets, their keys and their pairs; `new` is the set number by row."""
         columns, first = self._columns, joined.first
         end = columns["text_offsets"][-1:]
         if not len(end):
@@ -113,10 +131,10 @@ class WordSetIndex:
             end = end + ends[-1]
             if chunk.signatures.size:
                 columns.append("signatures", chunk.signatures[rows - chunk.first])
-            kept = first[chunk.keys.item - np.uint32(count)]
-            columns.append("keys", chunk.keys.key[kept])
-            own = new[chunk.keys.item[kept] - np.uint32(count)]
-            columns.append("key_sets", own.astype(np.uint32))
+            of_new_set = first[chunk.keys.item - np.uint32(count)]
+            columns.append("keys", chunk.keys.key[of_new_set])
+            key_sets = new[chunk.keys.item[of_new_set] - np.uint32(count)]
+            columns.append("key_sets", key_sets.astype(np.uint32))
         columns.append("sizes", joined.summary.sizes[first])
         columns.append("bitmaps", joined.summary.bitmaps[first])
         columns.append("contents", joined.summary.contents[first])
@@ -126,8 +144,18 @@ class WordSetIndex:
 
 
 def renumber_sets(items: Array, new: Array, known: int) -> npt.NDArray[np.int64]:
-    """`items`, of which those from `known` on are rows with the numbers `new`."""
+    """Replace items that are row numbers by the numbers of their sets.
+
+    Args:
+        items: Numbers of sets below `known`, and `known` plus a row number for new sets.
+        new: Set number by row.
+        known: Number of known sets.
+
+    Example:
+        >>> renumber_sets(np.array([0, 5, 7]), np.array([5, 5, 6]), 5).tolist()
+        [0, 5, 6]
+    """
     numbers: npt.NDArray[np.int64] = items.astype(np.int64)
-    added = numbers >= known
-    numbers[added] = new[numbers[added] - known]
+    is_row = numbers >= known
+    numbers[is_row] = new[numbers[is_row] - known]
     return numbers

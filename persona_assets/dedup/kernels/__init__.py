@@ -1,1 +1,1 @@
-"""Compilation of inner loops, and the instructions that they share."""
+"""Kernel compilation, and the instructions and loops that kernels share."""

@@ -11,17 +11,19 @@ from numba.extending import intrinsic
 from persona_assets.dedup.kernels.compile import inlined
 
 
-def address(context: Any, builder: Any, kind: Any, array: Any, position: Any, wide: ir.Type) -> Any:
-    """LLVM's pointer to what begins at `position` of an array and is as `wide` as that type."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [position]), wide.as_pointer())
+def address(
+    context: Any, builder: Any, array_type: Any, array: Any, position: Any, target: ir.Type
+) -> Any:
+    """Return LLVM's pointer to the element at `position` of an array, cast to type `target`."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [position]), target.as_pointer())
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load64(typing: Any, array: Any, position: Any) -> Any:
-    """The eight bytes of a uint8 array from `position` on, little-endian, as uint64.
+    """Load eight bytes of a uint8 array from `position` on, little-endian, as uint64.
 
-    It reads past the end of the array if fewer are left: leave room.
+    The load reads past the end of the array if fewer than eight bytes are left: pad the array.
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -33,7 +35,7 @@ def load64(typing: Any, array: Any, position: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def store64(typing: Any, array: Any, position: Any, value: Any) -> Any:
-    """Writes a uint64 into eight bytes of a uint8 array, little-endian; see `load64`."""
+    """Store a uint64 in eight bytes of a uint8 array, little-endian; see `load64`."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target = address(context, builder, signature.args[0], args[0], args[1], ir.IntType(64))
@@ -45,7 +47,7 @@ def store64(typing: Any, array: Any, position: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def popcount(typing: Any, value: Any) -> Any:
-    """The number of set bits of a uint64."""
+    """Return the number of set bits of a uint64."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -55,7 +57,7 @@ def popcount(typing: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(typing: Any, value: Any) -> Any:
-    """The number of zero bits below the lowest set bit of a uint64; 64 for zero."""
+    """Return the number of zero bits below the lowest set bit of a uint64; 64 for zero."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], cgutils.false_bit)
@@ -65,7 +67,7 @@ def trailing_zeros(typing: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def leading_zeros(typing: Any, value: Any) -> Any:
-    """The number of zero bits above the highest set bit of a uint64; 64 for zero."""
+    """Return the number of zero bits above the highest set bit of a uint64; 64 for zero."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctlz(args[0], cgutils.false_bit)
@@ -75,7 +77,7 @@ def leading_zeros(typing: Any, value: Any) -> Any:
 
 @inlined
 def mix64(value: Any) -> Any:
-    """A bijection of uint64 in which every bit of the result depends on every bit of `value`.
+    """Map uint64 to uint64 by a bijection in which each output bit depends on every input bit.
 
     The finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
     generators, 2014), constants by David Stafford.

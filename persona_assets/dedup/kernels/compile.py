@@ -1,11 +1,11 @@
-"""Compile the inner loops of this package.
+"""Compilation of the inner loops of this package.
 
-A kernel is a plain function over numpy arrays: no Python object inside, so threads run them side by
-side. Members of a tuple of arrays are taken out of it before a loop: where arrays are made, each
-access counts references.
+A kernel is a plain function over numpy arrays without Python objects, so threads run kernels in
+parallel. Kernels unpack a tuple of arrays before a loop: in a kernel that allocates, each access to
+a member counts references.
 
-Compiled code is kept in the user's cache (or where NUMBA_CACHE_DIR says) under a hash of all
-sources of this package: numba looks only at the file of the kernel itself, not at those it calls.
+Compiled code is cached in the user's cache folder (or NUMBA_CACHE_DIR) under a hash of all sources
+of this package: numba itself checks only the file of the kernel, not the files of its callees.
 """
 
 import hashlib
@@ -21,12 +21,13 @@ from numba import config, njit
 Function = TypeVar("Function", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 Int = Any
-"""A whole number inside a kernel: int64 or uint64, never mixed: compared, both become float64."""
+"""Integer inside a kernel: int64 or uint64. Never mix the two: a comparison makes them float64."""
 
 
 def _cache_dir() -> str:
+    """Return the cache folder for the current sources of this package."""
     folder = Path(__file__).parents[1]
-    sources = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(folder.rglob("*.py"))))
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py"))))
     root = Path(os.environ.get("NUMBA_CACHE_DIR", "~/.cache/persona_assets/kernels")).expanduser()
     return str(root / sources.hexdigest()[:16])
 
@@ -35,26 +36,31 @@ config.CACHE_DIR = _cache_dir()
 
 
 def kernel(function: Function) -> Function:
-    """Compiles `function` on its first call with given types; it releases the interpreter.
+    """Compile a function on its first call with given types; it runs without the interpreter lock.
 
-    It borrows its arrays and makes none. To count references to them takes an atomic operation for
-    each: more than the work on a short text.
+    The kernel borrows its arrays and allocates none. Counting references would take an atomic
+    operation per array: more than the work on a short text.
     """
     return cast(Function, njit(nogil=True, cache=True, _nrt=False)(function))
 
 
 def allocating(function: Function) -> Function:
-    """A kernel that makes arrays."""
+    """Compile a kernel that allocates arrays; see `kernel`."""
     return cast(Function, njit(nogil=True, cache=True, _nrt=True)(function))
 
 
 def inlined(function: Function) -> Function:
-    """A kernel that is part of those that call it."""
+    """Compile a kernel that is inlined into its callers."""
     return cast(Function, njit(nogil=True, inline="always")(function))
 
 
 def frozen(array: Array) -> Array:
-    """A read-only view. A kernel is compiled once for it, whether it came from a file or not."""
+    """Return a read-only view, so that a kernel compiles once for arrays in memory and on disk.
+
+    Example:
+        >>> frozen(np.zeros(2)).flags.writeable
+        False
+    """
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view

@@ -1,4 +1,4 @@
-"""Keys dealt out by their highest bits, so that equal ones meet within a processor's cache."""
+"""Radix partitioning: keys grouped by their highest bits, so that equal keys share a CPU cache."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,50 +9,69 @@ import numpy as np
 from persona_assets.dedup.kernels.compile import Array, Int, inlined, kernel
 from persona_assets.dedup.lexical.distinct_sets import NO_KEYS, SetKeys
 
-CHUNK = 1 << 20
-"""Bytes of text that a thread takes at a time, about: with what is made of it, it stays in the
-cache."""
+CHUNK_BYTES = 1 << 20
+"""Approximate number of bytes of text per chunk: the text and its results stay in the cache."""
 
-PARTITION = 1 << 14
-"""Keys in a partition, about: with their rows and a table of them they stay in the second cache."""
+PARTITION_KEYS = 1 << 14
+"""Approximate number of keys per partition: keys, rows and a hash table stay in the L2 cache."""
 
-TASKS = 64
-"""Runs of partitions that threads take one after the other."""
+MAX_TASKS = 64
+"""Largest number of tasks that the partitions are divided into for the threads."""
 
 
 def radix_partition(
     emitted: list[SetKeys], kept: Array, known: int, threads: ThreadPoolExecutor
 ) -> tuple[SetKeys, Array]:
-    """Keys by their highest bits, and the bounds of the partitions, int64.
+    """Partition keys by their highest bits, so that equal keys meet in one cache-sized block.
 
-    Of sets from `known` on only those with `kept[set - known]` take part. `emitted` is emptied, so
-    that its chunks, if no one else holds them, are freed one after the other.
+    Args:
+        emitted: Chunks of keys. The list is emptied, so that each chunk is freed as soon as its
+            keys are copied, if nothing else refers to it.
+        kept: bool mask of the new sets, from `known` on; keys of the other new sets are dropped.
+        known: Number of known sets, whose keys are all kept.
+        threads: Pool that counts and copies the chunks.
+
+    Returns:
+        Keys ordered by partition, and partition bounds, int64 of shape (partitions + 1,).
     """
-    bits = (sum(len(keys.key) for keys in emitted) // PARTITION).bit_length()
+    bits = (sum(len(keys.key) for keys in emitted) // PARTITION_KEYS).bit_length()
     counts = np.zeros((len(emitted), 1 << bits), np.int64)
     chunks = list(emitted)
 
-    def count(number: int) -> None:
-        count_partitions(emitted[number], kept, known, bits, counts[number])
+    def count(chunk_number: int) -> None:
+        count_partitions(emitted[chunk_number], kept, known, bits, counts[chunk_number])
 
     list(threads.map(count, range(len(emitted))))
     emitted.clear()
     bounds = np.zeros((1 << bits) + 1, np.int64)
     np.cumsum(counts.sum(axis=0), out=bounds[1:])
-    # Where the keys of one chunk begin in each partition: behind those of the chunks before it.
+    # In each partition, the keys of a chunk follow the keys of the chunks before it.
     places = bounds[:-1] + np.cumsum(counts, axis=0) - counts
     keys = SetKeys(np.empty(bounds[-1], np.uint64), np.empty(bounds[-1], np.uint32))
 
-    def deal(number: int) -> None:
-        chunk, chunks[number] = chunks[number], NO_KEYS
-        scatter(chunk, kept, known, bits, places[number], keys)
+    def scatter_chunk(chunk_number: int) -> None:
+        chunk, chunks[chunk_number] = chunks[chunk_number], NO_KEYS
+        scatter(chunk, kept, known, bits, places[chunk_number], keys)
 
-    list(threads.map(deal, range(len(chunks))))
+    list(threads.map(scatter_chunk, range(len(chunks))))
     return keys, bounds
 
 
 def split_runs(ends: Array, rows: int, size: int) -> list[tuple[int, int]]:
-    """Runs of at most `rows` rows and of about `size` bytes; `ends[i]` is where row i begins."""
+    """Split rows into runs of at most `rows` rows and of about `size` bytes.
+
+    Args:
+        ends: Offset of each row in bytes, ascending, shape (n + 1,).
+        rows: Largest number of rows per run.
+        size: Approximate number of bytes per run.
+
+    Returns:
+        (first, stop) of each run.
+
+    Example:
+        >>> split_runs(np.array([0, 4, 8, 12, 16]), rows=3, size=8)
+        [(0, 2), (2, 3), (3, 4)]
+    """
     count = len(ends) - 1
     cuts = np.searchsorted(ends, np.arange(ends[0], ends[-1], size))
     bounds = np.unique(np.concatenate([[0, count], cuts, np.arange(0, count, rows)]))
@@ -60,28 +79,38 @@ def split_runs(ends: Array, rows: int, size: int) -> list[tuple[int, int]]:
 
 
 def split_runs_by_size(lengths: Array, rows: int, size: int) -> list[tuple[int, int]]:
-    """`runs` of rows of so many bytes each."""
+    """Split rows of the given lengths in bytes into runs, as `split_runs` does.
+
+    Example:
+        >>> split_runs_by_size(np.array([4, 4, 4, 4]), rows=3, size=8)
+        [(0, 2), (2, 3), (3, 4)]
+    """
     return split_runs(np.concatenate([[0], np.cumsum(lengths)]), rows, size)
 
 
 def partition_tasks(bounds: Array) -> list[int]:
-    """Bounds of `TASKS` runs of partitions, or of fewer."""
-    ends = np.linspace(0, len(bounds) - 1, num=TASKS + 1, dtype=np.int64)
+    """Return the bounds of at most `MAX_TASKS` runs of partitions.
+
+    Example:
+        >>> partition_tasks(np.zeros(5))
+        [0, 1, 2, 3, 4]
+    """
+    ends = np.linspace(0, len(bounds) - 1, num=MAX_TASKS + 1, dtype=np.int64)
     return [int(end) for end in np.unique(ends)]
 
 
 @kernel
-def widest(bounds: Array, first: Int, stop: Int) -> Int:
-    """Keys in the largest of the partitions [first, stop)."""
-    most = 0
+def largest_partition(bounds: Array, first: Int, stop: Int) -> Int:
+    """Return the number of keys in the largest of the partitions [first, stop)."""
+    largest = 0
     for part in range(first, stop):
-        most = max(most, bounds[part + 1] - bounds[part])
-    return most
+        largest = max(largest, bounds[part + 1] - bounds[part])
+    return largest
 
 
 @kernel
 def table_size(length: Int) -> Int:
-    """Slots of a table for so many keys: a power of two, half of them free."""
+    """Return a number of slots for `length` keys: a power of two that leaves half of them free."""
     size = 16
     while size < 2 * length:
         size *= 2
@@ -90,19 +119,21 @@ def table_size(length: Int) -> Int:
 
 @kernel
 def count_partitions(keys: SetKeys, kept: Array, known: Int, bits: Int, counts: Array) -> None:
+    """Add the number of kept keys per partition to `counts`."""
     key, item = keys.key, keys.item
     for i in range(len(key)):
         if item[i] < known or kept[item[i] - known]:
-            counts[_highest(key[i], bits)] += 1
+            counts[_high_bits(key[i], bits)] += 1
 
 
 @kernel
 def scatter(keys: SetKeys, kept: Array, known: Int, bits: Int, places: Array, out: SetKeys) -> None:
+    """Copy the kept keys to their partitions; `places` holds each partition's next free slot."""
     key, item = keys.key, keys.item
     out_key, out_item = out.key, out.item
     for i in range(len(key)):
         if item[i] < known or kept[item[i] - known]:
-            part = _highest(key[i], bits)
+            part = _high_bits(key[i], bits)
             at = places[part]
             out_key[at] = key[i]
             out_item[at] = item[i]
@@ -110,35 +141,39 @@ def scatter(keys: SetKeys, kept: Array, known: Int, bits: Int, places: Array, ou
 
 
 @inlined
-def _highest(key: Int, bits: Int) -> Int:
+def _high_bits(key: Int, bits: Int) -> Int:
+    """Return the `bits` highest bits of a key."""
     return np.int64((key >> np.uint64(1)) >> np.uint64(63 - bits))
 
 
 def shared_keys(known: SetKeys, emitted: Sequence[SetKeys]) -> SetKeys:
-    """Those of the known keys that new ones may equal; few others slip through.
+    """Return the known keys that may equal an emitted key.
 
-    The known ones are read once from end to end, wherever they lie.
+    A bitmap over the highest bits of the keys decides: no equal key is missed, and few others pass.
+    The known keys are read once, sequentially, whether in memory or on disk.
     """
     total = sum(len(keys.key) for keys in emitted)
     bits = min(30, max(12, (64 * total).bit_length()))
-    marks = np.zeros(1 << (bits - 6), np.uint64)
+    bitmap = np.zeros(1 << (bits - 6), np.uint64)
     for keys in emitted:
-        mark(keys.key, bits, marks)
-    chosen = np.empty(len(known.key), np.bool_)
-    marked(known.key, bits, marks, chosen)
-    rows = np.flatnonzero(chosen)
+        _set_bits(keys.key, bits, bitmap)
+    present = np.empty(len(known.key), np.bool_)
+    _test_bits(known.key, bits, bitmap, present)
+    rows = np.flatnonzero(present)
     return SetKeys(known.key[rows], known.item[rows])
 
 
 @kernel
-def mark(keys: Array, bits: Int, marks: Array) -> None:
+def _set_bits(keys: Array, bits: Int, bitmap: Array) -> None:
+    """Set the bit of each key in the bitmap."""
     for i in range(len(keys)):
-        place = _highest(keys[i], bits)
-        marks[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
+        bit = _high_bits(keys[i], bits)
+        bitmap[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
 
 
 @kernel
-def marked(keys: Array, bits: Int, marks: Array, chosen: Array) -> None:
+def _test_bits(keys: Array, bits: Int, bitmap: Array, present: Array) -> None:
+    """Write True for each key whose bit is set in the bitmap into `present`."""
     for i in range(len(keys)):
-        place = _highest(keys[i], bits)
-        chosen[i] = (marks[place >> 6] >> np.uint64(place & 63)) & np.uint64(1) != 0
+        bit = _high_bits(keys[i], bits)
+        present[i] = (bitmap[bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1) != 0

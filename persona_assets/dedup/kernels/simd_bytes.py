@@ -1,7 +1,8 @@
-"""Text 64 bytes at a time, in a few instructions.
+"""Text in blocks of 64 bytes, each block processed in a few instructions.
 
-Vectors are written in LLVM's terms, which turns them into what the processor at hand has (AVX-512,
-AVX2, SSE2, NEON); the result is the same everywhere. All read and write whole blocks: leave room.
+Vectors are written in LLVM's terms. LLVM compiles them to the vector instructions of the processor
+(AVX-512, AVX2, SSE2, NEON), with the same result everywhere. All functions read and write whole
+blocks: pad the arrays.
 """
 
 from typing import Any
@@ -12,30 +13,30 @@ from numba.extending import intrinsic
 
 from persona_assets.dedup.kernels.bits import address
 
-BYTES = 64
-"""Bytes in a block."""
+BLOCK_BYTES = 64
+"""Number of bytes in a block."""
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
-_BLOCK = ir.VectorType(_BYTE, BYTES)
+_BLOCK = ir.VectorType(_BYTE, BLOCK_BYTES)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def fold_block(typing: Any, data: Any, position: Any, out: Any, at: Any) -> Any:
-    """Folds the 64 bytes of `data` from `position` on into those of `out` from `at` on.
+    """Fold the 64 bytes of `data` from `position` on and write them to `out` from `at` on.
 
-    ASCII letters and digits are kept, in lower case; all else becomes a space.
+    ASCII letters become lower case, digits stay, and all other bytes become spaces.
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
-        x = builder.load(source, align=1)
-        upper = builder.icmp_unsigned("<", builder.sub(x, _bytes("A")), _bytes(26))
-        lower = builder.or_(x, builder.select(upper, _bytes(0x20), _bytes(0)))
-        letter = builder.icmp_unsigned("<", builder.sub(lower, _bytes("a")), _bytes(26))
-        digit = builder.icmp_unsigned("<", builder.sub(x, _bytes("0")), _bytes(10))
+        block = builder.load(source, align=1)
+        upper = builder.icmp_unsigned("<", builder.sub(block, _block_of("A")), _block_of(26))
+        lower = builder.or_(block, builder.select(upper, _block_of(0x20), _block_of(0)))
+        letter = builder.icmp_unsigned("<", builder.sub(lower, _block_of("a")), _block_of(26))
+        digit = builder.icmp_unsigned("<", builder.sub(block, _block_of("0")), _block_of(10))
         target = address(context, builder, signature.args[2], args[2], args[3], _BLOCK)
         builder.store(
-            builder.select(builder.or_(letter, digit), lower, _bytes(" ")), target, align=1
+            builder.select(builder.or_(letter, digit), lower, _block_of(" ")), target, align=1
         )
         return context.get_dummy_value()
 
@@ -43,36 +44,36 @@ def fold_block(typing: Any, data: Any, position: Any, out: Any, at: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def odd_bytes(typing: Any, data: Any, position: Any) -> Any:
-    """Which of the 64 bytes from `position` on are "+", "#" or beyond ASCII.
+def special_mask(typing: Any, data: Any, position: Any) -> Any:
+    """Return the mask of the bytes from `position` on that are "+", "#" or not ASCII.
 
-    A uint64, its lowest bit for the first byte.
+    The mask is a uint64 whose lowest bit stands for the first of the 64 bytes.
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
-        x = builder.load(source, align=1)
-        found = builder.icmp_signed("<", x, _bytes(0))
+        block = builder.load(source, align=1)
+        special = builder.icmp_signed("<", block, _block_of(0))
         for sign in "+#":
-            found = builder.or_(found, builder.icmp_unsigned("==", x, _bytes(sign)))
-        return builder.bitcast(found, _WORD)
+            special = builder.or_(special, builder.icmp_unsigned("==", block, _block_of(sign)))
+        return builder.bitcast(special, _WORD)
 
     return types.uint64(data, types.intp), build
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def letters(typing: Any, data: Any, position: Any) -> Any:
-    """Which of the 64 bytes from `position` on are no space: a uint64 like that of `odd_bytes`."""
+def non_space_mask(typing: Any, data: Any, position: Any) -> Any:
+    """Return the mask of the bytes from `position` on that are not spaces; see `special_mask`."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = address(context, builder, signature.args[0], args[0], args[1], _BLOCK)
-        found = builder.icmp_unsigned("!=", builder.load(source, align=1), _bytes(" "))
-        return builder.bitcast(found, _WORD)
+        non_space = builder.icmp_unsigned("!=", builder.load(source, align=1), _block_of(" "))
+        return builder.bitcast(non_space, _WORD)
 
     return types.uint64(data, types.intp), build
 
 
-def _bytes(value: int | str) -> ir.Constant:
-    """The byte, 64 times."""
+def _block_of(value: int | str) -> ir.Constant:
+    """Return a block of 64 equal bytes."""
     number = ord(value) if isinstance(value, str) else value
-    return ir.Constant(_BLOCK, [ir.Constant(_BYTE, number)] * BYTES)
+    return ir.Constant(_BLOCK, [ir.Constant(_BYTE, number)] * BLOCK_BYTES)

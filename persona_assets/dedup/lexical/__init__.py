@@ -1,1 +1,1 @@
-"""Near-duplicates by words: all pairs of texts above a Jaccard similarity."""
+"""Near-duplicates by words: all pairs of texts whose Jaccard similarity reaches a threshold."""

@@ -1,6 +1,6 @@
-"""Pairs of sets that may be similar: sizes and bitmaps do not rule them out.
+"""Candidates: pairs of sets whose sizes and bitmaps do not rule out the threshold.
 
-A candidate is a pair of sets as one uint64, the smaller number in the high half.
+A candidate is a pair of set numbers in one uint64, the smaller number in the high half.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,49 +14,58 @@ from persona_assets.dedup.lexical.distinct_sets import DistinctSets
 from persona_assets.dedup.lexical.partenum import Scheme, least_size
 
 MAX_CANDIDATES = 1 << 28
-"""Most candidates that one join may have: 8 bytes each, and as much again to sort them."""
+"""Largest number of candidates in a join: 8 bytes each, and as much again to sort them."""
 
 _SLACK = 1 << 22
+"""Number of candidates, above twice the distinct candidates, at which repeats are dropped."""
 
 
 class Candidates:
-    """Candidates as they are found, in little more room than each of them takes once.
+    """Collection of candidates in little more memory than the distinct candidates need.
 
-    Long texts that are alike share many keys, and are found anew by each.
+    Long texts that are alike share many keys, and each of these keys proposes the same pairs.
     """
 
     def __init__(self) -> None:
         self._pieces: list[Array] = []
-        self._count, self._most = 0, _SLACK
+        self._count, self._limit = 0, _SLACK
 
     def add(self, pieces: Iterator[Array]) -> "Candidates":
-        """Takes them all. Raises ValueError for more than `MAX_CANDIDATES`."""
+        """Add all candidates of `pieces`.
+
+        Raises:
+            ValueError: The join has more than `MAX_CANDIDATES` candidates.
+        """
         for piece in pieces:
             self._pieces.append(piece)
             self._count += len(piece)
-            if self._count > self._most:
+            if self._count > self._limit:
                 self._pieces = [self.distinct()]
                 self._count = len(self._pieces[0])
                 check_candidates(self._count)
-                self._most = 2 * self._count + _SLACK
+                self._limit = 2 * self._count + _SLACK
         return self
 
     def pieces(self) -> Iterator[Array]:
-        """What is held, each named once or more often."""
+        """Iterate over the collected candidates, which may repeat."""
         return iter(self._pieces)
 
     def distinct(self) -> Array:
-        """Each once, ascending."""
-        # np.unique would take a hash table, and ten times as long.
-        every = np.concatenate([np.empty(0, np.uint64), *self._pieces])
-        every.sort()
-        first = np.ones(len(every), np.bool_)
-        first[1:] = every[1:] != every[:-1]
-        return every[first]
+        """Return the distinct candidates, ascending."""
+        # np.unique would use a hash table and take ten times as long.
+        candidates = np.concatenate([np.empty(0, np.uint64), *self._pieces])
+        candidates.sort()
+        first = np.ones(len(candidates), np.bool_)
+        first[1:] = candidates[1:] != candidates[:-1]
+        return candidates[first]
 
 
 def check_candidates(count: int) -> None:
-    """Raises ValueError above `MAX_CANDIDATES`, before the memory for them is taken."""
+    """Check the number of candidates before their memory is allocated.
+
+    Raises:
+        ValueError: `count` exceeds `MAX_CANDIDATES`.
+    """
     if count > MAX_CANDIDATES:
         raise ValueError(
             f"more than {MAX_CANDIDATES:,} pairs of texts share most of their words and would have "
@@ -65,7 +74,14 @@ def check_candidates(count: int) -> None:
 
 
 class SetsBySize(NamedTuple):
-    """Sets by ascending number of words, with it and both halves of their bitmaps."""
+    """Sets ordered by size.
+
+    Attributes:
+        items: Set numbers.
+        sizes: Number of words of each set, int64, ascending.
+        low: First half of each set's bitmap, uint64.
+        high: Second half of each set's bitmap, uint64.
+    """
 
     items: Array
     sizes: Array
@@ -74,22 +90,22 @@ class SetsBySize(NamedTuple):
 
 
 def order_by_size(sets: DistinctSets, items: Array) -> SetsBySize:
-    """The sets with these numbers, by size."""
-    old = items < len(sets.sizes)
-    new = items[~old] - len(sets.sizes)
+    """Order the sets with the given numbers by size."""
+    is_known = items < len(sets.sizes)
+    new = items[~is_known] - len(sets.sizes)
     sizes, bitmaps = np.empty(len(items), np.int64), np.empty((len(items), 2), np.uint64)
-    sizes[old], sizes[~old] = sets.sizes[items[old]], sets.new_sizes[new]
-    bitmaps[old], bitmaps[~old] = sets.bitmaps[items[old]], sets.new_bitmaps[new]
+    sizes[is_known], sizes[~is_known] = sets.sizes[items[is_known]], sets.new_sizes[new]
+    bitmaps[is_known], bitmaps[~is_known] = sets.bitmaps[items[is_known]], sets.new_bitmaps[new]
     order = np.argsort(sizes, kind="stable")
     return SetsBySize(items[order], sizes[order], *np.ascontiguousarray(bitmaps[order].T))
 
 
-def compare_places(scheme: Scheme, ordered: SetsBySize, rows: Array) -> Iterator[Array]:
-    """The candidates among sets by size of which one is at one of the places `rows`."""
+def compare_rows(scheme: Scheme, ordered: SetsBySize, rows: Array) -> Iterator[Array]:
+    """Yield the candidates with at least one of the sets at positions `rows` of `ordered`."""
 
-    def step(first: int, out: Array, counted: Array) -> int:
-        done: int = compare_with_all(scheme, ordered, rows, first, out, counted)
-        return done
+    def step(first: int, out: Array, counts: Array) -> int:
+        next_row: int = compare_with_all(scheme, ordered, rows, first, out, counts)
+        return next_row
 
     return collect_candidates(step, 0, len(rows))
 
@@ -97,68 +113,85 @@ def compare_places(scheme: Scheme, ordered: SetsBySize, rows: Array) -> Iterator
 def collect_candidates(
     step: Callable[[int, Array, Array], int], first: int, stop: int
 ) -> Iterator[Array]:
-    """Candidates of a kernel that goes from `first` to `stop` and halts where its output is full.
+    """Yield the candidates of a kernel that stops whenever its output is full.
 
-    `step(first, out, counted)` writes `counted[0]` candidates and returns where to go on.
+    Args:
+        step: `step(first, out, counts)` writes `counts[0]` candidates to `out` and returns the next
+            position.
+        first: First position.
+        stop: End of the positions.
     """
     capacity = 1 << 12
-    counted = np.zeros(2, np.int64)
+    counts = np.zeros(2, np.int64)
     while first < stop:
         out = np.empty(capacity, np.uint64)
-        done = step(first, out, counted)
-        if done == first:
+        next_position = step(first, out, counts)
+        if next_position == first:
             capacity *= 4
             check_candidates(capacity)
-        yield out[: counted[0]].copy()
-        first = done
+        yield out[: counts[0]].copy()
+        first = next_position
 
 
 @allocating
 def compare_with_all(
-    scheme: Scheme, ordered: SetsBySize, rows: Array, first: Int, out: Array, counted: Array
+    scheme: Scheme, ordered: SetsBySize, rows: Array, first: Int, out: Array, counts: Array
 ) -> Int:
-    """Compares the sets at the places `rows[first:]` with all of a size that allows it.
+    """Compare the sets at positions `rows[first:]` with all sets of a similar enough size.
 
-    Returns the first of `rows` for which `out` has no room. Two of `rows` are compared once.
+    A pair of two sets in `rows` is compared once.
+
+    Returns:
+        Index of the first of `rows` for which `out` has no room, or the number of rows.
     """
     numerator, denominator = scheme.numerator, scheme.denominator
-    more, less = denominator + numerator, denominator - numerator
+    sum_factor, difference_factor = denominator + numerator, denominator - numerator
     items, sizes, low, high = ordered.items, ordered.sizes, ordered.low, ordered.high
-    near = np.empty(len(items), np.bool_)
-    asked = np.zeros(len(items), np.bool_)
+    plausible = np.empty(len(items), np.bool_)
+    in_rows = np.zeros(len(items), np.bool_)
     for row in range(len(rows)):
-        asked[rows[row]] = True
-    written = 0
-    counted[0] = 0
+        in_rows[rows[row]] = True
+    candidate_count = 0
+    counts[0] = 0
     for row in range(first, len(rows)):
         i = rows[row]
         begin = np.searchsorted(sizes, least_size(numerator, denominator, sizes[i]))
         end = np.searchsorted(sizes, sizes[i] * denominator // numerator, side="right")
         for j in range(begin, end):
             flipped = popcount(low[i] ^ low[j]) + popcount(high[i] ^ high[j])
-            near[j] = is_plausible(more, less, sizes[i], sizes[j], flipped)
+            plausible[j] = is_plausible(sum_factor, difference_factor, sizes[i], sizes[j], flipped)
         for j in range(begin, end):
-            if near[j] and j != i and (j > i or not asked[j]):
-                if written == len(out):
+            if plausible[j] and j != i and (j > i or not in_rows[j]):
+                if candidate_count == len(out):
                     return row
-                out[written] = pack_candidate(np.int64(items[i]), np.int64(items[j]))
-                written += 1
-        counted[0] = written
+                out[candidate_count] = pack_candidate(np.int64(items[i]), np.int64(items[j]))
+                candidate_count += 1
+        counts[0] = candidate_count
     return len(rows)
 
 
 @inlined
-def is_plausible(more: Int, less: Int, size: Int, other: Int, flipped: Int) -> bool:
-    """Whether sizes and bitmaps leave it possible that two sets reach the threshold t.
+def is_plausible(
+    sum_factor: Int, difference_factor: Int, size: Int, other: Int, flipped: Int
+) -> bool:
+    """Return True if sizes and bitmaps leave it possible that two sets reach the threshold t.
 
-    Sets that differ in d words have sizes at most d apart and bitmaps that differ in d bits at
-    most, and d is at most (1 - t) / (1 + t) * (|A| + |B|). `more` is (1 + t) times the denominator
-    of t, and `less` (1 - t) times.
+    Sets that differ in d words have sizes at most d apart and bitmaps that differ in at most d
+    bits, and d is at most (1 - t) / (1 + t) * (|A| + |B|).
+
+    Args:
+        sum_factor: (1 + t), multiplied by the denominator of t.
+        difference_factor: (1 - t), multiplied by the denominator of t.
+        size: Number of words of the first set.
+        other: Number of words of the second set.
+        flipped: Number of bits in which the bitmaps differ.
     """
-    return bool(max(np.int64(flipped), abs(size - other)) * more <= (size + other) * less)
+    return bool(
+        max(np.int64(flipped), abs(size - other)) * sum_factor <= (size + other) * difference_factor
+    )
 
 
 @inlined
-def pack_candidate(one: Int, two: Int) -> Int:
-    """A pair of sets as one number: the smaller one in the high half."""
-    return np.uint64(min(one, two)) << np.uint64(32) | np.uint64(max(one, two))
+def pack_candidate(left: Int, right: Int) -> Int:
+    """Pack a pair of set numbers into a uint64, the smaller number in the high half."""
+    return np.uint64(min(left, right)) << np.uint64(32) | np.uint64(max(left, right))

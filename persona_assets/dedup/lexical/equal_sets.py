@@ -1,7 +1,7 @@
-"""Texts with the same set of words: they are found first, and stand for one set from then on.
+"""Texts with equal word sets: found before the join, and joined as a single set.
 
-Whatever is similar to one of them is as similar to all, so a million repeats of a text are a
-million rows of one set, and not 5e11 pairs.
+A text similar to one of them has the same similarity to all of them. So a million repeats of a text
+are a million rows of one set instead of 5e11 pairs.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +12,11 @@ import numpy as np
 
 from persona_assets.dedup.kernels.compile import Array, Int, allocating
 from persona_assets.dedup.kernels.radix_partition import (
+    largest_partition,
     partition_tasks,
     radix_partition,
     shared_keys,
     table_size,
-    widest,
 )
 from persona_assets.dedup.lexical.distinct_sets import DistinctSets, SetKeys
 from persona_assets.dedup.lexical.partenum import scheme_of
@@ -26,42 +26,51 @@ from persona_assets.dedup.lexical.verification import similarities
 def set_numbers(
     sets: DistinctSets, known_contents: Array, contents: Array, threads: ThreadPoolExecutor
 ) -> Array:
-    """The set of each new row, uint32: a known one's number, or `known + row` of its first row.
+    """Return the set number of each new row, uint32.
 
-    `contents` are those of the summaries. Rows that share one are compared by their words.
+    A row that equals a known set has this set's number; every other row has `known + row`, where
+    `row` is the first row with the same words.
+
+    Args:
+        sets: Known sets and new rows.
+        known_contents: Hash sums of the known sets, see `SetSummary`.
+        contents: Hash sums of the new rows. Rows that share a sum are compared by their words.
+        threads: Pool for partitions and comparisons.
     """
     known, rows = len(sets.sizes), len(sets.new_sizes)
     numbers = np.arange(known, known + rows, dtype=np.uint32)
     scheme = scheme_of(Fraction(1))
-    given = [SetKeys(contents, numbers)]
+    pending = [SetKeys(contents, numbers)]
     if known:
-        old = SetKeys(known_contents, np.arange(known, dtype=np.uint32))
-        given.insert(0, shared_keys(old, given))
-    everyone = np.ones(rows, np.bool_)
-    # Once, but for sets that differ and yet have the same sum: then those that are left, again.
-    while given:
-        keys, bounds = radix_partition(given, everyone, known, threads)
-        first = np.empty(len(keys.item), np.uint32)
+        known_keys = SetKeys(known_contents, np.arange(known, dtype=np.uint32))
+        pending.insert(0, shared_keys(known_keys, pending))
+    all_rows = np.ones(rows, np.bool_)
+    # One pass, unless different sets share a sum: the sets left over take another pass.
+    while pending:
+        keys, bounds = radix_partition(pending, all_rows, known, threads)
+        first_items = np.empty(len(keys.item), np.uint32)
         ends = partition_tasks(bounds)
-        task = partial(find_first_rows, keys, bounds, first)
+        task = partial(find_first_rows, keys, bounds, first_items)
         list(threads.map(task, ends[:-1], ends[1:]))
-        later = first != keys.item
-        asked = np.flatnonzero(later & (keys.item >= known))
-        pairs = first[asked].astype(np.uint64) << np.uint64(32) | keys.item[asked]
+        repeats = first_items != keys.item
+        unverified = np.flatnonzero(repeats & (keys.item >= known))
+        pairs = first_items[unverified].astype(np.uint64) << np.uint64(32) | keys.item[unverified]
         order = np.argsort(pairs)
-        same = asked[order][similarities(sets, scheme, pairs[order], threads) >= 0]
-        numbers[keys.item[same].astype(np.int64) - known] = first[same]
-        later[same] = False
-        if len(same) < len(asked):
-            given = [SetKeys(keys.key[later], keys.item[later])]
+        verified = unverified[order][similarities(sets, scheme, pairs[order], threads) >= 0]
+        numbers[keys.item[verified].astype(np.int64) - known] = first_items[verified]
+        repeats[verified] = False
+        if len(verified) < len(unverified):
+            pending = [SetKeys(keys.key[repeats], keys.item[repeats])]
     return numbers
 
 
 @allocating
-def find_first_rows(keys: SetKeys, bounds: Array, found: Array, first: Int, stop: Int) -> None:
-    """Of partitions [first, stop): the first item with the same key, for each."""
+def find_first_rows(
+    keys: SetKeys, bounds: Array, first_items: Array, first: Int, stop: Int
+) -> None:
+    """Find the first item with the same key for each item of partitions [first, stop)."""
     key, item = keys.key, keys.item
-    table = np.empty(table_size(widest(bounds, first, stop)), np.int32)
+    table = np.empty(table_size(largest_partition(bounds, first, stop)), np.int32)
     for part in range(first, stop):
         begin, end = bounds[part], bounds[part + 1]
         mask = table_size(end - begin) - 1
@@ -72,4 +81,4 @@ def find_first_rows(keys: SetKeys, bounds: Array, found: Array, first: Int, stop
                 slot = (slot + 1) & mask
             if table[slot] < 0:
                 table[slot] = e - begin
-            found[e] = item[begin + table[slot]]
+            first_items[e] = item[begin + table[slot]]

@@ -17,71 +17,95 @@ from persona_assets.dedup.lexical.sha1 import sha1_hash32
 if TYPE_CHECKING:
     from datasketch import LeanMinHash
 
-SIZE = 128  # section 2.3
+SIZE = 128
+"""Number of values in a signature (the paper, section 2.3)."""
+
 SEED = 1
+"""Seed of the permutations, datasketch's default."""
+
 SCHEME = "affine32"
 """datasketch's name for permutations h -> a * h + b modulo 2^32, a odd."""
 
-ROOM = 8
-"""Bytes that must follow the last text in `data`."""
+PADDING = 8
+"""Number of bytes of padding behind the last text in `data`."""
 
 RECALL = Fraction(99, 100)
-"""Least probability with which the bands propose a pair that is exactly at the threshold."""
+"""Lowest probability with which the bands propose a pair that is exactly at the threshold."""
 
 _SLOT_BITS = 16
-_LONGEST_REMEMBERED = 23  # bytes: with the length they fill three numbers
+"""Bits of a hash that select a slot of the word cache."""
+
+_LONGEST_CACHED = 23
+"""Longest cached word in bytes: the word and its length fill three uint64."""
 
 
 def signatures(
     data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], size: int = SIZE, seed: int = SEED
 ) -> npt.NDArray[np.uint32]:
-    """The MinHash signature of each text, uint32 of shape (n, size).
+    """Return the MinHash signature of each text, uint32 of shape (n, size).
 
-    Text i is `data[offsets[i]:offsets[i + 1]]`: words in UTF-8 with spaces between them, in any
-    order, repeats allowed. Its signature is what `datasketch.MinHash(size, seed, scheme=SCHEME)`
-    holds after an update with each word; without words, every value is 2^32 - 1. The texts may be
-    taken in chunks (`offsets[i : j + 1]` with the same data), by several threads at once; chunks of
-    some ten thousand keep the working memory in the processor's caches.
+    The signature of a text is the state of `datasketch.MinHash(size, seed, scheme=SCHEME)` after an
+    update with each word; a text without words has 2^32 - 1 in every value. Chunks of the texts
+    (`offsets[i : j + 1]` with the same data) may be computed by several threads at once; chunks of
+    about ten thousand texts keep the working memory in the processor's caches.
 
-    Raises ValueError for offsets that descend or leave the data, for data that ends less than
-    `ROOM` bytes behind the last text, for a size below 1 and for a seed that numpy does not take.
+    Args:
+        data: Words in UTF-8 with spaces between them, in any order, repeats allowed, then `PADDING`
+            bytes. Text i is `data[offsets[i]:offsets[i + 1]]`.
+        offsets: Bounds of the texts, shape (n + 1,).
+        size: Number of values in a signature.
+        seed: Seed of the permutations.
+
+    Raises:
+        ValueError: The offsets descend or leave the data, less than `PADDING` bytes follow the last
+            text, the size is below 1, or numpy does not accept the seed.
     """
     if size < 1:
         raise ValueError(f"a signature has at least one value, not {size}")
     if len(offsets) == 0 or offsets[0] < 0 or (np.diff(offsets) < 0).any():
         raise ValueError("offsets are one more than texts, start at 0 or above and never descend")
-    if offsets[-1] + ROOM > len(data):
-        raise ValueError(f"data must go on for {ROOM} bytes behind the last text: pad it")
+    if offsets[-1] + PADDING > len(data):
+        raise ValueError(f"data must go on for {PADDING} bytes behind the last text: pad it")
     data, offsets = frozen(data), frozen(offsets)
     n = len(offsets) - 1
-    most = n + int(np.count_nonzero(data[offsets[0] : offsets[-1]] == ord(" ")))
-    words, starts, stops = (np.empty(most, np.int64) for _ in range(3))
+    max_words = n + int(np.count_nonzero(data[offsets[0] : offsets[-1]] == ord(" ")))
+    words, starts, stops = (np.empty(max_words, np.int64) for _ in range(3))
     bounds = np.zeros(n + 1, np.int64)
-    memory = np.zeros((1 << _SLOT_BITS, 4), np.uint64)
-    distinct = _number_words(data, offsets, memory, words, bounds, starts, stops)
-    hashes = np.empty(distinct, np.uint32)
-    sha1_hash32(data, starts[:distinct], stops[:distinct], hashes)
+    cache = np.zeros((1 << _SLOT_BITS, 4), np.uint64)
+    word_count = _number_words(data, offsets, cache, words, bounds, starts, stops)
+    hashes = np.empty(word_count, np.uint32)
+    sha1_hash32(data, starts[:word_count], stops[:word_count], hashes)
     a, b = _permutations(size, seed)
     result = np.full((n, size), 0xFFFFFFFF, np.uint32)
-    _lower(words, bounds, _fmix32(hashes), a, b, result)
+    _take_minima(words, bounds, _fmix32(hashes), a, b, result)
     return result
 
 
-def lean(signature: npt.NDArray[np.uint32], seed: int = SEED) -> "LeanMinHash":
-    """One row of `signatures`, made with this seed, as datasketch's object for its indexes."""
+def lean_minhash(signature: npt.NDArray[np.uint32], seed: int = SEED) -> "LeanMinHash":
+    """Convert a row of `signatures` to datasketch's signature object, for datasketch's indexes.
+
+    Args:
+        signature: A row of `signatures`.
+        seed: Seed of that signature.
+    """
     from datasketch import LeanMinHash
 
     return LeanMinHash(seed=seed, hashvalues=signature, scheme=SCHEME)
 
 
-def bands(threshold: Fraction, size: int = SIZE) -> tuple[int, int]:
-    """(bands, rows): the longest bands that propose a pair at the threshold with `RECALL`.
+def choose_bands(threshold: Fraction, size: int = SIZE) -> tuple[int, int]:
+    """Return (bands, rows): the longest bands that propose a pair at the threshold with `RECALL`.
 
-    Two sets of Jaccard similarity t agree on a band of r values with probability t^r, so on one of
-    b bands with 1 - (1 - t^r)^b. Longer bands propose fewer pairs that are no duplicates. 0.9 gives
-    12 x 10 (a recall of 0.994), 0.5 gives 42 x 3 (0.996).
+    Two sets of Jaccard similarity t agree on a band of r values with probability t^r, so on at
+    least one of b bands with 1 - (1 - t^r)^b. Longer bands propose fewer pairs that are not
+    duplicates. The recall is 0.994 at 0.9 and 0.996 at 0.5.
 
-    Raises ValueError for a threshold outside (0, 1] or too low for the size.
+    Raises:
+        ValueError: The threshold is outside (0, 1] or too low for the size.
+
+    Example:
+        >>> choose_bands(Fraction(9, 10)), choose_bands(Fraction(1, 2))
+        ((12, 10), (42, 3))
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be above 0 and at most 1, not {threshold}")
@@ -96,11 +120,14 @@ def bands(threshold: Fraction, size: int = SIZE) -> tuple[int, int]:
 
 
 def band_keys(signatures: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.NDArray[np.uint64]:
-    """A key of each band, uint64 of shape (n, bands).
+    """Return a key for each band of each signature, uint64 of shape (n, bands).
 
-    Band j is the values from `j * rows` on. Equal bands have equal keys; the low bits are the
-    band's number, so those of different j never do; the others are a hash of the values.
-    Raises ValueError if signatures hold fewer than `bands * rows` values.
+    Band j holds the values from `j * rows` on. Equal bands have equal keys. The low bits of a key
+    are the band's number, so that keys of different bands always differ; the other bits are a hash
+    of the values.
+
+    Raises:
+        ValueError: The signatures hold fewer than `bands * rows` values.
     """
     if bands < 1 or rows < 1 or bands * rows > signatures.shape[1]:
         raise ValueError(f"{signatures.shape[1]} values do not make {bands} bands of {rows}")
@@ -110,14 +137,14 @@ def band_keys(signatures: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.
 
 
 def _permutations(size: int, seed: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """(a, b), drawn as datasketch draws them."""
+    """Return (a, b), drawn as datasketch draws them."""
     random = np.random.RandomState(seed)
     a = random.randint(0, 1 << 31, size, np.uint32) * np.uint32(2) + np.uint32(1)
     return a, random.randint(0, 1 << 32, size, np.uint32)
 
 
 def _fmix32(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """MurmurHash3's finalizer (Appleby), which datasketch applies before its permutations."""
+    """Apply MurmurHash3's finalizer (Appleby), as datasketch does before its permutations."""
     values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return values ^ (values >> np.uint32(16))
@@ -127,17 +154,17 @@ def _fmix32(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
 def _number_words(
     data: Array,
     offsets: Array,
-    memory: Array,
+    cache: Array,
     words: Array,
     bounds: Array,
     starts: Array,
     stops: Array,
 ) -> int:
-    """Numbers the words; returns how many numbers there are.
+    """Number the words of all texts and return the number of numbers.
 
-    Text i has `words[bounds[i]:bounds[i + 1]]`; number w is `data[starts[w]:stops[w]]`. `memory`
-    holds a word and its number in each slot, by the word's hash, and forgets it for the next one
-    of that slot. So a word may get several numbers, but never that of another word.
+    Text i has `words[bounds[i]:bounds[i + 1]]`; number w is the word `data[starts[w]:stops[w]]`.
+    Each slot of `cache` holds a word and its number, selected by the word's hash, until the next
+    word replaces it. So a word may get several numbers, but two words never share a number.
     """
     count = 0
     distinct = 0
@@ -155,15 +182,15 @@ def _number_words(
                     space = _spaces(load64(data, position + length))
                     length += np.int64(trailing_zeros(space) >> np.uint64(3))
                 length = min(length, end - position)
-                first = _bytes(data, position, position + length)
-                second = _bytes(data, position + 8, position + length)
-                third = _bytes(data, position + 16, position + length)
+                first = _load_bytes(data, position, position + length)
+                second = _load_bytes(data, position + 8, position + length)
+                third = _load_bytes(data, position + 16, position + length)
             if length > 0:
-                known = False
-                if length <= _LONGEST_REMEMBERED:
+                cached = False
+                if length <= _LONGEST_CACHED:
                     third |= np.uint64(length) << np.uint64(56)
                     # Multiply-shift hashing (Dietzfelbinger et al. 1997): the top bits.
-                    slot = memory[
+                    slot = cache[
                         (
                             first * np.uint64(0x9E3779B97F4A7C15)
                             + second * np.uint64(0xC2B2AE3D27D4EB4F)
@@ -171,15 +198,15 @@ def _number_words(
                         )
                         >> np.uint64(64 - _SLOT_BITS)
                     ]
-                    known = slot[0] == first and slot[1] == second and slot[2] == third
-                    if known:
+                    cached = slot[0] == first and slot[1] == second and slot[2] == third
+                    if cached:
                         words[count] = slot[3]
                     else:
                         slot[0] = first
                         slot[1] = second
                         slot[2] = third
                         slot[3] = np.uint64(distinct)
-                if not known:
+                if not cached:
                     words[count] = distinct
                     starts[distinct] = position
                     stops[distinct] = position + length
@@ -192,14 +219,14 @@ def _number_words(
 
 @inlined
 def _spaces(value: Any) -> Any:
-    """Its lowest set bit is the top bit of the first byte of `value` that is a space; or 0."""
+    """Return a mask whose lowest set bit is the top bit of the first space in `value`, or 0."""
     other = value ^ np.uint64(0x2020202020202020)
     return (other - np.uint64(0x0101010101010101)) & ~other & np.uint64(0x8080808080808080)
 
 
 @inlined
-def _bytes(data: Array, position: int, stop: int) -> Any:
-    """The bytes from `position` to `stop`, at most eight of them, as uint64."""
+def _load_bytes(data: Array, position: int, stop: int) -> Any:
+    """Load the bytes from `position` to `stop`, at most eight, as uint64."""
     if position >= stop:
         return np.uint64(0)
     value = load64(data, position)
@@ -209,12 +236,14 @@ def _bytes(data: Array, position: int, stop: int) -> Any:
 
 
 @kernel
-def _lower(words: Array, bounds: Array, hashes: Array, a: Array, b: Array, result: Array) -> None:
-    """Lowers each value of each signature to the least a * h + b of the words of its text."""
+def _take_minima(
+    words: Array, bounds: Array, hashes: Array, a: Array, b: Array, result: Array
+) -> None:
+    """Lower each value of each signature to the minimum of a * h + b over the words of its text."""
     for i in range(len(result)):
         row = result[i]
         last = bounds[i + 1] - 1
-        # Four words at a time: fetching a, b and the row costs as much as the arithmetic.
+        # Four words at a time: loading a, b and the row costs as much as the arithmetic.
         for w in range(bounds[i], bounds[i + 1], 4):
             h0 = hashes[words[w]]
             h1 = hashes[words[min(w + 1, last)]]
@@ -230,6 +259,7 @@ def _lower(words: Array, bounds: Array, hashes: Array, a: Array, b: Array, resul
 
 @kernel
 def _hash_bands(signatures: Array, rows: int, number_bits: int, keys: Array) -> None:
+    """Write the key of each band: a hash of its values above the band's number."""
     for i in range(len(keys)):
         for j in range(keys.shape[1]):
             key = np.uint64(0)

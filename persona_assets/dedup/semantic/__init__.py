@@ -1,1 +1,1 @@
-"""Near-duplicates by meaning: all pairs of vectors above a cosine."""
+"""Near-duplicates by meaning: all pairs of vectors whose cosine is above a threshold."""

@@ -1,4 +1,4 @@
-"""Pairs of vectors that may be near each other, by matrix products of all."""
+"""Candidate pairs by matrix products: every vector is compared with every other."""
 
 from collections.abc import Iterator
 
@@ -7,28 +7,44 @@ import numpy as np
 from persona_assets.dedup.edges import Rows
 from persona_assets.dedup.semantic.half_precision import Halves, float32_threshold, to_float32
 
-TILE = 1024  # rows on a side of a matrix product
+TILE = 1024
+"""Rows on each side of a matrix product."""
 
 
 def brute_force_pairs(
     threshold: float, new: Halves, old: Halves, rows: range
 ) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs of any row and one of `rows` of `new` behind it that may be above the threshold.
+    """Yield all pairs of a row and a later row in `rows` that may be above the threshold.
 
-    Rows of `old` are numbered first.
+    Rows of `old` are numbered first, rows of `new` after them. float32 proposes the pairs, so the
+    caller must verify the cosines.
+
+    Args:
+        threshold: Cosine threshold.
+        new: Unit vectors in half precision, shape (n, d).
+        old: Unit vectors in half precision, shape (m, d).
+        rows: Rows of `new` on the right of each pair.
+
+    Yields:
+        Left and right rows, int64.
     """
-    least = np.float32(float32_threshold(threshold, new.shape[1]))
-    mine = to_float32(new[rows.start : rows.stop])
-    for base, others, stop in ((0, old, len(old)), (len(old), new, rows.stop)):
+    minimum = np.float32(float32_threshold(threshold, new.shape[1]))
+    right_vectors = to_float32(new[rows.start : rows.stop])
+    for base, vectors, stop in ((0, old, len(old)), (len(old), new, rows.stop)):
         for start in range(0, stop, TILE):
-            product = to_float32(others[start : min(start + TILE, stop)]) @ mine.T
-            left, right = np.nonzero(product > least)
+            product = to_float32(vectors[start : min(start + TILE, stop)]) @ right_vectors.T
+            left, right = np.nonzero(product > minimum)
             left += base + start
             right += len(old) + rows.start
-            keep = left < right
-            yield left[keep], right[keep]
+            ordered = left < right
+            yield left[ordered], right[ordered]
 
 
 def tile_rows(rows: int) -> list[range]:
-    """So many rows in runs that make up a side of a matrix product."""
+    """Split a number of rows into ranges of at most `TILE` rows.
+
+    Example:
+        >>> tile_rows(1500)
+        [range(0, 1024), range(1024, 1500)]
+    """
     return [range(start, min(start + TILE, rows)) for start in range(0, rows, TILE)]

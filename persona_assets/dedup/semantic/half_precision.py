@@ -1,11 +1,11 @@
-"""Unit vectors in half precision, and cosines of them without a rounding error.
+"""Unit vectors in half precision, and their cosines without accumulated rounding error.
 
-A vector is scaled to length 1 and rounded to half precision, and the cosine of two is that of the
-rounded ones. It is exact but for the last division: products of halves are multiples of 2**-48, so
-float64 holds their sums without error, whatever the order. Rounding moves a cosine by 2**-10 at the
-very most; those of 384 dimensions by 3e-6 (the median of personas) and hardly ever by 3e-5.
+A vector is scaled to length 1 and rounded to half precision, and the cosine of two vectors is
+computed from the rounded vectors. Only the last division rounds: products of halves are multiples
+of 2**-48, so float64 holds their sums exactly, in any order of summation. Rounding the vectors
+moves a cosine by at most 2**-10; in 384 dimensions by 3e-6 (median of personas) and rarely by 3e-5.
 
-Kernels do not know half precision: they are given the bits of the halves, as uint16.
+Numba kernels do not support half precision, so kernels get the bits of the halves, as uint16.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from numba import njit
 
 from persona_assets.dedup.kernels.compile import Array, Int, allocating, frozen, inlined, kernel
 
-CHUNK = 1024  # rows that are rounded at a time
+CHUNK = 1024
+"""Rows that a thread rounds at a time."""
 
 Halves = npt.NDArray[np.float16]
 Singles = npt.NDArray[np.float32]
@@ -27,13 +28,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def unit_vectors(vectors: Matrix, threads: ThreadPoolExecutor) -> Halves:
-    """Vectors of length 1 in half precision, of zeros for a zero vector; shape (n, d).
+    """Scale vectors to length 1 and round them to half precision; zero vectors stay zero.
 
-    Raises ValueError for NaN, infinity, and numbers above those of float32.
+    Args:
+        vectors: Vectors of any length, shape (n, d).
+        threads: Pool that rounds chunks of rows in parallel.
+
+    Returns:
+        Unit vectors, float16, shape (n, d).
+
+    Raises:
+        ValueError: A vector contains NaN, infinity or a number beyond the range of float32.
     """
     result = np.empty(vectors.shape, np.float16)
 
-    def round_off(start: int) -> None:
+    def round_chunk(start: int) -> None:
         block = vectors[start : start + CHUNK]
         if block.dtype == np.float16:
             singles = np.empty(block.shape, np.float32)
@@ -41,23 +50,23 @@ def unit_vectors(vectors: Matrix, threads: ThreadPoolExecutor) -> Halves:
         else:
             with np.errstate(over="ignore"):
                 singles = block.astype(np.float32, copy=False)
-        bad = _round_off(frozen(singles), result[start : start + CHUNK].view(np.uint16))
-        if bad >= 0:
+        bad_row = _round_units(frozen(singles), result[start : start + CHUNK].view(np.uint16))
+        if bad_row >= 0:
             raise ValueError(
-                f"vector {start + bad} holds NaN, infinity or numbers too large: embed it again"
+                f"vector {start + bad_row} holds NaN, infinity or numbers too large: embed it again"
             )
 
-    list(threads.map(round_off, range(0, len(vectors), CHUNK)))
+    list(threads.map(round_chunk, range(0, len(vectors), CHUNK)))
     return result
 
 
 def as_bits(halves: Halves) -> Array:
-    """The same memory as uint16, read-only."""
+    """View halves as uint16 bits, read-only and without a copy."""
     return frozen(halves).view(np.uint16)
 
 
 def to_float32(units: Halves) -> Singles:
-    """float32 vectors of length 1; a zero vector stays what it is."""
+    """Convert unit vectors to float32, rescaled to length 1; zero vectors stay zero."""
     result = np.empty(units.shape, np.float32)
     decode_halves(as_bits(units), result)
     lengths = np.sqrt(np.einsum("ij,ij->i", result, result, dtype=np.float64))
@@ -67,9 +76,10 @@ def to_float32(units: Halves) -> Singles:
 
 
 def float32_threshold(threshold: float, dimensions: int) -> float:
-    """What a cosine above the threshold exceeds when it is computed in float32, in any order.
+    """Return a lower bound for float32 cosines whose exact value is above the threshold.
 
-    A sum of d products of unit vectors is off by (d + 2) * 2**-24 at most, and so are lengths.
+    A float32 sum of d products of unit vectors, in any order, has an error of at most
+    (d + 2) * 2**-24, and so has a length.
     """
     return threshold - (dimensions + 4) * 2.0**-23
 
@@ -81,90 +91,103 @@ def cosines(
     left: npt.NDArray[np.int64],
     right: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """The cosines of pairs of rows; -2 where it is not above the threshold, or one row is zero.
+    """Compute the cosines of pairs of rows exactly, but for the last division.
 
-    Rows of `old` are numbered first, those of `new` behind them; rows on the right are new. It is
-    quickest where many pairs in a row have the same left.
+    Rows of `old` are numbered first, rows of `new` after them. Consecutive pairs with the same left
+    row are fastest, because that row is decoded once.
+
+    Args:
+        threshold: Cosine threshold.
+        old: Unit vectors, shape (m, d).
+        new: Unit vectors, shape (n, d).
+        left: Left row of each pair, int64.
+        right: Right row of each pair, int64; always a row of `new`.
+
+    Returns:
+        Cosine of each pair, float64; -2 if it is not above the threshold or a vector is zero.
     """
     similarity = np.empty(len(left))
-    least = float32_threshold(threshold, new.shape[1])
-    _cosines(threshold, least, as_bits(old), as_bits(new), left, right, similarity)
+    minimum = float32_threshold(threshold, new.shape[1])
+    _cosines(threshold, minimum, as_bits(old), as_bits(new), left, right, similarity)
     return similarity
 
 
 def _summing(function: Function) -> Function:
-    """A kernel whose sums may be taken in any order."""
+    """Compile a kernel whose sums the compiler may reorder."""
     return cast(Function, njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})(function))
 
 
 @allocating
 def _cosines(
     threshold: float,
-    least: float,
+    minimum: float,
     old: Array,
     new: Array,
     left: Array,
     right: Array,
     similarity: Array,
 ) -> None:
-    """`cosines`, where float32 leaves out what is not above `least`."""
+    """Filter pairs by a float32 cosine above `minimum`, and compute the rest exactly."""
     known, dimensions = len(old), new.shape[1]
-    one = np.empty(dimensions, np.float32)
-    before, length = np.int64(-1), 0.0
+    vector = np.empty(dimensions, np.float32)
+    decoded, length = np.int64(-1), 0.0
     for p in range(len(left)):
-        if left[p] != before:
-            before = np.int64(left[p])
+        if left[p] != decoded:
+            decoded = np.int64(left[p])
             for k in range(dimensions):
-                one[k] = half_to_single(
-                    old[before, k] if before < known else new[before - known, k]
+                vector[k] = half_to_single(
+                    old[decoded, k] if decoded < known else new[decoded - known, k]
                 )
-            length = _square(one)
+            length = _squared_length(vector)
         other = np.int64(right[p]) - known
-        dot, square = _dot(one, new, other)
+        dot, square = _dot_float32(vector, new, other)
         similarity[p] = -2.0
-        if dot > least * np.sqrt(length * square):
-            dot, square, product = _exactly(one, new, other)
-            cosine = min(dot / np.sqrt(square * product), 1.0)
+        if dot > minimum * np.sqrt(length * square):
+            dot, square, other_square = _dot_float64(vector, new, other)
+            cosine = min(dot / np.sqrt(square * other_square), 1.0)
             if cosine > threshold:
                 similarity[p] = cosine
 
 
 @_summing
-def _square(one: Array) -> float:
+def _squared_length(vector: Array) -> float:
     total = np.float32(0)
-    for k in range(len(one)):
-        total += one[k] * one[k]
+    for k in range(len(vector)):
+        total += vector[k] * vector[k]
     return np.float64(total)
 
 
 @_summing
-def _dot(one: Array, rows: Array, row: Int) -> tuple[float, float]:
-    """The products of a vector and a row, and of the row and itself, in float32."""
+def _dot_float32(vector: Array, rows: Array, row: Int) -> tuple[float, float]:
+    """Return the dot product of a vector and a row, and the row's squared length, in float32."""
     dot, square = np.float32(0), np.float32(0)
-    for k in range(len(one)):
+    for k in range(len(vector)):
         x = half_to_single(rows[row, k])
-        dot += one[k] * x
+        dot += vector[k] * x
         square += x * x
     return np.float64(dot), np.float64(square)
 
 
 @_summing
-def _exactly(one: Array, rows: Array, row: Int) -> tuple[float, float, float]:
-    """The product of a vector and a row, and of each and itself."""
-    dot, length, square = 0.0, 0.0, 0.0
-    for k in range(len(one)):
-        x, y = one[k], half_to_single(rows[row, k])
+def _dot_float64(vector: Array, rows: Array, row: Int) -> tuple[float, float, float]:
+    """Return the dot product of a vector and a row, and the squared length of each, in float64."""
+    dot, square, other_square = 0.0, 0.0, 0.0
+    for k in range(len(vector)):
+        x, y = vector[k], half_to_single(rows[row, k])
         dot += np.float64(x * y)
-        length += np.float64(x * x)
-        square += np.float64(y * y)
-    return dot, length, square
+        square += np.float64(x * x)
+        other_square += np.float64(y * y)
+    return dot, square, other_square
 
 
 @kernel
-def _round_off(vectors: Array, halves: Array) -> int:
-    """Rows scaled to length 1 as bits of float16; -1, or the first row that is not finite.
+def _round_units(vectors: Array, halves: Array) -> int:
+    """Scale rows to length 1 and write them as bits of float16.
 
-    The squares are added in one order, so a row's result depends on nothing but the row.
+    Squares are added in a fixed order, so that the result of a row depends on that row alone.
+
+    Returns:
+        The first row that is not finite, or -1.
     """
     dimensions = vectors.shape[1]
     whole = dimensions - dimensions % 4
@@ -188,7 +211,7 @@ def _round_off(vectors: Array, halves: Array) -> int:
 
 @kernel
 def decode_halves(halves: Array, singles: Array) -> None:
-    """float32 from the bits of float16, of one shape (n, d); infinity becomes NaN."""
+    """Decode bits of float16, shape (n, d), to float32 of the same shape; infinity becomes NaN."""
     for i in range(halves.shape[0]):
         for k in range(halves.shape[1]):
             special = np.uint32(halves[i, k]) & np.uint32(0x7C00) == np.uint32(0x7C00)
@@ -197,8 +220,8 @@ def decode_halves(halves: Array, singles: Array) -> None:
 
 @inlined
 def half_to_single(bits: Any) -> Any:
-    """A finite float16, given by its bits, as float32."""
-    # The sign, and copies of it that the mask takes away, above the exponent and the fraction.
+    """Convert the bits of a finite float16 to float32."""
+    # Sign extension fills the high bits; the mask keeps the sign, the exponent and the fraction.
     wide = np.int32(np.int16(bits)) << np.int32(13)
     scaled = np.int32(wide & np.int32(~0x70000000)).view(np.float32)
     return np.float32(scaled * np.float32(2.0**112))
@@ -206,12 +229,16 @@ def half_to_single(bits: Any) -> Any:
 
 @inlined
 def single_to_half(value: Any) -> Any:
-    """The bits of the float16 nearest to a float32 (ties to even) below 2**15; zero has no sign."""
+    """Round a float32 below 2**15 to the nearest float16, ties to even, and return its bits.
+
+    A result of zero is always positive.
+    """
     bits = np.float32(value).view(np.uint32)
     magnitude = np.uint32(bits & np.uint32(0x7FFFFFFF))
     odd = np.uint32((magnitude >> np.uint32(13)) & np.uint32(1))
     rounded = np.uint32(magnitude - np.uint32(0x38000000) + np.uint32(0xFFF) + odd)
-    # Below 2**-14 halves are multiples of 2**-24, to which a float32 between 1/2 and 1 rounds.
+    # Halves below 2**-14 are multiples of 2**-24, and so are float32 numbers from 1/2 to 1:
+    # adding 1/2 rounds to such a multiple.
     shifted = np.float32(np.uint32(magnitude).view(np.float32) + np.float32(0.5))
     subnormal = np.uint32(np.float32(shifted).view(np.uint32) - np.uint32(0x3F000000))
     result = (rounded >> np.uint32(13)) if magnitude >= np.uint32(0x38800000) else subnormal

@@ -1,4 +1,4 @@
-"""A hash table: rows in buckets, by some bits of their sketches, the key."""
+"""Hash table of sketches: rows in buckets by a key, which is a subset of the sketch bits."""
 
 from typing import Any, NamedTuple
 
@@ -8,52 +8,73 @@ from persona_assets.dedup.kernels.bits import trailing_zeros
 from persona_assets.dedup.kernels.compile import Array, Int, inlined, kernel
 from persona_assets.dedup.semantic.sign_sketches import WORDS, Sketches
 
-SPARSE = 2  # doublings of the buckets: most hold one key
-FINER = 16  # bits a bucket that tell whether a key may be there
-LANES = 8  # keys that a processor compares at a time
+SPARSE = 2
+"""Binary logarithm of buckets per key; at 4 buckets per key most buckets hold a single key."""
+
+FILTER_BITS = 16
+"""Bits per bucket of the filter that rules out absent keys."""
+
+LANES = 8
+"""Keys that a processor compares at a time."""
 
 
 class HashTable(NamedTuple):
-    """Rows by the hash of their key, a bucket being a range of hashes.
+    """Rows grouped by the hash of their key; a bucket is a range of hashes.
 
-    `ends` (uint32) says where each bucket ends in `rows` (uint32) and in `sketches`, which are
-    those of the rows. `taken` has a bit for each hash, finer than the buckets; it is empty if no
-    other rows will come. `masks` are the bits that make up keys, word by word: in the first column
-    those of this table, behind it those of the tables before, some twice to fill `LANES`.
+    Args:
+        ends: End of each bucket in `rows` and `sketches`, uint32.
+        rows: Rows by bucket, uint32.
+        sketches: Sketches of `rows`, uint64.
+        filter_bits: Bit set, finer than the buckets, of the hashes present, uint64; empty if the
+            table is never probed with other rows.
+        masks: Bits of the sketch that form a key, uint64, shape (WORDS, 1 + k). The first column is
+            the mask of this table; the others are the masks of all earlier tables, some repeated to
+            fill `LANES`.
     """
 
     ends: Array
     rows: Array
     sketches: Array
-    taken: Array
+    filter_bits: Array
     masks: Array
 
 
-def buckets_for(rows: int, bits: int) -> int:
-    """How many buckets there are for keys of so many bits."""
+def bucket_count(rows: int, bits: int) -> int:
+    """Return the number of buckets, a power of two, for n rows with keys of `bits` bits."""
     return 1 << (min(bits, rows.bit_length()) + SPARSE)
 
 
-def room_for(rows: int, buckets: int, others: bool) -> HashTable:
-    """A table to be filled, if for `others` one that tells quickly that no row has their key."""
+def empty_table(rows: int, buckets: int, probed: bool) -> HashTable:
+    """Allocate a table without masks.
+
+    Args:
+        rows: Number of rows that `fill_table` will insert.
+        buckets: Number of buckets, a power of two.
+        probed: True if other rows will be looked up, which needs the filter.
+    """
     return HashTable(
         np.empty(buckets, np.uint32),
         np.empty(rows, np.uint32),
         np.empty((rows, WORDS), np.uint64),
-        np.empty(buckets * FINER // 64 if others else 0, np.uint64),
+        np.empty(buckets * FILTER_BITS // 64 if probed else 0, np.uint64),
         np.empty((WORDS, 0), np.uint64),
     )
 
 
-def masks_of(masks: Sketches, table: int) -> Array:
-    """`HashTable.masks` of a table, of the masks of all."""
-    before = np.resize(masks[:table], (-(-table // LANES) * LANES, WORDS))
-    return np.ascontiguousarray(np.concatenate([masks[[table]], before]).T)
+def table_masks(masks: Sketches, table: int) -> Array:
+    """Return `HashTable.masks` of table number `table`.
+
+    Args:
+        masks: Key mask of each table, as `key_masks` returns them.
+        table: Number of the table.
+    """
+    earlier = np.resize(masks[:table], (-(-table // LANES) * LANES, WORDS))
+    return np.ascontiguousarray(np.concatenate([masks[[table]], earlier]).T)
 
 
 @inlined
 def sketch_key(a: Any, b: Any, c: Any, d: Any, masks: Array) -> Any:
-    """A hash of the key of a sketch; the highest bits are the best ones."""
+    """Hash the key of a sketch, given as four words; the highest bits are mixed best."""
     return (
         (a & masks[0, 0]) * np.uint64(0x9E3779B97F4A7C15)
         + (b & masks[1, 0]) * np.uint64(0xD1B54A32D192ED03)
@@ -63,30 +84,34 @@ def sketch_key(a: Any, b: Any, c: Any, d: Any, masks: Array) -> Any:
 
 
 @inlined
-def shift_for(count: Int) -> Int:
-    """By how much a hash is shifted to be a number below `count`, a power of two."""
+def hash_shift(count: Int) -> Int:
+    """Return the right shift that maps a hash to a number below `count`, a power of two."""
     return np.uint64(64 - trailing_zeros(np.uint64(count)))
 
 
 @kernel
-def fill(sketches: Array, bucket: Array, table: HashTable) -> None:
-    """Puts all rows in; `bucket` (uint32, one a row) is scratch.
+def fill_table(sketches: Array, bucket: Array, table: HashTable) -> None:
+    """Insert all rows by counting sort, except zero vectors, whose sketch is zero.
 
-    Zero vectors, whose sketch is zero, are left out.
+    Args:
+        sketches: Sketch of each row.
+        bucket: Scratch memory, uint32, an element per row.
+        table: Table with masks, whose other arrays are overwritten.
     """
-    ends, rows, ordered, taken = table.ends, table.rows, table.sketches, table.taken
+    ends, rows, ordered, filter_bits = table.ends, table.rows, table.sketches, table.filter_bits
     masks = table.masks
     ends[:] = 0
-    taken[:] = 0
-    marked = len(taken) > 0
-    fine, coarse = shift_for(64 * len(taken)), shift_for(len(ends))
+    filter_bits[:] = 0
+    filtered = len(filter_bits) > 0
+    fine, coarse = hash_shift(64 * len(filter_bits)), hash_shift(len(ends))
     for i in range(len(sketches)):
         a, b, c, d = sketches[i, 0], sketches[i, 1], sketches[i, 2], sketches[i, 3]
         if a | b | c | d:
             key = sketch_key(a, b, c, d, masks)
-            if marked:
+            if filtered:
                 bit = key >> fine
-                taken[np.int64(bit >> np.uint64(6))] |= np.uint64(1) << (bit & np.uint64(63))
+                word = np.int64(bit >> np.uint64(6))
+                filter_bits[word] |= np.uint64(1) << (bit & np.uint64(63))
             bucket[i] = key >> coarse
             ends[bucket[i]] += 1
         else:

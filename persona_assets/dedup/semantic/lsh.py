@@ -1,8 +1,8 @@
-"""Pairs of sketches that are near each other, by hash tables: locality-sensitive hashing.
+"""Locality-sensitive hashing: pairs of sketches within a Hamming distance, by hash tables.
 
-A table takes some of a sketch's bits as a key and compares only rows of one key (Indyk, Motwani:
-Approximate nearest neighbors, STOC 1998); several tables with other bits find what one of them
-misses.
+A table uses some bits of a sketch as its key and compares only rows with equal keys (Indyk,
+Motwani: Approximate nearest neighbors, STOC 1998). Several tables with different key bits find the
+pairs that a single table misses.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,49 +15,68 @@ from persona_assets.dedup.kernels.bits import popcount
 from persona_assets.dedup.kernels.compile import Array, Int, allocating, frozen, inlined, kernel
 from persona_assets.dedup.semantic.hash_table import (
     HashTable,
-    buckets_for,
-    fill,
-    masks_of,
-    room_for,
-    shift_for,
+    bucket_count,
+    empty_table,
+    fill_table,
+    hash_shift,
     sketch_key,
+    table_masks,
 )
 from persona_assets.dedup.semantic.sign_sketches import Parameters, Sketches, key_masks
 
-BLOCK = 512  # rows at a time, so that what is made of them stays in the cache
-TILE = 256  # rows of a bucket that others are compared with, for the same reason
-STREAM = 1 << 18  # rows that all tables see before the next ones are read
-BATCH = 1 << 16  # pairs
-ROOM = 1 << 27  # bytes
+BLOCK = 512
+"""Probes whose keys are computed at a time, so that the keys stay in the cache."""
+
+TILE = 256
+"""Rows of a bucket that are compared at a time, so that their sketches stay in the cache."""
+
+STREAM = 1 << 18
+"""Old rows that all tables probe before the next rows are read."""
+
+BATCH = 1 << 16
+"""Capacity of a batch, in pairs."""
+
+TABLE_MEMORY = 1 << 27
+"""Bytes of the hash tables that are filled at the same time."""
 
 
 def near_sketches(
     parameters: Parameters, tables: Sequence[int], new: Sketches, old: Sketches
 ) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs within the cut that share a key in one of `tables` and in no table before that one.
+    """Yield the pairs within the cut that share a key in any of `tables`, each pair once.
 
-    They come in batches of two int64 columns, good until the next batch is asked for. Rows of `old`
-    are numbered first, those of `new` behind them; the second row of a pair is new. A table of the
-    new rows takes about 50 bytes a row; with old rows, which are read but once then, there are as
-    many tables at a time as `ROOM` holds.
+    A pair is reported by the first of all tables, not only of `tables`, in which it shares a key.
+    So threads that process different tables report different pairs. Rows of `old` are numbered
+    first, rows of `new` after them. A table of the new rows takes about 50 bytes per row. With old
+    rows, `TABLE_MEMORY` limits the number of tables filled at the same time, and the old rows are
+    read once per such group of tables.
+
+    Args:
+        parameters: Seed and number of all tables, bits of a key, and cut.
+        tables: Numbers of the tables to process.
+        new: Sketches, shape (n, WORDS).
+        old: Sketches, shape (m, WORDS), which are not compared with each other.
+
+    Yields:
+        Two int64 columns of rows, the second always new; valid until the next batch is requested.
     """
     masks, cut = key_masks(parameters), parameters.cut
-    buckets = buckets_for(len(new), parameters.bits)
-    most = ROOM // (8 * buckets + 36 * len(new))
-    together = max(1, min(len(tables), most)) if len(old) else 1
-    rooms = [room_for(len(new), buckets, len(old) > 0) for _ in range(together)]
+    buckets = bucket_count(len(new), parameters.bits)
+    affordable = TABLE_MEMORY // (8 * buckets + 36 * len(new))
+    group_size = max(1, min(len(tables), affordable)) if len(old) else 1
+    unmasked = [empty_table(len(new), buckets, len(old) > 0) for _ in range(group_size)]
     scratch = np.empty(len(new), np.uint32)
     left, right = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
     cursor = np.empty(3, np.int64)
-    for first in range(0, len(tables), together):
+    for first in range(0, len(tables), group_size):
         group = [
-            room._replace(masks=masks_of(masks, number))
-            for room, number in zip(rooms, tables[first : first + together], strict=False)
+            table._replace(masks=table_masks(masks, number))
+            for table, number in zip(unmasked, tables[first : first + group_size], strict=False)
         ]
         for table in group:
-            fill(frozen(new), scratch, table)
+            fill_table(frozen(new), scratch, table)
             cursor[:] = 0
-            while count := _among(table, cut, cursor, left, right):
+            while count := _pairs_within(table, cut, cursor, left, right):
                 left[:count] += len(old)
                 right[:count] += len(old)
                 yield left[:count], right[:count]
@@ -65,18 +84,25 @@ def near_sketches(
             block = frozen(old[start : start + STREAM])
             for table in group:
                 cursor[:] = 0
-                while count := _against(block, table, cut, cursor, left, right):
+                while count := _pairs_across(block, table, cut, cursor, left, right):
                     left[:count] += start
                     right[:count] += len(old)
                     yield left[:count], right[:count]
 
 
 @kernel
-def _among(table: HashTable, cut: Int, cursor: Array, left: Array, right: Array) -> Int:
-    """Pairs of rows of one bucket from `cursor` on, as many as there is room for.
+def _pairs_within(table: HashTable, cut: Int, cursor: Array, left: Array, right: Array) -> Int:
+    """Write the next pairs of rows that share a bucket, until the batch is full.
 
-    A bucket of many rows is taken in tiles: those stay in the cache, also for who decides on the
-    pairs.
+    A bucket of many rows is compared in tiles, so that sketches stay in the cache here, and vectors
+    in the caller that verifies the pairs.
+
+    Args:
+        cursor: Bucket, tile and row at which to resume; updated.
+        left, right: Batch of pairs to fill.
+
+    Returns:
+        Number of pairs written; 0 when all buckets are done.
     """
     ends, rows, sketches, masks = table.ends, table.rows, table.sketches, table.masks
     count = 0
@@ -105,17 +131,24 @@ def _among(table: HashTable, cut: Int, cursor: Array, left: Array, right: Array)
 
 
 @allocating
-def _against(
+def _pairs_across(
     probes: Array, table: HashTable, cut: Int, cursor: Array, left: Array, right: Array
 ) -> Int:
-    """Pairs of a probe and a row of its bucket from `cursor` on, as many as there is room for.
+    """Write the next pairs of a probe and a row of its bucket, until the batch is full.
 
-    The probes whose bucket may have their key are picked out first, a block at a time: what is
-    fetched for one of them then does not wait for what is fetched for another.
+    The filter first selects the probes of a block whose key may be present. Memory accesses for
+    different selected probes then overlap instead of waiting for each other.
+
+    Args:
+        cursor: Probe and row of its bucket at which to resume; updated.
+        left, right: Batch of pairs to fill.
+
+    Returns:
+        Number of pairs written; 0 when all probes are done.
     """
     ends, rows, sketches, masks = table.ends, table.rows, table.sketches, table.masks
-    taken = table.taken
-    fine, coarse = shift_for(64 * len(taken)), shift_for(len(ends))
+    filter_bits = table.filter_bits
+    fine, coarse = hash_shift(64 * len(filter_bits)), hash_shift(len(ends))
     keys = np.empty(BLOCK, np.uint64)
     hits = np.empty(BLOCK, np.int64)
     count = 0
@@ -123,13 +156,13 @@ def _against(
         block = probes[cursor[0] : cursor[0] + BLOCK]
         for i in range(len(block)):
             keys[i] = sketch_key(block[i, 0], block[i, 1], block[i, 2], block[i, 3], masks)
-        picked = np.int64(0)
+        selected = np.int64(0)
         for i in range(len(block)):
-            hits[picked] = i
+            hits[selected] = i
             bit = keys[i] >> fine
-            word = taken[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))
-            picked += np.int64(word & np.uint64(1))
-        for i in hits[:picked]:
+            word = filter_bits[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))
+            selected += np.int64(word & np.uint64(1))
+        for i in hits[:selected]:
             a, b, c, d = block[i, 0], block[i, 1], block[i, 2], block[i, 3]
             bucket = np.int64(keys[i] >> coarse)
             begin = np.int64(ends[bucket - 1]) if bucket else 0
@@ -164,9 +197,16 @@ def _append(
     right: Array,
     count: Int,
 ) -> Int:
-    """Pairs of a row with this sketch and those from `first` to `stop`, at most `TILE`.
+    """Append the pairs of a row and the table rows [first, stop), at most `TILE`, to the batch.
 
-    They are those within the cut that have the same key, and had the same in no table before.
+    A pair is appended if it is within the cut, and shares the key of this table but of no earlier
+    table.
+
+    Args:
+        row: Row whose sketch is (a, b, c, d).
+
+    Returns:
+        Number of pairs in the batch.
     """
     for other in range(first, stop):
         e, f = a ^ sketches[other, 0], b ^ sketches[other, 1]
@@ -174,11 +214,11 @@ def _append(
         apart = np.int64(popcount(e) + popcount(f) + popcount(g) + popcount(h))
         differs = e & masks[0, 0] | f & masks[1, 0] | g & masks[2, 0] | h & masks[3, 0]
         if apart <= cut and differs == 0:
-            # No branch on what no processor foretells: where many are near each other it costs more
-            # than to compare all keys and to write what is not wanted.
-            met = False
+            # No branch here: among many similar rows it is unpredictable, and mispredictions cost
+            # more than comparing all keys and overwriting an unwanted pair.
+            seen = False
             for k in range(1, masks.shape[1]):
-                met |= e & masks[0, k] | f & masks[1, k] | g & masks[2, k] | h & masks[3, k] == 0
+                seen |= e & masks[0, k] | f & masks[1, k] | g & masks[2, k] | h & masks[3, k] == 0
             left[count], right[count] = row, rows[other]
-            count += np.int64(not met)
+            count += np.int64(not seen)
     return count

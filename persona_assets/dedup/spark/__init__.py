@@ -1,11 +1,13 @@
-"""The lexical join on Spark, for hubs that no one machine holds: the sets and pairs of `lexical`.
+"""The lexical join on Spark, for hubs that do not fit on a machine; same result as `lexical`.
 
-A word set travels as text, each word once and in one order: equal sets are equal texts. Its tag has
-64 bits, 40 of parity bitmap and 24 of hash, and says where the set lives: texts are shuffled once,
-by tag, and stay there; only keys, and pairs that may be similar, move from then on. Keys travel as
-(key, tag) in blocks, 16 bytes each, and where they meet the tags' bitmaps leave few pairs. Sets
-that share a tag cost time and change no result: the words decide, in integers.
+A word set is represented as text, each word once and in a fixed order, so that equal sets are equal
+texts. Its tag, 40 bits of parity bitmap and 24 bits of hash, selects its partition. Texts are
+shuffled once, by tag, and stay in place; afterwards only keys and candidate pairs are shuffled.
+Keys are shuffled in blocks of (key, tag), 16 bytes each, and in each bucket the tags' bitmaps rule
+out most pairs. Different sets with the same tag cost time but do not change the result, because the
+words decide, in integers.
 
-From the outside in: job (the program), session, join, rows (of files, by number), frames (what a
-driver does), tasks (what is done to their rows), batches (of rows, as arrays), kernels; report.
+Modules from the outside in: `spark_job` (program), `spark_session`, `spark_join`, `parquet_rows`
+(row numbers), `dataframes` (driver), `arrow_tasks` (executors), `arrow_batches` (record batches as
+arrays), `spark_kernels`, and `join_report`.
 """

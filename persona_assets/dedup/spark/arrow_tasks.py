@@ -1,7 +1,8 @@
-"""The tasks of the join on Spark: what runs inside `mapInArrow`, over record batches.
+"""Tasks of the join on Spark: functions that `mapInArrow` runs on the executors.
 
-What belongs here takes an iterator of record batches, and returns one, without a Spark session.
-Docstrings name the columns that come in and go out.
+Belongs here: functions from an iterator of record batches to an iterator of record batches. Does
+not belong here: anything that needs a Spark session. Docstrings name the columns of input and
+output as (column, ...).
 """
 
 from collections.abc import Iterator
@@ -15,20 +16,20 @@ from persona_assets.dedup.lexical.distinct_sets import empty_summary
 from persona_assets.dedup.lexical.partenum import (
     CLASS_MASK,
     emit_set_keys,
+    empty_sums,
     redistributed_keys,
     scheme_of,
-    sums_for,
 )
-from persona_assets.dedup.lexical.verification import verify_pairs as decide
+from persona_assets.dedup.lexical.verification import verify_pairs
 from persona_assets.dedup.spark.arrow_batches import (
     BLOCK,
     Batches,
-    binary,
-    blocks,
-    content,
-    signed,
-    texts_in,
-    unsigned,
+    binary_array,
+    bytes_and_offsets,
+    padded_texts,
+    partition_blocks,
+    signed_array,
+    unsigned_column,
 )
 from persona_assets.dedup.spark.spark_kernels import compare_entries, write_sets
 from persona_assets.dedup.text.folding import fold_texts, text_buffers
@@ -36,66 +37,82 @@ from persona_assets.dedup.text.word_hashes import empty_words
 
 
 def describe_sets(batches: Batches, threshold: Fraction) -> Batches:
-    """(tag, row, keys, text) of (row, text)."""
+    """Compute the word set of each text: (tag, row, keys, text) from (row, text).
+
+    `keys` is the number of keys of the set, and `text` its words in a fixed order.
+    """
     scheme = scheme_of(threshold)
     for batch in batches:
         count = batch.num_rows
         folded = fold_texts(text_buffers(batch.column("text")), np.arange(count))
-        text, ends = np.empty(len(folded.data), np.uint8), np.zeros(count + 1, np.int64)
+        text, offsets = np.empty(len(folded.data), np.uint8), np.zeros(count + 1, np.int64)
         tags, keys = np.empty(count, np.uint64), np.empty(count, np.int32)
         words = empty_words(folded.longest())
-        write_sets(*folded, words, scheme, text, ends, tags, keys)
-        columns = [signed(tags), batch.column("row"), pa.array(keys), binary(text, ends)]
+        write_sets(*folded, words, scheme, text, offsets, tags, keys)
+        columns = [signed_array(tags), batch.column("row"), pa.array(keys)]
+        columns.append(binary_array(text, offsets))
         yield pa.record_batch(columns, ["tag", "row", "keys", "text"])
 
 
 def emit_keys(batches: Batches, threshold: Fraction, partitions: int) -> Batches:
-    """Blocks of entries (key, tag) of (tag, text, keys)."""
+    """Emit the keys of each set: blocks of entries (key, tag) from (tag, text, keys)."""
     scheme = scheme_of(threshold)
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            texts = texts_in(batch.column("text"))
+            texts = padded_texts(batch.column("text"))
             count, total = batch.num_rows, int(batch.column("keys").to_numpy().sum())
             longest = texts.longest()
             words, sums, summary = (
                 empty_words(longest),
-                sums_for(longest, scheme),
+                empty_sums(longest, scheme),
                 empty_summary(count),
             )
             keys, rows = np.empty(total, np.uint64), np.empty(total, np.uint32)
             counted = np.zeros(1, np.int64)
             emit_set_keys(*texts, 0, 0, scheme, words, sums, summary, keys, rows, counted)
-            yield np.column_stack((keys, unsigned(batch, "tag")[rows]))
+            yield np.column_stack((keys, unsigned_column(batch, "tag")[rows]))
 
-    return blocks(entries(), partitions)
+    return partition_blocks(entries(), partitions)
 
 
 def redistribute_entries(
     batches: Batches, threshold: Fraction, salt: int, partitions: int
 ) -> Batches:
-    """Blocks of entries (key, tag, size) of (tag, key, size, text), the size being the bucket's."""
+    """Split large buckets by keys with other hashes.
+
+    Emits blocks of entries (key, tag, size) from (tag, key, size, text), where `size` is the number
+    of sets in the large bucket. The salt differs in each round, so that the new keys do, too.
+    """
     scheme = scheme_of(threshold)
 
     def entries() -> Iterator[Array]:
         for batch in batches:
-            texts = texts_in(batch.column("text"))
-            keys, tags, sizes = (unsigned(batch, name) for name in ("key", "tag", "size"))
+            texts = padded_texts(batch.column("text"))
+            keys, tags, sizes = (unsigned_column(batch, name) for name in ("key", "tag", "size"))
             parts = scheme.parts[(keys & np.uint64(CLASS_MASK)).astype(np.int64)]
             words, sums = empty_words(texts.longest()), np.empty(parts.max(), np.uint64)
-            dealt = np.empty(parts.sum(), np.uint64)
-            redistributed_keys(keys, *texts, scheme, salt, words, sums, dealt)
-            yield np.column_stack((dealt, np.repeat(tags, parts), np.repeat(sizes, parts)))
+            new_keys = np.empty(parts.sum(), np.uint64)
+            redistributed_keys(keys, *texts, scheme, salt, words, sums, new_keys)
+            yield np.column_stack((new_keys, np.repeat(tags, parts), np.repeat(sizes, parts)))
 
-    return blocks(entries(), partitions)
+    return partition_blocks(entries(), partitions)
 
 
 def emit_candidates(batches: Batches, threshold: Fraction, hot: int | None, width: int) -> Batches:
-    """Candidates (null, tag, tag), and (key, tag, size) of those buckets to be dealt out anew.
+    """Find the candidate pairs of a partition of entries, and its buckets that are too large.
 
-    An entry is (key, tag), or (key, tag, size of the bucket that was dealt out).
+    Output rows are (null, tag, other) for a candidate pair of tags, and (key, tag, size) for each
+    set of a bucket that must be split again; `size` is in the column `other`.
+
+    Args:
+        batches: Blocks of entries: (key, tag), or after a split (key, tag, size of the bucket that
+            was split).
+        threshold: Jaccard threshold.
+        hot: Number of sets above which a bucket is split again; None to compare every bucket.
+        width: Numbers per entry, 2 or 3.
     """
-    pieces = [content(batch.column("entries"))[0].view(np.uint64) for batch in batches]
+    pieces = [bytes_and_offsets(batch.column("entries"))[0].view(np.uint64) for batch in batches]
     if not pieces:
         return
     entries = np.concatenate(pieces).reshape(-1, width)
@@ -104,41 +121,44 @@ def emit_candidates(batches: Batches, threshold: Fraction, hot: int | None, widt
     keys, tags = np.ascontiguousarray(entries[:, 0]), np.ascontiguousarray(entries[:, 1])
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     sizes = np.diff(np.append(starts, len(keys)))
-    again = np.zeros(len(starts), np.bool_)
+    split = np.zeros(len(starts), np.bool_)
     if hot is not None:
-        again = sizes > hot
+        split = sizes > hot
     if width == 3:
-        # Where most of a bucket stays together its sets are alike, however they are dealt out.
-        again &= sizes <= entries[starts, 2].view(np.int64) // 2
-    stops = np.repeat(np.where(again, 0, starts + sizes), sizes)
+        # If most sets of a bucket stay together after a split, another split will not part them.
+        split &= sizes <= entries[starts, 2].view(np.int64) // 2
+    stops = np.repeat(np.where(split, 0, starts + sizes), sizes)
     capacity = max(1 << 16, int(sizes.max()))
     done, counted = 0, np.zeros(1, np.int64)
     while done < len(keys):
-        found = np.empty((2, capacity), np.uint64)
-        done = compare_entries(keys, tags, stops, scheme_of(threshold).parts, done, found, counted)
+        pairs = np.empty((2, capacity), np.uint64)
+        done = compare_entries(keys, tags, stops, scheme_of(threshold).parts, done, pairs, counted)
         if counted[0]:
-            one, two = found[:, : counted[0]]
-            yield _met(pa.nulls(len(one), pa.int64()), one, two)
-    chosen = np.flatnonzero(stops == 0)
+            lower, higher = pairs[:, : counted[0]]
+            yield _candidate_batch(pa.nulls(len(lower), pa.int64()), lower, higher)
+    to_split = np.flatnonzero(stops == 0)
     sizes = np.repeat(sizes, sizes)
-    for at in range(0, len(chosen), BLOCK):
-        rows = chosen[at : at + BLOCK]
-        yield _met(signed(keys[rows]), tags[rows], sizes[rows])
+    for start in range(0, len(to_split), BLOCK):
+        rows = to_split[start : start + BLOCK]
+        yield _candidate_batch(signed_array(keys[rows]), tags[rows], sizes[rows])
 
 
-def _met(key: pa.Array, one: Array, two: Array) -> pa.RecordBatch:
-    return pa.record_batch([key, signed(one), signed(two)], ["key", "one", "two"])
+def _candidate_batch(key: pa.Array, tag: Array, other: Array) -> pa.RecordBatch:
+    return pa.record_batch([key, signed_array(tag), signed_array(other)], ["key", "tag", "other"])
 
 
 def verify_candidates(batches: Batches, threshold: Fraction) -> Batches:
-    """(left, right, similarity) of those pairs that reach the threshold."""
+    """Keep the pairs that reach the threshold.
+
+    Emits (left, right, similarity) from (left, right, left_text, right_text).
+    """
     scheme = scheme_of(threshold)
     for batch in batches:
         count = batch.num_rows
-        both = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
+        texts = pa.concat_arrays([batch.column("left_text"), batch.column("right_text")])
         rows, similarity = np.arange(2 * count), np.empty(count)
-        decide(texts_in(both), rows[:count], rows[count:], scheme, similarity)
-        near = similarity >= 0
-        left, right = (batch.column(name).to_numpy()[near] for name in ("left", "right"))
-        columns = (np.minimum(left, right), np.maximum(left, right), similarity[near])
+        verify_pairs(padded_texts(texts), rows[:count], rows[count:], scheme, similarity)
+        similar = similarity >= 0
+        left, right = (batch.column(name).to_numpy()[similar] for name in ("left", "right"))
+        columns = (np.minimum(left, right), np.maximum(left, right), similarity[similar])
         yield pa.record_batch(list(map(pa.array, columns)), ["left", "right", "similarity"])

@@ -1,6 +1,7 @@
-"""The steps of the join, from DataFrame to DataFrame: word sets, candidates, edges.
+"""Steps of the join on Spark, from DataFrame to DataFrame: word sets, candidates, edges.
 
-What belongs here is run by the driver; what is done to the rows is in `tasks`.
+Belongs here: code that the driver runs. Does not belong here: work on rows, which `arrow_tasks.py`
+does on the executors. Docstrings name columns as (column, ...).
 """
 
 from collections.abc import Callable, Iterable
@@ -19,25 +20,33 @@ from persona_assets.dedup.spark.arrow_tasks import (
     verify_candidates,
 )
 from persona_assets.dedup.spark.join_report import Log
-from persona_assets.dedup.spark.spark_session import any_pandas
+from persona_assets.dedup.spark.spark_session import ignore_pandas_warning
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 ROUNDS = 5
-"""Most times that keys are dealt out: each time a large bucket is halved, or compared as it is."""
+"""Maximum number of rounds; each round halves a large bucket or compares all its sets."""
 
 ENTRIES = 1 << 22
-"""Keys for each partition of them, which a task holds in memory: 100 bytes each."""
+"""Keys per partition, which a task holds in memory at 100 bytes each."""
 
-MOST_PARTITIONS = 1 << 16
+MAX_PARTITIONS = 1 << 16
+"""Maximum number of partitions of keys, whose numbers are uint16."""
 
 
 def word_set_frame(rows: "DataFrame", threshold: Fraction, partitions: int) -> "DataFrame":
-    """(tag, row, first, keys, text) of `rows` (row, text), in partitions by tag.
+    """Compute the word set of each row, and find the first row of each set.
 
-    `first` is the first row with the same word set, `keys` how many keys that has, and `text` its
-    words in one order, null in rows that are not the first.
+    Args:
+        rows: (row, text).
+        threshold: Jaccard threshold.
+        partitions: Number of partitions of the result.
+
+    Returns:
+        (tag, row, first, keys, text), partitioned by tag. `first` is the first row with the same
+        word set, and `keys` the number of keys of the set. `text` holds its words in a fixed order;
+        it is null in rows other than the first.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as f
@@ -62,21 +71,30 @@ def candidate_frame(
     stack: ExitStack,
     log: Log,
 ) -> "DataFrame":
-    """(one, two): tags of sets that may be similar, one <= two as uint64, each pair once.
+    """Find the pairs of sets that may be similar.
 
-    `sets` (tag, text, keys) have that many keys together. Buckets of more than `hot` sets are dealt
-    out anew. The result is in partitions by `one`; `stack` frees what it is made from.
+    Args:
+        sets: (tag, text, keys).
+        threshold: Jaccard threshold.
+        keys: Total number of keys of the sets.
+        partitions: Number of partitions of the result.
+        hot: Number of sets above which a bucket is split.
+        stack: Closing the stack frees the cached DataFrames from which the result is computed.
+        log: Receiver of a line per round.
+
+    Returns:
+        (tag, other), partitioned by tag: the tags of each pair once, tag <= other as uint64.
     """
     from pyspark.sql import functions as f
 
     parts = scheme_of(threshold).parts
-    shares = partition_count(keys, ENTRIES, sets.sparkSession, MOST_PARTITIONS)
+    key_partitions = partition_count(keys, ENTRIES, sets.sparkSession, MAX_PARTITIONS)
     blocks = _in_arrow(
         sets.select("tag", "text", "keys"),
-        partial(emit_keys, threshold=threshold, partitions=shares),
+        partial(emit_keys, threshold=threshold, partitions=key_partitions),
         "partition int, entries binary",
     )
-    found: list[DataFrame] = []
+    rounds: list[DataFrame] = []
     for salt in range(1, ROUNDS + 1):
         task = partial(
             emit_candidates,
@@ -84,29 +102,38 @@ def candidate_frame(
             hot=hot if salt < ROUNDS else None,
             width=2 if salt == 1 else 3,
         )
-        placed = blocks.repartitionById(shares, "partition").select("entries")
-        met = _in_arrow(placed, task, "key long, one long, two long").persist()
-        stack.callback(met.unpersist)
-        found.append(met.where("key is null").select("one", "two"))
-        again = met.where("key is not null")
-        kinds = again.groupBy(f.col("key").bitwiseAND(CLASS_MASK)).count().collect()
-        if not kinds:
+        entries = blocks.repartitionById(key_partitions, "partition").select("entries")
+        emitted = _in_arrow(entries, task, "key long, tag long, other long").persist()
+        stack.callback(emitted.unpersist)
+        rounds.append(emitted.where("key is null").select("tag", "other"))
+        to_split = emitted.where("key is not null")
+        class_counts = to_split.groupBy(f.col("key").bitwiseAND(CLASS_MASK)).count().collect()
+        if not class_counts:
             break
-        log(f"{sum(count for _, count in kinds):,} keys of large buckets are dealt out anew")
-        keys = sum(int(parts[kind]) * count for kind, count in kinds)
-        shares = partition_count(keys, ENTRIES, sets.sparkSession, MOST_PARTITIONS)
-        bucket = again.select("key", f.col("one").alias("tag"), f.col("two").alias("size"))
-        blocks = _in_arrow(
-            bucket.join(sets.select("tag", "text"), "tag"),
-            partial(redistribute_entries, threshold=threshold, salt=salt, partitions=shares),
-            "partition int, entries binary",
+        log(f"{sum(count for _, count in class_counts):,} keys of large buckets are dealt out anew")
+        keys = sum(int(parts[size_class]) * count for size_class, count in class_counts)
+        key_partitions = partition_count(keys, ENTRIES, sets.sparkSession, MAX_PARTITIONS)
+        buckets = to_split.select("key", "tag", f.col("other").alias("size"))
+        task = partial(
+            redistribute_entries, threshold=threshold, salt=salt, partitions=key_partitions
         )
-    together = reduce(lambda one, other: one.union(other), found)
-    return together.repartition(partitions, "one").dropDuplicates(["one", "two"])
+        texts = buckets.join(sets.select("tag", "text"), "tag")
+        blocks = _in_arrow(texts, task, "partition int, entries binary")
+    candidates = reduce(lambda left, right: left.union(right), rounds)
+    return candidates.repartition(partitions, "tag").dropDuplicates(["tag", "other"])
 
 
 def edge_frame(sets: "DataFrame", candidates: "DataFrame", threshold: Fraction) -> "DataFrame":
-    """(left, right, similarity) of the `candidates` (one, two) among `sets` (tag, row, text)."""
+    """Verify the candidates by their words.
+
+    Args:
+        sets: (tag, row, text).
+        candidates: (tag, other), partitioned by tag.
+        threshold: Jaccard threshold.
+
+    Returns:
+        (left, right, similarity) of the pairs of rows that reach the threshold.
+    """
     from pyspark.sql import functions as f
 
     def side(tag: str, row: str, text: str) -> "DataFrame":
@@ -115,21 +142,21 @@ def edge_frame(sets: "DataFrame", candidates: "DataFrame", threshold: Fraction) 
         return sets.select(*columns)
 
     texts = (
-        candidates.join(side("one", "left", "left_text"), "one")
-        .join(side("two", "right", "right_text"), "two")
-        .where("one != two or left < right")
+        candidates.join(side("tag", "left", "left_text"), "tag")
+        .join(side("other", "right", "right_text"), "other")
+        .where("tag != other or left < right")
         .select("left", "right", "left_text", "right_text")
     )
     schema = "left long, right long, similarity double"
     return _in_arrow(texts, partial(verify_candidates, threshold=threshold), schema)
 
 
-def partition_count(total: int, most: int, spark: "SparkSession", limit: int | None = None) -> int:
-    """Partitions for `total` at `most` each: at least one for every processor."""
-    wanted = max(-(-total // most), spark.sparkContext.defaultParallelism)
+def partition_count(total: int, size: int, spark: "SparkSession", limit: int | None = None) -> int:
+    """Return the number of partitions of at most `size` each, at least one per processor."""
+    wanted = max(-(-total // size), spark.sparkContext.defaultParallelism)
     return wanted if limit is None else min(wanted, limit)
 
 
 def _in_arrow(frame: "DataFrame", task: Callable[[Batches], Batches], schema: str) -> "DataFrame":
-    with any_pandas():
+    with ignore_pandas_warning():
         return frame.mapInArrow(task, schema)

@@ -1,10 +1,10 @@
-"""The lexical join on Spark as a program, by hand, under Dagster Pipes or through spark-submit.
+"""The lexical join on Spark as a program: from a shell, under Dagster Pipes or by spark-submit.
 
     python -m persona_assets.dedup.spark.spark_job --master 'local[2]' --output joined *.parquet
 
-It prints a line of JSON with what it did; launched by Dagster Pipes it logs there, and sends the
-same as a custom message. On a cluster the package is installed on every machine, and
-NUMBA_CACHE_DIR, or ~/.cache, can be written there.
+The program prints its report as a line of JSON. Under Dagster Pipes it logs to Dagster and sends
+the report as a custom message. On a cluster the package must be installed on every machine, and
+NUMBA_CACHE_DIR, or ~/.cache, must be writable there.
 """
 
 import argparse
@@ -17,14 +17,21 @@ from fractions import Fraction
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD, LOWEST
+from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD, MIN_PARTENUM_THRESHOLD
 from persona_assets.dedup.spark.join_report import Log
 from persona_assets.dedup.spark.spark_join import check_threshold, spark_join
 from persona_assets.dedup.spark.spark_session import spark_session
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the join that the arguments describe; exits with 2 where they are wrong."""
+    """Run the join that the command line describes.
+
+    Args:
+        arguments: Command-line arguments; by default those of the process.
+
+    Raises:
+        SystemExit: An argument is invalid; the exit code is 2.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     if DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ:
@@ -39,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace, log: Log) -> dict[str, object]:
+    """Run the join in a Spark session of its own, and return the report."""
     check_threshold(options.threshold)
     spark = spark_session(options.master, dict(options.conf))
     try:
@@ -69,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold",
         type=_fraction,
         default=JACCARD_THRESHOLD,
-        help=f"least Jaccard similarity of two word sets, from {LOWEST} to 1 ({JACCARD_THRESHOLD})",
+        help=f"least Jaccard similarity of two word sets, "
+        f"from {MIN_PARTENUM_THRESHOLD} to 1 ({JACCARD_THRESHOLD})",
     )
     parser.add_argument("--text", default="persona", help="column of texts (persona)")
     parser.add_argument("--kept", help="column that is true in rows that take part")

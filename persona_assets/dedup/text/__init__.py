@@ -1,4 +1,4 @@
-"""Texts as kernels see them: UTF-8 buffers, case folding, words and their hashes.
+"""Texts as the kernels read them: UTF-8 buffers, case folding, words and word hashes.
 
-`words.py` defines a word in plain Python; everything else computes the same, faster.
+`words.py` defines a word in plain Python. The other modules compute the same words faster.
 """

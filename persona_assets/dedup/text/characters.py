@@ -1,7 +1,7 @@
-"""Characters as kernels see them: their bytes in UTF-8, and what folding makes of each.
+"""Single characters: UTF-8 decoding and encoding, and the folding table.
 
-A table made from the definition in `words` says for each character alone what it folds to, and
-marks those for which that depends on their neighbours.
+The table is computed from the definition in `words.py`. It holds the folded form of each character
+that folds on its own, and marks the characters whose folding depends on their neighbours.
 """
 
 import unicodedata
@@ -14,64 +14,81 @@ from persona_assets.dedup.kernels.bits import load64
 from persona_assets.dedup.kernels.compile import Array, Int, frozen, inlined, kernel
 from persona_assets.dedup.text.words import UNSPACED, WORD_CHARACTERS, fold
 
-SEPARATOR, SPACED, UNSPACED_LETTER, SIGN, REMOVED, COMPLICATED, STILL_MARK, MOVING_MARK = range(8)
-"""Kinds of characters. Marks of unspaced scripts are letters to us, but not in every company."""
+SEPARATOR, SPACED_LETTER, UNSPACED_LETTER, SIGN, REMOVED, COMPLEX, STARTER_MARK, NONSTARTER_MARK = (
+    range(8)
+)
+"""Kinds of characters.
+
+`SIGN` is "+" or "#". The definition folds `COMPLEX` characters. Marks of unspaced scripts count as
+letters, unless folding may reorder them (adjacent nonstarter marks, whose combining class is above
+0) or cuts them off (more than 30 in a row).
+"""
 
 KIND_SHIFT, SECOND_SHIFT = 24, 17
+"""Position of a table entry's kind, and of the second of two letters that a character folds to."""
+
 TABLE_SIZE = 0x20000
+"""Number of characters in the table: all below U+20000."""
 
 
 @cache
 def character_table() -> Array:
-    """For each character below U+20000 its kind, and in the low bits the character it folds to.
+    """Return the kind and the folded form of each character below U+20000.
 
-    In the bits between them, an ASCII letter that follows that one: German's sharp s is two.
+    Returns:
+        uint32 of shape (TABLE_SIZE,): the kind from bit `KIND_SHIFT` up and the folded character in
+        the low bits. If a character folds to two ASCII letters, as the German sharp s does, the
+        second letter begins at bit `SECOND_SHIFT`.
     """
-    table = np.full(TABLE_SIZE, COMPLICATED << KIND_SHIFT, np.uint32)
-    every = [i for i in range(TABLE_SIZE) if i != 0x0A]
-    folded = fold("\n".join(map(chr, every))).split("\n")
+    table = np.full(TABLE_SIZE, COMPLEX << KIND_SHIFT, np.uint32)
+    code_points = [i for i in range(TABLE_SIZE) if i != 0x0A]
+    folded = fold("\n".join(map(chr, code_points))).split("\n")
     removed = regex.compile(r"(?!\u200B)\p{Default_Ignorable_Code_Point}")
     separators = regex.compile(rf"(?V1)(?:(?!{WORD_CHARACTERS})[^+#])+")
-    unspaced = regex.compile(rf"(?V1){UNSPACED}")
-    # Letters that combine with the one before them are complicated though they are no marks: the
-    # parts of Korean syllables and the vowels of Kirat Rai.
-    spaced = regex.compile(
+    unspaced_letters = regex.compile(rf"(?V1){UNSPACED}")
+    # The parts of Korean syllables and the vowels of Kirat Rai are complex although they are not
+    # marks: they compose with the letter before them.
+    spaced_letters = regex.compile(
         rf"(?V1)(?![\p{{M}}\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF\U00016D40-\U00016D7F])"
         rf"{WORD_CHARACTERS}"
     )
-    # What normalization may put together with its neighbour.
+    # Characters that normalization may compose with a neighbour.
     parts = [unicodedata.decomposition(chr(i)).split() for i in range(TABLE_SIZE)]
     composing = {
         chr(int(part, 16)) for pair in parts if len(pair) == 2 for part in pair if "<" not in part
     }
-    for character, result in zip(every, folded, strict=True):
+    for character, result in zip(code_points, folded, strict=True):
         if removed.fullmatch(chr(character)):
             table[character] = REMOVED << KIND_SHIFT
         elif separators.fullmatch(result):
             table[character] = SEPARATOR << KIND_SHIFT
         elif len(result) == 1 and ord(result) < TABLE_SIZE:
-            kind = COMPLICATED
-            if unspaced.fullmatch(result):
+            kind = COMPLEX
+            if unspaced_letters.fullmatch(result):
                 kind = UNSPACED_LETTER
                 if unicodedata.category(result).startswith("M"):
-                    kind = MOVING_MARK if unicodedata.combining(result) else STILL_MARK
+                    kind = NONSTARTER_MARK if unicodedata.combining(result) else STARTER_MARK
                     if chr(character) in composing:
-                        kind = COMPLICATED
-            elif spaced.fullmatch(result):
-                kind = SPACED
+                        kind = COMPLEX
+            elif spaced_letters.fullmatch(result):
+                kind = SPACED_LETTER
             elif result in "+#":
                 kind = SIGN
             table[character] = kind << KIND_SHIFT | ord(result)
         elif len(result) == 2 and result.isascii() and result.isalnum():
             first, second = map(ord, result)
-            table[character] = SPACED << KIND_SHIFT | second << SECOND_SHIFT | first
+            table[character] = SPACED_LETTER << KIND_SHIFT | second << SECOND_SHIFT | first
     table[0x0A] = SEPARATOR << KIND_SHIFT
     return frozen(table)
 
 
 @kernel
 def decode_character(data: Array, i: Int) -> tuple[Int, Int]:
-    """The character at `i` and its width in bytes; `is_utf8` tells whether it is one."""
+    """Decode the character at `i` without validating it; see `is_utf8`.
+
+    Returns:
+        The code point and its width in bytes.
+    """
     lead = np.int64(data[i])
     if lead < 0x80:
         return lead, 1
@@ -87,22 +104,31 @@ def decode_character(data: Array, i: Int) -> tuple[Int, Int]:
 
 @inlined
 def is_utf8(data: Array, at: Int, stop: Int, character: Int, width: Int) -> bool:
-    """Whether what `decode` took for a character is one, up to U+FFFFF, and ends before `stop`."""
+    """Return True if a decoded character is valid UTF-8 of at most U+FFFFF that ends by `stop`.
+
+    Args:
+        data: Text, uint8.
+        at: Position of the character.
+        stop: End of the text.
+        character: Code point that `decode_character` returned.
+        width: Width in bytes that `decode_character` returned.
+    """
     if width == 1:
         return True
-    # All its bytes at once: how they must begin, and that it takes no fewer.
-    x = load64(data, at)
+    # Check the leading bits of all bytes at once, and that no shorter encoding exists.
+    encoded = load64(data, at)
     if width == 2:
-        good = x & np.uint64(0xC0E0) == np.uint64(0x80C0) and character >= 0x80
+        valid = encoded & np.uint64(0xC0E0) == np.uint64(0x80C0) and character >= 0x80
     elif width == 3:
-        good = x & np.uint64(0xC0C0F0) == np.uint64(0x8080E0) and character >= 0x800
+        valid = encoded & np.uint64(0xC0C0F0) == np.uint64(0x8080E0) and character >= 0x800
     else:
-        good = x & np.uint64(0xC0C0C0F8) == np.uint64(0x808080F0) and character >= 0x10000
-    return bool(good and at + width <= stop)
+        valid = encoded & np.uint64(0xC0C0C0F8) == np.uint64(0x808080F0) and character >= 0x10000
+    return bool(valid and at + width <= stop)
 
 
 @kernel
 def encode_character(character: Int, out: Array, at: Int) -> Int:
+    """Write a character in UTF-8 at `out[at]` and return the position behind it."""
     if character < 0x80:
         out[at] = character
         return at + 1

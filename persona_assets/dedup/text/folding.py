@@ -1,10 +1,10 @@
-"""From texts to their words as bytes, at the speed of the machine; `words` says what a word is.
+"""Texts as canonical text: their folded words in UTF-8, at the speed of the machine.
 
-A text's canonical form holds its words, folded, in UTF-8, with spaces between them (one or more,
-repeats and all); in scripts without spaces the words are the bigrams already. English is folded 64
-bytes at a time and what else there is character by character, from a table that is made of the
-definition. What depends on more than one character (most combining marks, letters that fold to
-several) goes through the definition itself.
+`words.py` defines a word. The canonical form of a text holds its words, folded, with one or more
+spaces between words, repeated words included; in scripts without spaces the words are the bigrams.
+English is folded 64 bytes at a time, other text character by character from a table that is
+computed from the definition. Rows whose folding depends on more than one character (most combining
+marks, letters that fold to several) go through the definition itself.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +14,17 @@ import numpy as np
 
 from persona_assets.dedup.kernels.bits import load64, store64, trailing_zeros
 from persona_assets.dedup.kernels.compile import Array, Int, frozen, kernel
-from persona_assets.dedup.kernels.simd_bytes import BYTES, fold_block, odd_bytes
+from persona_assets.dedup.kernels.simd_bytes import BLOCK_BYTES, fold_block, special_mask
 from persona_assets.dedup.text.characters import (
-    COMPLICATED,
+    COMPLEX,
     KIND_SHIFT,
-    MOVING_MARK,
+    NONSTARTER_MARK,
     REMOVED,
     SECOND_SHIFT,
     SEPARATOR,
     SIGN,
-    SPACED,
-    STILL_MARK,
+    SPACED_LETTER,
+    STARTER_MARK,
     TABLE_SIZE,
     UNSPACED_LETTER,
     character_table,
@@ -35,32 +35,42 @@ from persona_assets.dedup.text.characters import (
 from persona_assets.dedup.text.utf8_buffers import Strings, text_at, utf8_buffers
 from persona_assets.dedup.text.words import words
 
-ROOM = 80
-"""Bytes that every buffer of canonical text has behind its last text: it is read and written in
-blocks of 64, and read 16 bytes at a time from anywhere in them."""
+PADDING = 80
+"""Bytes of padding behind the last text of every buffer of canonical text: kernels read and write
+blocks of 64 bytes, and read 16 bytes from any position in a block."""
 
 PLAIN, BY_CHARACTER, BY_DEFINITION = -1, -2, -3
-"""How a row is folded; `BY_DEFINITION` becomes the number of its canonical form, from 0 on."""
+"""Folding mode of a row. `BY_DEFINITION` is replaced by the number of the row's prefolded text,
+from 0 on."""
 
-LONGEST = 1 << 29
-"""Most bytes of one text: two of them, folded, are less than 4 GiB, and places have 32 bits."""
+MAX_TEXT_BYTES = 1 << 29
+"""Largest size of a text in bytes: two such texts, folded, stay below 4 GiB, so that positions fit
+32 bits."""
 
-_MOST_MARKS = 30
+_MAX_MARKS = 30
+"""Longest run of combining marks that folding keeps; see `words.py`."""
+
 _ROWS = 1 << 16
+"""Number of rows that a thread classifies at a time."""
 
 
 class TextBuffers(NamedTuple):
-    """Texts as kernels read them.
+    """Texts as the kernels read them.
 
-    Row i is `data[offsets[i]:offsets[i + 1]]` in UTF-8, or, where `marks[i] >= 0`, canonical
-    already and number `marks[i]` of `ready` and `ready_offsets`.
+    Attributes:
+        data: Texts in UTF-8, uint8. Row i is `data[offsets[i]:offsets[i + 1]]`.
+        offsets: int64 of shape (n + 1,).
+        modes: int32 of shape (n,): folding mode, or number of the row's prefolded text if >= 0.
+        prefolded: Canonical texts of the rows that were folded by the definition, uint8.
+        prefolded_offsets: Bounds of the texts in `prefolded`, int64.
+        table: Folding table, see `character_table`.
     """
 
     data: Array
     offsets: Array
-    marks: Array
-    ready: Array
-    ready_offsets: Array
+    modes: Array
+    prefolded: Array
+    prefolded_offsets: Array
     table: Array
 
     def __len__(self) -> int:
@@ -68,109 +78,129 @@ class TextBuffers(NamedTuple):
 
 
 class CanonicalTexts(NamedTuple):
-    """Canonical texts: number i is `data[ends[i]:ends[i + 1]]`, and `ROOM` bytes follow the last.
+    """Canonical texts, padded by `PADDING` bytes.
 
-    `data` is uint8, `ends` int64 of shape (n + 1,).
+    Attributes:
+        data: uint8. Text i is `data[ends[i]:ends[i + 1]]`.
+        ends: int64 of shape (n + 1,).
     """
 
     data: Array
     ends: Array
 
     def longest(self) -> int:
-        """Bytes of the longest."""
+        """Return the size of the longest text in bytes."""
         return int(np.diff(self.ends).max(initial=0))
 
 
 def text_buffers(texts: Strings, threads: int = 1) -> TextBuffers:
-    """`texts` for kernels, read as `strings.utf8` reads them.
+    """Encode texts for the kernels and choose a folding mode for each row.
 
-    Raises what that raises, and ValueError for a text of more than `LONGEST` bytes.
+    Raises:
+        TypeError: `texts` are not texts, see `utf8_buffers`.
+        ValueError: A text exceeds `MAX_TEXT_BYTES` or is not valid UTF-8, or the Arrow array is
+            damaged.
     """
     data, offsets = utf8_buffers(texts)
-    if offsets[-1] - offsets[0] > LONGEST:
+    if offsets[-1] - offsets[0] > MAX_TEXT_BYTES:
         lengths = np.diff(offsets)
         row = int(lengths.argmax())
-        if lengths[row] > LONGEST:
+        if lengths[row] > MAX_TEXT_BYTES:
             raise ValueError(
-                f"the text of row {row} has {lengths[row]:,} bytes, and {LONGEST:,} are the most: "
-                "split it first"
+                f"the text of row {row} has {lengths[row]:,} bytes, "
+                f"and {MAX_TEXT_BYTES:,} are the most: split it first"
             )
     table = character_table()
-    marks = np.empty(len(offsets) - 1, np.int32)
+    modes = np.empty(len(offsets) - 1, np.int32)
 
-    def look(start: int) -> None:
-        _mark(data, offsets[start : start + _ROWS + 1], table, marks[start : start + _ROWS])
+    def classify_rows(start: int) -> None:
+        _classify_rows(
+            data, offsets[start : start + _ROWS + 1], table, modes[start : start + _ROWS]
+        )
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(look, range(0, len(marks), _ROWS)))
-    rows = np.flatnonzero(marks == BY_DEFINITION)
-    marks[rows] = np.arange(len(rows))
-    found = [" ".join(sorted(words(text_at(data, offsets, row)))).encode() for row in rows.tolist()]
-    ready = np.frombuffer(b"".join([*found, bytes(ROOM)]), np.uint8)
-    ready_offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
-    return TextBuffers(data, offsets, frozen(marks), frozen(ready), frozen(ready_offsets), table)
+        list(pool.map(classify_rows, range(0, len(modes), _ROWS)))
+    unfolded = np.flatnonzero(modes == BY_DEFINITION)
+    modes[unfolded] = np.arange(len(unfolded))
+    folded = [
+        " ".join(sorted(words(text_at(data, offsets, row)))).encode() for row in unfolded.tolist()
+    ]
+    prefolded = np.frombuffer(b"".join([*folded, bytes(PADDING)]), np.uint8)
+    prefolded_offsets = np.cumsum([0, *map(len, folded)], dtype=np.int64)
+    return TextBuffers(
+        data, offsets, frozen(modes), frozen(prefolded), frozen(prefolded_offsets), table
+    )
 
 
 def fold_texts(texts: TextBuffers, rows: Array) -> CanonicalTexts:
-    """The canonical texts of some rows, in their order."""
+    """Return the canonical texts of the given rows, in their order."""
     room = np.empty(len(rows), np.int64)
-    _rooms(texts, rows, room)
-    data, ends = np.empty(int(room.sum()) + ROOM, np.uint8), np.empty(len(rows) + 1, np.int64)
+    _folded_size_bounds(texts, rows, room)
+    data, ends = np.empty(int(room.sum()) + PADDING, np.uint8), np.empty(len(rows) + 1, np.int64)
     _fold_rows(texts, rows, data, ends)
     return CanonicalTexts(data, ends)
 
 
 @kernel
 def _fold_rows(texts: TextBuffers, rows: Array, out: Array, ends: Array) -> None:
-    data, offsets, marks, table = texts.data, texts.offsets, texts.marks, texts.table
+    """Write the canonical text of each row into `out` and its bounds into `ends`."""
+    data, offsets, modes, table = texts.data, texts.offsets, texts.modes, texts.table
     at = np.int64(0)
     for i in range(len(rows)):
         ends[i] = at
         row = rows[i]
         start, stop = offsets[row], offsets[row + 1]
-        if marks[row] == PLAIN:
-            for block in range(start, stop, BYTES):
+        if modes[row] == PLAIN:
+            for block in range(start, stop, BLOCK_BYTES):
                 fold_block(data, block, out, at + block - start)
             at += stop - start
-        elif marks[row] == BY_CHARACTER:
+        elif modes[row] == BY_CHARACTER:
             at = _fold_characters(data, start, stop, table, out, at)
         else:
-            at = _copy_ready(texts, marks[row], out, at)
+            at = _copy_prefolded(texts, modes[row], out, at)
     ends[len(rows)] = at
 
 
 @kernel
-def _copy_ready(texts: TextBuffers, number: Int, out: Array, at: Int) -> Int:
-    ready, start, stop = texts.ready, texts.ready_offsets[number], texts.ready_offsets[number + 1]
+def _copy_prefolded(texts: TextBuffers, text: Int, out: Array, at: Int) -> Int:
+    """Copy a prefolded text to `out[at]` and return the position behind it."""
+    prefolded, start, stop = (
+        texts.prefolded,
+        texts.prefolded_offsets[text],
+        texts.prefolded_offsets[text + 1],
+    )
     for i in range(start, stop, 8):
-        store64(out, at + i - start, load64(ready, i))
+        store64(out, at + i - start, load64(prefolded, i))
     return at + stop - start
 
 
 @kernel
-def _rooms(texts: TextBuffers, rows: Array, bytes: Array) -> None:
-    """The most bytes that the canonical text of each row takes, into `bytes`."""
-    offsets, marks, ready_offsets = texts.offsets, texts.marks, texts.ready_offsets
+def _folded_size_bounds(texts: TextBuffers, rows: Array, bounds: Array) -> None:
+    """Write an upper bound of each row's canonical size in bytes into `bounds`."""
+    offsets, modes, prefolded_offsets = texts.offsets, texts.modes, texts.prefolded_offsets
     for i in range(len(rows)):
         row = rows[i]
-        bytes[i] = offsets[row + 1] - offsets[row]
-        if marks[row] == BY_CHARACTER:
-            # A letter of two bytes may fold to one of three, and has a space behind it.
-            bytes[i] *= 3
-        elif marks[row] >= 0:
-            bytes[i] = ready_offsets[marks[row] + 1] - ready_offsets[marks[row]]
+        bounds[i] = offsets[row + 1] - offsets[row]
+        if modes[row] == BY_CHARACTER:
+            # A letter of two bytes may fold to a letter of three, followed by a space.
+            bounds[i] *= 3
+        elif modes[row] >= 0:
+            bounds[i] = prefolded_offsets[modes[row] + 1] - prefolded_offsets[modes[row]]
 
 
 @kernel
 def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Array, at: Int) -> Int:
-    run = 0  # 0: outside of words; 1: in a word; 2: in signs behind one; 3: in an unspaced run
-    signs = 0  # where the signs behind a word begin in `out`
-    before, alone = np.int64(0), False
+    """Fold `data[start:stop]` by character to `out[at]` and return the position behind it."""
+    # 0: outside of words; 1: in a word; 2: in signs behind a word; 3: in an unspaced run.
+    run = 0
+    # Position in `out` of the first sign behind a word.
+    signs_start = 0
+    previous, alone = np.int64(0), False
     i = start
     while i < stop:
         if run <= 1 and data[i] < 0x80:
-            # As far as all is plain, as quickly as a row that is plain.
-            plain = min(np.int64(trailing_zeros(odd_bytes(data, i))), stop - i)
+            # A plain stretch is folded as quickly as a plain row.
+            plain = min(np.int64(trailing_zeros(special_mask(data, i))), stop - i)
             if plain:
                 fold_block(data, i, out, at)
                 i, at = i + plain, at + plain
@@ -180,20 +210,20 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
         i += width
         entry = table[character] if character < TABLE_SIZE else np.uint32(character)
         kind = np.int64(entry >> KIND_SHIFT)
-        if kind >= STILL_MARK:
+        if kind >= STARTER_MARK:
             kind = np.int64(UNSPACED_LETTER)
         folded = np.int64(entry & np.uint32((1 << SECOND_SHIFT) - 1))
         if kind == REMOVED:
             continue
         if run == 3 and kind != UNSPACED_LETTER:
             if alone:
-                at = encode_character(before, out, at)
+                at = encode_character(previous, out, at)
             out[at] = 0x20
             at += 1
             run = 0
-        if kind == SPACED:
+        if kind == SPACED_LETTER:
             if run == 2:
-                at = signs
+                at = signs_start
                 out[at] = 0x20
                 at += 1
             at = encode_character(folded, out, at)
@@ -205,7 +235,7 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
             continue
         if kind == SIGN and run in (1, 2):
             if run == 1:
-                signs, run = at, 2
+                signs_start, run = at, 2
             at = encode_character(folded, out, at)
             continue
         if run in (1, 2):
@@ -215,60 +245,60 @@ def _fold_characters(data: Array, start: Int, stop: Int, table: Array, out: Arra
         if kind == UNSPACED_LETTER:
             alone = run == 0
             if run == 3:
-                at = encode_character(before, out, at)
+                at = encode_character(previous, out, at)
                 at = encode_character(folded, out, at)
                 out[at] = 0x20
                 at += 1
-            before, run = folded, 3
+            previous, run = folded, 3
     if run == 3 and alone:
-        at = encode_character(before, out, at)
+        at = encode_character(previous, out, at)
     return at
 
 
 @kernel
-def _mark(data: Array, offsets: Array, table: Array, marks: Array) -> None:
-    """How each row is to be folded.
+def _classify_rows(data: Array, offsets: Array, table: Array, modes: Array) -> None:
+    """Choose the folding mode of each row.
 
-    `PLAIN` where all that is neither an ASCII letter nor a digit is a separator; `BY_DEFINITION`
-    what the table cannot fold, what is not valid UTF-8, and where a block from a text's last bytes
-    on leaves the buffer.
+    `PLAIN` if every character other than an ASCII letter or digit is a separator; `BY_DEFINITION`
+    if the table cannot fold a character, if the text is not valid UTF-8, or if a block that starts
+    at the text's last bytes would leave the buffer.
     """
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
-        if stop > start and stop + BYTES > len(data):
-            marks[row] = BY_DEFINITION
+        if stop > start and stop + BLOCK_BYTES > len(data):
+            modes[row] = BY_DEFINITION
             continue
-        mark = PLAIN
-        run, moving, after = 0, False, np.int64(-1)
-        for block in range(start, stop, BYTES):
-            odd = odd_bytes(data, block)
-            if stop - block < BYTES:
-                odd &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
-            while odd:
-                at = block + np.int64(trailing_zeros(odd))
-                odd &= odd - np.uint64(1)
-                # The first byte of a character stands for it.
-                if data[at] & 0xC0 == 0x80 and at < after:
+        mode = PLAIN
+        mark_run, reorderable, character_end = 0, False, np.int64(-1)
+        for block in range(start, stop, BLOCK_BYTES):
+            special = special_mask(data, block)
+            if stop - block < BLOCK_BYTES:
+                special &= (np.uint64(1) << np.uint64(stop - block)) - np.uint64(1)
+            while special:
+                at = block + np.int64(trailing_zeros(special))
+                special &= special - np.uint64(1)
+                # A character is judged once, at its first byte.
+                if data[at] & 0xC0 == 0x80 and at < character_end:
                     continue
                 character, width = decode_character(data, at)
-                kind = np.int64(COMPLICATED)
+                kind = np.int64(COMPLEX)
                 if character < TABLE_SIZE and is_utf8(data, at, stop, character, width):
                     kind = np.int64(table[character] >> KIND_SHIFT)
                 if kind != SEPARATOR:
-                    mark = min(mark, BY_CHARACTER)
-                if at != after:
-                    run, moving = 0, False
-                after = at + width
+                    mode = min(mode, BY_CHARACTER)
+                if at != character_end:
+                    mark_run, reorderable = 0, False
+                character_end = at + width
                 if kind == REMOVED:
                     continue
-                if kind < STILL_MARK:
-                    run, moving = 0, False
+                if kind < STARTER_MARK:
+                    mark_run, reorderable = 0, False
                 else:
-                    # Marks are put in order where two that move meet, and cut off after so many.
-                    run += 1
-                    if run > _MOST_MARKS or (moving and kind == MOVING_MARK):
-                        kind = np.int64(COMPLICATED)
-                    moving = kind == MOVING_MARK
-                if kind == COMPLICATED:
-                    mark = BY_DEFINITION
-        marks[row] = mark
+                    # Folding reorders adjacent nonstarter marks and cuts off long runs of marks.
+                    mark_run += 1
+                    if mark_run > _MAX_MARKS or (reorderable and kind == NONSTARTER_MARK):
+                        kind = np.int64(COMPLEX)
+                    reorderable = kind == NONSTARTER_MARK
+                if kind == COMPLEX:
+                    mode = BY_DEFINITION
+        modes[row] = mode

@@ -1,14 +1,15 @@
-"""The words of a text: what two personas must share to be near-duplicates.
+"""Definition of the words of a text, which decide whether two personas are near-duplicates.
 
-Folding: default-ignorable characters (soft hyphen, joiners, variation selectors; not the zero-width
-space, which separates) are removed, and so are combining marks beyond 30 in a row (the bound of
-Unicode's stream-safe format); then NFKC, full case folding and NFKC again, which is compatibility
-caseless matching. Diacritics stay: they tell words apart.
+Folding removes default-ignorable characters (soft hyphen, joiners, variation selectors; not the
+zero-width space, which separates) and combining marks beyond 30 in a row (the bound of Unicode's
+stream-safe format). It then applies NFKC, full case folding and NFKC again, which is compatibility
+caseless matching. Diacritics stay: they distinguish words.
 
-A word is a run that starts with a letter or number and goes on with letters, numbers and combining
-marks, plus any "+" or "#" that close it ("C", "C++" and "C#" are three trades). All else separates,
-so "don't" is "don" and "t". Scripts written without spaces have no such runs of word length; there
-the words are the bigrams of characters of each run, and a run of one character is its own word.
+A word is a run that starts with a letter or number and continues with letters, numbers and
+combining marks, followed by any "+" or "#" ("C", "C++" and "C#" are three trades). Every other
+character separates words, so "don't" is "don" and "t". Scripts written without spaces have no such
+runs of word length: there the words are the bigrams of characters of each run, and a run of a
+single character is a word.
 """
 
 import unicodedata
@@ -16,17 +17,18 @@ import unicodedata
 import regex
 
 VERSION = "1"
-"""Changes with the definition above: word sets of different versions are not comparable."""
+"""Version of the definition above: word sets of different versions are not comparable."""
 
 WORD_CHARACTERS = r"[\p{L}\p{N}\p{M}]"
+"""Character class (for `regex`) of letters, numbers and combining marks."""
 UNSPACED = (
     r"[[\p{Han}\p{Hiragana}\p{Katakana}\u30FC\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
     rf"&&{WORD_CHARACTERS}]"
 )
-"""Character class (for `regex`, version 1) of the scripts that put no space between words."""
+"""Character class (for `regex`, version 1) of scripts that put no space between words."""
 
 _IGNORABLE = regex.compile(r"(?!\u200B)\p{Default_Ignorable_Code_Point}")
-# Putting marks in canonical order takes time quadratic in the length of the run.
+# Sorting marks into canonical order takes time quadratic in the length of the run.
 _TOO_MANY_MARKS = regex.compile(r"(?<=\p{M}{30})\p{M}++")
 _SPACED = rf"[{WORD_CHARACTERS}--{UNSPACED}]"
 _RUN = regex.compile(
@@ -36,7 +38,14 @@ _RUN = regex.compile(
 
 
 def words(text: str) -> frozenset[str]:
-    """The set of words of `text`; empty if it holds no letter or number. Never raises."""
+    """Return the set of words of a text; empty if the text has no letter or number. Never raises.
+
+    Example:
+        >>> sorted(words("A nurse who isn't a C++ programmer"))
+        ['a', 'c++', 'isn', 'nurse', 'programmer', 't', 'who']
+        >>> sorted(words("退休教师"))
+        ['休教', '教师', '退休']
+    """
     found: set[str] = set()
     for match in _RUN.finditer(fold(text)):
         run = match[0]
@@ -48,7 +57,12 @@ def words(text: str) -> frozenset[str]:
 
 
 def fold(text: str) -> str:
-    """`text` with the differences removed that do not make another word; never raises."""
+    """Remove the differences between texts that do not make another word. Never raises.
+
+    Example:
+        >>> fold("STRASSE and Straße")
+        'strasse and strasse'
+    """
     if text.isascii():
         return text.lower()
     text = _TOO_MANY_MARKS.sub("", _IGNORABLE.sub("", text))

@@ -1,7 +1,8 @@
-"""The provider's side of a batch: uploads, batches and downloads, each answered or a Fault.
+"""Requests to the provider's Batch API: uploads, batches and downloads.
 
-Written against the Batch API of OpenAI (https://platform.openai.com/docs/guides/batch and the API
-reference of files and batches), which others have copied.
+Each request returns its result or an AttemptFailure. Written against the Batch API of OpenAI
+(https://platform.openai.com/docs/guides/batch and the API reference of files and batches), which
+others have copied.
 """
 
 import os
@@ -21,7 +22,7 @@ from persona_assets.generation.calls.attempt_failure import (
     retry_after,
     stop_sentence,
 )
-from persona_assets.generation.calls.client import CONNECT
+from persona_assets.generation.calls.client import CONNECT, openai_arguments
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import TRANSIENT, as_list, as_object
@@ -31,58 +32,66 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 TAG = "persona_assets"
-"""Key of the metadata that says which of our batches one at the provider is."""
+"""Metadata key by which a batch at the provider is matched to a batch on disk."""
 
 SKEW = 86_400
-"""Seconds by which the clocks of the provider and of this machine may differ."""
+"""Seconds of possible difference between the clocks of the provider and this machine."""
 
-NAME = re.compile(r"[a-z_]{1,48}")
-"""What a provider's error code looks like. Nothing else of its words enters a sentence of ours."""
+CODE_PATTERN = re.compile(r"[a-z_]{1,48}")
+"""Form of a provider's error code; no other text of the provider enters an error message."""
 
 
 def open_client(endpoint: Endpoint) -> "OpenAI":
-    """A client that leaves retries to us. Raises EndpointRefused if the key is missing."""
+    """Return a client without retries of its own.
+
+    Raises:
+        EndpointRefused: The API key is missing.
+    """
     import httpx2
     from openai import OpenAI
 
     return OpenAI(
-        api_key=endpoint.api_key(),
-        base_url=endpoint.base_url,
+        **openai_arguments(endpoint, endpoint.api_key(), "/batches"),
         timeout=httpx2.Timeout(endpoint.timeout, connect=min(CONNECT, endpoint.timeout)),
         max_retries=0,
     )
 
 
 class BatchAPI:
-    """One method a request. `stopping` ends an upload or a download between two chunks.
+    """Requests to the provider, a method per request.
 
-    heard: whether the provider has ever answered anything.
+    An AttemptFailure with a `stop` sentence is final, unless its code is "gone": a batch made a
+    moment ago may not be known everywhere yet. With the code "too_large", a smaller batch may
+    succeed.
 
-    A Fault with a `stop` sentence cannot be mended by trying again, unless its code is "gone":
-    what was made a moment ago may not be known everywhere yet. Code "too_large": send less at once.
+    Args:
+        stopping: Event that ends an upload or a download between two chunks.
+
+    Attributes:
+        reached: True if the provider has responded to any request.
     """
 
     def __init__(self, client: "OpenAI", endpoint: Endpoint, stopping: threading.Event) -> None:
         self._client = client
         self._endpoint = endpoint
         self._stopping = stopping
-        self.heard = False
-        self._secret = Redactor(client.api_key)
+        self.reached = False
+        self._redactor = Redactor(client.api_key)
 
     def find_upload(self, batch: Batch) -> dict[str, Any] | AttemptFailure:
-        """The whole upload of a batch's input file; empty if there is none."""
+        """Find the complete upload of a batch's input file; empty if there is none."""
         query = {"purpose": "batch", "order": "desc", "limit": 1000}
         return self._find(
             "/files",
             query,
             batch.made,
-            lambda it: it.get("filename") == batch.filename and it.get("bytes") == batch.size,
+            lambda file: file.get("filename") == batch.filename and file.get("bytes") == batch.size,
         )
 
     def upload(self, batch: Batch, path: Path) -> dict[str, Any] | AttemptFailure:
-        """Uploads a batch's input file."""
-        with _Source(path, self._stopping) as file:
-            return self._ask(
+        """Upload a batch's input file."""
+        with _StoppableFile(path, self._stopping) as file:
+            return self._request_object(
                 lambda: (
                     self._client.files.with_raw_response.create(
                         file=(batch.filename, file), purpose="batch"
@@ -91,30 +100,32 @@ class BatchAPI:
             )
 
     def find(self, batch: Batch) -> dict[str, Any] | AttemptFailure:
-        """The provider's batch of one of ours; empty if there is none."""
+        """Find the provider's batch for a batch on disk; empty if there is none."""
 
-        def ours(it: Mapping[str, Any]) -> bool:
-            tag = as_object(it.get("metadata")).get(TAG)
-            return it.get("input_file_id") == batch.file_id if tag is None else tag == batch.tag
+        def matches(other: Mapping[str, Any]) -> bool:
+            tag = as_object(other.get("metadata")).get(TAG)
+            return other.get("input_file_id") == batch.file_id if tag is None else tag == batch.tag
 
-        return self._find("/batches", {"limit": 100}, batch.made, ours)
+        return self._find("/batches", {"limit": 100}, batch.made, matches)
 
     def create(self, batch: Batch) -> dict[str, Any] | AttemptFailure:
-        """Starts a batch of an upload: from here on it costs money."""
+        """Create the batch of an upload: from here on the batch costs money."""
         body = {
             "input_file_id": batch.file_id,
             "endpoint": batch.url,
             "completion_window": "24h",
             "metadata": {TAG: batch.tag},
         }
-        return self._ask(lambda: self._client.post("/batches", cast_to=_response(), body=body))
+        return self._request_object(
+            lambda: self._client.post("/batches", cast_to=_response(), body=body)
+        )
 
     def retrieve(self, batch: Batch) -> dict[str, Any] | AttemptFailure:
-        """How far a batch has come."""
+        """Poll the state of a batch."""
         return self._get(f"/batches/{quote(batch.batch_id, safe='')}", known=batch)
 
     def download(self, batch: Batch, file_id: str, path: Path) -> AttemptFailure | None:
-        """Writes a file of the provider's to `path`, durable, without the API key."""
+        """Download a file of the provider to `path`, synced, with the API key redacted."""
 
         def stream() -> "httpx2.Response":
             path.unlink(missing_ok=True)
@@ -122,14 +133,14 @@ class BatchAPI:
                 self._client.files.with_streaming_response.content(file_id) as response,
                 path.open("wb") as file,
             ):
-                # A key that is cut in two by a chunk's end is whole in the next round.
-                tail, kept = b"", max(len(self._secret) - 1, 0)
+                # The tail is held back, so that a key across two chunks is whole in the next round.
+                tail, held_back = b"", max(len(self._redactor) - 1, 0)
                 for chunk in response.iter_bytes(1 << 16):
                     if self._stopping.is_set():
                         break
-                    data = self._secret.out_of_bytes(tail + chunk)
-                    file.write(data[: len(data) - kept])
-                    tail = data[len(data) - kept :] if kept else b""
+                    data = self._redactor.redact_bytes(tail + chunk)
+                    file.write(data[: len(data) - held_back])
+                    tail = data[len(data) - held_back :] if held_back else b""
                 file.write(tail)
                 file.flush()
                 os.fsync(file.fileno())
@@ -139,7 +150,7 @@ class BatchAPI:
         if isinstance(outcome, AttemptFailure):
             return outcome
         if path.stat().st_size == 0:
-            # No errors, say. Results that are missing are noticed by their number.
+            # For example no errors. The number of results reveals whether some are missing.
             return None
         with path.open("rb") as lines:
             if any(
@@ -158,73 +169,77 @@ class BatchAPI:
         path: str,
         query: dict[str, object],
         since: float,
-        fits: Callable[[Mapping[str, Any]], bool],
+        matches: Callable[[Mapping[str, Any]], bool],
     ) -> dict[str, Any] | AttemptFailure:
-        """The newest member of a paged listing that fits and is not older than `since`."""
+        """Find the newest item of a paged listing that matches and is not older than `since`."""
         after = ""
         while True:
             page = self._get(path, {**query, "after": after} if after else query)
             if isinstance(page, AttemptFailure):
                 return page
             items = [as_object(item) for item in as_list(page.get("data"))]
-            found = next(filter(fits, items), None)
-            if found is not None:
-                return found
-            times = [it["created_at"] for it in items if isinstance(it.get("created_at"), int)]
-            # Only where the newest come first does an old one end the search.
+            match = next(filter(matches, items), None)
+            if match is not None:
+                return match
+            times = [
+                item["created_at"] for item in items if isinstance(item.get("created_at"), int)
+            ]
+            # An old item ends the search only if the listing begins with the newest item.
             old = bool(times) and times[-1] < min(times[0], since - SKEW)
-            name = items[-1].get("id") if items else None
-            if old or not page.get("has_more") or not isinstance(name, str) or name == after:
+            last_id = items[-1].get("id") if items else None
+            if old or not page.get("has_more") or not isinstance(last_id, str) or last_id == after:
                 return {}
-            after = name
+            after = last_id
 
     def _get(
         self, path: str, query: Mapping[str, object] | None = None, known: Batch | None = None
     ) -> dict[str, Any] | AttemptFailure:
-        return self._ask(
+        return self._request_object(
             lambda: self._client.get(path, cast_to=_response(), options={"params": query or {}}),
             known,
         )
 
-    def _ask(
+    def _request_object(
         self, request: "Callable[[], httpx2.Response]", known: Batch | None = None
     ) -> dict[str, Any] | AttemptFailure:
         response = self._send(request, known)
         if isinstance(response, AttemptFailure):
             return response
-        said = parse_object(self._secret.out_of_bytes(response.content).decode("utf-8", "replace"))
+        body = parse_object(
+            self._redactor.redact_bytes(response.content).decode("utf-8", "replace")
+        )
         message = f"HTTP {response.status_code} without a JSON object"
-        return said or AttemptFailure("malformed", message, status_code=response.status_code)
+        return body or AttemptFailure("malformed", message, status_code=response.status_code)
 
     def _send(
         self, request: "Callable[[], httpx2.Response]", known: Batch | None = None
     ) -> "httpx2.Response | AttemptFailure":
-        # Exceptions of the client, which know the key, end here and are nobody's context.
+        # Exceptions of the client contain the key, so they end here and become no context.
         import httpx2
         import openai
 
         try:
             response = request()
         except openai.APIStatusError as error:
-            self.heard = True
-            text = self._secret.out_of_bytes(error.response.content).decode("utf-8", "replace")
-            return self._fault(error.status_code, error.response.headers, text, known)
+            self.reached = True
+            text = self._redactor.redact_bytes(error.response.content).decode("utf-8", "replace")
+            return self._failure(error.status_code, error.response.headers, text, known)
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             cause = error.__cause__ or error
             connected = not isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
             reason = "the connection broke" if connected else "no connection"
             return AttemptFailure("connection", reason, connected=connected)
-        self.heard = True
+        self.reached = True
         return response
 
-    def _fault(
+    def _failure(
         self, status: int, headers: Mapping[str, str], text: str, known: Batch | None
     ) -> AttemptFailure:
-        fault = failure_of_response(self._endpoint, status, headers, text)
-        error = as_object(as_object(fault.body).get("error"))
-        names = {str(error.get("code")), str(error.get("type"))}
+        failure = failure_of_response(self._endpoint, status, headers, text)
+        error = as_object(as_object(failure.body).get("error"))
+        codes = {str(error.get("code")), str(error.get("type"))}
         host = self._endpoint.host
-        code = fault.code
+        code = failure.code
         if status in (404, 405) and known is not None:
             code = "gone"
             stop = (
@@ -238,28 +253,33 @@ class BatchAPI:
                 " for this role, or correct base_url (it usually ends in /v1)."
             )
         else:
-            stop = stop_sentence(self._endpoint, status, names)
-        if status == 413 or (status == 400 and "too large" in fault.message.lower()):
+            stop = stop_sentence(self._endpoint, status, codes)
+        if status == 413 or (status == 400 and "too large" in failure.message.lower()):
             code = "too_large"
         if not stop and code not in TRANSIENT:
-            said = provider_code(error.get("code")) or provider_code(error.get("type"))
+            shown = provider_code(error.get("code")) or provider_code(error.get("type"))
             stop = (
-                f"{host} refuses this batch ({status}{said and f', {said}'}): correct the role's "
+                f"{host} refuses this batch ({status}{shown and f', {shown}'}): correct the role's "
                 "settings, or set its transport to online; what was answered is kept."
             )
         return AttemptFailure(
             code,
-            fault.message,
+            failure.message,
             wait=retry_after(headers),
             stop=stop,
             status_code=status,
-            body=fault.body,
+            body=failure.body,
         )
 
 
 def provider_code(value: object) -> str:
-    """An error code as it may be shown; empty if it does not look like one."""
-    return value if isinstance(value, str) and NAME.fullmatch(value) else ""
+    """Return an error code that may be shown; empty for a value of another form.
+
+    Example:
+        >>> provider_code("model_not_found"), provider_code("Your key is sk-123")
+        ('model_not_found', '')
+    """
+    return value if isinstance(value, str) and CODE_PATTERN.fullmatch(value) else ""
 
 
 def _response() -> "type[httpx2.Response]":
@@ -268,8 +288,8 @@ def _response() -> "type[httpx2.Response]":
     return httpx2.Response
 
 
-class _Source(FileIO):
-    """A file whose reader is stopped by an event."""
+class _StoppableFile(FileIO):
+    """File that an event stops from being read further."""
 
     def __init__(self, path: Path, stopping: threading.Event) -> None:
         super().__init__(path, "rb")

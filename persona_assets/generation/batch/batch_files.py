@@ -1,14 +1,14 @@
-"""What batches leave on disk: their requests, and how far each has come.
+"""Files of batches on disk: their requests and their states.
 
-A folder beside the journal holds, for each batch that has not ended:
+A folder beside the journal contains for each open batch:
 
-    NAME.json      its state: a batch exists from the moment this file does until it is removed
-    NAME.requests  its input file
-    NAME.tickets   for each line of the input file: [key, attempt, prompt version, most it may cost]
-    NAME.output    what the provider answered, once the state says "finished"
-    NAME.errors
+    NAME.json      state; the batch exists as long as this file exists
+    NAME.requests  input file
+    NAME.tickets   for each line of the input file: [key, attempt, prompt version, worst case]
+    NAME.output    responses of the provider, once the step is "finished"
+    NAME.errors    errors of the provider, once the step is "finished"
 
-A state is written to a scratch name, synced and renamed, and only then does the next step begin.
+A state is written to a scratch file, synced and renamed before the next step begins.
 """
 
 import fcntl
@@ -31,7 +31,13 @@ KINDS = ("requests", "tickets", "output", "errors", "scratch")
 
 
 class Ticket(NamedTuple):
-    """What is known of one request beside its line: which attempt it is, and what it may cost."""
+    """Members of a request that its line does not contain.
+
+    Args:
+        attempt: Number of the attempt, from 1.
+        prompt_version: Version of the prompt, for the record.
+        most: Worst case in US dollars.
+    """
 
     attempt: int
     prompt_version: str
@@ -40,14 +46,22 @@ class Ticket(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How far one batch has come.
+    """State of a batch.
 
-    name: our own; the upload and the batch at the provider carry it.
-    url: of its requests, as in their lines. size: of the input file, in bytes. made: Unix time.
-    most: what its requests may cost at worst; charged: whose caps that was taken from (see
-        Spending.scopes), None if from nobody's yet.
-    parent: the batch whose requests these are; until that one is gone, nothing was sent.
-    round: how many batches the provider made of it and failed, before the one meant now.
+    Args:
+        name: Name of our own, part of the names of the upload and the batch at the provider.
+        url: URL of the requests, as in their lines.
+        requests: Number of requests.
+        size: Size of the input file in bytes.
+        made: Unix time of its creation.
+        most: Worst case of all requests in US dollars.
+        parent: Name of the batch that was split; as long as that batch exists, this batch has not
+            been sent.
+        step: Last completed step.
+        charged: Scopes whose caps were charged (see Spending.scopes); None before any charge.
+        file_id: Id of the upload at the provider.
+        batch_id: Id of the batch at the provider.
+        round: Number of earlier batches at the provider, all failed, with the same requests.
     """
 
     name: str
@@ -65,19 +79,20 @@ class Batch:
 
     @property
     def filename(self) -> str:
-        """Name of the upload."""
+        """File name of the upload."""
         return f"persona_assets-{self.name}.jsonl"
 
     @property
     def tag(self) -> str:
-        """Metadata of the batch at the provider."""
+        """Value of the metadata by which the batch is found at the provider."""
         return f"{self.name}.{self.round}"
 
 
 class BatchFolder:
-    """The batches of one journal, held by one opener at a time. `close` gives the folder back.
+    """Folder of the batches of a journal, locked until `close`.
 
-    Raises JournalBusy if another holds it.
+    Raises:
+        JournalBusy: Another opener has locked the folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,17 +106,17 @@ class BatchFolder:
             raise JournalBusy(f"{path} is held by another run: wait for it to end") from None
 
     def close(self) -> None:
-        """Gives the folder back, and removes it if nothing is left in it."""
+        """Unlock the folder, and remove an empty folder."""
         with suppress(OSError):
             self.path.rmdir()
         os.close(self._handle)
 
     def file(self, batch: Batch, kind: str) -> Path:
-        """Path of one of a batch's files."""
+        """Return the path of a file of a batch; `kind` is its suffix."""
         return self.path / f"{batch.name}.{kind}"
 
     def load(self) -> list[Batch]:
-        """The batches that have not ended, oldest first. Clears away what was never sent."""
+        """Return the open batches, oldest first, and delete files that belong to no open batch."""
         states = (json.loads(path.read_bytes()) for path in self.path.glob("*.json"))
         batches = {state["name"]: Batch(**state) for state in states}
         for batch in list(batches.values()):
@@ -113,45 +128,48 @@ class BatchFolder:
         return sorted(batches.values(), key=lambda batch: (batch.made, batch.name))
 
     def save(self, batch: Batch) -> Batch:
-        """Makes a state durable."""
+        """Write a state to disk, synced."""
         scratch = self.file(batch, "scratch")
-        # A download that a closed run has left behind may yet write into the old one.
+        # A download abandoned by a closed run may still write into the old scratch file.
         scratch.unlink(missing_ok=True)
         with scratch.open("wb") as file:
             file.write(json.dumps(asdict(batch)).encode())
             file.flush()
             os.fsync(file.fileno())
-        self.keep(batch, "json")
+        self.publish_scratch(batch, "json")
         return batch
 
-    def keep(self, batch: Batch, kind: str) -> None:
-        """Gives the scratch file, which must be synced, its lasting name."""
+    def publish_scratch(self, batch: Batch, kind: str) -> None:
+        """Rename the scratch file, which must be synced, to its final name."""
         self.file(batch, "scratch").replace(self.file(batch, kind))
         os.fsync(self._handle)
 
     def remove(self, batch: Batch) -> None:
-        """Ends a batch."""
+        """End a batch: delete its files, its state first."""
         self.file(batch, "json").unlink(missing_ok=True)
         os.fsync(self._handle)
         for kind in KINDS:
             self.file(batch, kind).unlink(missing_ok=True)
 
     def set_aside(self, batch: Batch) -> Path:
-        """Ends a batch that the provider refused; its input file stays until the next such one."""
-        kept = self.path / "refused.requests"
+        """End a refused batch; return its input file, kept until the next refused batch."""
+        input_file = self.path / "refused.requests"
         self.file(batch, "json").unlink()
-        self.file(batch, "requests").replace(kept)
+        self.file(batch, "requests").replace(input_file)
         self.remove(batch)
-        return kept
+        return input_file
 
     def tickets(self, batch: Batch) -> dict[str, Ticket]:
-        """Tickets by key, in the order of the requests."""
+        """Return the tickets by key, in the order of the requests."""
         with self.file(batch, "tickets").open("rb") as lines:
             rows = map(json.loads, lines)
-            return {key: Ticket(tries, text, Decimal(most)) for key, tries, text, most in rows}
+            return {
+                key: Ticket(attempt, prompt_version, Decimal(most))
+                for key, attempt, prompt_version, most in rows
+            }
 
     def results(self, batch: Batch) -> Iterator[bytes]:
-        """Lines that the provider answered, successes first."""
+        """Iterate over the lines of the output file, then of the error file."""
         for kind in ("output", "errors"):
             path = self.file(batch, kind)
             if path.exists():
@@ -159,9 +177,12 @@ class BatchFolder:
                     yield from lines
 
     def split(self, batch: Batch, parts: Sequence[Mapping[str, Ticket]]) -> list[Batch]:
-        """Ends a batch and makes one of each part of its requests, given by their new tickets.
+        """End a batch and make a batch of each part of its requests.
 
-        A crash in between leaves either the batch or the parts.
+        A crash in between leaves either the batch or the parts. Empty parts are skipped.
+
+        Args:
+            parts: New tickets by key.
         """
         files = [InputFile(self, batch.url, batch.name) for part in parts if part]
         part_of = {key: n for n, part in enumerate(filter(None, parts)) for key in part}
@@ -176,9 +197,16 @@ class BatchFolder:
 
 
 class InputFile:
-    """The input file of a batch to come: `close` makes it one, `discard` nothing.
+    """Input file that `close` turns into a batch and `discard` deletes.
 
-    requests, size: lines and bytes so far; inputs: what they take of the limit on requests.
+    Args:
+        url: URL of all requests.
+        parent: Name of the batch that is split.
+
+    Attributes:
+        requests: Number of lines.
+        inputs: Number of lines as counted by the provider's limit (see `count_inputs`).
+        size: Size in bytes.
     """
 
     def __init__(self, folder: BatchFolder, url: str, parent: str = "") -> None:
@@ -192,7 +220,7 @@ class InputFile:
         self._tickets = (folder.path / f"{self._name}.tickets").open("wb")
 
     def add(self, key: str, line: bytes, ticket: Ticket, inputs: int = 1) -> None:
-        """Adds a request."""
+        """Append a request."""
         self._requests.write(line)
         row = [key, ticket.attempt, ticket.prompt_version, str(ticket.most)]
         self._tickets.write(json.dumps(row).encode() + b"\n")
@@ -202,7 +230,7 @@ class InputFile:
         self._most += ticket.most
 
     def close(self) -> Batch:
-        """The batch, durable."""
+        """Sync the files and return the new batch, whose state is on disk."""
         for file in (self._requests, self._tickets):
             file.flush()
             os.fsync(file.fileno())
@@ -220,19 +248,19 @@ class InputFile:
         )
 
     def discard(self) -> None:
-        """Forgets what was added: it was never sent."""
+        """Delete the files, which were never sent."""
         for file in (self._requests, self._tickets):
             file.close()
             Path(file.name).unlink()
 
 
 def batch_url(call: Call) -> str:
-    """The call's URL as the Batch API names it, whatever the endpoint's base URL."""
+    """Return the call's URL as the Batch API writes it, independent of the endpoint's base URL."""
     return f"/v1{call.url}"
 
 
 def request_line(call: Call, model: str) -> bytes:
-    """One line of an input file, newline included."""
+    """Return a call as a line of an input file, newline included."""
     request = {
         "custom_id": call.key,
         "method": "POST",
@@ -243,11 +271,16 @@ def request_line(call: Call, model: str) -> bytes:
     try:
         return line.encode() + b"\n"
     except UnicodeEncodeError:
-        # Lone surrogates have no UTF-8.
+        # Lone surrogates cannot be encoded as UTF-8.
         return json.dumps(request, separators=(",", ":")).encode() + b"\n"
 
 
-def inputs(call: Call) -> int:
-    """How much of the limit on requests a call takes: embeddings count each of their inputs."""
-    asked = call.body.get("input")
-    return max(1, len(asked)) if isinstance(asked, list) else 1
+def count_inputs(call: Call) -> int:
+    """Return the weight of a call in the limit on requests: embeddings count each input.
+
+    Example:
+        >>> count_inputs(Call("key", "/embeddings", {"input": ["a", "b"]}))
+        2
+    """
+    inputs = call.body.get("input")
+    return max(1, len(inputs)) if isinstance(inputs, list) else 1

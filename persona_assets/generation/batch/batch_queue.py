@@ -1,4 +1,4 @@
-"""The batches of a run that have not ended: saved, put in each other's place, given back."""
+"""Open batches of a run: changes of their states, and splits into smaller batches."""
 
 import math
 from collections.abc import Mapping
@@ -8,69 +8,80 @@ from pathlib import Path
 from typing import Any
 
 from persona_assets.generation.batch.batch_files import Batch, BatchFolder, Ticket
-from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
+from persona_assets.generation.batch.pending_requests import PendingRequests
 from persona_assets.generation.money.spending import Spending
 
 
 class BatchQueue(list[OpenBatch]):
-    """The open batches, at first those of earlier runs. Others may append to it while it is used by
-    the thread, which alone changes it otherwise.
+    """Open batches, at first those of earlier runs.
+
+    Any thread may append a batch. All other changes belong to the batch thread.
+
+    Args:
+        folder: Folder with the states on disk.
+        pending: Requests without a record; the requests of earlier runs are added.
+        spending: Spending that refunds the charges of batches without a result.
     """
 
-    def __init__(self, folder: BatchFolder, landing: Landing, spending: Spending) -> None:
-        super().__init__(OpenBatch(batch, ours=False, unsure=True) for batch in folder.load())
-        for it in self:
-            landing.expect(folder.tickets(it.batch))
+    def __init__(self, folder: BatchFolder, pending: PendingRequests, spending: Spending) -> None:
+        super().__init__(
+            OpenBatch(batch, requested=False, unverified=True) for batch in folder.load()
+        )
+        for open_batch in self:
+            pending.expect(folder.tickets(open_batch.batch))
         self._folder = folder
-        self._landing = landing
+        self._pending = pending
         self._spending = spending
 
     @property
     def due(self) -> float:
-        """When the next batch is to go on, in the time of time.monotonic."""
-        return min((it.due for it in self), default=math.inf)
+        """Time of the next step of any batch, by time.monotonic."""
+        return min((open_batch.due for open_batch in self), default=math.inf)
 
     def release(self) -> None:
-        """Lets every batch go on that waits for something to happen."""
-        for it in self:
-            it.release()
+        """Make all suspended batches due."""
+        for open_batch in self:
+            open_batch.release()
 
-    def save(self, it: OpenBatch, **changes: Any) -> None:
-        """Makes changes of a batch's state durable."""
-        it.batch = self._folder.save(replace(it.batch, **changes))
+    def save(self, open_batch: OpenBatch, **changes: Any) -> None:
+        """Change members of a batch's state and write the state to disk."""
+        open_batch.batch = self._folder.save(replace(open_batch.batch, **changes))
 
-    def set_aside(self, it: OpenBatch) -> Path:
-        """Ends a batch that the provider refused; returns where its input file is kept."""
-        self._landing.forget(self._folder.tickets(it.batch))
-        with self._landing.lock:
-            self.remove(it)
-        kept = self._folder.set_aside(it.batch)
-        self._refund(it.batch, Decimal(it.batch.most))
-        return kept
+    def set_aside(self, open_batch: OpenBatch) -> Path:
+        """End a batch that the provider refused; return the path of its input file."""
+        self._pending.forget(self._folder.tickets(open_batch.batch))
+        with self._pending.lock:
+            self.remove(open_batch)
+        input_file = self._folder.set_aside(open_batch.batch)
+        self._refund(open_batch.batch, Decimal(open_batch.batch.most))
+        return input_file
 
-    def halve(self, it: OpenBatch) -> None:
-        """Puts two batches in a batch's place."""
-        tickets = list(self._folder.tickets(it.batch).items())
+    def halve(self, open_batch: OpenBatch) -> None:
+        """Replace a batch by two batches of half the requests."""
+        tickets = list(self._folder.tickets(open_batch.batch).items())
         half = len(tickets) // 2
-        self.split(it, dict(tickets[:half]), dict(tickets[half:]))
+        self.split(open_batch, dict(tickets[:half]), dict(tickets[half:]))
 
     def split(
-        self, it: OpenBatch, *parts: Mapping[str, Ticket], refund: Decimal | None = None
+        self, open_batch: OpenBatch, *parts: Mapping[str, Ticket], refund: Decimal | None = None
     ) -> None:
-        """Puts batches of these requests in a batch's place.
+        """Replace a batch by batches of the given requests.
 
-        refund: what of its charge was not spent; None if nothing was.
+        Args:
+            open_batch: Batch to end.
+            parts: Requests of each new batch, as tickets by key.
+            refund: Unspent part of the batch's charge; None for the whole charge.
         """
-        batch = it.batch
+        batch = open_batch.batch
         children = self._folder.split(batch, parts)
-        with self._landing.lock:
-            place = self.index(it)
-            self[place : place + 1] = [OpenBatch(child) for child in children]
+        with self._pending.lock:
+            position = self.index(open_batch)
+            self[position : position + 1] = [OpenBatch(child) for child in children]
         self._refund(batch, Decimal(batch.most) if refund is None else refund)
         self.release()
 
     def _refund(self, batch: Batch, amount: Decimal) -> None:
-        # What another run was charged is not this one's to spend.
+        # A charge of another run is not refunded to the caps of this run.
         if batch.charged == self._spending.scopes:
             self._spending.refund(amount)

@@ -1,11 +1,11 @@
-"""What came out of a batch: one line a request, in any order, if at all."""
+"""Results of a finished batch: a line per request, in any order, with possible gaps."""
 
 import json
 from dataclasses import dataclass
 from decimal import Decimal
 
 from persona_assets.generation.batch.batch_files import Batch, BatchFolder, Ticket
-from persona_assets.generation.batch.landing import BILLED, Landing, RequestResult
+from persona_assets.generation.batch.pending_requests import BILLED, PendingRequests, RequestResult
 from persona_assets.generation.batch.stop_token import StopToken
 from persona_assets.generation.calls.attempt_failure import (
     AttemptFailure,
@@ -14,32 +14,39 @@ from persona_assets.generation.calls.attempt_failure import (
 )
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.journal.call_record import TRANSIENT, CallRecord, as_object
-from persona_assets.generation.money.spending import NOTHING
+from persona_assets.generation.money.spending import ZERO
 
 UNANSWERED = {
     "batch_expired": "expired",
     "batch_cancelled": "expired",
     "request_timeout": "timeout",
 }
-"""Codes of lines without a response (BatchRequestOutput in the API reference) and our own."""
+"""Error code by the provider's code in a line without a response.
+
+See BatchRequestOutput in the API reference."""
 
 MISSING = AttemptFailure("expired", "the batch ended without a result of this request")
 
 GROUP = 500
-BACKLOG = 8
-"""Records that land at once, and such groups that may wait for their reader."""
+"""Number of records written to the journal at once."""
 
-HELD = 0.1
-"""Seconds between two looks whether the reader has taken what landed."""
+BACKLOG = 8
+"""Number of groups of records that may wait for the reader."""
+
+READER_POLL = 0.1
+"""Seconds between two checks whether the reader has taken records."""
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """What is left once a batch's results have landed.
+class CollectedResults:
+    """Summary of a batch whose results are in the journal.
 
-    left: requests without an answer that may be sent again, of which `uncertain` may have been
-    billed and `unspent` of their charge was certainly not spent. ignored: lines that nobody waited
-    for (unknown, repeated, not JSON). stop: the sentence to end the run with, or "".
+    Args:
+        left: Requests without a response that may be sent again.
+        uncertain: Number of requests among `left` that may have been billed.
+        unspent: Part of the charge for `left` that was certainly not spent, in US dollars.
+        ignored: Number of lines without a pending request: unknown, repeated or not JSON.
+        stop: Sentence that ends the run, or "".
     """
 
     left: dict[str, Ticket]
@@ -50,11 +57,15 @@ class Collected:
 
 
 def collect_results(
-    endpoint: Endpoint, folder: BatchFolder, landing: Landing, batch: Batch, turn: StopToken
-) -> Collected:
-    """Lands the results of a finished batch, and the errors of what may not be sent again."""
+    endpoint: Endpoint,
+    folder: BatchFolder,
+    pending: PendingRequests,
+    batch: Batch,
+    stop_token: StopToken,
+) -> CollectedResults:
+    """Write a finished batch's results, and errors without a further attempt, to the journal."""
     left = folder.tickets(batch)
-    faults: dict[str, AttemptFailure] = {}
+    failures: dict[str, AttemptFailure] = {}
     group: list[RequestResult] = []
     ignored = 0
     for line in folder.results(batch):
@@ -62,35 +73,39 @@ def collect_results(
         if key not in left:
             ignored += 1
         elif isinstance(outcome, AttemptFailure) and (outcome.stop or outcome.code in TRANSIENT):
-            faults[key] = outcome
+            failures[key] = outcome
         else:
             group.append(RequestResult(key, outcome, left.pop(key)))
         if len(group) == GROUP:
-            _land(landing, batch, group, turn)
+            _land(pending, batch, group, stop_token)
             group = []
-    stop = next((fault.stop for fault in faults.values() if fault.stop), "")
+    stop = next((failure.stop for failure in failures.values() if failure.stop), "")
     for key, ticket in list(left.items()):
         if ticket.attempt >= endpoint.max_attempts and not stop:
-            group.append(RequestResult(key, faults.get(key, MISSING), left.pop(key)))
-    _land(landing, batch, group, turn)
-    billed = {key for key in left if faults.get(key, MISSING).code in BILLED}
-    unspent = sum((ticket.most for key, ticket in left.items() if key not in billed), NOTHING)
-    return Collected(left, len(billed), unspent, ignored, stop)
+            group.append(RequestResult(key, failures.get(key, MISSING), left.pop(key)))
+    _land(pending, batch, group, stop_token)
+    billed = {key for key in left if failures.get(key, MISSING).code in BILLED}
+    unspent = sum((ticket.most for key, ticket in left.items() if key not in billed), ZERO)
+    return CollectedResults(left, len(billed), unspent, ignored, stop)
 
 
-def _land(landing: Landing, batch: Batch, results: list[RequestResult], turn: StopToken) -> None:
-    while landing.landed.qsize() >= BACKLOG:
-        with turn.away():
-            turn.stopping.wait(HELD)
-    turn.check()
+def _land(
+    pending: PendingRequests, batch: Batch, results: list[RequestResult], stop_token: StopToken
+) -> None:
+    while pending.landed.qsize() >= BACKLOG:
+        with stop_token.released():
+            stop_token.stopping.wait(READER_POLL)
+    stop_token.raise_if_stopped()
     if results:
-        landing.land(batch, results)
+        pending.land(batch, results)
 
 
 def read_result(endpoint: Endpoint, line: bytes) -> tuple[str, CallRecord | AttemptFailure]:
-    """The custom_id ("" if there is none) of one line of an output or error file, and its result.
+    """Read a line of an output or error file.
 
-    The record holds what the line says: key, response, and that it came in a batch.
+    Returns:
+        The line's custom_id, "" if it has none, and its result. A record contains the members of
+        the line alone: key, response, and that a batch processed the call.
     """
     data = parse_object(line.decode("utf-8", "replace")) or {}
     name = data.get("custom_id")
@@ -102,12 +117,12 @@ def read_result(endpoint: Endpoint, line: bytes) -> tuple[str, CallRecord | Atte
     if not isinstance(status, int):
         error = as_object(data.get("error"))
         code = UNANSWERED.get(str(error.get("code")), "server_error")
-        said = " ".join(str(error.get("message") or "no response").split())[:300]
-        return key, AttemptFailure(code, said, request_id=request_id)
+        message = " ".join(str(error.get("message") or "no response").split())[:300]
+        return key, AttemptFailure(code, message, request_id=request_id)
     if status != 200:
-        named = {"x-request-id": request_id}
-        return key, failure_of_response(endpoint, status, named, json.dumps(body))
+        headers = {"x-request-id": request_id}
+        return key, failure_of_response(endpoint, status, headers, json.dumps(body))
     if not body.get("choices") and not body.get("data"):
-        said = "HTTP 200 without the JSON of an answer"
-        return key, AttemptFailure("malformed", said, status_code=200, request_id=request_id)
+        message = "HTTP 200 without the JSON of an answer"
+        return key, AttemptFailure("malformed", message, status_code=200, request_id=request_id)
     return key, CallRecord(key=key, status_code=200, body=body, request_id=request_id, batch=True)

@@ -1,7 +1,7 @@
-"""How a batch goes on from where it is: found, adopted, uploaded, created, looked at, collected.
+"""Steps of a batch from its present state: find, adopt, upload, create, poll, download, collect.
 
-Whatever costs money is written down before it is asked for (files.py), so these steps may end
-anywhere and begin anew over the same folder.
+The state on disk (batch_files.py) precedes each request that costs money, so the steps may end
+anywhere and start again from the same folder.
 """
 
 import time
@@ -13,8 +13,8 @@ from persona_assets.generation.batch.batch_api import BatchAPI, provider_code
 from persona_assets.generation.batch.batch_files import BatchFolder
 from persona_assets.generation.batch.batch_queue import BatchQueue
 from persona_assets.generation.batch.batch_results import collect_results
-from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
+from persona_assets.generation.batch.pending_requests import PendingRequests
 from persona_assets.generation.batch.stop_token import StopToken
 from persona_assets.generation.calls.attempt_failure import (
     AttemptFailure,
@@ -31,15 +31,17 @@ from persona_assets.generation.journal.call_record import as_list, as_object
 from persona_assets.generation.money.spending import Spending
 from persona_assets.generation.money.usage import Usage
 
-CROWDED = frozenset({"token_limit_exceeded"})
-"""Codes of a batch that failed only because too much of the account's is under way already."""
+QUEUE_FULL = frozenset({"token_limit_exceeded"})
+"""Error codes of a batch that failed because the account's queue is full."""
 
 
 class BatchSteps:
-    """The open batches of one run, each taken on step by step. Belongs to the thread.
+    """State machine of the open batches of a run; belongs to the batch thread.
 
-    asked: whether all calls were submitted that are known so far.
-    ignored: lines of the provider's that nobody waited for: unknown, repeated or not JSON.
+    Attributes:
+        queue: Open batches.
+        all_submitted: True if all calls known so far were submitted.
+        ignored: Number of result lines without a pending request: unknown, repeated or not JSON.
     """
 
     def __init__(
@@ -48,230 +50,253 @@ class BatchSteps:
         usage: Usage,
         spending: Spending,
         folder: BatchFolder,
-        landing: Landing,
-        turn: StopToken,
+        pending: PendingRequests,
+        stop_token: StopToken,
     ) -> None:
-        self.open = BatchQueue(folder, landing, spending)
-        self.asked = False
+        self.queue = BatchQueue(folder, pending, spending)
+        self.all_submitted = False
         self.ignored = 0
         self._endpoint = endpoint
         self._usage = usage
         self._spending = spending
         self._folder = folder
-        self._landing = landing
-        self._turn = turn
-        # Too much is under way for the account's queue; for the budget.
-        self._crowded = self._short = False
+        self._pending = pending
+        self._stop_token = stop_token
+        # True if open batches fill the account's queue, or the budget.
+        self._queue_full = self._budget_full = False
 
     def advance(self, api: BatchAPI) -> None:
-        """Takes every batch that is due one step further.
+        """Perform the next step of every batch that is due.
 
-        Raises EndpointRefused, EndpointUnreachable, BudgetReached or OSError, and Stopped.
+        Raises:
+            EndpointRefused: The provider refuses a request for good.
+            EndpointUnreachable: The provider has never responded.
+            BudgetReached: The caps leave no room for a batch, and no open batch can make room.
+            OSError: The disk is full, or another error of the file system.
+            RunStopped: The run was closed.
         """
-        for it in list(self.open):
-            self._turn.check()
-            if it.due <= time.monotonic():
-                match it.batch.step:
+        for open_batch in list(self.queue):
+            self._stop_token.raise_if_stopped()
+            if open_batch.due <= time.monotonic():
+                match open_batch.batch.step:
                     case "created":
-                        self._look(api, it)
+                        self._poll(api, open_batch)
                     case "finished":
-                        self._collect(it)
+                        self._collect(open_batch)
                     case _:
-                        self._send(api, it)
+                        self._send(api, open_batch)
 
     @property
     def due(self) -> float:
-        """When the next batch is to go on, in the time of time.monotonic."""
-        return self.open.due
+        """Time of the next step of any batch, by time.monotonic."""
+        return self.queue.due
 
     def release(self) -> None:
-        """Lets every batch go on that waits for something to happen."""
-        self.open.release()
+        """Make all suspended batches due."""
+        self.queue.release()
 
-    def _fail(self, api: BatchAPI, it: OpenBatch, fault: AttemptFailure) -> None:
-        """Has a request tried again, unless that is in vain."""
-        last = it.tries + 1 >= self._endpoint.max_attempts
-        if fault.stop and (last or fault.code != "gone"):
-            raise EndpointRefused(fault.stop)
-        if last and not api.heard:
-            raise EndpointUnreachable(unreachable_sentence(self._endpoint, fault.message))
-        it.back_off(fault.wait)
+    def _retry_or_raise(
+        self, api: BatchAPI, open_batch: OpenBatch, failure: AttemptFailure
+    ) -> None:
+        """Schedule another attempt of a request, or raise if no attempt can succeed."""
+        last = open_batch.failures + 1 >= self._endpoint.max_attempts
+        if failure.stop and (last or failure.code != "gone"):
+            raise EndpointRefused(failure.stop)
+        if last and not api.reached:
+            raise EndpointUnreachable(unreachable_sentence(self._endpoint, failure.message))
+        open_batch.back_off(failure.wait)
 
-    def _send(self, api: BatchAPI, it: OpenBatch) -> None:
-        """Finds, uploads or creates a batch."""
-        if it.unsure:
-            self._find(api, it)
-        elif not it.ours:
-            self._adopt(it)
-        elif self._may_go(it):
-            if it.batch.step == "prepared":
-                self._upload(api, it)
+    def _send(self, api: BatchAPI, open_batch: OpenBatch) -> None:
+        """Perform the next step of a batch that the provider has not begun."""
+        if open_batch.unverified:
+            self._find(api, open_batch)
+        elif not open_batch.requested:
+            self._adopt(open_batch)
+        elif self._has_room(open_batch):
+            if open_batch.batch.step == "prepared":
+                self._upload(api, open_batch)
             else:
-                self._create(api, it)
+                self._create(api, open_batch)
 
-    def _find(self, api: BatchAPI, it: OpenBatch) -> None:
-        """Looks for what the provider has of a batch that it may have more of than we know."""
-        with self._turn.away():
-            prepared = it.batch.step == "prepared"
-            found = api.find_upload(it.batch) if prepared else api.find(it.batch)
-        if isinstance(found, AttemptFailure):
-            self._fail(api, it, found)
-        elif not found:
-            it.unsure = False
+    def _find(self, api: BatchAPI, open_batch: OpenBatch) -> None:
+        """Look for an upload or a batch at the provider that the state does not contain."""
+        with self._stop_token.released():
+            prepared = open_batch.batch.step == "prepared"
+            match = api.find_upload(open_batch.batch) if prepared else api.find(open_batch.batch)
+        if isinstance(match, AttemptFailure):
+            self._retry_or_raise(api, open_batch, match)
+        elif not match:
+            open_batch.unverified = False
         elif prepared:
-            self.open.save(it, step="uploaded", file_id=str(found.get("id")))
+            self.queue.save(open_batch, step="uploaded", file_id=str(match.get("id")))
         else:
-            self.open.save(it, step="created", batch_id=str(found.get("id")))
-            it.unsure = False
+            self.queue.save(open_batch, step="created", batch_id=str(match.get("id")))
+            open_batch.unverified = False
 
-    def _adopt(self, it: OpenBatch) -> None:
-        """Of an earlier run's batch that was not sent, only what is asked for goes."""
-        if not self.asked:
-            it.hold()
+    def _adopt(self, open_batch: OpenBatch) -> None:
+        """Reduce an unsent batch of an earlier run to the requests that this run needs."""
+        if not self.all_submitted:
+            open_batch.hold()
             return
-        tickets = self._folder.tickets(it.batch)
-        kept = self._landing.keep_asked(tickets)
-        if len(kept) == len(tickets):
-            it.ours = True
-            if it.batch.step == "uploaded":
-                # Uploads do not live for ever, and the API key may be that of another account.
-                self.open.save(it, step="prepared", file_id="")
-                it.unsure = True
+        tickets = self._folder.tickets(open_batch.batch)
+        needed = self._pending.keep_requested(tickets)
+        if len(needed) == len(tickets):
+            open_batch.requested = True
+            if open_batch.batch.step == "uploaded":
+                # Uploads expire, and the API key may belong to another account by now.
+                self.queue.save(open_batch, step="prepared", file_id="")
+                open_batch.unverified = True
         else:
-            self.open.split(it, kept)
+            self.queue.split(open_batch, needed)
 
-    def _may_go(self, it: OpenBatch) -> bool:
-        """Whether there is room for a batch, and leave to spend what it may cost."""
-        batch = it.batch
-        # Whatever is charged will cost less than its worst case and so make room in the budget.
-        charged = any(other.batch.charged is not None for other in self.open)
-        if self._crowded and any(other.under_way for other in self.open):
-            it.hold()
+    def _has_room(self, open_batch: OpenBatch) -> bool:
+        """Return True if queue and budget have room for a batch; charge its worst case."""
+        batch = open_batch.batch
+        # A charged batch will cost less than its worst case and so make room in the budget.
+        charged = any(other.batch.charged is not None for other in self.queue)
+        if self._queue_full and any(other.started for other in self.queue):
+            open_batch.hold()
         elif batch.charged == self._spending.scopes:
             return True
-        elif self._short and charged:
-            it.hold()
+        elif self._budget_full and charged:
+            open_batch.hold()
         else:
             try:
                 self._spending.charge(Decimal(batch.most))
             except BudgetReached:
                 if batch.requests > 1:
-                    self.open.halve(it)
+                    self.queue.halve(open_batch)
                 elif charged:
-                    self._short = True
-                    it.hold()
+                    self._budget_full = True
+                    open_batch.hold()
                 else:
                     raise
             else:
-                self.open.save(it, charged=self._spending.scopes)
+                self.queue.save(open_batch, charged=self._spending.scopes)
                 return True
         return False
 
-    def _upload(self, api: BatchAPI, it: OpenBatch) -> None:
-        with self._turn.away():
-            said = api.upload(it.batch, self._folder.file(it.batch, "requests"))
-        if not isinstance(said, AttemptFailure):
-            it.tries = 0
-            self.open.save(it, step="uploaded", file_id=str(said.get("id")))
-        elif said.code == "too_large" and it.batch.requests > 1:
-            self.open.halve(it)
+    def _upload(self, api: BatchAPI, open_batch: OpenBatch) -> None:
+        with self._stop_token.released():
+            response = api.upload(open_batch.batch, self._folder.file(open_batch.batch, "requests"))
+        if not isinstance(response, AttemptFailure):
+            open_batch.failures = 0
+            self.queue.save(open_batch, step="uploaded", file_id=str(response.get("id")))
+        elif response.code == "too_large" and open_batch.batch.requests > 1:
+            self.queue.halve(open_batch)
         else:
-            it.unsure = True
-            self._fail(api, it, said)
+            open_batch.unverified = True
+            self._retry_or_raise(api, open_batch, response)
 
-    def _create(self, api: BatchAPI, it: OpenBatch) -> None:
-        # `close` waits for this: nobody may look for a batch while it is being created.
-        said = api.create(it.batch)
-        if isinstance(said, AttemptFailure):
-            it.unsure = True
-            self._fail(api, it, said)
+    def _create(self, api: BatchAPI, open_batch: OpenBatch) -> None:
+        # The token stays locked, so that `close` waits: no run may look for a batch while another
+        # run creates the batch.
+        response = api.create(open_batch.batch)
+        if isinstance(response, AttemptFailure):
+            open_batch.unverified = True
+            self._retry_or_raise(api, open_batch, response)
         else:
-            it.tries = 0
-            self._usage.attempts += it.batch.requests
-            self.open.save(it, step="created", batch_id=str(said.get("id")))
-            it.look_later(self._endpoint.batch_poll)
+            open_batch.failures = 0
+            self._usage.attempts += open_batch.batch.requests
+            self.queue.save(open_batch, step="created", batch_id=str(response.get("id")))
+            open_batch.poll_later(self._endpoint.batch_poll)
 
-    def _look(self, api: BatchAPI, it: OpenBatch) -> None:
-        with self._turn.away():
-            said = api.retrieve(it.batch)
-        if isinstance(said, AttemptFailure):
-            self._fail(api, it, said)
+    def _poll(self, api: BatchAPI, open_batch: OpenBatch) -> None:
+        with self._stop_token.released():
+            response = api.retrieve(open_batch.batch)
+        if isinstance(response, AttemptFailure):
+            self._retry_or_raise(api, open_batch, response)
             return
-        counts = as_object(said.get("request_counts"))
+        counts = as_object(response.get("request_counts"))
         done = [counts.get("completed"), counts.get("failed")]
-        it.done = sum(number for number in done if isinstance(number, int))
-        match said.get("status"):
-            case "failed" if not said.get("output_file_id"):
-                self._failed(it, said)
+        open_batch.done = sum(number for number in done if isinstance(number, int))
+        match response.get("status"):
+            case "failed" if not response.get("output_file_id"):
+                self._handle_failed_batch(open_batch, response)
             case "completed" | "expired" | "cancelled" | "failed":
-                self._download(api, it, said)
+                self._download(api, open_batch, response)
             case _:
-                it.tries = 0
-                it.look_later(self._endpoint.batch_poll)
+                open_batch.failures = 0
+                open_batch.poll_later(self._endpoint.batch_poll)
 
-    def _download(self, api: BatchAPI, it: OpenBatch, said: Mapping[str, Any]) -> None:
+    def _download(self, api: BatchAPI, open_batch: OpenBatch, response: Mapping[str, Any]) -> None:
         for kind, member in (("output", "output_file_id"), ("errors", "error_file_id")):
-            file_id = said.get(member)
-            # Some providers send an empty string where there is no file.
+            file_id = response.get(member)
+            # Some providers send an empty string in place of a missing file.
             if isinstance(file_id, str) and file_id:
-                with self._turn.away():
-                    fault = api.download(it.batch, file_id, self._folder.file(it.batch, "scratch"))
-                if fault is not None:
-                    self._fail(api, it, fault)
+                with self._stop_token.released():
+                    failure = api.download(
+                        open_batch.batch, file_id, self._folder.file(open_batch.batch, "scratch")
+                    )
+                if failure is not None:
+                    self._retry_or_raise(api, open_batch, failure)
                     return
-                self._folder.keep(it.batch, kind)
-        lines = sum(1 for _ in self._folder.results(it.batch))
-        if lines < it.done and it.tries + 1 < self._endpoint.max_attempts:
-            # What a connection lost was paid for.
-            self._fail(api, it, AttemptFailure("malformed", f"{lines} of {it.done} results came"))
+                self._folder.publish_scratch(open_batch.batch, kind)
+        lines = sum(1 for _ in self._folder.results(open_batch.batch))
+        if lines < open_batch.done and open_batch.failures + 1 < self._endpoint.max_attempts:
+            # A broken connection may have lost results that were paid for.
+            self._retry_or_raise(
+                api,
+                open_batch,
+                AttemptFailure("malformed", f"{lines} of {open_batch.done} results came"),
+            )
             return
-        self.open.save(it, step="finished")
-        self._crowded = False
-        self.open.release()
+        self.queue.save(open_batch, step="finished")
+        self._queue_full = False
+        self.queue.release()
 
-    def _failed(self, it: OpenBatch, said: Mapping[str, Any]) -> None:
-        """The provider would not begin a batch, so it cost nothing."""
-        errors = [as_object(error) for error in as_list(as_object(said.get("errors")).get("data"))]
+    def _handle_failed_batch(self, open_batch: OpenBatch, response: Mapping[str, Any]) -> None:
+        """Handle a batch that the provider refused to begin and did not bill."""
+        errors = [
+            as_object(error) for error in as_list(as_object(response.get("errors")).get("data"))
+        ]
         codes = {provider_code(error.get("code")) for error in errors} - {""}
-        after = it.batch.round + 1
-        if not it.ours:
-            # Whoever ran before was told; things may have been put right since.
-            self.open.save(it, step="prepared", file_id="", batch_id="", round=after)
-            it.unsure = False
-            self.open.release()
-        elif codes & CROWDED:
-            self._crowded = True
-            self.open.save(it, step="uploaded", batch_id="", round=after)
-            if any(other.under_way for other in self.open):
-                it.hold()
-            elif it.batch.requests > 1:
-                self.open.halve(it)
+        next_round = open_batch.batch.round + 1
+        if not open_batch.requested:
+            # The earlier run reported the failure; its cause may have been removed since.
+            self.queue.save(open_batch, step="prepared", file_id="", batch_id="", round=next_round)
+            open_batch.unverified = False
+            self.queue.release()
+        elif codes & QUEUE_FULL:
+            self._queue_full = True
+            self.queue.save(open_batch, step="uploaded", batch_id="", round=next_round)
+            if any(other.started for other in self.queue):
+                open_batch.hold()
+            elif open_batch.batch.requests > 1:
+                self.queue.halve(open_batch)
             else:
-                it.look_later(self._endpoint.batch_poll)
+                open_batch.poll_later(self._endpoint.batch_poll)
         else:
-            kept = self.open.set_aside(it)
-            where = [f"line {line}" for e in errors[:1] if isinstance(line := e.get("line"), int)]
-            what = ", ".join([*sorted(codes)[:3], *where]) or "it does not say why"
+            input_file = self.queue.set_aside(open_batch)
+            first_line = [
+                f"line {line}" for e in errors[:1] if isinstance(line := e.get("line"), int)
+            ]
+            reason = ", ".join([*sorted(codes)[:3], *first_line]) or "it does not say why"
             raise EndpointRefused(
                 stop_sentence(self._endpoint, 0, codes)
-                or f"{self._endpoint.host} refuses a batch ({what}): correct the role's settings "
+                or f"{self._endpoint.host} refuses a batch ({reason}): correct the role's settings "
                 "(model, sampling), then run again; nothing of it was billed, and its input file "
-                f"is kept as {kept}."
+                f"is kept as {input_file}."
             )
 
-    def _collect(self, it: OpenBatch) -> None:
-        """Lands a batch's results and sends what has none again."""
-        got = collect_results(self._endpoint, self._folder, self._landing, it.batch, self._turn)
-        self.ignored += got.ignored
-        self._usage.uncertain += got.uncertain
-        if got.stop:
-            self._landing.forget(got.left)
-            self.open.split(it, refund=got.unspent)
-            raise EndpointRefused(got.stop)
-        again = self._landing.keep_asked(got.left)
-        self.open.split(
-            it,
-            {key: ticket._replace(attempt=ticket.attempt + 1) for key, ticket in again.items()},
-            refund=got.unspent,
+    def _collect(self, open_batch: OpenBatch) -> None:
+        """Write a batch's results to the journal and send requests without a result again."""
+        collected = collect_results(
+            self._endpoint, self._folder, self._pending, open_batch.batch, self._stop_token
         )
-        self._short = False
+        self.ignored += collected.ignored
+        self._usage.uncertain += collected.uncertain
+        if collected.stop:
+            self._pending.forget(collected.left)
+            self.queue.split(open_batch, refund=collected.unspent)
+            raise EndpointRefused(collected.stop)
+        unanswered = self._pending.keep_requested(collected.left)
+        self.queue.split(
+            open_batch,
+            {
+                key: ticket._replace(attempt=ticket.attempt + 1)
+                for key, ticket in unanswered.items()
+            },
+            refund=collected.unspent,
+        )
+        self._budget_full = False

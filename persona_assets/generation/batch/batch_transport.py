@@ -1,4 +1,4 @@
-"""The transport itself: takes calls, and lets a thread work."""
+"""Transport over the Batch API: writes calls into input files and runs the batch thread."""
 
 import math
 import threading
@@ -14,13 +14,13 @@ from persona_assets.generation.batch.batch_files import (
     InputFile,
     Ticket,
     batch_url,
-    inputs,
+    count_inputs,
     request_line,
 )
-from persona_assets.generation.batch.batch_results import HELD
+from persona_assets.generation.batch.batch_results import READER_POLL
 from persona_assets.generation.batch.batch_steps import BatchSteps
-from persona_assets.generation.batch.landing import Landing
 from persona_assets.generation.batch.open_batch import OpenBatch
+from persona_assets.generation.batch.pending_requests import PendingRequests
 from persona_assets.generation.batch.stop_token import RunStopped, StopToken
 from persona_assets.generation.calls.attempt_failure import AttemptFailure
 from persona_assets.generation.calls.call import Call
@@ -36,26 +36,33 @@ if TYPE_CHECKING:
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
-"""Of one input file (Batch API reference, "Create batch": 50,000 requests, 200 MB)."""
+"""Limits of an input file (Batch API reference, "Create batch": 50,000 requests, 200 MB)."""
 
 
 class BatchTransport:
-    """A transport (see transport.py) over one endpoint's Batch API.
+    """Transport (see transport.py) over an endpoint's Batch API.
 
-    spending: leave to spend; see landing.py.
-    folder: what is under way. By default beside the journal, one for each model, so that no role
-        takes another's batches for its own.
-    client: makes the HTTP client in place of the default one.
-    most_requests, most_bytes: limits of one input file.
+    Requests without a response (expired, cancelled, a transient error) go into a further batch,
+    up to the endpoint's max_attempts. A batch that is too large for the upload, for the account's
+    queue or for the budget is halved. Batches of earlier runs are collected; requests that this run
+    does not need are not sent again.
 
-    Requests that come back without an answer (expired, cancelled, a transient error) go into a
-    further batch, as often as the endpoint's max_attempts says. A batch that is too large for the
-    upload, for the account's queue or for the budget is halved. Batches of an earlier run are
-    collected; what nobody asks for any more is not sent again.
+    A refusal by the provider puts EndpointRefused into `landed`. A batch that exceeds the budget
+    puts BudgetReached into `landed`, once no open batch can make room.
 
-    What the provider refuses puts EndpointRefused into `landed`; a batch that the budget does not
-    allow, once nothing is under way that could make room, BudgetReached. Raises JournalBusy if
-    another Batches holds the folder, EndpointRefused if the API key is missing.
+    Args:
+        usage: Counters to update.
+        spending: Worst cases, costs and caps of the endpoint.
+        run_id: Run to note in the records.
+        folder: Folder of open batches. By default beside the journal, a folder per model, so that
+            roles do not confuse their batches.
+        client: Function that makes the HTTP client in place of the default client.
+        most_requests: Limit of an input file, in requests.
+        most_bytes: Limit of an input file, in bytes.
+
+    Raises:
+        JournalBusy: Another transport holds the folder.
+        EndpointRefused: The API key is missing.
     """
 
     def __init__(
@@ -79,10 +86,12 @@ class BatchTransport:
         self._most_requests = most_requests
         self._most_bytes = most_bytes
         self._folder = BatchFolder(folder or default_folder(journal, endpoint))
-        self._landing = Landing(endpoint, journal, usage, spending, run_id)
-        self.landed: SimpleQueue[Sequence[CallRecord] | BaseException] = self._landing.landed
-        self._turn = StopToken()
-        self._steps = BatchSteps(endpoint, usage, spending, self._folder, self._landing, self._turn)
+        self._pending = PendingRequests(endpoint, journal, usage, spending, run_id)
+        self.landed: SimpleQueue[Sequence[CallRecord] | BaseException] = self._pending.landed
+        self._stop_token = StopToken()
+        self._steps = BatchSteps(
+            endpoint, usage, spending, self._folder, self._pending, self._stop_token
+        )
         self._inputs: dict[str, InputFile] = {}
         self._flushing = False
         self._wake = threading.Event()
@@ -91,40 +100,40 @@ class BatchTransport:
 
     @property
     def open_batches(self) -> int:
-        """Batches that have not ended."""
-        return len(self._steps.open)
+        """Number of open batches."""
+        return len(self._steps.queue)
 
     @property
     def waiting(self) -> int:
-        """Requests without a record, in batches or on their way into one."""
-        return len(self._landing)
+        """Number of requests without a record, in batches or in input files."""
+        return len(self._pending)
 
     @property
     def done(self) -> int:
-        """Requests in open batches that the provider says it has done."""
-        return sum(it.done for it in list(self._steps.open))
+        """Number of requests in open batches that the provider has processed."""
+        return sum(open_batch.done for open_batch in list(self._steps.queue))
 
     @property
     def ignored(self) -> int:
-        """Lines of the provider's that nobody waited for: unknown, repeated or not JSON."""
+        """Number of result lines without a pending request: unknown, repeated or not JSON."""
         return self._steps.ignored
 
     def submit(self, calls: Sequence[Call]) -> None:
-        """Writes calls into an input file, unless they are under way already."""
-        with self._landing.lock:
+        """Write calls into input files, except calls that are pending already."""
+        with self._pending.lock:
             for call in calls:
-                if self._landing.ask(call.key):
+                if self._pending.request(call.key):
                     self._write(call)
 
     def flush(self) -> None:
-        """Sends what was submitted, once the reader has taken what has landed."""
-        with self._landing.lock:
+        """Send the submitted calls, once the reader has taken all landed records."""
+        with self._pending.lock:
             self._flushing = True
         self._wake.set()
 
     def close(self) -> None:
-        """Looks at no batch any more: what is at the provider stays there for the next run."""
-        self._turn.stop(self._wake)
+        """Stop the thread; batches at the provider stay there for the next run."""
+        self._stop_token.stop(self._wake)
         self._thread.join(timeout=0.5)
         for file in self._inputs.values():
             file.discard()
@@ -132,57 +141,57 @@ class BatchTransport:
         self._folder.close()
 
     def _write(self, call: Call) -> None:
-        line, size = request_line(call, self.endpoint.model), inputs(call)
+        line, size = request_line(call, self.endpoint.model), count_inputs(call)
         ticket = Ticket(1, call.prompt_version, self._spending.most(call))
         if len(line) > self._most_bytes or size > self._most_requests:
-            said = f"a request of {len(line)} bytes and {size} inputs fits into no batch"
-            self._landing.refuse(call.key, AttemptFailure("bad_request", said), ticket)
+            message = f"a request of {len(line)} bytes and {size} inputs fits into no batch"
+            self._pending.refuse(call.key, AttemptFailure("bad_request", message), ticket)
             return
         url = batch_url(call)
         file = self._inputs.get(url)
         if file is not None and (
             file.inputs + size > self._most_requests or file.size + len(line) > self._most_bytes
         ):
-            self._finish(url)
+            self._close_file(url)
         if url not in self._inputs:
             self._inputs[url] = InputFile(self._folder, url)
         self._inputs[url].add(call.key, line, ticket, size)
 
-    def _finish(self, url: str) -> None:
-        self._steps.open.append(OpenBatch(self._inputs.pop(url).close()))
+    def _close_file(self, url: str) -> None:
+        self._steps.queue.append(OpenBatch(self._inputs.pop(url).close()))
         self._wake.set()
 
     def _run(self) -> None:
-        with self._turn:
+        with self._stop_token:
             try:
                 with self._open_client() as client:
-                    api = BatchAPI(client, self.endpoint, self._turn.stopping)
+                    api = BatchAPI(client, self.endpoint, self._stop_token.stopping)
                     while True:
                         self._steps.advance(api)
-                        self._rest()
+                        self._wait_until_due()
             except RunStopped:
                 pass
             except BaseException as error:
                 self.landed.put(error)
 
-    def _rest(self) -> None:
-        """Waits until a batch is due. Calls that follow from what has landed go out together."""
-        with self._landing.lock:
+    def _wait_until_due(self) -> None:
+        """Wait until a batch is due; send calls that follow from landed records together."""
+        with self._pending.lock:
             if self._flushing and self.landed.empty():
                 for url in list(self._inputs):
-                    self._finish(url)
+                    self._close_file(url)
                 self._flushing = False
-                self._steps.asked = True
+                self._steps.all_submitted = True
                 self._steps.release()
         due = self._steps.due - time.monotonic()
-        pause = min(due, HELD) if self._flushing else due
+        pause = min(due, READER_POLL) if self._flushing else due
         if pause > 0:
-            with self._turn.away():
+            with self._stop_token.released():
                 self._wake.wait(None if pause == math.inf else pause)
                 self._wake.clear()
 
 
 def default_folder(journal: Journal, endpoint: Endpoint) -> Path:
-    """Where the batches of a model are kept whose answers go into a journal."""
+    """Return the folder of the open batches of a journal and a model."""
     model = content_id("batches", endpoint.identity)[:8]
     return journal.path.with_suffix(f".{model}.batches")

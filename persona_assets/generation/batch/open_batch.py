@@ -1,4 +1,4 @@
-"""A batch that has not ended, and when to go on with it."""
+"""Open batch, and the time of its next step."""
 
 import math
 import time
@@ -7,56 +7,60 @@ from dataclasses import dataclass
 from persona_assets.generation.batch.batch_files import Batch
 from persona_assets.generation.limits.backoff import jitter
 
-FIRST_LOOK = 1.0
-"""Seconds until the first look at a batch; each pause is twice the last, up to batch_poll."""
+FIRST_POLL = 1.0
+"""Seconds until the first poll of a batch; each pause doubles, up to the setting batch_poll."""
 
 LONGEST = 60.0
-"""The longest pause between tries, in seconds, that the provider did not ask for."""
+"""Longest pause in seconds between two attempts that the provider did not ask for."""
 
 PATIENCE = 3600.0
-"""The longest Retry-After, in seconds, that is taken at its word."""
+"""Longest Retry-After, in seconds, that is obeyed."""
 
 
 @dataclass(slots=True)
 class OpenBatch:
-    """A batch as one run knows it.
+    """Open batch as a run knows it.
 
-    ours: begun by this run, or asked for as a whole. unsure: the provider may have more of it than
-    we know. due: when to go on with it, in the time of time.monotonic; infinite until something
-    else happens. tries: faults in a row. looks: how often it was looked at. done: requests that the
-    provider has done.
+    Args:
+        batch: State on disk.
+        requested: True if this run began the batch or needs all of its requests.
+        unverified: True if the provider may have an upload or a batch unknown to the state.
+        due: Time of the next step, by time.monotonic; infinite until another event.
+        failures: Number of consecutive failures.
+        polls: Number of polls.
+        done: Number of requests that the provider has processed.
     """
 
     batch: Batch
-    ours: bool = True
-    unsure: bool = False
+    requested: bool = True
+    unverified: bool = False
     due: float = 0.0
-    tries: int = 0
-    looks: int = 0
+    failures: int = 0
+    polls: int = 0
     done: int = 0
 
     @property
-    def under_way(self) -> bool:
-        """Whether it will end by itself."""
+    def started(self) -> bool:
+        """True if the provider has begun the batch, so that it ends without a further step."""
         return self.batch.step in ("created", "finished")
 
-    def look_later(self, poll: float) -> None:
-        """Puts the next look off, by at most `poll` seconds."""
-        pause = min(poll, FIRST_LOOK * 2 ** min(self.looks, 16))
-        self.looks += 1
+    def poll_later(self, poll: float) -> None:
+        """Schedule the next poll, in at most `poll` seconds."""
+        pause = min(poll, FIRST_POLL * 2 ** min(self.polls, 16))
+        self.polls += 1
         self.due = time.monotonic() + pause
 
     def back_off(self, wait: float | None) -> None:
-        """Puts the next try off, by at least the `wait` seconds that were asked for."""
-        pause = min(wait or 0.0, PATIENCE) + jitter(self.tries, LONGEST)
-        self.tries += 1
+        """Schedule the next attempt after a failure, in at least `wait` seconds (Retry-After)."""
+        pause = min(wait or 0.0, PATIENCE) + jitter(self.failures, LONGEST)
+        self.failures += 1
         self.due = time.monotonic() + pause
 
     def hold(self) -> None:
-        """Waits for something to happen."""
+        """Suspend the batch until `release`."""
         self.due = math.inf
 
     def release(self) -> None:
-        """Something has happened."""
+        """Make a suspended batch due."""
         if self.due == math.inf:
             self.due = 0.0

@@ -1,1 +1,1 @@
-"""One call: the request, its key, the endpoint, one attempt over HTTP, and how attempts fail."""
+"""A call: its key, its endpoint, an attempt over HTTP, and how attempts fail."""

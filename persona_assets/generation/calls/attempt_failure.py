@@ -1,4 +1,8 @@
-"""What an attempt can meet other than an answer, and what is to be done about it."""
+"""Failures of an attempt, and their consequences: a retry, a lasting error, or the end of the run.
+
+Belongs here: the meaning of an HTTP status and of headers that all providers share. Does not belong
+here: error codes and headers of a single provider (providers/).
+"""
 
 import json
 import math
@@ -10,31 +14,28 @@ from typing import Any
 
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.journal.call_record import as_object
+from persona_assets.generation.providers import provider_of
 
-QUOTA = frozenset(
-    {
-        "insufficient_quota",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "insufficient_balance",
-        "credit_balance_too_low",
-    }
-)
-FILTER = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
-MODEL = frozenset({"model_not_found", "invalid_model"})
-AGAIN = frozenset({408, 409, 425})
-UNHEARD = frozenset({200, 408, 504, 524})
+RETRIABLE = frozenset({408, 409, 425})
+"""Statuses below 500 after which the same request may succeed."""
+
+UNCERTAIN = frozenset({200, 408, 504, 524})
+"""Statuses that do not exclude a bill: a gateway that gave up waiting does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailure:
-    """One failed attempt.
+    """A failed attempt.
 
-    code: error class (transient ones are in record.TRANSIENT).
-    wait: seconds that the endpoint asked for (Retry-After), or None.
-    stop: the sentence to end the run with, or "" to go on.
-    connected: False if there was no connection at all.
-    status_code, body, request_id: of the response, if one came.
+    Attributes:
+        code: Error class; transient classes are listed in `call_record.TRANSIENT`.
+        message: Reason, for the journal.
+        wait: Seconds that the endpoint asked for (Retry-After), or None.
+        stop: Sentence to end the run with; "" if the run goes on.
+        connected: False if no connection was made.
+        status_code: Status of the response, if any.
+        body: Body of the response, if any, if it is a JSON object.
+        request_id: Provider's name of the request, from the response.
     """
 
     code: str
@@ -48,22 +49,30 @@ class AttemptFailure:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the attempt may have been billed: it was sent, and nobody who knows said that it
-        failed. A gateway that gave up waiting does not know."""
+        """True if the attempt may have been billed: sent, and not refused by the endpoint."""
         if self.status_code is None:
             return self.connected
-        return self.status_code in UNHEARD
+        return self.status_code in UNCERTAIN
 
 
 def failure_of_response(
     endpoint: Endpoint, status: int, headers: Mapping[str, str], text: str
 ) -> AttemptFailure:
-    """Reads an HTTP error. Nothing of the endpoint's own wording enters a `stop` sentence."""
+    """Return the failure that an HTTP error response means.
+
+    No words of the endpoint enter the `stop` sentence.
+
+    Args:
+        endpoint: Endpoint that responded.
+        status: HTTP status other than 200.
+        headers: Response headers by lower-case name.
+        text: Body of the response.
+    """
+    provider = provider_of(endpoint)
     body = parse_object(text)
-    error = (body or {}).get("error", body)
-    named = as_object(error)
-    names = {str(named.get("code")), str(named.get("type"))}
-    said = named.get("message") or named.get("detail") or text
+    error = as_object((body or {}).get("error", body))
+    names = provider.error_names(error)
+    message = error.get("message") or error.get("detail") or text
     stop = stop_sentence(endpoint, status, names)
     wait = retry_after(headers)
     if not stop and wait is not None and wait > endpoint.deadline:
@@ -71,17 +80,17 @@ def failure_of_response(
             f"{endpoint.host} asks to wait {wait:.0f} s, longer than the call's deadline of "
             f"{endpoint.deadline:.0f} s: run again later; what was answered is kept."
         )
-    if names & FILTER:
+    if names & provider.error_codes.filter:
         code = "content_filter"
-    elif status == 429:
+    elif status == 429 or names & provider.error_codes.rate_limit:
         code = "rate_limit"
-    elif status >= 500 or status in AGAIN:
+    elif status >= 500 or status in RETRIABLE:
         code = "server_error"
     else:
         code = "bad_request"
     return AttemptFailure(
         code=code,
-        message=f"HTTP {status}: {' '.join(str(said).split())[:300]}",
+        message=f"HTTP {status}: {' '.join(str(message).split())[:300]}",
         wait=wait,
         stop=stop,
         status_code=status,
@@ -91,11 +100,18 @@ def failure_of_response(
 
 
 def stop_sentence(endpoint: Endpoint, status: int, names: Set[str] = frozenset()) -> str:
-    """What to tell the user if this response ends the run, else "". `names`: error code, type."""
+    """Return the sentence for the user if a response ends the run, else "".
+
+    Args:
+        endpoint: Endpoint that responded.
+        status: HTTP status; 0 if only names are known.
+        names: Names in the error object; see `Provider.error_names`.
+    """
     key = endpoint.api_key_env or "(none: api_key_env is not set)"
-    if names & FILTER:
+    codes = provider_of(endpoint).error_codes
+    if names & (codes.filter | codes.rate_limit):
         return ""
-    if names & QUOTA or status == 402:
+    if names & codes.quota or status == 402:
         return (
             f"The account behind {key} has no quota left at {endpoint.host}: add credit or raise "
             "its limit, then run again; what was answered is kept."
@@ -110,7 +126,7 @@ def stop_sentence(endpoint: Endpoint, status: int, names: Set[str] = frozenset()
             f"{endpoint.host} forbids this use to the API key in the environment variable {key} "
             f"(403): give it access to the model {endpoint.model!r}, or change model or base_url."
         )
-    if status in (404, 405) or names & MODEL:
+    if status in (404, 405) or names & codes.model:
         return (
             f"{endpoint.host} knows no model {endpoint.model!r} at this address ({status}): "
             "correct model or base_url (it usually ends in /v1)."
@@ -119,7 +135,7 @@ def stop_sentence(endpoint: Endpoint, status: int, names: Set[str] = frozenset()
 
 
 def unreachable_sentence(endpoint: Endpoint, reason: str) -> str:
-    """What to tell the user if there is no connection."""
+    """Return the sentence for the user if no connection can be made."""
     return (
         f"{endpoint.host} cannot be reached ({reason}): start the server or correct base_url, then "
         "run again; what was answered is kept."
@@ -127,7 +143,7 @@ def unreachable_sentence(endpoint: Endpoint, reason: str) -> str:
 
 
 def broken_sentence(endpoint: Endpoint, reason: str) -> str:
-    """What to tell the user if an endpoint does nothing but fail."""
+    """Return the sentence for the user if each call of an endpoint fails."""
     return (
         f"{endpoint.host} has failed every call for {endpoint.deadline:.0f} s (last: {reason}): "
         "run again when it is well; what was answered is kept."
@@ -135,7 +151,12 @@ def broken_sentence(endpoint: Endpoint, reason: str) -> str:
 
 
 def parse_object(text: str) -> dict[str, Any] | None:
-    """The JSON object in `text`, or None if it is empty or anything else (NaN is not JSON)."""
+    """Return the JSON object in `text`; None if it is empty or anything else (NaN is not JSON).
+
+    Example:
+        >>> parse_object('{"a": 1}'), parse_object("{}"), parse_object('{"a": NaN}')
+        ({'a': 1}, None, None)
+    """
     try:
         return as_object(_DECODER.decode(text)) or None
     except (ValueError, RecursionError):
@@ -150,7 +171,14 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait: Retry-After (RFC 9110, a number or a date), or retry-after-ms."""
+    """Return the seconds to wait: Retry-After (RFC 9110, a number or a date), or retry-after-ms.
+
+    Example:
+        >>> retry_after({"retry-after": "1.5"}), retry_after({"retry-after-ms": "250"})
+        (1.5, 0.25)
+        >>> retry_after({}), retry_after({"retry-after": "soon"})
+        (None, None)
+    """
     try:
         if (milliseconds := headers.get("retry-after-ms")) is not None:
             wait = float(milliseconds) / 1000

@@ -1,4 +1,4 @@
-"""One POST to an OpenAI-compatible endpoint, and the key under which its answer is kept."""
+"""A POST to an OpenAI-compatible endpoint, and the key under which its answer is stored."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,13 @@ from persona_assets.ids import content_id
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it is sent: `url` is "/chat/completions" or "/embeddings", `body` its JSON.
+    """A request of the OpenAI API.
 
-    `prompt_version` is recorded beside the answer and is not part of the key.
+    Attributes:
+        key: Key of the answer in the journal; see `call_key`.
+        url: "/chat/completions" or "/embeddings".
+        body: JSON body of the request.
+        prompt_version: Recorded beside the answer; no part of the key.
     """
 
     key: str
@@ -21,31 +25,48 @@ class Call:
     prompt_version: str = ""
 
     def weight(self) -> int:
-        """Tokens that a limit per minute counts before the answer is known, roughly: a quarter of
-        the characters asked, and the most that may be answered."""
-        most = self.body.get("max_completion_tokens") or self.body.get("max_tokens") or 0
-        asked = self.body.get("messages") or self.body.get("input") or ""
-        return int(most) + (len(asked) if isinstance(asked, str) else _characters(asked)) // 4
+        """Estimate the tokens that count against a limit per minute before the answer is known.
+
+        A quarter of the characters of the input, plus the limit of output tokens.
+
+        Example:
+            >>> Call("key", "/embeddings", {"input": ["twelve chars"]}).weight()
+            3
+        """
+        max_tokens = self.body.get("max_completion_tokens") or self.body.get("max_tokens") or 0
+        parts = self.body.get("messages") or self.body.get("input") or ""
+        characters = len(parts) if isinstance(parts, str) else _characters(parts)
+        return int(max_tokens) + characters // 4
 
 
 def _characters(parts: Iterable[Any]) -> int:
-    return sum(len(str(it.get("content") if isinstance(it, dict) else it)) for it in parts)
+    return sum(len(str(part.get("content") if isinstance(part, dict) else part)) for part in parts)
 
 
 def call_key(
     identity: str, url: str, body: Mapping[str, Any], index: int = 0, again: int = 0
 ) -> str:
-    """128-bit key of a call as 32 hexadecimal digits: the same question has the same key.
+    """Return the 128-bit key of a call as 32 hexadecimal digits.
 
-    Hashes the model's `identity` (see Endpoint.identity; never the endpoint's URL), `url`, the body
-    without "model", the sample `index`, and, from the second time on, how often the question was
-    asked `again` because the answer could not be used. The order of the body's members is
-    irrelevant and 1.0 equals 1, as in canonical JSON (RFC 8785).
+    Equal questions have equal keys: the order of the body's members is irrelevant and 1.0 equals 1,
+    as in canonical JSON (RFC 8785).
 
-    Raises ValueError for NaN or infinity.
+    Args:
+        identity: Identity of the model (see `Endpoint.identity`), never the endpoint's URL.
+        url: "/chat/completions" or "/embeddings".
+        body: JSON body; its "model" is left out.
+        index: Number of the sample of this question.
+        again: Number of earlier attempts at this sample whose answers could not be used.
+
+    Raises:
+        ValueError: The body holds NaN or infinity.
+
+    Example:
+        >>> call_key("m", "/embeddings", {"input": "a text", "model": "any"})
+        '8bf90af2e1b79d6d82fb2382866f475e'
     """
-    asked = {name: _plain(value) for name, value in body.items() if name != "model"}
-    canonical = _CANONICAL.encode(asked)
+    question = {name: _plain(value) for name, value in body.items() if name != "model"}
+    canonical = _CANONICAL.encode(question)
     sample = f"{index}" if again == 0 else f"{index}/{again}"
     return content_id("call", identity, url, canonical, sample)
 

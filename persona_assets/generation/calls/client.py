@@ -1,12 +1,13 @@
-"""One attempt over HTTP: the `openai` package says what is sent, aiohttp sends it.
+"""An attempt over HTTP: the `openai` package defines the request, aiohttp sends it.
 
-The package takes 0.4 ms of processor time for a call and its transport 0.13 ms: nearly all of it
-goes into putting together, each time anew, a URL and headers that are the same for every call of an
-endpoint. So it is asked for them once, and they are sent with each body.
+The package needs 0.4 ms of processor time per call, and its transport 0.13 ms: it spends nearly
+all of it on building a URL and headers that are the same for every call of an endpoint. So they are
+built once per endpoint and sent with each body.
 """
 
 import asyncio
 import json
+from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -22,32 +23,38 @@ from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
 from persona_assets.generation.calls.redaction import Redactor
-from persona_assets.generation.journal.call_record import CallRecord, as_list
+from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.providers import Connection, Provider, provider_of
 
 if TYPE_CHECKING:
     import aiohttp
     import httpx2
 
 CONNECT = 10.0
-"""Seconds in which a connection must stand."""
+"""Seconds in which a connection must be made."""
 
 URLS = ("/chat/completions", "/embeddings")
+"""Paths of all calls."""
 
 PER_CONNECTION = frozenset({"host", "content-length", "connection", "accept-encoding"})
-"""Headers that belong to aiohttp."""
+"""Headers that aiohttp sets."""
 
 
 class Client:
-    """Connections to one endpoint, without retries: those are the pool's.
+    """Connections to an endpoint, without retries, which belong to the pool.
 
-    `api_key` stands in for the environment's: a server that this process started has its own.
     An asynchronous context manager; entering raises EndpointRefused if the key is missing.
+
+    Args:
+        endpoint: Endpoint to send to.
+        api_key: Key in place of the environment's: a server that this process started has its own.
     """
 
     def __init__(self, endpoint: Endpoint, api_key: str | None = None) -> None:
         self._endpoint = endpoint
         self._api_key = api_key
-        self._secret = Redactor("")
+        self._provider = provider_of(endpoint)
+        self._redactor = Redactor("")
         self._prepared: dict[str, tuple[str, dict[str, str]]] = {}
         self._proxy: str | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -57,8 +64,10 @@ class Client:
         import httpx2
 
         key = self._api_key or self._endpoint.api_key()
-        self._secret = Redactor(key)
-        self._prepared = {url: await _prepared(self._endpoint, key, url) for url in URLS}
+        self._redactor = Redactor(key)
+        self._prepared = {
+            path: await _prepared(self._endpoint, self._provider, key, path) for path in URLS
+        }
         address, _ = self._prepared[URLS[0]]
         self._proxy = _proxy(address)
         self._session = aiohttp.ClientSession(
@@ -83,17 +92,31 @@ class Client:
     async def post(
         self, call: Call, timeout: float
     ) -> tuple[CallRecord | AttemptFailure, dict[str, str]]:
-        """Sends `call` once, with `timeout` seconds in all; what came back, and its headers."""
+        """Send a call once.
+
+        Args:
+            call: Call to send.
+            timeout: Seconds for the whole attempt.
+
+        Returns:
+            The answer or the failure, and the response headers under OpenAI's names, in lower case.
+        """
         import aiohttp
 
         assert self._session is not None, "the client is not open"
         address, headers = self._prepared[call.url]
-        body = json.dumps({"model": self._endpoint.model, **call.body}).encode()
+        members = self._provider.request_body(call)
+        body = json.dumps({"model": self._endpoint.model, **members}).encode()
         try:
             async with (
                 asyncio.timeout(timeout),
                 self._session.post(
-                    address, data=body, headers=headers, proxy=self._proxy
+                    address,
+                    data=body,
+                    headers=headers,
+                    proxy=self._proxy,
+                    # On a redirect to another host, aiohttp removes no header but this.
+                    allow_redirects="authorization" in headers,
                 ) as response,
             ):
                 data = await response.read()
@@ -109,17 +132,19 @@ class Client:
         except aiohttp.ClientError as error:
             return AttemptFailure("connection", f"the connection broke: {type(error).__name__}"), {}
         # A server that echoes the key must not get it into the journal.
-        text = self._secret.out_of(data.decode("utf-8", "replace"))
-        said = {name.lower(): self._secret.out_of(it) for name, it in response.headers.items()}
+        text = self._redactor.redact(data.decode("utf-8", "replace"))
+        received = self._provider.response_headers(
+            {name.lower(): self._redactor.redact(value) for name, value in response.headers.items()}
+        )
         if response.status != 200:
-            return failure_of_response(self._endpoint, response.status, said, text), said
+            return failure_of_response(self._endpoint, response.status, received, text), received
         answer = parse_object(text)
-        request_id = said.get("x-request-id", "")
-        if answer is None or not _answers(call, answer):
+        request_id = received.get("x-request-id", "")
+        if answer is None or not self._provider.is_answer(call, answer):
             message = "HTTP 200 without the JSON of an answer"
             return AttemptFailure(
                 "malformed", message, status_code=200, request_id=request_id
-            ), said
+            ), received
         record = CallRecord(
             key=call.key,
             status_code=200,
@@ -128,25 +153,28 @@ class Client:
             model=self._endpoint.model,
             prompt_version=call.prompt_version,
         )
-        return record, said
+        return record, received
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
-    """Lists the endpoint's models, which is free.
+    """Make sure, at no cost, that an endpoint can be reached and accepts its key.
 
-    Raises EndpointRefused if the key is missing or not accepted, EndpointUnreachable if there is no
-    connection. A server that cannot list its models passes.
+    Most providers list their models; a server that cannot passes.
+
+    Raises:
+        EndpointRefused: The key is missing or not accepted.
+        EndpointUnreachable: No connection can be made.
     """
     key = endpoint.api_key()
     import httpx2
     import openai
 
+    path = provider_of(endpoint).check_path
+    arguments = openai_arguments(endpoint, key, path)
     stop = unreachable = ""
-    with openai.OpenAI(
-        api_key=key, base_url=endpoint.base_url, timeout=CONNECT, max_retries=1
-    ) as client:
+    with openai.OpenAI(**arguments, timeout=CONNECT, max_retries=1) as client:
         try:
-            client.get("/models", cast_to=httpx2.Response)
+            client.get(path, cast_to=httpx2.Response)
         except openai.AuthenticationError:
             stop = stop_sentence(endpoint, 401)
         except openai.APIStatusError:
@@ -160,32 +188,83 @@ def check_endpoint(endpoint: Endpoint) -> None:
         raise EndpointUnreachable(unreachable)
 
 
-async def _prepared(endpoint: Endpoint, key: str, url: str) -> tuple[str, dict[str, str]]:
-    """Address and headers with which the `openai` package sends to `url`."""
+def openai_arguments(endpoint: Endpoint, api_key: str, path: str) -> dict[str, Any]:
+    """Return the arguments of `openai.OpenAI` with which it reaches a path of an endpoint.
+
+    Args:
+        endpoint: Endpoint to reach.
+        api_key: Key to send.
+        path: Path that the client is for, such as "/models" or "/batches".
+
+    Raises:
+        EndpointRefused: The endpoint's settings do not suffice for its provider.
+    """
+    import openai
+
+    connection = provider_of(endpoint).connection(endpoint, api_key, path)
+    arguments = _arguments(connection, api_key)
+    if connection.headers:
+
+        def replace_headers(request: "httpx2.Request") -> None:
+            _replace(request.headers, connection.headers)
+
+        arguments["http_client"] = openai.DefaultHttpxClient(
+            event_hooks={"request": [replace_headers]},
+            # On a redirect to another host, httpx2 removes no header but Authorization.
+            follow_redirects=False,
+        )
+    return arguments
+
+
+def _arguments(connection: Connection, api_key: str) -> dict[str, Any]:
+    return {
+        "api_key": api_key,
+        "base_url": connection.base_url,
+        "default_query": dict(connection.query) or None,
+    }
+
+
+def _replace(headers: MutableMapping[str, str], changes: Mapping[str, str | None]) -> None:
+    """Set headers, and remove those whose new value is None.
+
+    The `openai` package refuses to send without Authorization, so it is removed afterwards.
+    """
+    for name, value in changes.items():
+        if value is None:
+            headers.pop(name.lower(), None)
+        else:
+            headers[name.lower()] = value
+
+
+async def _prepared(
+    endpoint: Endpoint, provider: Provider, key: str, path: str
+) -> tuple[str, dict[str, str]]:
+    """Return the address and headers with which the `openai` package sends to a path."""
     import httpx2
     from openai import AsyncOpenAI
 
     requests: list[httpx2.Request] = []
 
-    class Keep(httpx2.AsyncBaseTransport):
+    class Recorder(httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: "httpx2.Request") -> "httpx2.Response":
             requests.append(request)
             return httpx2.Response(200, json={})
 
+    connection = provider.connection(endpoint, key, path)
     async with AsyncOpenAI(
-        api_key=key,
-        base_url=endpoint.base_url,
+        **_arguments(connection, key),
         max_retries=0,
-        http_client=httpx2.AsyncClient(transport=Keep()),
+        http_client=httpx2.AsyncClient(transport=Recorder()),
     ) as client:
-        await client.post(url, cast_to=object, body={})
+        await client.post(path, cast_to=object, body={})
     [request] = requests
     headers = {name: value for name, value in request.headers.items() if name not in PER_CONNECTION}
+    _replace(headers, connection.headers)
     return str(request.url), headers
 
 
 def _proxy(address: str) -> str | None:
-    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY ...)."""
+    """Return the proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY ...)."""
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(address)
@@ -193,11 +272,3 @@ def _proxy(address: str) -> str | None:
         return None
     proxies = getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")
-
-
-def _answers(call: Call, body: dict[str, Any]) -> bool:
-    """Whether a body has what was asked for: a choice, or a vector for each text."""
-    if call.url != "/embeddings":
-        return bool(as_list(body.get("choices")))
-    asked = call.body.get("input")
-    return len(as_list(body.get("data"))) == (len(asked) if isinstance(asked, list) else 1)

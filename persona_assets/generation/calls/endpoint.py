@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint: the settings of one role."""
+"""Settings of a role's OpenAI-compatible endpoint."""
 
 import os
 from decimal import Decimal
@@ -30,7 +30,12 @@ class Price(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """OpenAI-compatible endpoint of one role, with its limits. Times are in seconds."""
+    """OpenAI-compatible endpoint of one role, with its limits. Times are in seconds.
+
+    Example:
+        >>> Endpoint(model="gpt-4o", sampling={"temperature": 0}).host
+        'the default endpoint'
+    """
 
     # Inputs are hidden since a rejected value may be a key in the wrong place.
     model_config = ConfigDict(
@@ -42,6 +47,13 @@ class Endpoint(BaseModel):
 
     base_url: str | None = None
     """URL of an OpenAI-compatible server; null for the default of the `openai` package."""
+
+    provider: str | None = None
+    """Name of the provider whose differences from OpenAI's API apply: openai, azure, openrouter,
+    ollama, vllm, compatible, or of an installed package; null to detect it from `base_url`."""
+
+    api_version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
+    """Query parameter `api-version` of each request, which the older API of Azure needs."""
 
     api_key_env: str | None = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key, never the key itself; null for a server
@@ -61,17 +73,17 @@ class Endpoint(BaseModel):
     """The account's limit on tokens; null learns it from the endpoint."""
 
     timeout: float = Field(default=120.0, gt=0)
-    """Seconds that an attempt may take."""
+    """Seconds that one attempt may take."""
 
     deadline: float = Field(default=600.0, gt=0)
-    """Seconds that a call may take, all attempts and the pauses between them together."""
+    """Seconds that one call may take, all attempts and the pauses between them together."""
 
     max_attempts: int = Field(default=6, ge=1)
     """Number of failed attempts after which the call fails. A rate-limited attempt is not counted.
     """
 
     larger_retry: float = Field(default=2.0, ge=1)
-    """Factor on `max_tokens` for the only retry of a truncated answer; 1 for no retry."""
+    """Factor on `max_tokens` for the one retry of a truncated answer; 1 for no retry."""
 
     reasks: int = Field(default=2, ge=0, le=2)
     """Number of times a request is repeated whose answer does not have the required form."""
@@ -106,20 +118,30 @@ class Endpoint(BaseModel):
                 )
         return url
 
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, name: str | None) -> str | None:
+        if name is not None:
+            from persona_assets.generation.providers import PROVIDERS
+
+            PROVIDERS.get(name)
+        return name
+
     @property
     def identity(self) -> str:
-        """Which model answers: its configured name and its weights' hash, wherever it runs."""
+        """Identity of the model in keys: its name and its weights' hash, wherever it runs."""
         return self.model if self.weights_sha256 is None else f"{self.model}@{self.weights_sha256}"
 
     @property
     def host(self) -> str:
-        """Name for messages."""
+        """Name of the endpoint in messages."""
         return "the default endpoint" if self.base_url is None else urlsplit(self.base_url).netloc
 
     def api_key(self) -> str:
-        """The key from the environment.
+        """Return the key from the environment.
 
-        Raises EndpointRefused if the variable is missing or cannot be sent as a header.
+        Raises:
+            EndpointRefused: The variable is missing or cannot be sent as a header.
         """
         if self.api_key_env is None:
             return "none"

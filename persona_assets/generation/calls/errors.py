@@ -1,8 +1,8 @@
-"""What ends a run: an endpoint that will not, or cannot, be asked."""
+"""Exceptions that end a run."""
 
 
 class EndpointError(RuntimeError):
-    """The run has stopped; every answer that arrived is in the journal and is not asked again."""
+    """The run has stopped; each answer that arrived is in the journal and is not paid for again."""
 
 
 class EndpointRefused(EndpointError):

@@ -1,4 +1,4 @@
-"""A record: what came back for one call, and its line in the journal."""
+"""Record of a model call, and its format as a line of a journal."""
 
 import json
 import uuid
@@ -13,19 +13,33 @@ from persona_assets.generation.money.usage import Tokens
 TRANSIENT = frozenset(
     {"rate_limit", "timeout", "connection", "malformed", "server_error", "expired"}
 )
-"""Error codes after which the next run asks again; any other error is the endpoint's answer."""
+"""Error codes after which the next run repeats a call; any other error is final."""
 
 _LINE = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """What came back for one call: a response, or the error that ended it.
+    """Result of a call: a response or an error.
 
-    error: "code" and "message"; a transient code (TRANSIENT) is accounted for, not an answer.
-    cost: US dollars at the price of the day; None where the price or the tokens are unknown.
-    uncertain: attempts before this one that may have been billed without an answer.
-    batch: whether it came by way of the provider's Batch API.
+    Args:
+        key: Hash of the request (see `call_key`).
+        body: JSON object of the response.
+        error: Members "code" and "message". An error with a code in `TRANSIENT` is recorded for the
+            accounts, but does not settle the call.
+        attempt: Number of the attempt that ended the call, from 1.
+        cost: US dollars at the price of the day; None if the price or the tokens are unknown.
+        uncertain: Number of earlier attempts that may have been billed without a response.
+        batch: True if the provider's Batch API processed the call.
+        id: Identifier of the record itself; two records of one key differ in it.
+        time: ISO 8601 time at which the record was made, in UTC.
+
+    Example:
+        >>> record = CallRecord("key", error={"code": "timeout", "message": "no response"})
+        >>> record.failure, record.answered
+        ('timeout', False)
+        >>> CallRecord.from_line(record.to_line()) == record
+        True
     """
 
     key: str
@@ -45,39 +59,39 @@ class CallRecord:
 
     @property
     def failure(self) -> str | None:
-        """Code of the error, or None if the endpoint answered the question."""
+        """Error code, or None if the call succeeded."""
         if self.error is not None:
             return self.error.get("code") or "unknown"
         return None if self.status_code == 200 else "bad_request"
 
     @property
     def answered(self) -> bool:
-        """Whether this settles the call for good, be it by an answer or by a lasting error."""
+        """True if the call needs no further attempt: it succeeded or failed for good."""
         return self.failure not in TRANSIENT
 
     @property
     def usage(self) -> dict[str, Any]:
-        """Tokens as the endpoint counted them; empty if it did not say."""
+        """Token counts in the endpoint's own format; empty if the response has none."""
         return as_object(as_object(self.body).get("usage"))
 
     @property
     def tokens(self) -> Tokens | None:
-        """The usage, or None if the endpoint did not say."""
+        """Token counts, or None if the response has none."""
         return Tokens.counted(self.usage)
 
     @property
     def choice(self) -> dict[str, Any]:
-        """The first choice of a chat completion; empty if there is none."""
+        """First choice of a chat completion; empty if the response has none."""
         return as_object(next(iter(as_list(as_object(self.body).get("choices"))), None))
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the model stopped: "stop", "length", "content_filter" ..."""
+        """Reason why the model stopped: "stop", "length", "content_filter" ..."""
         reason = self.choice.get("finish_reason")
         return reason if isinstance(reason, str) else None
 
     def to_line(self) -> bytes:
-        """One line of the journal, newline included."""
+        """Return the record as a line of a journal, newline included."""
         response = None
         if self.status_code is not None:
             response = {
@@ -101,14 +115,15 @@ class CallRecord:
             "finish_reason": self.finish_reason,
             "time": self.time,
         }
-        # ASCII escapes keep lone surrogates, which a model may emit, and never a raw line break.
+        # ASCII escapes preserve lone surrogates, which a model may emit, and leave no raw newline.
         return _LINE.encode(line).encode("ascii") + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
-        """Reads one line, older ones and the provider's own Batch output included.
+        """Read a line of a journal, of an older version of it or of the provider's Batch output.
 
-        Raises ValueError if it is not a record.
+        Raises:
+            ValueError: The line is not a record.
         """
         data = as_object(json.loads(line))
         key = data.get("custom_id")
@@ -143,10 +158,20 @@ class CallRecord:
 
 
 def as_object(value: object) -> dict[str, Any]:
-    """`value` if it is a JSON object, else an empty one: an endpoint may answer anything."""
+    """Return `value` if it is a JSON object, else an empty object: an endpoint may send anything.
+
+    Example:
+        >>> as_object({"a": 1}), as_object(None), as_object([1])
+        ({'a': 1}, {}, {})
+    """
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """`value` if it is a JSON array, else an empty one."""
+    """Return `value` if it is a JSON array, else an empty list.
+
+    Example:
+        >>> as_list([1, 2]), as_list("text")
+        ([1, 2], [])
+    """
     return list(cast("Iterable[Any]", value)) if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""A row: a record as it lies in a file of completions."""
+"""Row of a completions file: a call record as Parquet columns."""
 
 import json
 from collections.abc import Iterable
@@ -11,15 +11,22 @@ from persona_assets.generation.journal.call_record import CallRecord
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FINEST = Decimal("1e-12")
-_MONEY = Context(prec=38)
+_RESOLUTION = Decimal("1e-12")
+_DECIMAL_38 = Context(prec=38)
 
 
 class CompletionRow(NamedTuple):
-    """A record as it lies in a file of completions; None is null, which is unknown.
+    """Call record as Parquet columns; null means unknown.
 
-    `line` is the journal's line where the columns before it cannot say all of it: a lone surrogate,
-    a cost finer than 1e-12 dollars, a member of another type than usual.
+    Args:
+        line: Line of the journal if the other columns cannot represent all of it: a lone surrogate,
+            a cost finer than 1e-12 US dollars, a member of an unusual type. Null otherwise.
+
+    Example:
+        >>> record = CallRecord("key", 200, {"choices": []})
+        >>> row = CompletionRow.from_record(record, record.to_line())
+        >>> row.body, row.line, row.record() == record
+        ('{"choices":[]}', None, True)
     """
 
     key: str | None
@@ -45,8 +52,13 @@ class CompletionRow(NamedTuple):
     line: bytes | None = None
 
     @classmethod
-    def of(cls, record: CallRecord, line: bytes) -> Self:
-        """The row of a record and the line that it was read from."""
+    def from_record(cls, record: CallRecord, line: bytes) -> Self:
+        """Return the row of a record.
+
+        Args:
+            record: Record to convert.
+            line: Line of the journal from which the record was read.
+        """
         tokens = record.tokens
         row = cls(
             key=_text(record.key),
@@ -73,10 +85,10 @@ class CompletionRow(NamedTuple):
         return row if row.record() == record else row._replace(line=line)
 
     def record(self) -> CallRecord:
-        """The record, as it was read from its line."""
+        """Return the record exactly as it was read from its line."""
         if self.line:
             return CallRecord.from_line(self.line)
-        # Null only where the line said so too; else there is a line.
+        # A null here was null or absent in the line as well; in any other case `line` is set.
         row: Any = self
         error = None
         if self.error_code is not None:
@@ -100,35 +112,37 @@ class CompletionRow(NamedTuple):
             time=row.time,
         )
 
-    def is_of(self, key: str) -> bool:
-        """Whether this is what came back for that call."""
+    def has_key(self, key: str) -> bool:
+        """Return True if the row is a record of the call `key`."""
         return (self.record().key if self.line else self.key) == key
 
 
 @cache
 def completion_schema() -> "pa.Schema":
-    """Columns of a file of completions."""
+    """Return the Arrow schema of a completions file."""
     import pyarrow as pa
 
-    kinds: dict[object, pa.DataType] = {
+    types: dict[object, pa.DataType] = {
         str | None: pa.string(),
         int | None: pa.int64(),
         bool | None: pa.bool_(),
         Decimal | None: pa.decimal128(38, 12),
         bytes | None: pa.binary(),
     }
-    return pa.schema({name: kinds[kind] for name, kind in CompletionRow.__annotations__.items()})
+    return pa.schema(
+        {name: types[annotation] for name, annotation in CompletionRow.__annotations__.items()}
+    )
 
 
 def to_table(rows: Iterable[CompletionRow]) -> "pa.Table":
-    """Rows as they would lie in a file."""
+    """Return rows as an Arrow table with the schema of a completions file."""
     import pyarrow as pa
 
     return pa.table(list(map(list, zip(*rows, strict=True))), schema=completion_schema())
 
 
 def _json(body: object) -> str | None:
-    """JSON that SQL can read; None for nothing, and for what is nested too deeply."""
+    """Return JSON that SQL can read; None for a missing body and for too deep nesting."""
     if body is None:
         return None
     plain: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
@@ -136,28 +150,32 @@ def _json(body: object) -> str | None:
         try:
             return json.dumps(body, allow_nan=False, **plain)
         except ValueError:
-            # Python reads and writes NaN and infinities; to SQL they end the query.
+            # Python reads and writes NaN and infinities; in SQL they abort the query.
             return json.dumps(json.loads(json.dumps(body), parse_constant=lambda _: None), **plain)
     except RecursionError:
         return None
 
 
 def _text(value: object) -> str | None:
-    """Text as UTF-8 can say it: a lone surrogate, which a model may emit, is a question mark."""
+    """Return text that UTF-8 can encode: a lone surrogate, which a model may emit, becomes "?"."""
     if not isinstance(value, str):
         return None
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def _integer(value: object) -> int | None:
-    """A number that all readers of JSON agree on (RFC 8259, section 6), so that sums fit, too."""
+    """Return an integer that all JSON readers agree on (RFC 8259, section 6), else None.
+
+    Sums of such integers fit into 64 bits, too.
+    """
     return value if type(value) is int and abs(value) < 2**53 else None
 
 
 def _amount(cost: Decimal | None) -> Decimal | None:
+    """Return the cost rounded to 1e-12 US dollars; None if it does not fit the column."""
     try:
         return (
-            cost.quantize(_FINEST, context=_MONEY)
+            cost.quantize(_RESOLUTION, context=_DECIMAL_38)
             if cost is not None and cost.is_finite()
             else None
         )

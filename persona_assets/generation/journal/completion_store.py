@@ -1,6 +1,6 @@
-"""Completions: what journals held when their tables were published, one row a record, in Parquet.
+"""Completions file: the records of a published table's journals in Parquet, a row per record.
 
-A file is only ever replaced as a whole, and the same records give the same bytes.
+A file is only ever replaced as a whole, and equal records give equal bytes.
 """
 
 import itertools
@@ -27,28 +27,42 @@ if TYPE_CHECKING:
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 8 << 20
-"""A row group ends with the row that reaches either: an answer of vectors takes megabytes."""
+"""Limits that end a row group; a response with embedding vectors takes megabytes."""
 
-GROUPS_KEPT = 8
-"""Row groups that stay decoded: a replay asks more or less in the order of the rows."""
+GROUPS_CACHED = 8
+"""Number of decoded row groups kept in memory: a replay reads rows roughly in their order."""
 
 
 class JournalCorrupt(ValueError):
-    """A complete line of a journal is not a record, or a file of completions is damaged."""
+    """A complete line of a journal is not a record, or a completions file is damaged."""
 
 
 class CompletionStore:
-    """The records of one file, by key; a context manager that holds the file open.
+    """Records of a completions file by key; a context manager that keeps the file open.
 
-    A file that is replaced meanwhile goes on being read as it was. `get` may be called from many
-    threads. Raises FileNotFoundError, and JournalCorrupt for a file that is damaged or is none.
+    A store reads the file as it was when opened, even if the file is replaced meanwhile. `get` may
+    be called from many threads.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        JournalCorrupt: The file is damaged or is no completions file.
+
+    Example:
+        >>> import tempfile
+        >>> record = CallRecord("key", 200, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.parquet")
+        ...     count = merge_journal(path, [(record, record.to_line())])
+        ...     with CompletionStore(path) as store:
+        ...         count, store.get("key") == record, "absent" in store
+        (1, True, False)
     """
 
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
         self.path = path
-        self._kept: dict[int, list[CompletionRow]] = {}
+        self._cache: dict[int, list[CompletionRow]] = {}
         self._lock = threading.RLock()
         with self._reading():
             self._file = pq.ParquetFile(path)
@@ -71,60 +85,63 @@ class CompletionStore:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file."""
         self._file.close(force=True)
 
     def __contains__(self, key: str) -> bool:
-        return any(self._row(place).is_of(key) for place in self.keys.places(key))
+        return any(self._row(row).has_key(key) for row in self.keys.positions(key))
 
     def get(self, key: str) -> CallRecord | None:
-        """What settled a call: of two answers the first. None if nothing here does."""
-        for place in self.keys.places(key):
-            record = self._row(place).record()
+        """Return the first record that settles a call, or None."""
+        for row in self.keys.positions(key):
+            record = self._row(row).record()
             if record.key == key:
                 return record
         return None
 
     def holds(self, record: CallRecord) -> bool:
-        """Whether this very record is here: its id or, where it has none, all that it says."""
-        found = (self._row(place).record() for place in self._ids.places(_name(record)))
-        return any(it.id == record.id and (bool(it.id) or it == record) for it in found)
+        """Return True if the file contains this record, by its id or, without an id, all fields."""
+        candidates = (self._row(row).record() for row in self._ids.positions(_id_or_key(record)))
+        return any(old.id == record.id and (bool(old.id) or old == record) for old in candidates)
 
     def records(self) -> Iterator[CallRecord]:
-        """All records, in the order in which they were added."""
+        """Iterate over all records in the order in which they were added."""
         for group in range(len(self._starts) - 1):
             for row in self._read(group):
                 yield row.record()
 
     @cached_property
     def keys(self) -> KeyIndex:
-        """The rows that settle a call, by its key."""
+        """Index of the rows that settle a call, by key."""
         return KeyIndex(
-            (key if line is None else CallRecord.from_line(line).key, place)
-            for place, (key, code, line) in self._scan("key", "error_code", "line")
+            (key if line is None else CallRecord.from_line(line).key, row)
+            for row, (key, code, line) in self._scan("key", "error_code", "line")
             if code not in TRANSIENT
         )
 
     @cached_property
     def _ids(self) -> KeyIndex:
+        """Index of all rows by record id, or by key for records without an id."""
         return KeyIndex(
-            ((name or key) if line is None else _name(CallRecord.from_line(line)), place)
-            for place, (name, key, line) in self._scan("id", "key", "line")
+            ((record_id or key) if line is None else _id_or_key(CallRecord.from_line(line)), row)
+            for row, (record_id, key, line) in self._scan("id", "key", "line")
         )
 
     def _scan(self, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Iterate over row numbers and the values of the named columns."""
         groups = range(len(self._starts) - 1)
         rows = (zip(*self._columns(group, names), strict=True) for group in groups)
         return enumerate(itertools.chain.from_iterable(rows))
 
-    def _row(self, place: int) -> CompletionRow:
-        group = bisect_right(self._starts, place) - 1
+    def _row(self, number: int) -> CompletionRow:
+        """Return a row by its number in the file."""
+        group = bisect_right(self._starts, number) - 1
         with self._lock:
-            rows = self._kept.pop(group, None) or self._read(group)
-            self._kept[group] = rows
-            if len(self._kept) > GROUPS_KEPT:
-                del self._kept[next(iter(self._kept))]
-        return rows[place - self._starts[group]]
+            rows = self._cache.pop(group, None) or self._read(group)
+            self._cache[group] = rows
+            if len(self._cache) > GROUPS_CACHED:
+                del self._cache[next(iter(self._cache))]
+        return rows[number - self._starts[group]]
 
     def _read(self, group: int) -> list[CompletionRow]:
         columns = self._columns(group, CompletionRow._fields)
@@ -138,17 +155,21 @@ class CompletionStore:
         with self._lock, self._reading():
             return self._file.read_row_group(group, columns=list(names), use_threads=False)
 
-    def _copy(self, to: "_Writer") -> None:
-        """Adds all rows as they are; the last group may have room for more."""
+    def _copy(self, writer: "_Writer") -> None:
+        """Copy full row groups unchanged and add the rows of the last group singly.
+
+        The last group may have room for further rows.
+        """
         groups = range(len(self._starts) - 1)
         for group in groups[:-1]:
-            to.copy(self._table(group))
+            writer.copy(self._table(group))
         for group in groups[-1:]:
             for row in self._read(group):
-                to.add(row)
+                writer.add(row)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
+        """Raise JournalCorrupt in place of the errors by which pyarrow reports damage."""
         import pyarrow as pa
 
         try:
@@ -163,19 +184,34 @@ class CompletionStore:
 
 
 def merge_journal(path: Path, records: Iterable[tuple[CallRecord, bytes]]) -> int:
-    """Adds a journal's records, each with its line, to a file; returns the number that are new.
+    """Add a journal's records to a completions file, except those that the file already contains.
 
-    Those that the file holds are left out. When this returns, the new ones survive a crash of the
-    machine; where it raises (OSError, JournalCorrupt) the file is as it was.
+    When the function returns, the new records survive a crash of the machine. If it raises, the
+    file is unchanged.
+
+    Args:
+        path: Completions file, created if there is no such file.
+        records: Records with the lines from which they were read.
+
+    Returns:
+        Number of records added.
+
+    Raises:
+        OSError: The disk is full, or another error of the file system.
+        JournalCorrupt: A record or the file is damaged.
     """
     with ExitStack() as stack:
         old = stack.enter_context(CompletionStore(path)) if path.exists() else None
-        new = (CompletionRow.of(*pair) for pair in records if old is None or not old.holds(pair[0]))
+        new = (
+            CompletionRow.from_record(record, line)
+            for record, line in records
+            if old is None or not old.holds(record)
+        )
         first = next(new, None)
         if first is None:
             return 0
         make_folder(path.parent)
-        # Whoever adds to the file has the journal's lease, so the name needs nothing of its own.
+        # The caller holds the journal's lease, so no other process uses this name.
         scratch = path.with_name(f".{path.name}.tmp")
         stack.callback(scratch.unlink, missing_ok=True)
         count = 0
@@ -193,7 +229,7 @@ def merge_journal(path: Path, records: Iterable[tuple[CallRecord, bytes]]) -> in
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder that survives a crash of the machine, and those above it."""
+    """Create a folder and its parents so that they survive a crash of the machine."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -201,7 +237,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Puts on disk which files a folder has."""
+    """Sync a folder's list of files to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -210,12 +246,12 @@ def sync_folder(folder: Path) -> None:
 
 
 class _Writer:
-    """Groups rows into a new file. Which rows share a group depends on the rows alone."""
+    """Writer of a new completions file whose row groups depend on the rows alone."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
-        # Dictionaries and statistics of random keys and of texts help nobody.
+        # Dictionaries and statistics of random keys and of long texts only add bytes.
         self._file = pq.ParquetWriter(
             path,
             completion_schema(),
@@ -255,6 +291,6 @@ class _Writer:
             self._rows, self._size = [], 0
 
 
-def _name(record: CallRecord) -> str:
-    """What a record is looked up by."""
+def _id_or_key(record: CallRecord) -> str:
+    """Return the text by which `_ids` finds a record."""
     return str(record.id or record.key)

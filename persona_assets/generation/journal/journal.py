@@ -1,8 +1,8 @@
-"""The journal: every answer that was paid for, on disk before anybody reads it.
+"""Append-only log of call records: each paid response is on disk before any code reads it.
 
-One JSON object a line, in the shape of the provider's Batch output, with a few members more. Lines
-are only ever added. A line cut short by a crash is set aside and reported by its `.torn` file. When
-a table is published, `compact` moves its journal into the table's completions.
+A line is a JSON object in the format of the provider's Batch output with a few more members. A
+crash may cut the last line short; the next opener moves this torn line into a `.torn` file. When a
+table is published, `compact` moves its journal into the table's completions file.
 """
 
 import fcntl
@@ -33,23 +33,29 @@ __all__ = ["Journal", "JournalBusy", "JournalCorrupt", "compact"]
 
 
 class JournalBusy(RuntimeError):
-    """Another process, or another opener in this one, holds the journal's lease."""
+    """Another process, or another opener in this process, holds the journal's lease."""
 
 
 class Journal:
-    """The answers of one asset's shard, by key; a context manager that holds an exclusive lease.
+    """Call records of an asset's shard by key; a context manager that holds an exclusive lease.
 
-    completions: where the answers of earlier runs lie once their table was published.
-    Only places are kept in memory, and lines are read back on demand. `append` may be called from
-    one thread while others call `get`.
+    Memory holds file offsets alone, and lines are read on demand. A thread may call `append` while
+    others call `get`. `records` and `live` need no lease: they work without entering, even while
+    another process holds the journal.
 
-        with Journal(path, completions) as journal:
-            journal.append(record)      # on disk when this returns
-            journal.get(record.key)
+    Args:
+        completions: Completions file with the records of published runs.
 
-    Entering raises JournalBusy if somebody else holds the lease and JournalCorrupt if a complete
-    line is not a record. `records` and `live` also work without entering, on a journal that another
-    holds.
+    Raises:
+        JournalBusy: On entering: another opener holds the lease.
+        JournalCorrupt: On entering: a complete line is not a record.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Journal(f"{folder}/a.jsonl") as journal:
+        ...     journal.append(CallRecord("key", 200, {"choices": []}))
+        ...     journal.get("key").body, journal.get("absent")
+        ({'choices': []}, None)
     """
 
     def __init__(
@@ -57,21 +63,21 @@ class Journal:
     ) -> None:
         self.path = Path(path)
         self.completions = None if completions is None else Path(completions)
-        self._places = KeyIndex()
-        self._landed: CompletionStore | None = None
+        self._offsets = KeyIndex()
+        self._store: CompletionStore | None = None
         self._end = 0
         self._file: FileIO | None = None
         self._lease: FileIO | None = None
 
     def __enter__(self) -> Self:
         make_folder(self.path.parent)
-        self._lease = _take_lease(self.path)
+        self._lease = _acquire_lease(self.path)
         try:
             self._file = FileIO(self.path, "a+")
-            self._end = _set_torn_line_aside(self.path, self._file)
+            self._end = _remove_torn_line(self.path, self._file)
             with self.path.open("rb") as file:
-                self._places = KeyIndex(_settled(self.path, file))
-            self._landed = _open(self.completions)
+                self._offsets = KeyIndex(_settled_keys(self.path, file))
+            self._store = _open_store(self.completions)
             sync_folder(self.path.parent)
         except BaseException:
             self.close()
@@ -87,39 +93,40 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Gives the lease back. The lock file stays: to remove it would be to race for it."""
-        for file in (self._file, self._landed, self._lease):
+        """Release the lease; the lock file stays, as its removal would race with other openers."""
+        for file in (self._file, self._store, self._lease):
             if file is not None:
                 file.close()
-        self._file = self._landed = self._lease = None
+        self._file = self._store = self._lease = None
 
     def __len__(self) -> int:
-        """Number of keys that are settled, here or in the completions."""
-        landed = [] if self._landed is None else [self._landed.keys]
-        return KeyIndex.distinct(self._places, *landed)
+        """Return the number of settled keys in the journal and the completions file together."""
+        stored = [] if self._store is None else [self._store.keys]
+        return KeyIndex.distinct(self._offsets, *stored)
 
     def __contains__(self, key: str) -> bool:
-        return self.landed(key) or self._find(key) is not None
+        return self.compacted(key) or self._find(key) is not None
 
     def get(self, key: str) -> CallRecord | None:
-        """What settled the call, or None if it has yet to be asked (again).
+        """Return the first record that settles a call, or None if the call needs an attempt.
 
-        Of two answers the first stays, so a replay gives what the first run gave.
+        Later records of a settled key are ignored, so that a replay equals the first run.
         """
-        # What the completions hold was there before any line of the journal.
-        record = None if self._landed is None else self._landed.get(key)
+        # Records in the completions file are older than any line of the journal.
+        record = None if self._store is None else self._store.get(key)
         return self._find(key) if record is None else record
 
-    def landed(self, key: str) -> bool:
-        """Whether the call was settled in a run whose table was published."""
-        return self._landed is not None and key in self._landed
+    def compacted(self, key: str) -> bool:
+        """Return True if the completions file contains a record that settles the call."""
+        return self._store is not None and key in self._store
 
     def append(self, *records: CallRecord) -> None:
-        """Adds records in one go; when this returns, they survive a crash of the machine.
+        """Append records by a single write; when it returns, they survive a crash of the machine.
 
-        Raises OSError (disk full ...) with nothing added.
+        Raises:
+            OSError: The disk is full, or another write error. Nothing was appended.
         """
-        file = self._opened()
+        file = self._require_file()
         lines = [record.to_line() for record in records]
         data = memoryview(b"".join(lines))
         try:
@@ -131,98 +138,116 @@ class Journal:
             raise
         for record, line in zip(records, lines, strict=True):
             if record.answered:
-                self._places.add(record.key, self._end)
+                self._offsets.add(record.key, self._end)
             self._end += len(line)
 
     def records(self) -> Iterator[CallRecord]:
-        """All records in the order in which they were added, transient errors included."""
-        return self._records(landed=True)
+        """Iterate over all records in the order in which they were added, with transient errors."""
+        return self._records(compacted=True)
 
     def live(self) -> Iterator[CallRecord]:
-        """The records that have yet to be moved into the completions."""
-        return self._records(landed=False)
+        """Iterate over the records that the completions file does not contain yet."""
+        return self._records(compacted=False)
 
-    def _records(self, *, landed: bool) -> Iterator[CallRecord]:
+    def _records(self, *, compacted: bool) -> Iterator[CallRecord]:
         with ExitStack() as stack:
-            # In this order, since records go from the journal to the completions: what moves in
-            # between is seen twice, which its id tells, and never missed.
+            # Records move from the journal to the completions file, so the journal is opened first:
+            # a record that moves meanwhile is read twice, which its id reveals, and never missed.
             try:
                 file = stack.enter_context(self.path.open("rb"))
             except FileNotFoundError:
                 file = None
-            completions = _open(self.completions)
+            completions = _open_store(self.completions)
             if completions is not None:
                 stack.enter_context(completions)
-                yield from completions.records() if landed else ()
-            for record, _ in _parsed(self.path, file) if file is not None else ():
+                yield from completions.records() if compacted else ()
+            for record, _ in _parse_lines(self.path, file) if file is not None else ():
                 if completions is None or not completions.holds(record):
                     yield record
 
     def _find(self, key: str) -> CallRecord | None:
-        for place in self._places.places(key):
-            record = CallRecord.from_line(self._line(place))
+        for offset in self._offsets.positions(key):
+            record = CallRecord.from_line(self._line(offset))
             if record.key == key:
                 return record
         return None
 
-    def _line(self, place: int) -> bytes:
-        file = self._opened()
+    def _line(self, offset: int) -> bytes:
+        file = self._require_file()
         line = b""
         while not line.endswith(b"\n"):
-            part = os.pread(file.fileno(), max(8192, len(line)), place + len(line))
-            if not part:
+            chunk = os.pread(file.fileno(), max(8192, len(line)), offset + len(line))
+            if not chunk:
                 raise JournalCorrupt(f"{self.path} was cut short while it was open")
-            line += part[: part.find(b"\n") + 1] if b"\n" in part else part
+            line += chunk[: chunk.find(b"\n") + 1] if b"\n" in chunk else chunk
         return line
 
-    def _opened(self) -> FileIO:
+    def _require_file(self) -> FileIO:
         if self._file is None:
             raise ValueError(f"{self.path} is not open: use it as `with Journal(path) as journal:`")
         return self._file
 
 
 def compact(journal: Path, completions: Path) -> int:
-    """Moves a journal's records into its table's completions; returns how many are new there.
+    """Move a journal's records into its table's completions file.
 
-    The journal goes only when the completions are on disk, and what a crash in between left in both
-    is told by its id. Raises JournalBusy if a run holds the journal, JournalCorrupt, or OSError
-    (disk full ...); then all is where it was.
+    The journal is removed only when the completions file is on disk. A crash in between leaves
+    records in both files; their ids keep the next call from adding them twice. If the function
+    raises, both files are unchanged.
+
+    Returns:
+        Number of records that the completions file did not contain before.
+
+    Raises:
+        JournalBusy: A run holds the journal.
+        JournalCorrupt: A line of the journal or the completions file is damaged.
+        OSError: The disk is full, or another error of the file system.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     journal, completions = Path(folder, "a.jsonl"), Path(folder, "a.parquet")
+        ...     with Journal(journal) as opened:
+        ...         opened.append(CallRecord("key", 200, {}))
+        ...     compact(journal, completions), journal.exists(), completions.exists()
+        (1, False, True)
     """
     if not journal.exists():
         return 0
-    with closing(_take_lease(journal)), FileIO(journal, "a+") as file:
-        _set_torn_line_aside(journal, file)
+    with closing(_acquire_lease(journal)), FileIO(journal, "a+") as file:
+        _remove_torn_line(journal, file)
         with journal.open("rb") as lines:
-            moved = merge_journal(completions, _parsed(journal, lines))
+            moved = merge_journal(completions, _parse_lines(journal, lines))
         journal.unlink()
         sync_folder(journal.parent)
     return moved
 
 
-def _open(completions: Path | None) -> CompletionStore | None:
+def _open_store(completions: Path | None) -> CompletionStore | None:
     try:
         return None if completions is None else CompletionStore(completions)
     except FileNotFoundError:
         return None
 
 
-def _settled(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Key and offset of each line that settles a call, each line being checked to be a record."""
+def _settled_keys(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
+    """Iterate over key and offset of each line that settles a call; check that all are records."""
     offset = 0
     for number, line in enumerate(file, start=1):
-        key = _key_of_answer(line)
+        key = _quick_key(line)
         if key is None:
-            record = _parse(path, number, line)
+            record = _parse_line(path, number, line)
             key = record.key if record.answered else None
         if key is not None:
             yield key, offset
         offset += len(line)
 
 
-def _key_of_answer(line: bytes) -> str | None:
-    """What Record would say of the usual line, in a third of the time; None for any other."""
+def _quick_key(line: bytes) -> str | None:
+    """Return the key of a usual line without an error, three times as fast as CallRecord."""
     try:
-        # Refuses some that Record reads, such as lone surrogates, and reads none that it refuses.
+        # This parser rejects some lines that CallRecord reads, such as lone surrogates, and accepts
+        # no line that CallRecord rejects.
         data = from_json(line, cache_strings="keys")
         if not isinstance(data, dict) or data.get("error") is not None:
             return None
@@ -234,15 +259,15 @@ def _key_of_answer(line: bytes) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _parsed(path: Path, file: BinaryIO) -> Iterator[tuple[CallRecord, bytes]]:
-    """The records of all complete lines, each with its line."""
+def _parse_lines(path: Path, file: BinaryIO) -> Iterator[tuple[CallRecord, bytes]]:
+    """Iterate over all complete lines: the record and the line itself."""
     for number, line in enumerate(file, start=1):
         if not line.endswith(b"\n"):
             return
-        yield _parse(path, number, line), line
+        yield _parse_line(path, number, line), line
 
 
-def _parse(path: Path, number: int, line: bytes) -> CallRecord:
+def _parse_line(path: Path, number: int, line: bytes) -> CallRecord:
     try:
         return CallRecord.from_line(line)
     except (ValueError, RecursionError) as error:
@@ -252,7 +277,8 @@ def _parse(path: Path, number: int, line: bytes) -> CallRecord:
         ) from None
 
 
-def _take_lease(path: Path) -> FileIO:
+def _acquire_lease(path: Path) -> FileIO:
+    """Lock the journal's lock file and note the holder in it; raise JournalBusy if locked."""
     lock = FileIO(f"{path}.lock", "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,20 +295,20 @@ def _take_lease(path: Path) -> FileIO:
     return lock
 
 
-def _set_torn_line_aside(path: Path, file: FileIO) -> int:
-    """Moves what a crash left after the last newline to a `.torn` sibling; returns the size."""
-    size = whole = file.seek(0, os.SEEK_END)
+def _remove_torn_line(path: Path, file: FileIO) -> int:
+    """Move bytes behind the last newline into a `.torn` sibling; return the remaining size."""
+    size = start = file.seek(0, os.SEEK_END)
     torn = b""
-    while whole and b"\n" not in torn:
-        step = min(65536, whole)
-        whole -= step
-        torn = os.pread(file.fileno(), step, whole) + torn
+    while start and b"\n" not in torn:
+        step = min(65536, start)
+        start -= step
+        torn = os.pread(file.fileno(), step, start) + torn
     torn = torn[torn.rfind(b"\n") + 1 :]
     if torn:
-        with Path(f"{path}.torn").open("ab") as aside:
-            aside.write(torn + b"\n")
-            aside.flush()
-            os.fsync(aside.fileno())
+        with Path(f"{path}.torn").open("ab") as torn_file:
+            torn_file.write(torn + b"\n")
+            torn_file.flush()
+            os.fsync(torn_file.fileno())
         file.truncate(size - len(torn))
         os.fsync(file.fileno())
     return size - len(torn)

@@ -1,4 +1,4 @@
-"""Where each key lies, in about 16 bytes a key: its 64-bit hash and a place, in sorted arrays."""
+"""Position by key in about 16 bytes per key: a 64-bit hash and a 64-bit position, sorted."""
 
 from array import array
 from collections.abc import Iterable
@@ -9,71 +9,86 @@ if TYPE_CHECKING:
 
 LEAST_RECENT = 4096
 RECENT_SHARE = 64
-"""Keys added since the last sort are in a dict, at most a 64th of those that are sorted: a dict
-takes 130 bytes a key, and a sort moves all of them."""
+"""Divisor of the number of sorted keys that bounds the number of unsorted keys.
+
+Keys added since the last sort are in a dict. A dict takes 130 bytes per key, and a sort moves all
+keys; with at most a 64th of the keys in the dict both costs stay small.
+"""
 
 
 class KeyIndex:
-    """Places by key. A place is an integer: an offset in a file, the number of a row.
+    """Positions by key, where a position is an integer such as a file offset or a row number.
 
-    Only hashes are kept, so a place may be that of another key: whoever reads it has to compare.
-    A key may have several places. One thread may add while others look up.
+    The index stores hashes alone, so a position may belong to another key of equal hash: the caller
+    has to compare keys. A key may have several positions. A thread may add keys while others look
+    keys up.
+
+    Args:
+        entries: Keys and their positions.
+
+    Example:
+        >>> index = KeyIndex([("a", 0), ("b", 80)])
+        >>> index.add("a", 160)
+        >>> index.positions("a"), index.positions("c")
+        ([0, 160], [])
     """
 
     def __init__(self, entries: Iterable[tuple[str, int]] = ()) -> None:
         import numpy as np
 
-        hashes, places = array("q"), array("q")
-        for key, place in entries:
-            hashes.append(hash(key))
-            places.append(place)
-        found = np.frombuffer(hashes, np.int64), np.frombuffer(places, np.int64)
-        order = np.argsort(found[0], kind="stable")
-        # One tuple, replaced as a whole, so that a look-up in another thread meets a whole state.
+        hash_buffer, position_buffer = array("q"), array("q")
+        for key, position in entries:
+            hash_buffer.append(hash(key))
+            position_buffer.append(position)
+        columns = np.frombuffer(hash_buffer, np.int64), np.frombuffer(position_buffer, np.int64)
+        order = np.argsort(columns[0], kind="stable")
+        # A tuple, replaced as a whole, so that a look-up in another thread sees a consistent
+        # state.
         self._state: tuple[NDArray[np.int64], NDArray[np.int64], dict[int, int]] = (
-            found[0][order],
-            found[1][order],
+            columns[0][order],
+            columns[1][order],
             {},
         )
 
-    def places(self, key: str) -> list[int]:
-        """The places that may be the key's, in the order in which they were added."""
-        hashes, places, recent = self._state
-        wanted = hash(key)
-        found = list[int]()
-        at = int(hashes.searchsorted(wanted))
-        while at < len(hashes) and hashes[at] == wanted:
-            found.append(int(places[at]))
+    def positions(self, key: str) -> list[int]:
+        """Return the candidate positions of a key, in the order in which they were added."""
+        hashes, positions, recent = self._state
+        key_hash = hash(key)
+        candidates = list[int]()
+        at = int(hashes.searchsorted(key_hash))
+        while at < len(hashes) and hashes[at] == key_hash:
+            candidates.append(int(positions[at]))
             at += 1
-        if wanted in recent:
-            found.append(recent[wanted])
-        return found
+        if key_hash in recent:
+            candidates.append(recent[key_hash])
+        return candidates
 
-    def add(self, key: str, place: int) -> None:
-        """Adds one place, behind those that the key has."""
+    def add(self, key: str, position: int) -> None:
+        """Add a position behind the earlier positions of the key."""
         hashes, _, recent = self._state
-        wanted = hash(key)
-        if wanted in recent or len(recent) >= max(LEAST_RECENT, len(hashes) // RECENT_SHARE):
+        key_hash = hash(key)
+        if key_hash in recent or len(recent) >= max(LEAST_RECENT, len(hashes) // RECENT_SHARE):
             self._sort()
-        self._state[2][wanted] = place
+        self._state[2][key_hash] = position
 
     def _sort(self) -> None:
+        """Merge the recent keys into the sorted arrays."""
         import numpy as np
 
-        hashes, places, recent = self._state
+        hashes, positions, recent = self._state
         new = np.fromiter(recent.keys(), np.int64, len(recent))
         order = np.argsort(new)
         at = hashes.searchsorted(new[order], side="right")
         added = np.fromiter(recent.values(), np.int64, len(recent))[order]
-        self._state = np.insert(hashes, at, new[order]), np.insert(places, at, added), {}
+        self._state = np.insert(hashes, at, new[order]), np.insert(positions, at, added), {}
 
     @staticmethod
     def distinct(*indexes: "KeyIndex") -> int:
-        """Number of different keys in all of them, two of equal hash being one.
+        """Return the number of distinct key hashes in all indexes together.
 
-        Of a million keys two have an equal hash with probability 3e-8.
+        Among a million keys, two have an equal hash with probability 3e-8.
         """
         import numpy as np
 
-        hashes = [np.concatenate([it._state[0], list(it._state[2])]) for it in indexes]
+        hashes = [np.concatenate([index._state[0], list(index._state[2])]) for index in indexes]
         return len(np.unique(np.concatenate(hashes))) if hashes else 0

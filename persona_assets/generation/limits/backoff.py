@@ -4,8 +4,18 @@
 import random
 
 FIRST = 0.5
+"""Upper bound, in seconds, of the pause before any failure has occurred."""
 
 
 def jitter(failures: int, most: float) -> float:
-    """Seconds, uniform in [0, min(most, FIRST * 2**failures)], after so many earlier failures."""
+    """Return a random pause in seconds, uniform in [0, min(most, FIRST * 2**failures)].
+
+    Args:
+        failures: Number of earlier failures.
+        most: Upper bound of the pause in seconds.
+
+    Example:
+        >>> 0.0 <= jitter(3, 30.0) <= 4.0
+        True
+    """
     return random.uniform(0, min(most, FIRST * 2 ** min(failures, 16)))

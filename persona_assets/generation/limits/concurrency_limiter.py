@@ -1,10 +1,11 @@
-"""The gate through which every attempt goes: how many may be in flight, and how fast they go.
+"""Admission of attempts: the number of calls in flight and the rate at which calls start.
 
 Additive increase, multiplicative decrease (Chiu and Jain, 1989) of the calls in flight: each
-answer opens the gate by 1/limit, each sign of overload closes it to 7/10, once for all calls that
-were in flight together. After an outage each answer opens it by 1, up to where it was closed first
-(slow start, RFC 5681). How fast calls go is told by the settings and headers (bucket.py) or learnt
-from 429 (pace.py); an endpoint that is down is left alone (breaker.py).
+response adds 1/limit to the limit, each sign of overload multiplies the limit by 7/10, once for all
+calls that were in flight together. After an outage each response adds 1, up to the limit after the
+first decrease (slow start, RFC 5681). The rate comes from settings and headers (leaky_bucket.py) or
+from 429 responses (adaptive_rate.py); a circuit breaker (circuit_breaker.py) stops calls to an
+endpoint that is down.
 """
 
 import asyncio
@@ -17,23 +18,41 @@ from persona_assets.generation.limits.circuit_breaker import CircuitBreaker
 from persona_assets.generation.limits.leaky_bucket import MINUTE, HeaderRate, LeakyBucket
 
 DECREASE = 0.7
+"""Factor of the limit at a sign of overload."""
 OVERLOAD = frozenset({503, 529})
-SLOW = frozenset({None, 408, 504})
-"""Time-outs, and lost connections, which look like them."""
+TIMEOUTS = frozenset({None, 408, 504})
+"""Status codes of time-outs; None is a lost connection, which looks like a time-out."""
 SPARSE = 10
-"""With so many answers between two of them, time-outs are put down to the calls, not to load."""
-HOLD = 10.0
-"""The longest in seconds that headers alone may hold a call: they may be wrong, a 429 is not."""
-NOTHING: Mapping[str, str] = {}
+"""Number of responses between two time-outs from which the calls, not the load, are the cause."""
+LONGEST_HEADER_WAIT = 10.0
+"""Longest wait in seconds caused by headers alone: headers may be wrong, a 429 is not."""
+NO_HEADERS: Mapping[str, str] = {}
 
 
 class ConcurrencyLimiter:
-    """At most `limit` calls in flight, 1 <= limit <= ceiling; none during a pause; first come,
-    first served.
+    """Limiter of calls in flight and of calls per second, first come, first served.
 
-    Belongs to one event loop, whose clock all times are of. Limits for a minute hold for any 60 s.
+    At most `limit` calls are in flight, 1 <= limit <= ceiling, and no call enters during a pause.
+    Limits per minute hold in any 60 s. A limiter belongs to a single event loop, and all times are
+    of that loop's clock.
 
-    patience: seconds for which probes of an endpoint that is down may fail until `broken`.
+    Args:
+        ceiling: Upper bound of the calls in flight.
+        patience: Seconds of failing probes after which an endpoint that is down counts as `broken`.
+
+    Attributes:
+        limit: Current limit of calls in flight; a fraction between two integers rounds down.
+        in_flight: Number of calls in flight.
+
+    Example:
+        >>> async def main():
+        ...     limiter = ConcurrencyLimiter(8, requests_per_minute=600)
+        ...     await limiter.enter()
+        ...     limiter.leave()
+        ...     limiter.answered()
+        ...     return limiter.in_flight, limiter.rate
+        >>> asyncio.run(main())
+        (0, 10.0)
     """
 
     def __init__(
@@ -46,75 +65,76 @@ class ConcurrencyLimiter:
         self.ceiling = ceiling
         self.limit = float(ceiling)
         self.in_flight = 0
-        self._shut_until = self._slowed = -math.inf
-        self._known_good = float(ceiling)
-        # Answers in all, and how many there were at the last time-out and at the last overload.
-        self._answers = self._answers_slow = 0
-        self._answers_crowded = -1
-        self._empty_since = 0.0
+        self._paused_until = self._last_decrease = -math.inf
+        self._slow_start_limit = float(ceiling)
+        # Number of responses: in all, at the last time-out, at the last outage.
+        self._responses = self._responses_at_timeout = 0
+        self._responses_at_outage = -1
+        self._idle_since = 0.0
         self._requests, self._tokens = (
             LeakyBucket(requests_per_minute),
             LeakyBucket(tokens_per_minute),
         )
-        self._told_requests, self._told_tokens = HeaderRate("requests"), HeaderRate("tokens")
-        self._pace = AdaptiveRate()
+        self._header_requests, self._header_tokens = HeaderRate("requests"), HeaderRate("tokens")
+        self._adaptive_rate = AdaptiveRate()
         self._breaker = CircuitBreaker(patience)
-        self._line: deque[asyncio.Future[None]] = deque()
-        self._call: asyncio.Future[None] | None = None
-        self._due = math.inf
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._wake_up: asyncio.Future[None] | None = None
+        self._wake_time = math.inf
 
     @property
     def broken(self) -> bool:
-        """The endpoint was down for longer than `patience`."""
+        """True if the endpoint has been down for longer than `patience`."""
         return self._breaker.given_up
 
     @property
     def tripped(self) -> bool:
-        """The endpoint is down; one probe at a time enters."""
+        """True if the endpoint is down and only probes enter."""
         return self._breaker.tripped
 
     @property
     def rate(self) -> float | None:
-        """Requests a second that may enter now, or None if nothing limits them."""
+        """Requests per second that may enter now, or None for no limit."""
         rate = self._request_rate(asyncio.get_running_loop().time())
         if self._requests.per_minute is not None:
             rate = min(rate, self._requests.per_minute / MINUTE)
         return rate if rate < math.inf else None
 
     async def enter(self, tokens: int = 0) -> float:
-        """Waits for a place, and returns the time at which it was taken.
+        """Wait for admission and return the time of entry.
 
-        tokens: the most that the attempt may use, input and output together.
+        Args:
+            tokens: Upper bound of the attempt's tokens, input and output together.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if self._line or self._next(now, tokens) > now:
-            now = await self._stand_in_line(loop, tokens)
+        if self._queue or self._next(now, tokens) > now:
+            now = await self._wait_in_queue(loop, tokens)
         elif not self.in_flight:
-            self._pace.idle(self._empty_since, now)
+            self._adaptive_rate.idle(self._idle_since, now)
         self.in_flight += 1
         self._requests.take(now, 1, self._request_rate(now))
-        self._tokens.take(now, tokens, self._told_tokens.rate(now))
-        self._pace.entered(now)
+        self._tokens.take(now, tokens, self._header_tokens.rate(now))
+        self._adaptive_rate.entered(now)
         self._breaker.entered(now)
         return now
 
     def leave(self) -> None:
-        """Gives the place back."""
+        """Note that a call is no longer in flight."""
         self.in_flight -= 1
         if not self.in_flight:
-            self._empty_since = asyncio.get_running_loop().time()
+            self._idle_since = asyncio.get_running_loop().time()
         self._wake()
 
-    def answered(self, headers: Mapping[str, str] = NOTHING) -> None:
-        """The endpoint answered as it should; the headers may tell its limits."""
-        self._answers += 1
+    def answered(self, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """Note a normal response, whose headers may contain the endpoint's limits."""
+        self._responses += 1
         if self.limit < self.ceiling:
-            step = 1.0 if self.limit + 1.0 <= self._known_good else 1.0 / self.limit
+            step = 1.0 if self.limit + 1.0 <= self._slow_start_limit else 1.0 / self.limit
             self.limit = min(float(self.ceiling), self.limit + step)
         if self._breaker.failures:
             self._breaker.reset()
-        self._read(headers)
+        self._read_headers(headers)
         self._wake()
 
     def complained(
@@ -123,80 +143,92 @@ class ConcurrencyLimiter:
         *,
         status: int | None,
         wait: float | None,
-        headers: Mapping[str, str] = NOTHING,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
-        """The call that entered at `entered` met a 429, a 5xx, a time-out or no connection.
+        """Note a 429, a 5xx, a time-out or a failed connection.
 
-        status: None if there was no response. wait: seconds of Retry-After.
+        Args:
+            entered: Time at which the call entered.
+            status: Status code; None without a response.
+            wait: Retry-After in seconds.
         """
         now = asyncio.get_running_loop().time()
-        self._shut_until = max(self._shut_until, now + (wait or 0.0))
-        self._read(headers)
+        self._paused_until = max(self._paused_until, now + (wait or 0.0))
+        self._read_headers(headers)
         if status == 429:
-            self._shut_until = max(self._shut_until, self._pace.refused(now, entered, wait))
+            self._paused_until = max(
+                self._paused_until, self._adaptive_rate.refused(now, entered, wait)
+            )
             if self._breaker.tripped:
                 self._breaker.reset()
         else:
             self._breaker.failed(now, entered)
-            crowded = status in OVERLOAD
-            if status in SLOW:
-                crowded = self._answers - self._answers_slow < SPARSE
-                self._answers_slow = self._answers
-            if crowded and entered >= self._slowed:
-                self._narrow(now)
+            overloaded = status in OVERLOAD
+            if status in TIMEOUTS:
+                overloaded = self._responses - self._responses_at_timeout < SPARSE
+                self._responses_at_timeout = self._responses
+            if overloaded and entered >= self._last_decrease:
+                self._decrease(now)
         self._wake()
 
-    def _narrow(self, now: float) -> None:
-        self._slowed = now
+    def _decrease(self, now: float) -> None:
+        self._last_decrease = now
         self.limit = max(1.0, self.limit * DECREASE)
-        if self._answers > self._answers_crowded:
-            # The first of an outage, or the only one.
-            self._known_good, self._answers_crowded = self.limit, self._answers
+        if self._responses > self._responses_at_outage:
+            # The first decrease of an outage.
+            self._slow_start_limit, self._responses_at_outage = self.limit, self._responses
 
-    def _read(self, headers: Mapping[str, str]) -> None:
+    def _read_headers(self, headers: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
-        requests = self._told_requests.read(now, headers)
-        tokens = self._told_tokens.read(now, headers)
+        requests = self._header_requests.read(now, headers)
+        tokens = self._header_tokens.read(now, headers)
         if requests or tokens:
             self._wake(force=True)
 
     def _request_rate(self, now: float) -> float:
-        return min(max(1 / HOLD, self._told_requests.rate(now)), self._pace.rate(now))
+        return min(
+            max(1 / LONGEST_HEADER_WAIT, self._header_requests.rate(now)),
+            self._adaptive_rate.rate(now),
+        )
 
     def _next(self, now: float, tokens: int) -> float:
-        """The time from which the next call may enter; infinite until something happens."""
+        """Return the time from which the next call may enter; infinite until another event."""
         if self.in_flight >= int(self.limit):
             return math.inf
-        token_rate = max(tokens / HOLD, self._told_tokens.rate(now))
+        token_rate = max(tokens / LONGEST_HEADER_WAIT, self._header_tokens.rate(now))
         return max(
-            self._shut_until,
+            self._paused_until,
             self._breaker.due(self.in_flight),
             self._requests.due(now, 1, self._request_rate(now)),
             self._tokens.due(now, tokens, token_rate),
         )
 
-    async def _stand_in_line(self, loop: asyncio.AbstractEventLoop, tokens: int) -> float:
-        place = loop.create_future()
-        self._line.append(place)
+    async def _wait_in_queue(self, loop: asyncio.AbstractEventLoop, tokens: int) -> float:
+        turn = loop.create_future()
+        self._queue.append(turn)
         try:
-            if self._line[0] is not place:
-                await place
+            if self._queue[0] is not turn:
+                await turn
             while (due := self._next(now := loop.time(), tokens)) > now:
-                self._due, self._call = due, loop.create_future()
+                self._wake_time, self._wake_up = due, loop.create_future()
                 timer = loop.call_at(due, self._wake, True) if due < math.inf else None
                 try:
-                    await self._call
+                    await self._wake_up
                 finally:
-                    self._call = None
+                    self._wake_up = None
                     if timer is not None:
                         timer.cancel()
             return now
         finally:
-            self._line.remove(place)
-            if self._line and not self._line[0].done():
-                self._line[0].set_result(None)
+            self._queue.remove(turn)
+            if self._queue and not self._queue[0].done():
+                self._queue[0].set_result(None)
 
     def _wake(self, force: bool = False) -> None:
-        """Has the first in line look again, if there is no time that it waits for."""
-        if self._call is not None and not self._call.done() and (force or self._due == math.inf):
-            self._call.set_result(None)
+        """Let the first call in the queue check again, unless it already waits for a known time."""
+        if (
+            self._wake_up is not None
+            and not self._wake_up.done()
+            and (force or self._wake_time == math.inf)
+        ):
+            self._wake_up.set_result(None)

@@ -1,4 +1,4 @@
-"""Limits for a minute: those that the settings give, and those that the endpoint's headers tell."""
+"""Requests and tokens per minute: limits from the settings and from the endpoint's headers."""
 
 import math
 import re
@@ -7,19 +7,30 @@ from collections.abc import Mapping
 
 MINUTE = 60.0
 SLACK = 0.02
-"""Seconds by which a call may be early, so that a timer that wakes late costs no throughput."""
-UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-PART = re.compile(r"(\d+(?:\.\d*)?)(us|µs|ms|s|m|h|d)")
+"""Seconds by which a call may start early, so that late timers cost no throughput."""
+UNIT_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(us|µs|ms|s|m|h|d)")
 EPOCH = 1e9
-"""A plain number as large as this is a date, not a duration."""
+"""Bound in seconds above which a plain number is a date, not a duration."""
 CAUTION = 0.95
+"""Share of the rate computed from headers that calls may use."""
 
 
 class LeakyBucket:
-    """A leaky bucket of requests or tokens that leaks at a changing rate.
+    """Leaky bucket of requests or tokens whose leak rate may change with every call.
 
-    A call enters when what the calls before it took has leaked out. `per_minute` is kept in any
-    60 s whatever the rate; a call that needs more than that waits for an empty minute.
+    A call enters when the units of all earlier calls have leaked out. In addition, no 60 s hold
+    more than `per_minute` units, whatever the rate; a call that needs more waits for an empty
+    minute. All times are seconds of the caller's clock.
+
+    Args:
+        per_minute: Limit of units in any 60 s; None for no limit.
+
+    Example:
+        >>> bucket = LeakyBucket(per_minute=100)
+        >>> bucket.take(0.0, units=100, rate=math.inf)
+        >>> bucket.due(1.0, units=1, rate=math.inf)
+        60.0
     """
 
     def __init__(self, per_minute: int | None = None) -> None:
@@ -29,7 +40,13 @@ class LeakyBucket:
         self._sum = 0
 
     def due(self, now: float, units: int, rate: float) -> float:
-        """The time from which `units` may be taken if the bucket leaks `rate` a second."""
+        """Return the time from which a call may take its units.
+
+        Args:
+            now: Current time.
+            units: Units that the call needs.
+            rate: Units per second that leak out, infinite for no limit.
+        """
         due = -math.inf
         if self._level:
             if self.per_minute is not None:
@@ -53,7 +70,7 @@ class LeakyBucket:
         return due
 
     def take(self, now: float, units: int, rate: float) -> None:
-        """Takes `units`; to be called after `due` in the same instant."""
+        """Take units; the caller has called `due` at the same instant."""
         if self.per_minute is not None:
             self._taken.append((now, units))
             self._sum += units
@@ -63,29 +80,40 @@ class LeakyBucket:
 
 
 class HeaderRate:
-    """The rate that the headers x-ratelimit-{limit,remaining,reset}-<unit> leave.
+    """Rate of requests or tokens that the headers x-ratelimit-{limit,remaining,reset}-<unit> allow.
 
-    Two kinds of server mean different things by `reset`. In a fixed window it is the time until
-    the window ends, and `remaining / reset` the even pace to its end. With continuous refill
-    (OpenAI, Groq) it is the time until the bucket is full, and at the pace `remaining / reset` the
-    bucket stays half full. So that pace suits both. The floor below it is CAUTION of `limit` over
-    the longest `reset` seen, which is never less than the quota of either kind.
+    Servers of two kinds disagree on `reset`. With a fixed window, `reset` is the time until the
+    window ends, and `remaining / reset` spends the rest evenly. With continuous refill (OpenAI,
+    Groq), `reset` is the time until the bucket is full, and the rate `remaining / reset` keeps the
+    bucket half full. So this rate suits both kinds. Its floor is CAUTION times `limit` over the
+    longest `reset` seen, a quotient that is never less than the quota of either kind.
+
+    Args:
+        unit: Last part of the headers' names, "requests" or "tokens".
+
+    Example:
+        >>> rate = HeaderRate("requests")
+        >>> names = [f"x-ratelimit-{part}-requests" for part in ("limit", "remaining", "reset")]
+        >>> rate.read(0.0, dict(zip(names, ("300", "300", "60s"))))
+        True
+        >>> rate.rate(0.0)
+        5.0
     """
 
     def __init__(self, unit: str) -> None:
         self._limit_name, *self._names = (
-            f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset")
+            f"x-ratelimit-{part}-{unit}" for part in ("limit", "remaining", "reset")
         )
         self._texts: list[str | None] = []
-        self._limit = self._pace = self._floor = math.inf
-        self._longest = self._ends = 0.0
+        self._limit = self._rate = self._floor = math.inf
+        self._longest_reset = self._valid_until = 0.0
 
     def rate(self, now: float) -> float:
-        """Units a second; infinite while nothing is known."""
-        return self._pace if now < self._ends else self._floor
+        """Return units per second; infinite until headers have been read."""
+        return self._rate if now < self._valid_until else self._floor
 
     def read(self, now: float, headers: Mapping[str, str]) -> bool:
-        """Learns from one answer; says whether there was news. What cannot be read is none."""
+        """Read the headers of a response; return True if they are readable and have changed."""
         limit_text = headers.get(self._limit_name)
         if limit_text is None:
             return False
@@ -97,23 +125,28 @@ class HeaderRate:
         if not limit or not reset or remaining is None:
             return False
         if limit != self._limit:
-            self._limit, self._longest = limit, 0.0
-        self._longest = max(self._longest, reset)
-        self._floor = CAUTION * limit / self._longest
-        self._pace = max(remaining / reset, self._floor)
-        self._ends = now + reset
+            self._limit, self._longest_reset = limit, 0.0
+        self._longest_reset = max(self._longest_reset, reset)
+        self._floor = CAUTION * limit / self._longest_reset
+        self._rate = max(remaining / reset, self._floor)
+        self._valid_until = now + reset
         return True
 
 
 def seconds(text: str | None) -> float | None:
-    """ "6m0s", "2m59.56s", "120ms" or a plain number; None for anything else, dates included."""
+    """Parse a duration such as "6m0s", "2m59.56s", "120ms" or "12"; None for other text and dates.
+
+    Example:
+        >>> seconds("6m0s"), seconds("120ms"), seconds("tomorrow")
+        (360.0, 0.12, None)
+    """
     if not text:
         return None
     try:
         number = float(text)
     except ValueError:
-        parts = PART.findall(text)
+        parts = DURATION_PART.findall(text)
         if not parts or "".join(amount + unit for amount, unit in parts) != text:
             return None
-        return sum(float(amount) * UNITS[unit] for amount, unit in parts)
+        return sum(float(amount) * UNIT_SECONDS[unit] for amount, unit in parts)
     return number if 0 <= number < EPOCH else None

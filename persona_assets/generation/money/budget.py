@@ -1,4 +1,4 @@
-"""A budget: caps on spending that hold over threads, processes and machines."""
+"""Budget: caps on spending that hold across threads, processes and machines."""
 
 import threading
 import time
@@ -17,20 +17,27 @@ from persona_assets.generation.money.ledger import (
 )
 
 QUICK = 5.0
-"""Seconds: a block that was used up sooner is followed by one of twice its size, else of half."""
+"""Seconds of use below which the next block doubles; a block that lasts longer is halved."""
 
 WRITE_EVERY = 1.0
-"""Seconds after which what was spent is written, so that others see it."""
+"""Seconds between two reports to the ledger, by which other processes see the spending."""
 
-LARGEST = 9_000_000
-"""US dollars; the ledger counts in 64 bits."""
+LARGEST_LIMIT = 9_000_000
+"""Highest limit in US dollars; the ledger counts in 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpendingCap:
-    """At most `limit` US dollars for all who spend in `scope`.
+    """Limit of the money that all processes together may spend in a scope.
 
-    setting: name of the setting that holds the limit, for the sentence that says to raise it.
+    Args:
+        scope: Name that the processes share.
+        limit: US dollars, from 0 to 9 million.
+        setting: Name of the setting that contains the limit, for error messages.
+
+    Example:
+        >>> SpendingCap("run:1", Decimal("2.50"), "PERSONA_RUN_BUDGET").limit
+        Decimal('2.50')
     """
 
     scope: str
@@ -38,28 +45,40 @@ class SpendingCap:
     setting: str
 
     def __post_init__(self) -> None:
-        if not (self.limit.is_finite() and 0 <= self.limit <= LARGEST):
-            raise ValueError(f"{self.setting} must be 0 to {LARGEST:,} US dollars")
+        if not (self.limit.is_finite() and 0 <= self.limit <= LARGEST_LIMIT):
+            raise ValueError(f"{self.setting} must be 0 to {LARGEST_LIMIT:,} US dollars")
 
 
 class Budget:
-    """Leave to spend under every one of `caps`, for the calls of one engine.
+    """Money that the calls of an engine may spend under all of its caps.
 
     At every instant, over all processes, the money that may have been billed in a scope is at most
-    its limit: a call is sent only when its worst case was taken from a block which the ledger holds
-    for this budget, and the ledger holds no more than the limit leaves. Only a call that costs more
-    than its worst case can break this; it is recorded all the same, and nothing is granted until
-    the limit leaves room again.
+    the scope's limit. A call is sent only after its worst case was taken from a block that the
+    ledger holds for this budget, and the ledger holds at most the money free under the limit. Only
+    a call that costs more than its worst case can break this guarantee; its cost is recorded, and
+    the ledger grants nothing more until money is free again.
 
-        while not budget.take(most):
-            if not budget.refill(most):
-                raise budget.reached()
-        ...                                 # send the call
-        budget.settle(most, cost)
+    All methods are safe in any thread. `take` and `settle` touch memory alone; each of the other
+    methods is a transaction of the ledger, and raises LedgerError if the ledger is out of reach.
+    Amounts are US dollars. Money taken and never settled stays counted, as after a crash.
 
-    All methods are safe in any thread. `take` and `settle` touch memory alone; the others are one
-    transaction of the ledger, and raise LedgerError if it is out of reach. Amounts are in US
-    dollars. What is taken and never settled stays counted, as after a crash.
+    Args:
+        ledger: Ledger shared by all processes.
+        caps: Caps to keep; of two caps of a scope the tighter applies.
+
+    Example:
+        >>> import tempfile
+        >>> most, cost = Decimal("0.02"), Decimal("0.005")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     cap = SpendingCap("run:1", Decimal(1), "PERSONA_RUN_BUDGET")
+        ...     budget = Budget(Ledger(f"{folder}/ledger.sqlite"), [cap])
+        ...     while not budget.take(most):
+        ...         if not budget.refill(most):
+        ...             raise budget.reached()
+        ...     budget.settle(most, cost)  # after the call
+        ...     budget.close()
+        ...     Ledger(f"{folder}/ledger.sqlite").state("run:1") == (cost, 0)
+        True
     """
 
     def __init__(self, ledger: Ledger, caps: Sequence[SpendingCap]) -> None:
@@ -71,22 +90,23 @@ class Budget:
         for cap in caps:
             self._limits[cap.scope] = min(cap.limit, self._limits.get(cap.scope, cap.limit))
         self._holder = Holder()
-        # In the ledger's units, and never more together than it counts for this holder.
+        # In the ledger's units; their sum never exceeds the money that the ledger counts for this
+        # holder.
         self._free = self._taken = self._spent = 0
-        self._stated = (0, 0)
+        self._reported = (0, 0)
         self._block = self._refused = 0
-        self._refilled = self._written = time.monotonic()
+        self._refilled_at = self._reported_at = time.monotonic()
         self._closed = False
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._ledger_lock = threading.Lock()
 
     @property
     def scopes(self) -> str:
-        """The scopes of its caps, as one text."""
+        """Scopes of the caps, sorted, as a text."""
         return " ".join(sorted(self._limits))
 
     def take(self, amount: Decimal) -> bool:
-        """Sets `amount` aside if the block has so much left."""
+        """Take `amount` from the block; return False if the block has less money left."""
         pico = to_pico(amount)
         if pico < 0:
             raise ValueError("an amount to take is 0 or more")
@@ -98,13 +118,14 @@ class Budget:
             return True
 
     def refill(self, amount: Decimal) -> bool:
-        """Makes room to take `amount`, if the caps leave it; other threads may take it first.
+        """Enlarge the block so that `amount` can be taken; return False if the caps forbid it.
 
-        The block grows with use, by at most a small share of what the caps leave, so that one run
-        does not hold what another could spend.
+        Another thread may take the money first. The block grows with use, by at most a small share
+        of the money free under the caps, so that a run does not hold money that another run could
+        spend.
         """
         pico = to_pico(amount)
-        with self._turn:
+        with self._ledger_lock:
             if self._closed:
                 raise ValueError("the budget is closed")
             with self._lock:
@@ -112,54 +133,56 @@ class Budget:
             if lacking <= 0:
                 return True
             now = time.monotonic()
-            quick = now - self._refilled < QUICK
+            quick = now - self._refilled_at < QUICK
             block = self._block * 2 if quick else self._block // 2
             granted = self._claim(lacking, max(lacking, block))
             if granted:
-                self._block, self._refilled = granted, now
+                self._block, self._refilled_at = granted, now
             else:
                 self._refused = pico
             return granted > 0
 
     def settle(self, reserved: Decimal, spent: Decimal) -> None:
-        """Ends what was taken as `reserved`: of it `spent` is gone, the rest may be taken again.
+        """Replace money taken before by the actual cost; the difference may be taken again.
 
-        A refund of what was settled before is (0, -amount).
+        Args:
+            reserved: Amount taken before.
+            spent: Actual cost. `settle(0, -amount)` refunds an amount settled before.
         """
-        back, gone = to_pico(reserved), to_pico(spent)
+        reserved_pico, spent_pico = to_pico(reserved), to_pico(spent)
         now = time.monotonic()
         with self._lock:
-            if back > self._taken:
+            if reserved_pico > self._taken:
                 raise ValueError("more is settled than was taken")
-            self._taken -= back
-            self._spent += gone
+            self._taken -= reserved_pico
+            self._spent += spent_pico
             if not self._closed:
-                self._free = max(0, self._free + back - gone)
-            due = self._closed or now - self._written >= WRITE_EVERY
+                self._free = max(0, self._free + reserved_pico - spent_pico)
+            due = self._closed or now - self._reported_at >= WRITE_EVERY
             if due:
-                self._written = now
+                self._reported_at = now
         if self._closed:
             self.close()
         elif due:
             # The caller may be an event loop, which must not wait for a disk or a network.
-            threading.Thread(target=self._write, name="budget", daemon=True).start()
+            threading.Thread(target=self._report, name="budget", daemon=True).start()
 
     def close(self) -> None:
-        """Writes what was spent and gives back what was not taken; a second time does nothing."""
-        with self._turn:
+        """Report the spending and release money that was not taken; a second call has no effect."""
+        with self._ledger_lock:
             with self._lock:
                 self._closed = True
                 self._free = 0
-                news = (self._spent, self._taken) != self._stated
-            if news:
+                changed = (self._spent, self._taken) != self._reported
+            if changed:
                 self._claim(0, 0)
 
     def reached(self) -> BudgetReached:
-        """The exception to raise when `refill` has refused, for the cap that leaves least."""
-        with self._turn:
+        """Return the exception to raise after a refused `refill`; it names the tightest cap."""
+        with self._ledger_lock:
             self._claim(0, 0)
         states = [(cap, *self._ledger.state(cap.scope)) for cap in self._caps]
-        cap, spent, held = min(states, key=lambda it: it[0].limit - it[1] - it[2])
+        cap, spent, held = min(states, key=lambda row: row[0].limit - row[1] - row[2])
         return BudgetReached(
             f"The cap of {_dollars(cap.limit)} ({cap.setting}) is reached: {_dollars(spent)} is "
             f"spent, {_dollars(held)} is set aside for calls in flight or was by processes that "
@@ -167,24 +190,25 @@ class Budget:
             f"{cap.setting}, then run again; what was answered is kept."
         )
 
-    def _write(self) -> None:
-        if not self._turn.acquire(blocking=False):
+    def _report(self) -> None:
+        """Report the spending, unless another thread is at the ledger."""
+        if not self._ledger_lock.acquire(blocking=False):
             return
         try:
             with self._lock:
                 self._free = min(self._free, self._block)
             self._claim(0, 0, patience=0)
         except LedgerError:
-            # Nothing is lost: it counts as held, and the next refill or close writes it or raises.
+            # The spending counts as held until the next refill or close reports it or raises.
             pass
         finally:
-            self._turn.release()
+            self._ledger_lock.release()
 
     def _claim(self, least: int, wanted: int, patience: float = PATIENCE) -> int:
-        """States where this budget stands and adds what is granted. To be called in turn."""
+        """Report totals and add the grant to the block; the caller holds `_ledger_lock`."""
         with self._lock:
             spent, held = self._spent, self._taken + self._free
-            self._written = time.monotonic()
+            self._reported_at = time.monotonic()
         granted = to_pico(
             self._ledger.claim(
                 self._holder,
@@ -196,13 +220,13 @@ class Budget:
                 patience=patience,
             )
         )
-        self._stated = (spent, held + granted)
+        self._reported = (spent, held + granted)
         with self._lock:
             self._free += granted
         return granted
 
 
 def _dollars(amount: Decimal) -> str:
-    """To the cent, and below a cent to the first digit that tells something."""
+    """Format an amount to the cent, and below a cent to the first significant digit."""
     places = max(2, -amount.adjusted()) if amount else 2
     return f"${amount:,.{places}f}"

@@ -1,4 +1,4 @@
-"""Where a ledger lies, a file of SQLite or a database of PostgreSQL: one transaction at a time."""
+"""Databases of a ledger, SQLite or PostgreSQL: each transaction has a connection of its own."""
 
 import math
 import os
@@ -10,13 +10,15 @@ from typing import Any, LiteralString, Protocol, TypeVar
 from persona_assets.generation.calls.errors import EndpointError
 
 FIRST_CONNECTION = 3.0
-"""Seconds to go on trying to reach a server that may not be there at all."""
+"""Seconds of attempts to reach a server that may not exist."""
 
 CONNECT_TIMEOUT = 10
-CREATING = 7_061_962_451
-"""Key of the advisory lock under which the tables are made."""
+"""Seconds that a single attempt to connect may take."""
 
-REFUSALS = (
+CREATION_LOCK = 7_061_962_451
+"""Key of the advisory lock under which the tables are created."""
+
+SAFE_PHRASES = (
     "password authentication failed",
     "no password supplied",
     "no pg_hba.conf entry",
@@ -26,10 +28,11 @@ REFUSALS = (
     "Connection refused",
     "timeout expired",
 )
-"""What the client library may say of a connection; the rest of its words may quote the URL."""
+"""Phrases of the client library that are safe to show; its other words may quote the URL."""
 
 T = TypeVar("T")
 Execute = Callable[..., list[tuple[Any, ...]]]
+"""Function that executes an SQL statement with its values and returns the rows."""
 
 TABLES: tuple[LiteralString, ...] = (
     "CREATE TABLE IF NOT EXISTS ledger_scopes ("
@@ -42,27 +45,43 @@ TABLES: tuple[LiteralString, ...] = (
 
 
 class LedgerError(EndpointError):
-    """The ledger cannot be used. What was held stays counted."""
+    """The ledger cannot be used. Money held before stays counted."""
 
 
-class DatabaseAway(Exception):
-    """Busy or out of reach: to be tried again."""
+class DatabaseUnavailable(Exception):
+    """The database is locked or out of reach; a later attempt may succeed."""
 
 
 class Database(Protocol):
-    """name: as a sentence begins. patience_at_first: seconds to go on trying while it was never
-    reached.
+    """Database that runs a ledger's transactions.
+
+    Attributes:
+        name: Its name as the beginning of a sentence.
+        patience_at_first: Seconds of attempts before the first successful transaction.
     """
 
     name: str
     patience_at_first: float
 
     def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
-        """Raises Away if it may work later, LedgerError if not."""
+        """Run `work` in a transaction and return its result.
+
+        Args:
+            work: Function of `Execute`; its statements are committed together.
+            create: Create the tables if they do not exist.
+
+        Raises:
+            DatabaseUnavailable: A later attempt may succeed.
+            LedgerError: No attempt can succeed.
+        """
 
 
-def database(url: str | os.PathLike[str]) -> Database:
-    """The database of a URL or path (see Ledger). Raises ValueError if it is neither."""
+def open_database(url: str | os.PathLike[str]) -> Database:
+    """Return the database of a URL or path (see Ledger).
+
+    Raises:
+        ValueError: The text is neither a URL nor a path of a ledger.
+    """
     text = os.fspath(url)
     scheme, colon, rest = text.partition(":")
     if scheme in ("postgresql", "postgres") and rest.startswith("//"):
@@ -77,6 +96,8 @@ def database(url: str | os.PathLike[str]) -> Database:
 
 
 class Sqlite:
+    """Ledger in a SQLite file."""
+
     patience_at_first = math.inf
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +111,7 @@ class Sqlite:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             try:
-                # A truncated journal is synced, so that what is committed survives a power cut.
+                # A truncated journal is synced, so that a commit survives a power cut.
                 connection.execute("PRAGMA journal_mode = TRUNCATE")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
@@ -102,7 +123,7 @@ class Sqlite:
                 connection.close()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise DatabaseAway("another process has locked it") from None
+                raise DatabaseUnavailable("another process has locked it") from None
             reason = str(error)
         except (sqlite3.Error, OSError) as error:
             reason = str(error)
@@ -115,7 +136,9 @@ class Sqlite:
 
 
 class Postgres:
-    # No word of the URL is ever shown: of one that is mistyped, any part may be the password.
+    """Ledger in a PostgreSQL database."""
+
+    # No part of the URL is ever shown: in a mistyped URL any part may be the password.
     name = "The PostgreSQL ledger"
     patience_at_first = FIRST_CONNECTION
 
@@ -129,7 +152,7 @@ class Postgres:
             raise LedgerError(
                 "A ledger in PostgreSQL needs the extra: pip install 'persona_assets[postgres]'."
             ) from None
-        reason, away = "", True
+        reason, unavailable = "", True
         try:
             with (
                 psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT) as connection,
@@ -141,20 +164,20 @@ class Postgres:
                     return cursor.fetchall() if cursor.description else []
 
                 if create and execute("SELECT to_regclass('ledger_holders')") == [(None,)]:
-                    execute("SELECT pg_advisory_xact_lock(?)", CREATING)
+                    execute("SELECT pg_advisory_xact_lock(?)", CREATION_LOCK)
                     for table in TABLES:
                         execute(table)
                 result = work(execute)
         except psycopg.OperationalError as error:
-            said = [phrase for phrase in REFUSALS if phrase in str(error)]
-            reason = error.diag.message_primary or next(iter(said), "no connection")
+            phrases = [phrase for phrase in SAFE_PHRASES if phrase in str(error)]
+            reason = error.diag.message_primary or next(iter(phrases), "no connection")
         except psycopg.Error as error:
-            reason, away = error.diag.message_primary or type(error).__name__, False
+            reason, unavailable = error.diag.message_primary or type(error).__name__, False
         else:
             return result
-        # Raised out here, so that no exception that knows the URL is its context.
-        if away:
-            raise DatabaseAway(reason)
+        # Raised outside the handlers, so that no exception that contains the URL is its context.
+        if unavailable:
+            raise DatabaseUnavailable(reason)
         raise LedgerError(
             f"{self.name} cannot be used ({reason}): correct its URL or its user's rights; what "
             "was answered is kept."

@@ -1,4 +1,4 @@
-"""Rate cards: what one token costs, by the length of the input, in US dollars."""
+"""Rate cards: US dollars per token, by length of the input."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,10 +14,18 @@ MILLION = 10**6
 
 @dataclass(frozen=True, slots=True)
 class TokenRates:
-    """US dollars for one token each, and for the request as such, at one length of the input.
+    """US dollars per token and per request at a given length of the input; None is unknown.
 
-    most_input, most_output: of the dearest kind of token that a text-only call may be billed for
-    (writing to the provider's cache can cost more than plain input).
+    Args:
+        input: Price of an input token that is neither cached nor written.
+        cached: Price of an input token read from the provider's cache.
+        written: Price of an input token written to the provider's cache.
+        output: Price of an output token that is no reasoning token.
+        reasoning: Price of a reasoning token.
+        request: Price of the request as such.
+        most_input: Highest price of an input token of a text-only call (writing to the provider's
+            cache can cost more than plain input).
+        most_output: Highest price of an output token of a text-only call.
     """
 
     input: Decimal
@@ -31,10 +39,11 @@ class TokenRates:
 
 
 Card = tuple[tuple[int, TokenRates], ...]
-"""Rates by input length: each holds, for all tokens, above its number of input tokens."""
+"""Pairs (length, rates), longest first: rates of calls with more than `length` input tokens."""
 
 
-def cards_of_settings(price: Price) -> dict[bool, Card | None]:
+def cards_from_settings(price: Price) -> dict[bool, Card | None]:
+    """Return the cards of a price in the settings: for online calls (False) and batches (True)."""
     cached = price.input if price.cached is None else price.cached
     rates = TokenRates(
         input=price.input / MILLION,
@@ -50,22 +59,25 @@ def cards_of_settings(price: Price) -> dict[bool, Card | None]:
     return {False: card, True: None if price.batch is None else scale_rates(card, price.batch)}
 
 
-def card_of(price: "ModelPrice") -> Card | None:
+def card_from_library(price: "ModelPrice") -> Card | None:
+    """Return the card of a price of the genai-prices library; None without a price for tokens."""
     prices: dict[str, Decimal | TieredPrices] = {
         name: value for name, value in vars(price).items() if value is not None
     }
-    # An empty list of prices stands for free models and for subscriptions alike.
+    # An empty list of prices may mean a free model or a subscription.
     if "input_mtok" not in prices:
         return None
     starts = {-1}
     for value in prices.values():
         if not isinstance(value, Decimal):
             starts |= {tier.start for tier in value.tiers}
-    return tuple((start, _rates_of(prices, start + 1)) for start in sorted(starts, reverse=True))
+    return tuple(
+        (start, _rates_at_length(prices, start + 1)) for start in sorted(starts, reverse=True)
+    )
 
 
-def _rates_of(prices: "dict[str, Decimal | TieredPrices]", length: int) -> TokenRates:
-    """Rates of calls of `length` input tokens."""
+def _rates_at_length(prices: "dict[str, Decimal | TieredPrices]", length: int) -> TokenRates:
+    """Return the rates of calls with `length` input tokens."""
     flat: dict[str, Decimal] = {}
     for name, value in prices.items():
         if isinstance(value, Decimal):
@@ -91,6 +103,8 @@ def _rates_of(prices: "dict[str, Decimal | TieredPrices]", length: int) -> Token
 
 
 def scale_rates(card: Card, factor: Decimal) -> Card:
+    """Multiply all rates of a card."""
+
     def scaled(value: Decimal | None) -> Any:
         return None if value is None else value * factor
 
@@ -101,6 +115,7 @@ def scale_rates(card: Card, factor: Decimal) -> Card:
 
 
 def rates_at(card: Card, length: int) -> TokenRates:
+    """Return the rates of calls with `length` input tokens."""
     for start, rates in card:
         if length > start:
             return rates
@@ -108,12 +123,27 @@ def rates_at(card: Card, length: int) -> TokenRates:
 
 
 def is_free(card: Card) -> bool:
-    """Whether nothing is billed at any length."""
+    """Return True if no length of the input is billed."""
     return not any(rates.most_input or rates.most_output or rates.request for _, rates in card)
 
 
 def worst_case(card: Card, input_tokens: int, output_tokens: int) -> Decimal | None:
-    """Worst case of at most so many tokens, of which fewer may be dearer by a card's making."""
+    """Return the highest cost of a call, in US dollars; None if the price of output is unknown.
+
+    The maximum is over all input lengths up to `input_tokens`, since a card may price shorter
+    inputs higher.
+
+    Args:
+        input_tokens: Upper bound of the input tokens.
+        output_tokens: Upper bound of the output tokens.
+
+    Example:
+        >>> from persona_assets.generation.calls.endpoint import Price
+        >>> price = Price(input=Decimal(2), output=Decimal(10))
+        >>> card = cards_from_settings(price)[False]
+        >>> worst_case(card, 1_000, 500)
+        Decimal('0.007000')
+    """
     costs: list[Decimal] = []
     for start, rates in card:
         if output_tokens and rates.most_output is None:

@@ -1,4 +1,4 @@
-"""Leave to spend: the worst case of an attempt is reserved before it is sent, and settled after."""
+"""Spending of an endpoint: reserve an attempt's worst case before sending, settle it afterwards."""
 
 import asyncio
 from decimal import Decimal
@@ -11,20 +11,27 @@ from persona_assets.generation.money.budget import Budget
 from persona_assets.generation.money.prices import pricing
 from persona_assets.generation.money.usage import Tokens
 
-NOTHING = Decimal(0)
+ZERO = Decimal(0)
 
 
 class Spending:
-    """What one endpoint's attempts may cost and do cost. Without a budget nothing is held back.
+    """Worst cases and costs of an endpoint's attempts, charged to a budget.
 
-    `most`, `reserve` and `settle` belong to the pool's event loop, `reserve_all` to any thread.
+    `most`, `reserve`, `settle` and `settle_unanswered` belong to the pool's event loop, `charge`,
+    `refund` and `batch_cost` to any thread.
+
+    Args:
+        budget: Budget to charge; None for unlimited spending.
+
+    Raises:
+        EndpointRefused: There is a budget, but the model's price is unknown.
     """
 
     def __init__(self, endpoint: Endpoint, budget: Budget | None = None) -> None:
         self._endpoint = endpoint
         self._pricing = pricing(endpoint)
         self._budget = budget
-        self._held = 0
+        self._reservations = 0
         self._settled = asyncio.Event()
         self._refilling = asyncio.Lock()
         if budget is not None and not self._pricing.known:
@@ -36,12 +43,13 @@ class Spending:
             )
 
     def most(self, call: Call) -> Decimal:
-        """The worst case of one attempt, in US dollars; 0 if there is no budget to hold.
+        """Return the worst case of an attempt in US dollars; 0 without a budget.
 
-        Raises EndpointRefused for a call whose answer may be of any length.
+        Raises:
+            EndpointRefused: The call has no worst case: its response may be of any length.
         """
         if self._budget is None:
-            return NOTHING
+            return ZERO
         most = self._pricing.most(call)
         if most is None:
             raise EndpointRefused(
@@ -53,7 +61,11 @@ class Spending:
         return most
 
     async def reserve(self, amount: Decimal) -> None:
-        """Returns once `amount` is set aside. Raises BudgetReached if it cannot be."""
+        """Wait until `amount`, in US dollars, is reserved.
+
+        Raises:
+            BudgetReached: The caps leave no room, and no call in flight can make room.
+        """
         budget = self._budget
         if budget is None:
             return
@@ -64,37 +76,42 @@ class Spending:
                     self._settled.clear()
                     if await loop.run_in_executor(None, budget.refill, amount):
                         continue
-                    if self._held == 0:
+                    if self._reservations == 0:
                         raise budget.reached()
-                    # What is in flight costs less than its worst case: room for this one may come.
+                    # A call in flight will cost less than its worst case and so may make room.
                     await self._settled.wait()
-        self._held += 1
+        self._reservations += 1
 
     def settle(self, reserved: Decimal, record: CallRecord) -> Decimal | None:
-        """Gives back what an answer did not cost; its cost, None if the price is unknown."""
+        """Settle a reservation by a response; return its cost, or None if the price is unknown."""
         tier = as_object(record.body).get("service_tier")
         cost = self._pricing.cost(record.tokens, tier=tier if isinstance(tier, str) else None)
-        self._give_back(reserved, reserved if cost is None else cost)
+        self._settle_budget(reserved, reserved if cost is None else cost)
         return cost
 
     def settle_unanswered(self, reserved: Decimal, *, billed: bool) -> None:
-        """Gives back what an attempt did not cost; one that may have been billed cost it all."""
-        self._give_back(reserved, reserved if billed else NOTHING)
+        """Settle a reservation without a response; if it may be billed, as the worst case."""
+        self._settle_budget(reserved, reserved if billed else ZERO)
 
-    def _give_back(self, reserved: Decimal, spent: Decimal) -> None:
+    def _settle_budget(self, reserved: Decimal, spent: Decimal) -> None:
         if self._budget is not None:
             self._budget.settle(reserved, spent)
-            self._held -= 1
+            self._reservations -= 1
             self._settled.set()
 
     @property
     def scopes(self) -> str:
-        """Names whose caps are charged; empty if there are none."""
+        """Scopes of the caps that are charged, as a text; empty without a budget."""
         return "" if self._budget is None else self._budget.scopes
 
     def charge(self, amount: Decimal) -> None:
-        """Counts the worst case of a batch as spent, before it is sent: it may be hours, and other
-        processes, until its cost is known. Raises BudgetReached."""
+        """Count the worst case of a batch as spent before the batch is sent.
+
+        Its cost may become known hours later, in another process.
+
+        Raises:
+            BudgetReached: The caps leave no room.
+        """
         if self._budget is not None:
             while not self._budget.take(amount):
                 if not self._budget.refill(amount):
@@ -102,10 +119,10 @@ class Spending:
             self._budget.settle(amount, amount)
 
     def refund(self, amount: Decimal) -> None:
-        """Takes back what a batch was charged and did not cost; below 0, what it cost on top."""
+        """Take back the part of a charge that a batch did not cost; below 0, charge its excess."""
         if self._budget is not None:
-            self._budget.settle(NOTHING, -amount)
+            self._budget.settle(ZERO, -amount)
 
     def batch_cost(self, tokens: Tokens | None) -> Decimal | None:
-        """US dollars of an answer out of a batch; None if the price or the tokens are unknown."""
+        """Return the US dollars of a batch's response; None if price or tokens are unknown."""
         return self._pricing.cost(tokens, batch=True)

@@ -1,4 +1,4 @@
-"""Tokens and money: what one answer used, and what a run has used so far."""
+"""Tokens of a response; tokens, calls and money of an engine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -8,10 +8,18 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of one answer or of many.
+    """Token counts of a response, or sums over several responses.
 
-    Among the input are those `cached` by the provider before, and those `written` to its cache now;
-    among the output is the `reasoning`.
+    Args:
+        input: Tokens of the input, including `cached` and `written`.
+        cached: Input tokens that the provider read from its cache.
+        output: Tokens of the output, including `reasoning`.
+        reasoning: Output tokens of the model's reasoning.
+        written: Input tokens that the provider wrote to its cache.
+
+    Example:
+        >>> Tokens(input=7, output=3) + Tokens(input=1, cached=1)
+        Tokens(input=8, cached=1, output=3, reasoning=0, written=0)
     """
 
     input: int = 0
@@ -22,7 +30,12 @@ class Tokens:
 
     @classmethod
     def counted(cls, usage: Mapping[str, Any]) -> Self | None:
-        """Reads the `usage` of an answer; None if the endpoint did not count."""
+        """Read the `usage` object of a response; None if it contains no counts.
+
+        Example:
+            >>> Tokens.counted({"prompt_tokens": 7, "completion_tokens": 3})
+            Tokens(input=7, cached=0, output=3, reasoning=0, written=0)
+        """
         if not _count(usage, "prompt_tokens") and not _count(usage, "completion_tokens"):
             return None
         return cls(
@@ -43,21 +56,31 @@ class Tokens:
         )
 
 
-def _count(of: object, name: str) -> int:
-    """A count that an endpoint may have left out, or set to null or to nonsense."""
-    value = of.get(name) if isinstance(of, Mapping) else None
+def _count(counts: object, name: str) -> int:
+    """Return a count; 0 if the endpoint left it out or set it to null or nonsense."""
+    value = counts.get(name) if isinstance(counts, Mapping) else None
     return value if isinstance(value, int) and value >= 0 else 0
 
 
 @dataclass(slots=True)
 class Usage:
-    """Counters of one engine.
+    """Counters of an engine.
 
-    attempts: requests sent; calls: those answered with 200, which the endpoint bills;
-    replayed: calls answered from the journal; failed: calls that ended in an error;
-    tokens: as the endpoint counted them; cost: US dollars of the answers whose price is known;
-    unpriced: answers whose price is not; uncertain: attempts without an answer that may have been
-    billed all the same (timeouts, broken connections); seconds: spent in `Engine.send`.
+    Args:
+        attempts: Number of requests sent.
+        calls: Number of requests with status 200, which the endpoint bills.
+        replayed: Number of calls answered from the journal.
+        failed: Number of calls that ended in an error.
+        tokens: Tokens as counted by the endpoint.
+        cost: US dollars of the responses whose price is known.
+        unpriced: Number of responses whose price is unknown.
+        uncertain: Number of attempts without a response that may have been billed nevertheless
+            (time-outs, broken connections).
+        seconds: Time spent in `Engine.send`.
+
+    Example:
+        >>> (Usage(attempts=2, calls=1) + Usage(attempts=1)).attempts
+        3
     """
 
     attempts: int = 0
@@ -71,12 +94,12 @@ class Usage:
     seconds: float = 0.0
 
     def count(self, failure: str | None, tokens: Tokens | None, cost: Decimal | None) -> None:
-        """Adds one record."""
+        """Add a record, given by its error code, its tokens and its cost in US dollars."""
         self.failed += failure is not None
         self.tokens += tokens or Tokens()
         self.cost += cost or 0
         self.unpriced += failure is None and cost is None
 
     def __add__(self, other: "Usage") -> "Usage":
-        names = [it.name for it in fields(self)]
+        names = [counter.name for counter in fields(self)]
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})

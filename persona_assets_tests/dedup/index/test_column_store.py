@@ -1,8 +1,8 @@
+"""Specification of `ColumnStore`: a run reads committed elements only, whatever happened before."""
+
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.dedup.index.column_store import STATE, ColumnStore, Shape
+from persona_assets_tests.dedup.child_process import run_program
 from persona_assets_tests.dedup.folders import empty_folder
 
 SHAPES: dict[str, Shape] = {"number": ("i8", ()), "pair": ("u4", (2,))}
 
 Content = tuple[list[int], list[list[int]], dict[str, Any]]
+"""Numbers, pairs and state."""
 
 
 @pytest.fixture
@@ -27,14 +29,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def written(folder: Path) -> Path:
-    """A folder in which three numbers and two pairs count."""
-    with opened(folder) as columns:
+    """A folder with three committed numbers and two committed pairs."""
+    with open_store(folder) as columns:
         append(columns, [1, 2, 3], [[4, 5], [6, 7]])
         columns.commit({"done": ["a"]})
     return folder
 
 
-def opened(folder: Path, fingerprint: str = "one") -> ColumnStore:
+def open_store(folder: Path, fingerprint: str = "one") -> ColumnStore:
     return ColumnStore(folder, SHAPES, fingerprint)
 
 
@@ -43,66 +45,67 @@ def append(columns: ColumnStore, numbers: list[int], pairs: list[list[int]]) -> 
     columns.append("pair", np.array(pairs, np.uint32).reshape(-1, 2))
 
 
-def held(columns: ColumnStore) -> Content:
+def read_content(columns: ColumnStore) -> Content:
     return columns["number"].tolist(), columns["pair"].tolist(), columns.state
 
 
 def file_of(folder: Path, name: str) -> Path:
-    """The only file of a column."""
-    (found,) = folder.glob(f"{name}*.bin")
-    return found
+    """Return the only file of a column."""
+    (path,) = folder.glob(f"{name}*.bin")
+    return path
 
 
-def content(folder: Path, fingerprint: str = "one") -> Content:
-    with opened(folder, fingerprint) as columns:
-        return held(columns)
+def reopened(folder: Path, fingerprint: str = "one") -> Content:
+    """Return the content that a new run reads."""
+    with open_store(folder, fingerprint) as columns:
+        return read_content(columns)
 
 
 WRITTEN: Content = ([1, 2, 3], [[4, 5], [6, 7]], {"done": ["a"]})
 NOTHING: Content = ([], [], {})
 
 
-def test_what_is_committed_counts_and_is_there_when_opened_again(written: Path) -> None:
-    assert content(written) == WRITTEN
-    with opened(written) as columns:
+def test_committed_elements_are_read_by_this_run_and_the_next(written: Path) -> None:
+    assert reopened(written) == WRITTEN
+    with open_store(written) as columns:
         append(columns, [8], [])
         columns.commit({"done": ["a", "b"]})
-        assert held(columns) == ([1, 2, 3, 8], [[4, 5], [6, 7]], {"done": ["a", "b"]})
+        assert read_content(columns) == ([1, 2, 3, 8], [[4, 5], [6, 7]], {"done": ["a", "b"]})
         append(columns, [9], [[1, 1]])
-        assert held(columns) == ([1, 2, 3, 8], [[4, 5], [6, 7]], {"done": ["a", "b"]})
+        assert read_content(columns) == ([1, 2, 3, 8], [[4, 5], [6, 7]], {"done": ["a", "b"]})
         columns.commit({})
-    assert content(written) == ([1, 2, 3, 8, 9], [[4, 5], [6, 7], [1, 1]], {})
+    assert reopened(written) == ([1, 2, 3, 8, 9], [[4, 5], [6, 7], [1, 1]], {})
 
 
-def test_what_is_appended_and_not_committed_is_forgotten(written: Path) -> None:
-    with opened(written) as columns:
+def test_uncommitted_elements_are_discarded(written: Path) -> None:
+    with open_store(written) as columns:
         append(columns, [8, 9, 10], [[8, 9]])
-    assert content(written) == WRITTEN
-    with opened(written) as columns:
+    assert reopened(written) == WRITTEN
+    with open_store(written) as columns:
         append(columns, [11], [])
         columns.commit({})
-    assert content(written) == ([1, 2, 3, 11], [[4, 5], [6, 7]], {})
+    assert reopened(written) == ([1, 2, 3, 11], [[4, 5], [6, 7]], {})
 
 
 runs = st.tuples(
     st.sampled_from(["one", "one", "two"]),
     st.lists(st.sampled_from([1, 2, 4, "commit", "clear"]), max_size=5),
 )
-"""The parameters of a run and what it does: a number appends so many. It may end in between."""
+"""Fingerprint and steps of a run, which may end without a commit; a number n appends n elements."""
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(runs, max_size=5))
-def test_wherever_a_run_ends_what_was_committed_last_counts_or_nothing(
-    made: list[tuple[str, list[int | str]]],
+def test_a_run_reads_the_last_commit_or_nothing_wherever_earlier_runs_ended(
+    history: list[tuple[str, list[int | str]]],
 ) -> None:
     with empty_folder() as folder:
         next_number, committed = 0, dict[str, Content]()
-        for fingerprint, steps in made:
-            with opened(folder, fingerprint) as columns:
-                found = held(columns)
-                assert found in (committed.get(fingerprint, NOTHING), NOTHING)
-                numbers = found[0]
+        for fingerprint, steps in history:
+            with open_store(folder, fingerprint) as columns:
+                content = read_content(columns)
+                assert content in (committed.get(fingerprint, NOTHING), NOTHING)
+                numbers = content[0]
                 for step in steps:
                     if isinstance(step, int):
                         new = list(range(next_number, next_number + step))
@@ -110,30 +113,30 @@ def test_wherever_a_run_ends_what_was_committed_last_counts_or_nothing(
                         next_number, numbers = next_number + step, numbers + new
                     elif step == "commit":
                         columns.commit({"count": len(numbers)})
-                        held_now = (numbers, [[n, n] for n in numbers], {"count": len(numbers)})
-                        committed = {fingerprint: held_now}
-                        assert held(columns) == held_now
+                        content = (numbers, [[n, n] for n in numbers], {"count": len(numbers)})
+                        committed = {fingerprint: content}
+                        assert read_content(columns) == content
                     else:
                         columns.clear()
                         numbers = []
-                        assert held(columns) == NOTHING
+                        assert read_content(columns) == NOTHING
 
 
-def test_a_run_that_is_killed_after_it_forgot_all_leaves_no_mixture(written: Path) -> None:
-    with opened(written) as columns:
+def test_a_run_killed_after_it_cleared_the_store_leaves_no_mixture(written: Path) -> None:
+    with open_store(written) as columns:
         columns.clear()
         append(columns, [7, 8, 9, 10], [[7, 7], [8, 8], [9, 9]])
-    assert content(written) in (WRITTEN, NOTHING)
+    assert reopened(written) in (WRITTEN, NOTHING)
 
 
-def test_a_run_with_other_parameters_that_is_killed_leaves_no_mixture(written: Path) -> None:
-    with opened(written, "two") as columns:
+def test_a_killed_run_with_another_fingerprint_leaves_no_mixture(written: Path) -> None:
+    with open_store(written, "two") as columns:
         append(columns, [7, 8, 9, 10], [[7, 7], [8, 8], [9, 9]])
-    assert content(written) in (WRITTEN, NOTHING)
+    assert reopened(written) in (WRITTEN, NOTHING)
 
 
-def test_what_was_read_stays_as_it_was_when_all_is_forgotten(written: Path) -> None:
-    with opened(written) as columns:
+def test_an_array_read_before_keeps_its_content_when_the_store_is_cleared(written: Path) -> None:
+    with open_store(written) as columns:
         before = columns["number"]
         columns.clear()
         append(columns, [7], [])
@@ -142,56 +145,47 @@ def test_what_was_read_stays_as_it_was_when_all_is_forgotten(written: Path) -> N
         assert before.tolist() == [1, 2, 3]
 
 
-def test_killed_between_append_and_commit(written: Path) -> None:
-    code = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from persona_assets.dedup.index.column_store import ColumnStore
-columns = ColumnStore(Path(sys.argv[1]), {"number": ("i8", ()), "pair": ("u4", (2,))}, "one")
-with columns:
-    columns.append("number", np.arange(5))
-    columns.append("pair", np.zeros((9, 2), np.uint32))
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    killed = subprocess.run([sys.executable, "-c", code, str(written)], check=False)
-    assert killed.returncode == -signal.SIGKILL
+def test_a_run_killed_between_append_and_commit_leaves_the_last_commit(written: Path) -> None:
+    assert run_program("append_and_die", written) == -signal.SIGKILL
+    # The program has written 5 numbers after the 3 committed numbers.
     assert file_of(written, "number").stat().st_size == 8 * 8
-    assert content(written) == WRITTEN
+    assert reopened(written) == WRITTEN
 
 
 @pytest.mark.parametrize("name", ["number", "pair"])
 @pytest.mark.parametrize("left", [0, 7])
-def test_a_truncated_file_is_forgotten(written: Path, name: str, left: int) -> None:
+def test_a_store_with_a_truncated_file_is_empty(written: Path, name: str, left: int) -> None:
     os.truncate(file_of(written, name), left)
-    assert content(written) == NOTHING
-    with opened(written) as columns:
+    assert reopened(written) == NOTHING
+    with open_store(written) as columns:
         append(columns, [1], [[1, 1]])
         columns.commit({})
-    assert content(written) == ([1], [[1, 1]], {})
+    assert reopened(written) == ([1], [[1, 1]], {})
 
 
-def test_a_missing_file_is_forgotten(written: Path) -> None:
+def test_a_store_with_a_missing_file_is_empty(written: Path) -> None:
     file_of(written, "pair").unlink()
-    assert content(written) == NOTHING
+    assert reopened(written) == NOTHING
 
 
-def test_what_was_made_with_other_parameters_is_forgotten(written: Path) -> None:
-    assert content(written, "two") == NOTHING
-    with opened(written, "two") as columns:
+def test_a_store_with_another_fingerprint_is_empty_and_replaces_the_old_files(
+    written: Path,
+) -> None:
+    assert reopened(written, "two") == NOTHING
+    with open_store(written, "two") as columns:
         append(columns, [9], [])
         columns.commit({})
-    assert content(written, "two") == ([9], [], {})
-    assert content(written, "one") == NOTHING
+    assert reopened(written, "two") == ([9], [], {})
+    assert reopened(written, "one") == NOTHING
     assert file_of(written, "number").stat().st_size == 8
 
 
-good = {"fingerprint": "one", "generation": 1, "lengths": {"number": 3, "pair": 2}, "state": {}}
+valid = {"fingerprint": "one", "generation": 1, "lengths": {"number": 3, "pair": 2}, "state": {}}
 
 
-def test_the_state_that_is_damaged_below_would_be_read(written: Path) -> None:
-    (written / STATE).write_text(json.dumps({**good, "state": {"done": ["a"]}}))
-    assert content(written) == WRITTEN
+def test_a_valid_state_file_is_read(written: Path) -> None:
+    (written / STATE).write_text(json.dumps({**valid, "state": {"done": ["a"]}}))
+    assert reopened(written) == WRITTEN
 
 
 @pytest.mark.parametrize(
@@ -205,31 +199,31 @@ def test_the_state_that_is_damaged_below_would_be_read(written: Path) -> None:
         b'"one"',
         b"{}",
         json.dumps({"fingerprint": "one"}).encode(),
-        json.dumps({**good, "lengths": {}}).encode(),
-        json.dumps({**good, "lengths": {"number": 3}}).encode(),
-        json.dumps({**good, "lengths": [3, 2]}).encode(),
-        json.dumps({**good, "lengths": {"number": 3, "pair": -1}}).encode(),
-        json.dumps({**good, "lengths": {"number": "3", "pair": 2}}).encode(),
-        json.dumps({**good, "lengths": {"number": 2.5, "pair": 2}}).encode(),
-        json.dumps({**good, "state": None}).encode(),
-        json.dumps({**good, "generation": "1"}).encode(),
-        json.dumps({**good, "generation": 7}).encode(),
-        json.dumps({key: good[key] for key in ("fingerprint", "generation", "lengths")}).encode(),
+        json.dumps({**valid, "lengths": {}}).encode(),
+        json.dumps({**valid, "lengths": {"number": 3}}).encode(),
+        json.dumps({**valid, "lengths": [3, 2]}).encode(),
+        json.dumps({**valid, "lengths": {"number": 3, "pair": -1}}).encode(),
+        json.dumps({**valid, "lengths": {"number": "3", "pair": 2}}).encode(),
+        json.dumps({**valid, "lengths": {"number": 2.5, "pair": 2}}).encode(),
+        json.dumps({**valid, "state": None}).encode(),
+        json.dumps({**valid, "generation": "1"}).encode(),
+        json.dumps({**valid, "generation": 7}).encode(),
+        json.dumps({key: valid[key] for key in ("fingerprint", "generation", "lengths")}).encode(),
     ],
 )
-def test_a_damaged_state_is_forgotten(written: Path, damaged: bytes) -> None:
+def test_a_store_with_a_damaged_state_file_is_empty(written: Path, damaged: bytes) -> None:
     (written / STATE).write_bytes(damaged)
-    assert content(written) == NOTHING
+    assert reopened(written) == NOTHING
 
 
-def test_a_column_that_was_not_there_before_makes_all_forgotten(written: Path) -> None:
+def test_a_store_with_an_additional_column_is_empty(written: Path) -> None:
     with ColumnStore(written, {**SHAPES, "new": ("f8", ())}, "one") as columns:
-        assert held(columns) == NOTHING
+        assert read_content(columns) == NOTHING
         assert columns["new"].tolist() == []
 
 
-def test_values_of_another_type_or_shape_are_refused(folder: Path) -> None:
-    with opened(folder) as columns:
+def test_append_refuses_values_of_another_type_or_shape(folder: Path) -> None:
+    with open_store(folder) as columns:
         for values in (np.zeros(2, np.int32), np.zeros((2, 1), np.int64)):
             with pytest.raises(TypeError, match="number holds i8"):
                 columns.append("number", values)
@@ -240,39 +234,39 @@ def test_values_of_another_type_or_shape_are_refused(folder: Path) -> None:
         assert columns["pair"].tolist() == [[0, 6], [1, 7], [2, 8], [3, 9], [4, 10], [5, 11]]
 
 
-def test_what_is_read_cannot_be_written(written: Path) -> None:
-    with opened(written) as columns, pytest.raises(ValueError, match="read-only"):
+def test_columns_are_read_only(written: Path) -> None:
+    with open_store(written) as columns, pytest.raises(ValueError, match="read-only"):
         columns["number"][0] = 9
 
 
-def test_a_second_opener_waits_for_the_first(written: Path) -> None:
-    seen: list[Content] = []
-    second = threading.Thread(target=lambda: seen.append(content(written)))
-    with opened(written) as columns:
+def test_a_second_run_waits_until_the_first_closes_the_store(written: Path) -> None:
+    results: list[Content] = []
+    second = threading.Thread(target=lambda: results.append(reopened(written)))
+    with open_store(written) as columns:
         second.start()
         second.join(timeout=0.3)
-        assert seen == []
+        assert results == []
         append(columns, [8], [])
         columns.commit({"done": []})
     second.join(timeout=60)
-    assert seen == [([1, 2, 3, 8], [[4, 5], [6, 7]], {"done": []})]
+    assert results == [([1, 2, 3, 8], [[4, 5], [6, 7]], {"done": []})]
 
 
-def test_the_folder_is_free_again_after_a_failure(written: Path) -> None:
+def test_a_failed_run_unlocks_the_folder(written: Path) -> None:
     def fail() -> None:
-        with opened(written) as columns:
+        with open_store(written) as columns:
             append(columns, [8], [])
             columns["no such column"]
 
     with pytest.raises(KeyError):
         fail()
-    assert content(written) == WRITTEN
+    assert reopened(written) == WRITTEN
 
 
-def test_what_is_rolled_back_does_not_count(written: Path) -> None:
-    with opened(written) as columns:
+def test_rolled_back_elements_are_discarded(written: Path) -> None:
+    with open_store(written) as columns:
         append(columns, [8], [[8, 8]])
         columns.rollback()
         append(columns, [9], [])
         columns.commit({})
-    assert content(written) == ([1, 2, 3, 9], [[4, 5], [6, 7]], {})
+    assert reopened(written) == ([1, 2, 3, 9], [[4, 5], [6, 7]], {})

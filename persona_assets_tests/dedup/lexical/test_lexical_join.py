@@ -1,3 +1,5 @@
+"""The lexical join: `exact` equals brute force, `minhash` keeps its recall and adds no pair."""
+
 import random
 from collections.abc import Callable
 from fractions import Fraction
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.dedup.lexical.bucket_join import HOT
+from persona_assets.dedup.lexical.bucket_join import HOT_BUCKET
 from persona_assets.dedup.lexical.lexical_join import (
     Method,
     lexical_edges,
@@ -16,8 +18,8 @@ from persona_assets.dedup.lexical.lexical_join import (
     lexical_neighbours,
     method_for,
 )
-from persona_assets.dedup.lexical.minhash import bands
-from persona_assets.dedup.text.folding import LONGEST
+from persona_assets.dedup.lexical.minhash import choose_bands
+from persona_assets.dedup.text.folding import MAX_TEXT_BYTES
 from persona_assets.dedup.text.word_hashes import word_hashes
 from persona_assets.dedup.text.words import words
 from persona_assets_tests.dedup.texts import (
@@ -42,33 +44,35 @@ THRESHOLDS = [
     Fraction(1, 2),
     Fraction(1, 7),
 ]
-HALVES = [NINE_TENTHS, HALF]
+PAPER_THRESHOLDS = [NINE_TENTHS, HALF]
 
 
 @settings(deadline=None, max_examples=100)
 @given(related_texts() | st.lists(any_texts, max_size=8), st.sampled_from(THRESHOLDS))
-def test_exact_equals_brute_force(texts: list[str], threshold: Fraction) -> None:
+def test_exact_join_equals_brute_force(texts: list[str], threshold: Fraction) -> None:
     assert rows(lexical_edges(texts, threshold)) == brute_force(texts, threshold)
 
 
 @settings(deadline=None, max_examples=60)
 @given(related_texts(), st.sampled_from(METHODS), st.sampled_from(THRESHOLDS[:5]))
-def test_a_set_is_named_by_its_first_text_and_edges_join_sets(
+def test_sets_have_the_number_of_their_first_text_and_edges_join_sets(
     texts: list[str], method: Method, threshold: Fraction
 ) -> None:
     join = lexical_join(texts, threshold, method)
     sets = [words(text) for text in texts]
-    assert join.sets.tolist() == [sets.index(found) for found in sets]
-    named = set(join.sets.tolist())
-    assert {*join.edges.left.tolist(), *join.edges.right.tolist()} <= named
+    assert join.sets.tolist() == [sets.index(word_set) for word_set in sets]
+    first_rows = set(join.sets.tolist())
+    assert {*join.edges.left.tolist(), *join.edges.right.tolist()} <= first_rows
     if method == "exact":
-        every = brute_force(texts, threshold)
-        assert rows(join.edges) == [pair for pair in every if {pair[0], pair[1]} <= named]
-        assert rows(join.pairs()) == every
+        expected = brute_force(texts, threshold)
+        assert rows(join.edges) == [pair for pair in expected if {pair[0], pair[1]} <= first_rows]
+        assert rows(join.pairs()) == expected
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_long_texts_that_straddle_the_threshold(threshold: Fraction) -> None:
+def test_exact_join_equals_brute_force_on_long_texts_around_the_threshold(
+    threshold: Fraction,
+) -> None:
     rng = random.Random(5)
     texts: list[str] = []
     for size in (63, 64, 65, 70, 127, 128, 129, 210, 1001):
@@ -93,7 +97,9 @@ def test_long_texts_that_straddle_the_threshold(threshold: Fraction) -> None:
         Fraction(333_334, 10**6),
     ],
 )
-def test_a_threshold_with_a_large_denominator_is_exact(threshold: Fraction) -> None:
+def test_exact_join_equals_brute_force_at_thresholds_of_large_denominators(
+    threshold: Fraction,
+) -> None:
     long = [f"w{i}" for i in range(10_000)]
     sizes = (10_000, 9_001, 9_000, 7_501, 7_500, 3_333, 1000, 901, 900, 19, 17)
     texts = [" ".join(long[:size]) for size in sizes]
@@ -103,7 +109,7 @@ def test_a_threshold_with_a_large_denominator_is_exact(threshold: Fraction) -> N
 @pytest.mark.parametrize(
     "threshold", [Fraction(0.9), Fraction(900_001, 10**6 + 1), 1 - Fraction(1, 10**30)]
 )
-def test_a_threshold_whose_products_would_overflow_is_refused(threshold: Fraction) -> None:
+def test_join_refuses_thresholds_whose_products_would_overflow(threshold: Fraction) -> None:
     for join in (lexical_edges, lexical_join):
         with pytest.raises(ValueError, match="round it"):
             join(["a nurse"], threshold)
@@ -112,35 +118,36 @@ def test_a_threshold_whose_products_would_overflow_is_refused(threshold: Fractio
 
 
 @pytest.mark.parametrize("threshold", [Fraction(1), NINE_TENTHS, Fraction(1, 2)])
-def test_hostile_texts(threshold: Fraction) -> None:
+def test_join_equals_brute_force_on_hostile_texts(threshold: Fraction) -> None:
     expected = brute_force(HOSTILE, threshold)
     assert (0, 1, 1.0) in expected
     assert rows(lexical_edges(HOSTILE, threshold)) == expected
-    found = rows(lexical_edges(HOSTILE, threshold, "minhash"))
-    assert set(found) <= set(expected)
-    assert {pair for pair in expected if pair[2] == 1} <= set(found)
+    minhash_rows = rows(lexical_edges(HOSTILE, threshold, "minhash"))
+    assert set(minhash_rows) <= set(expected)
+    assert {pair for pair in expected if pair[2] == 1} <= set(minhash_rows)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_threshold_itself_is_a_duplicate(method: Method) -> None:
+def test_join_includes_pairs_exactly_at_the_threshold(method: Method) -> None:
     nineteen = [f"w{i}" for i in range(19)]
     texts = [" ".join(nineteen), " ".join([*nineteen[:-1], "other"]), " ".join(nineteen[:17])]
-    # 18 of 20 words are shared: as floats 1 - 18 / 20 is not 1 - 0.9.
+    # 18 of 20 words are shared. As floats, 1 - 18 / 20 differs from 1 - 0.9.
     assert (0, 1, 0.9) in rows(lexical_edges(texts, Fraction(18, 20), method))
     assert (0, 1, 0.9) not in rows(lexical_edges(texts, Fraction(901, 1000), method))
 
 
 def template_cluster() -> list[str]:
-    """Eighteen words that all have, and one or two of their own: most are similar."""
+    """Return texts of eighteen common words and one or two words of their own; most are similar."""
     stem = [f"stem{i}" for i in range(18)]
     own = [[f"own{i}", f"too{i}"][: 1 + (i % 9 == 0)] for i in range(800)]
     return [" ".join([*stem, *words]) for words in own]
 
 
 def stop_words() -> list[str]:
-    """Texts of nine words that all have and ten of their own, and near-duplicates of some.
+    """Return texts of nine common and ten own words each, and near-duplicates of some texts.
 
-    The own words leave the first of two or three parts alone, so all texts share its key.
+    The own words leave the first of two or three parts empty, so all texts share the key of this
+    part.
     """
     rng = random.Random(2)
     own = [f"v{i}" for i in range(9000)]
@@ -153,18 +160,18 @@ def stop_words() -> list[str]:
 
 @pytest.mark.parametrize("make", [template_cluster, stop_words])
 @pytest.mark.parametrize("threshold", [NINE_TENTHS, Fraction(17, 20)])
-def test_buckets_of_more_sets_than_are_compared_at_once(
+def test_exact_join_equals_brute_force_on_hot_buckets(
     make: Callable[[], list[str]], threshold: Fraction
 ) -> None:
     texts = make()
-    assert len(texts) > HOT
+    assert len(texts) > HOT_BUCKET
     expected = brute_force(texts, threshold)
     assert len(expected) > 200
     assert rows(lexical_edges(texts, threshold)) == expected
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sets_of_equal_bitmaps_are_told_apart(method: Method) -> None:
+def test_join_separates_sets_of_equal_bitmaps(method: Method) -> None:
     texts = texts_of_one_bitmap() * 2
     for threshold in (NINE_TENTHS, Fraction(1, 2)):
         join = lexical_join(texts, threshold, method)
@@ -177,21 +184,23 @@ def test_sets_of_equal_bitmaps_are_told_apart(method: Method) -> None:
 @given(
     related_texts(), st.sampled_from(METHODS), st.sampled_from([*THRESHOLDS[:3], Fraction(1, 2)])
 )
-def test_threads_change_nothing(texts: list[str], method: Method, threshold: Fraction) -> None:
-    alone = rows(lexical_edges(texts, threshold, method))
-    assert rows(lexical_edges(texts, threshold, method, threads=2)) == alone
-    assert rows(lexical_edges(texts, threshold, method, threads=3)) == alone
+def test_join_does_not_depend_on_the_number_of_threads(
+    texts: list[str], method: Method, threshold: Fraction
+) -> None:
+    expected = rows(lexical_edges(texts, threshold, method))
+    assert rows(lexical_edges(texts, threshold, method, threads=2)) == expected
+    assert rows(lexical_edges(texts, threshold, method, threads=3)) == expected
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_rows_of_several_chunks(method: Method) -> None:
+def test_join_finds_equal_sets_and_pairs_across_chunks(method: Method) -> None:
     rng = random.Random(1)
     texts = [" ".join(f"v{rng.randrange(300)}" for _ in range(6)) for _ in range(40_000)]
     texts[20_000] = " ".join(f"long{i}" for i in range(60_000))
     texts[39_999] = texts[20_000] + " and one more"
     sets = [words(text) for text in texts]
     first: dict[frozenset[str], int] = {}
-    expected = [first.setdefault(found, row) for row, found in enumerate(sets)]
+    expected = [first.setdefault(word_set, row) for row, word_set in enumerate(sets)]
     for threads in (1, 3):
         join = lexical_join(pa.array(texts), NINE_TENTHS, method, threads)
         assert join.sets.tolist() == expected
@@ -199,7 +208,7 @@ def test_rows_of_several_chunks(method: Method) -> None:
 
 
 def planted_pairs(threshold: Fraction, count: int) -> list[str]:
-    """Pairs of texts, one after the other, that are at the threshold."""
+    """Return pairs of texts, in adjacent rows, that are exactly at the threshold."""
     rng = random.Random(7)
     texts: list[str] = []
     for i in range(count):
@@ -211,22 +220,22 @@ def planted_pairs(threshold: Fraction, count: int) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize("threshold", HALVES)
-def test_minhash_finds_planted_pairs_at_the_threshold_and_nothing_else(threshold: Fraction) -> None:
+@pytest.mark.parametrize("threshold", PAPER_THRESHOLDS)
+def test_minhash_join_finds_planted_pairs_with_the_promised_recall(threshold: Fraction) -> None:
     texts = planted_pairs(threshold, 4000)
     exact = {(i, i + 1, float(threshold)) for i in range(0, len(texts), 2)}
     assert set(rows(lexical_edges(texts, threshold))) == exact
     found = set(rows(lexical_edges(texts, threshold, "minhash")))
     assert found <= exact
-    count, length = bands(threshold)
-    promised = 1 - (1 - float(threshold) ** length) ** count
-    # Four standard deviations below what the bands promise, which is 0.994 and more.
-    assert len(found) / len(exact) >= promised - 4 * (promised * (1 - promised) / 4000) ** 0.5
+    count, length = choose_bands(threshold)
+    recall = 1 - (1 - float(threshold) ** length) ** count
+    # Four standard deviations below the promised recall, which is 0.994 or more.
+    assert len(found) / len(exact) >= recall - 4 * (recall * (1 - recall) / 4000) ** 0.5
     assert len(found) >= 0.99 * len(exact)
 
 
-@pytest.mark.parametrize("threshold", HALVES)
-def test_minhash_finds_nothing_that_is_below_the_threshold(threshold: Fraction) -> None:
+@pytest.mark.parametrize("threshold", PAPER_THRESHOLDS)
+def test_minhash_join_finds_no_pair_below_the_threshold(threshold: Fraction) -> None:
     rng = random.Random(8)
     texts = [" ".join(f"v{rng.randrange(40)}" for _ in range(20)) for _ in range(400)]
     texts += [f"{text} v1 v2 v3" for text in texts]
@@ -237,16 +246,16 @@ def test_minhash_finds_nothing_that_is_below_the_threshold(threshold: Fraction) 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_texts_of_a_hundred_thousand_words(method: Method) -> None:
+def test_join_finds_pairs_of_texts_of_a_hundred_thousand_words(method: Method) -> None:
     long = [f"long{i}" for i in range(100_000)]
     texts = [" ".join(long), "a retired nurse", " ".join(long[1000:])]
     assert rows(lexical_edges(texts, NINE_TENTHS, method)) == [(0, 2, 0.99)]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_hundred_thousand_identical_texts_are_one_set(method: Method) -> None:
+def test_join_makes_two_hundred_thousand_equal_texts_one_set(method: Method) -> None:
     texts = pa.array(["a retired nurse", "Nurse, retired: a"] * 100_000)
-    for threshold in HALVES:
+    for threshold in PAPER_THRESHOLDS:
         join = lexical_join(texts, threshold, method, threads=2)
         assert not join.sets.any()
         assert len(join.edges) == 0
@@ -256,44 +265,46 @@ def test_two_hundred_thousand_identical_texts_are_one_set(method: Method) -> Non
 
 @settings(deadline=None, max_examples=60)
 @given(related_texts() | st.lists(any_texts, max_size=8), st.sampled_from(THRESHOLDS), st.data())
-def test_neighbours_are_all_pairs_of_the_rows_asked_for(
+def test_neighbours_are_all_pairs_with_the_given_rows(
     texts: list[str], threshold: Fraction, data: st.DataObject
 ) -> None:
     places = st.sets(st.integers(0, len(texts) - 1)) if texts else st.just(set())
-    asked = data.draw(places)
-    expected = [pair for pair in brute_force(texts, threshold) if {pair[0], pair[1]} & asked]
-    assert rows(lexical_neighbours(texts, sorted(asked), threshold)) == expected
+    wanted = data.draw(places)
+    expected = [pair for pair in brute_force(texts, threshold) if {pair[0], pair[1]} & wanted]
+    assert rows(lexical_neighbours(texts, sorted(wanted), threshold)) == expected
 
 
-def test_a_text_that_is_far_too_long_is_refused() -> None:
-    texts = pa.array([b"a nurse", bytes(LONGEST + 1)], pa.large_binary())
+def test_join_refuses_a_text_that_is_too_long() -> None:
+    texts = pa.array([b"a nurse", bytes(MAX_TEXT_BYTES + 1)], pa.large_binary())
     with pytest.raises(ValueError, match="row 1 has 536,870,913 bytes"):
         lexical_join(texts)
 
 
 @pytest.mark.parametrize("pair", [ONE_HASH, LONGER_OF_ONE_HASH])
 @pytest.mark.parametrize("others", [20, 62, 63, 64, 70])
-def test_words_of_one_hash_are_no_common_words(pair: list[str], others: int) -> None:
-    rest, (one, other) = [f"other{i}" for i in range(others)], pair
-    texts = [" ".join([*rest, *ends]) for ends in ([one], [other], pair, [*pair, "more"])]
+def test_join_does_not_count_different_words_of_equal_hash_as_shared(
+    pair: list[str], others: int
+) -> None:
+    rest, (first, second) = [f"other{i}" for i in range(others)], pair
+    texts = [" ".join([*rest, *ends]) for ends in ([first], [second], pair, [*pair, "more"])]
     texts += [" ".join(reversed(text.split())) for text in texts]
     assert rows(lexical_edges(texts, NINE_TENTHS)) == brute_force(texts, NINE_TENTHS)
 
 
-def test_no_texts() -> None:
+def test_join_of_no_texts_or_a_single_text_is_empty() -> None:
     assert len(lexical_edges([], NINE_TENTHS)) == 0
     assert len(lexical_edges(["one persona"], NINE_TENTHS, "minhash")) == 0
     for method in METHODS:
         assert lexical_join([], Fraction(1, 2), method, threads=2).sets.tolist() == []
 
 
-def test_a_method_is_chosen_by_what_it_costs() -> None:
+def test_method_for_avoids_comparing_all_of_many_texts() -> None:
     assert method_for(10**9, Fraction(3, 4)) == "exact"
     assert method_for(10**3, Fraction(1, 2)) == "exact"
     assert method_for(10**9, Fraction(1, 2)) == "minhash"
 
 
-def test_bad_arguments() -> None:
+def test_join_refuses_bad_thresholds_and_methods() -> None:
     with pytest.raises(TypeError, match=r"Fraction\(9, 10\)"):
         lexical_edges([], 0.9)  # type: ignore[arg-type]
     for threshold in (Fraction(0), Fraction(11, 10)):
@@ -305,6 +316,6 @@ def test_bad_arguments() -> None:
         lexical_edges(["a nurse"], Fraction(1, 100), "minhash")
 
 
-def test_too_many_identical_texts_are_refused_before_they_fill_the_memory() -> None:
+def test_edges_of_too_many_equal_texts_are_refused_before_they_fill_the_memory() -> None:
     with pytest.raises(ValueError, match="drop identical and empty texts"):
         lexical_edges(["a retired nurse"] * 15_000, NINE_TENTHS)

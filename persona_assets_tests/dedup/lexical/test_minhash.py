@@ -1,11 +1,10 @@
+"""MinHash signatures equal datasketch's, and their bands find pairs with the promised recall."""
+
 import hashlib
 import itertools
-import json
-import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,29 +14,39 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from persona_assets.dedup.lexical.minhash import ROOM, band_keys, bands, lean, signatures
+from persona_assets.dedup.lexical.minhash import (
+    PADDING,
+    band_keys,
+    choose_bands,
+    lean_minhash,
+    signatures,
+)
 from persona_assets.dedup.lexical.sha1 import sha1_hash32
 from persona_assets.dedup.text.words import words
 
 
 def packed(
-    texts: list[bytes], before: bytes = b"", behind: bytes = b"\xff" * ROOM
+    texts: list[bytes], before: bytes = b"", behind: bytes = b"\xff" * PADDING
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return texts as the data and offsets that `signatures` reads."""
     data = np.frombuffer(before + b"".join(texts) + behind, np.uint8)
     return data, np.cumsum([len(before), *map(len, texts)], dtype=np.int64)
 
 
 def reference(texts: list[bytes], size: int = 128, seed: int = 1) -> npt.NDArray[np.uint32]:
+    """Return datasketch's signatures of the texts."""
     word_lists = [[word for word in text.split(b" ") if word] for text in texts]
-    made = MinHash.generator(word_lists, num_perm=size, seed=seed, scheme="affine32")
-    return np.array([signature.hashvalues for signature in made], np.uint32).reshape(-1, size)
+    minhashes = MinHash.generator(word_lists, num_perm=size, seed=seed, scheme="affine32")
+    return np.array([signature.hashvalues for signature in minhashes], np.uint32).reshape(-1, size)
 
 
 def canonical(texts: list[str]) -> list[bytes]:
+    """Return the canonical texts."""
     return [" ".join(sorted(words(text))).encode() for text in texts]
 
 
 def sentences(count: int) -> list[str]:
+    """Return random sentences of words from several scripts."""
     rng = random.Random(11)
     syllables = ["ka", "lo", "mi", "tre", "ñá", "po", "ру", "ве", "ster", "ing", "教师", "con"]
     return [
@@ -49,43 +58,36 @@ def sentences(count: int) -> list[str]:
     ]
 
 
-def personas() -> list[str]:
-    folder = os.environ.get("SHARED_DATA")
-    if not folder or not (path := Path(folder) / "personahub_tool.jsonl").exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["input persona"] for line in lines]
-
-
 def disjoint_words(count: int) -> list[bytes]:
+    """Return random words without repeats."""
     return [b"%x" % number for number in random.Random(3).sample(range(1 << 40), count)]
 
 
-WORDS = st.one_of(
+any_word = st.one_of(
     st.text(st.characters(exclude_characters=" ", exclude_categories=["Cs"]), min_size=1).map(
         str.encode
     ),
     st.binary(min_size=1, max_size=30),
     st.integers(1, 300).map(lambda length: b"x" * length),
 ).map(lambda word: word.replace(b" ", b"!"))
-TEXTS = st.tuples(st.lists(WORDS), st.sampled_from([b"", b" "])).map(
+any_text = st.tuples(st.lists(any_word), st.sampled_from([b"", b" "])).map(
     lambda parts: b" ".join(parts[0]) + parts[1]
 )
 
 
 @given(
-    st.lists(TEXTS, max_size=8),
+    st.lists(any_text, max_size=8),
     st.sampled_from([1, 3, 16, 128, 300]),
     st.sampled_from([0, 1, 42, 2**32 - 1]),
     st.sampled_from([b"", b"before "]),
-    st.sampled_from([b"\xff" * ROOM, b" " * ROOM, b"a" * 100]),
+    st.sampled_from([b"\xff" * PADDING, b" " * PADDING, b"a" * 100]),
 )
-@example([], 128, 1, b"", b"\xff" * ROOM)
-@example([b"", b" ", b"nurse", b""], 128, 1, b"", b"\xff" * ROOM)
-@example([b"nurse nurse ", b"nurse"], 128, 1, b"", b"\xff" * ROOM)
+@example([], 128, 1, b"", b"\xff" * PADDING)
+@example([b"", b" ", b"nurse", b""], 128, 1, b"", b"\xff" * PADDING)
+@example([b"nurse nurse ", b"nurse"], 128, 1, b"", b"\xff" * PADDING)
 @example([b"one", b"two", b"one two"], 128, 1, b"", b"a" * 100)
 @settings(deadline=None)
-def test_signatures_are_those_of_datasketch(
+def test_signatures_equal_those_of_datasketch(
     texts: list[bytes], size: int, seed: int, before: bytes, behind: bytes
 ) -> None:
     found = signatures(*packed(texts, before, behind), size, seed)
@@ -93,22 +95,21 @@ def test_signatures_are_those_of_datasketch(
     np.testing.assert_array_equal(found, reference(texts, size, seed))
 
 
-def test_words_of_all_lengths_that_differ_in_their_last_byte_only() -> None:
-    pairs = [b"x" * length for length in range(1, 300)]
-    pairs += [word[:-1] + last for word in pairs for last in (b"y", b"p", b"\0", b"\x01")]
-    pairs += [b"y" * length + b"\x05" + b"y" * 232 for length in (22, 23, 24)]
-    pairs += [b"z" * length for length in (55, 56, 63, 64, 65, 119, 120, 4095, 100_000)]
-    texts = [*pairs, b" ".join(pairs), b" ".join(reversed(pairs))]
+def test_signatures_separate_words_of_all_lengths_that_differ_in_a_byte() -> None:
+    vocabulary = [b"x" * length for length in range(1, 300)]
+    vocabulary += [word[:-1] + last for word in vocabulary for last in (b"y", b"p", b"\0", b"\x01")]
+    vocabulary += [b"y" * length + b"\x05" + b"y" * 232 for length in (22, 23, 24)]
+    vocabulary += [b"z" * length for length in (55, 56, 63, 64, 65, 119, 120, 4095, 100_000)]
+    texts = [*vocabulary, b" ".join(vocabulary), b" ".join(reversed(vocabulary))]
     np.testing.assert_array_equal(signatures(*packed(texts)), reference(texts))
 
 
-def test_ten_thousand_texts() -> None:
-    real = personas()
-    texts = canonical(real + sentences(10_000 - len(real)))
+def test_signatures_of_ten_thousand_texts_equal_those_of_datasketch() -> None:
+    texts = canonical(sentences(10_000))
     np.testing.assert_array_equal(signatures(*packed(texts)), reference(texts))
 
 
-def test_more_distinct_words_than_are_remembered() -> None:
+def test_signatures_are_right_for_more_words_than_the_cache_holds() -> None:
     stems = [b"", b"eight-by", b"sixteen-bytes-of"]
     vocabulary = [stems[n % 3] + b"%06d" % n for n in range(150_000)]
     once = [b" ".join(vocabulary[i : i + 100]) for i in range(0, len(vocabulary), 100)]
@@ -116,7 +117,7 @@ def test_more_distinct_words_than_are_remembered() -> None:
     np.testing.assert_array_equal(signatures(*packed(texts)), reference(texts))
 
 
-def test_chunks_in_threads_give_what_one_call_gives() -> None:
+def test_signatures_of_chunks_in_threads_equal_those_of_a_single_call() -> None:
     data, offsets = packed(canonical(sentences(2_000)))
     cuts = [0, 1, 1, 700, 1_300, 2_000]
 
@@ -130,7 +131,7 @@ def test_chunks_in_threads_give_what_one_call_gives() -> None:
 
 @given(st.lists(st.binary(max_size=150), max_size=40), st.integers(0, 5_000))
 @settings(deadline=None)
-def test_sha1_is_that_of_the_standard_library(messages: list[bytes], length: int) -> None:
+def test_sha1_equals_that_of_the_standard_library(messages: list[bytes], length: int) -> None:
     messages = [*messages, b"\x80" * length]
     data, offsets = packed(messages)
     found = np.empty(len(messages), np.uint32)
@@ -143,13 +144,15 @@ def test_sha1_is_that_of_the_standard_library(messages: list[bytes], length: int
     ("offsets", "message"),
     [([], "one more than texts"), ([-1, 2], "descend"), ([0, 3, 2], "descend"), ([0, 4], "pad it")],
 )
-def test_offsets_that_do_not_fit_the_data_are_refused(offsets: list[int], message: str) -> None:
-    data = np.zeros(3 + ROOM, np.uint8)
+def test_signatures_refuse_offsets_that_do_not_fit_the_data(
+    offsets: list[int], message: str
+) -> None:
+    data = np.zeros(3 + PADDING, np.uint8)
     with pytest.raises(ValueError, match=message):
         signatures(data, np.array(offsets, np.int64))
 
 
-def test_bad_sizes_and_seeds_are_refused() -> None:
+def test_signatures_refuse_bad_sizes_and_seeds() -> None:
     with pytest.raises(ValueError, match="at least one value"):
         signatures(*packed([b"nurse"]), size=0)
     with pytest.raises(ValueError, match="between 0 and"):
@@ -157,29 +160,30 @@ def test_bad_sizes_and_seeds_are_refused() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 7])
-def test_a_row_queries_an_index_built_with_datasketch(seed: int) -> None:
+def test_signatures_query_an_index_built_with_datasketch(seed: int) -> None:
     texts = canonical(sentences(300))
     index = MinHashLSH(threshold=0.9, num_perm=128)
     for i, text in enumerate(texts):
-        own = MinHash(128, seed, scheme="affine32")
-        own.update_batch(text.split())
-        index.insert(i, own)
+        minhash = MinHash(128, seed, scheme="affine32")
+        minhash.update_batch(text.split())
+        index.insert(i, minhash)
     rows = signatures(*packed(texts), seed=seed)
-    assert all(i in index.query(lean(row, seed)) for i, row in enumerate(rows))
-    assert own.jaccard(lean(rows[-1], seed)) == 1.0
-    assert not index.query(lean(signatures(*packed([b"astronaut"]), seed=seed)[0], seed))
+    assert all(i in index.query(lean_minhash(row, seed)) for i, row in enumerate(rows))
+    assert minhash.jaccard(lean_minhash(rows[-1], seed)) == 1.0
+    assert not index.query(lean_minhash(signatures(*packed([b"astronaut"]), seed=seed)[0], seed))
 
 
 def recall(threshold: Fraction, count: int, rows: int) -> Fraction:
+    """Return the probability with which bands propose a pair at the threshold."""
     return 1 - (1 - threshold**rows) ** count
 
 
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("threshold", [Fraction(k, 20) for k in (1, *range(10, 21))])
-def test_bands_are_the_longest_that_find_a_pair_at_the_threshold(
+def test_choose_bands_returns_the_longest_bands_with_the_promised_recall(
     threshold: Fraction, size: int
 ) -> None:
-    count, rows = bands(threshold, size)
+    count, rows = choose_bands(threshold, size)
     assert count * rows <= size
     assert recall(threshold, count, rows) >= Fraction(99, 100)
     assert all(
@@ -188,59 +192,59 @@ def test_bands_are_the_longest_that_find_a_pair_at_the_threshold(
     )
 
 
-def test_bands_of_the_two_thresholds_of_the_paper() -> None:
-    assert bands(Fraction(9, 10)) == (12, 10)
-    assert bands(Fraction(1, 2)) == (42, 3)
+def test_choose_bands_at_the_two_thresholds_of_the_paper() -> None:
+    assert choose_bands(Fraction(9, 10)) == (12, 10)
+    assert choose_bands(Fraction(1, 2)) == (42, 3)
 
 
 @pytest.mark.parametrize("threshold", [Fraction(0), Fraction(-1, 2), Fraction(21, 20)])
-def test_thresholds_that_are_no_similarity_are_refused(threshold: Fraction) -> None:
+def test_choose_bands_refuses_thresholds_that_are_not_similarities(threshold: Fraction) -> None:
     with pytest.raises(ValueError, match="above 0 and at most 1"):
-        bands(threshold)
+        choose_bands(threshold)
 
 
-def test_a_threshold_too_low_for_the_size_is_refused() -> None:
+def test_choose_bands_refuses_a_threshold_too_low_for_the_size() -> None:
     with pytest.raises(ValueError, match="signatures of 128 values do not find pairs at 1/50"):
-        bands(Fraction(1, 50))
+        choose_bands(Fraction(1, 50))
 
 
-def test_pairs_at_the_threshold_share_a_band_as_often_as_promised() -> None:
+def test_band_keys_are_shared_at_the_threshold_with_the_promised_recall() -> None:
     pairs = 20_000
     vocabulary = disjoint_words(pairs * 20)
     texts: list[bytes] = []
     for i in range(0, len(vocabulary), 20):
         shared, left, right = vocabulary[i : i + 18], vocabulary[i + 18], vocabulary[i + 19]
         texts += [b" ".join([*shared, left]), b" ".join([right, *shared])]
-    count, rows = bands(Fraction(18, 20))
+    count, rows = choose_bands(Fraction(18, 20))
     keys = band_keys(signatures(*packed(texts)), count, rows)
-    found = (keys[0::2] == keys[1::2]).any(axis=1).mean()
-    # Four standard deviations.
-    assert found == pytest.approx(float(recall(Fraction(18, 20), count, rows)), abs=0.0022)
+    found_rate = (keys[0::2] == keys[1::2]).any(axis=1).mean()
+    # The tolerance is four standard deviations.
+    assert found_rate == pytest.approx(float(recall(Fraction(18, 20), count, rows)), abs=0.0022)
     assert not (keys[:-2:2] == keys[2::2]).any()
 
 
 @given(st.data(), st.integers(1, 12), st.integers(1, 4), st.integers(0, 2))
 @settings(deadline=None)
-def test_band_keys_agree_if_and_only_if_the_bands_do(
-    draw: st.DataObject, count: int, rows: int, rest: int
+def test_band_keys_are_equal_if_and_only_if_the_bands_are_equal(
+    data: st.DataObject, count: int, rows: int, rest: int
 ) -> None:
     values = st.sampled_from([0, 1, 2, 2**31, 2**32 - 1])
     size = count * rows + rest
     shape = st.tuples(st.integers(0, 6), st.just(size))
-    made = draw.draw(arrays(np.uint32, shape, elements=values))
-    keys = band_keys(made, count, rows)
+    rows_of_values = data.draw(arrays(np.uint32, shape, elements=values))
+    keys = band_keys(rows_of_values, count, rows)
     assert keys.dtype == np.uint64
-    assert keys.shape == (len(made), count)
-    banded = {
-        (i, j): (j, tuple(made[i, j * rows : (j + 1) * rows].tolist()))
-        for i in range(len(made))
+    assert keys.shape == (len(rows_of_values), count)
+    bands_by_position = {
+        (i, j): (j, tuple(rows_of_values[i, j * rows : (j + 1) * rows].tolist()))
+        for i in range(len(rows_of_values))
         for j in range(count)
     }
-    for one, other in itertools.combinations(banded, 2):
-        assert (keys[one] == keys[other]) == (banded[one] == banded[other])
+    for left, right in itertools.combinations(bands_by_position, 2):
+        assert (keys[left] == keys[right]) == (bands_by_position[left] == bands_by_position[right])
 
 
 @pytest.mark.parametrize(("count", "rows"), [(0, 3), (3, 0), (3, 43), (129, 1)])
-def test_bands_that_a_signature_does_not_hold_are_refused(count: int, rows: int) -> None:
+def test_band_keys_refuse_bands_that_exceed_the_signature(count: int, rows: int) -> None:
     with pytest.raises(ValueError, match="do not make"):
         band_keys(np.zeros((2, 128), np.uint32), count, rows)

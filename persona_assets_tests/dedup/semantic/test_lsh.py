@@ -1,3 +1,5 @@
+"""Specification of `near_sketches`: pairs within the cut that share a key, each reported once."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from persona_assets.dedup.semantic.sign_sketches import BITS, WORDS, Parameters,
 
 @st.composite
 def sketch_rows(draw: st.DrawFn) -> np.ndarray:
-    """Rows a few bits away from a few centres, some of them all zero."""
+    """Draw sketches that differ by a few bits from three centres; some are zero."""
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     centres = rng.integers(0, 2**63, size=(3, WORDS)).astype(np.uint64)
     rows = centres[rng.integers(0, 3, size=draw(st.integers(0, 40)))]
@@ -25,12 +27,12 @@ def sketch_rows(draw: st.DrawFn) -> np.ndarray:
 @given(
     sketch_rows(), st.integers(0, 40), st.integers(0, 12), st.integers(1, 20), st.integers(4, 30)
 )
-def test_near_equals_the_naive_loop(
+def test_near_sketches_equal_the_naive_loop(
     rows: np.ndarray, split: int, bits: int, tables: int, cut: int
 ) -> None:
-    chosen = Parameters(8, 0.9, bits, tables, cut)
+    parameters = Parameters(8, 0.9, bits, tables, cut)
     split = min(split, len(rows))
-    masks = key_masks(chosen)
+    masks = key_masks(parameters)
     expected = {
         (i, j)
         for j in range(split, len(rows))
@@ -39,31 +41,33 @@ def test_near_equals_the_naive_loop(
         if np.bitwise_count(rows[i] ^ rows[j]).sum() <= cut
         and any(not ((rows[i] ^ rows[j]) & m).any() for m in masks)
     }
-    batches = near_sketches(chosen, range(tables), rows[split:], rows[:split])
-    found = [
+    batches = near_sketches(parameters, range(tables), rows[split:], rows[:split])
+    reported = [
         tuple(sorted(pair)) for left, right in batches for pair in zip(left, right, strict=True)
     ]
-    assert len(found) == len(set(found))
-    assert {pair for pair in found if rows[pair[0]].any()} == expected
+    assert len(reported) == len(set(reported))
+    assert {pair for pair in reported if rows[pair[0]].any()} == expected
 
 
 @pytest.mark.parametrize(("flips", "bits", "tables", "cut"), [(0, 3, 2, 10), (30, 3, 20, 50)])
-def test_more_candidates_than_a_batch_holds(flips: int, bits: int, tables: int, cut: int) -> None:
+def test_near_sketches_report_each_pair_once_over_several_batches(
+    flips: int, bits: int, tables: int, cut: int
+) -> None:
     rng = np.random.default_rng(0)
     rows = np.repeat(rng.integers(0, 2**63, size=(1, WORDS)).astype(np.uint64), 600, axis=0)
     for bit in rng.integers(0, BITS, size=(flips, 600)):
         rows[np.arange(600), bit // 64] ^= np.uint64(1) << (bit % 64).astype(np.uint64)
-    chosen = Parameters(8, 0.9, bits, tables, cut)
+    parameters = Parameters(8, 0.9, bits, tables, cut)
     differ = rows[:, None] ^ rows
     expected = np.zeros((600, 600), np.int64)
-    for mask in key_masks(chosen):
+    for mask in key_masks(parameters):
         expected |= ~(differ & mask).any(axis=2)
     expected *= np.bitwise_count(differ).sum(axis=2) <= cut
     assert expected.sum() > 2 * BATCH
     np.fill_diagonal(expected, 0)
     for old in (0, 1, 450):
-        seen = np.zeros((600, 600), np.int64)
-        for left, right in near_sketches(chosen, range(tables), rows[old:], rows[:old]):
-            seen[left, right] += 1
+        reports = np.zeros((600, 600), np.int64)
+        for left, right in near_sketches(parameters, range(tables), rows[old:], rows[:old]):
+            reports[left, right] += 1
         expected[:old, :old] = 0
-        assert (seen + seen.T == expected).all()
+        assert (reports + reports.T == expected).all()

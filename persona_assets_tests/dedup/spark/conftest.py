@@ -1,4 +1,4 @@
-"""A Java for Spark that spends no time on making its code fast: it runs for seconds."""
+"""Settings of Java for Spark tests: fast start instead of optimized code, for runs of seconds."""
 
 from collections.abc import Iterator
 

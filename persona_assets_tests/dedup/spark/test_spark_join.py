@@ -1,3 +1,5 @@
+"""Specification of `spark_join`: the result of the local engine, for files split in any way."""
+
 import random
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,7 +20,7 @@ pytest.importorskip("pyspark", reason="the extra spark is not installed")
 
 from persona_assets.dedup.spark.spark_join import spark_join
 from persona_assets.dedup.spark.spark_session import spark_session
-from persona_assets_tests.dedup.spark.joined import assert_same, joined
+from persona_assets_tests.dedup.spark.joined import assert_equal_joins, read_joined
 from persona_assets_tests.dedup.texts import HOSTILE, NINE_TENTHS, ONE_HASH
 
 if TYPE_CHECKING:
@@ -44,36 +46,39 @@ HARD = [
 
 @pytest.fixture(scope="module")
 def texts() -> list[str | None]:
-    """Sentences and their variants; a template with two places to fill in, which makes its bucket
-    large; a long one with a single place, whose sets are all similar; hostile ones."""
+    """Return sentences with variants, hostile texts and texts of two templates.
+
+    The first template has two blanks, so that its texts share a large bucket. The second is long
+    and has a single blank, so that all its texts are similar.
+    """
     rng = random.Random(5)
     vocabulary = [f"w{int(rng.paretovariate(0.8))}" for _ in range(4000)]
-    found: list[str | None] = [*HARD]
+    texts: list[str | None] = [*HARD]
     for _ in range(1200):
         words = rng.choices(vocabulary, k=rng.randrange(1, 40))
-        found.append(" ".join(words))
+        texts.append(" ".join(words))
         for _ in range(rng.randrange(2)):
             varied = words[: rng.randrange(len(words) - len(words) // 6, len(words) + 1)]
             varied += [f"v{rng.randrange(10_000)}" for _ in range(rng.randrange(2))]
             rng.shuffle(varied)
-            found.append(" ".join(varied).upper())
-    form = "a {} who has lived in {} for ten years and likes to read in the evening"
-    found += [form.format(f"job{rng.randrange(40)}", f"city{i}") for i in range(900)]
-    long = " ".join(f"common{i}" for i in range(40))
-    found += [f"{long} name{i}" for i in range(60)]
-    rng.shuffle(found)
-    return found
+            texts.append(" ".join(varied).upper())
+    template = "a {} who has lived in {} for ten years and likes to read in the evening"
+    texts += [template.format(f"job{rng.randrange(40)}", f"city{i}") for i in range(900)]
+    long_template = " ".join(f"common{i}" for i in range(40))
+    texts += [f"{long_template} name{i}" for i in range(60)]
+    rng.shuffle(texts)
+    return texts
 
 
 @pytest.fixture(scope="module")
 def bounds(texts: list[str | None]) -> list[int]:
-    """Where the shards begin and end; one is empty."""
+    """Return the bounds of the shards, among which is an empty shard."""
     return [0, 1, 700, 700, 1300, 1900, 2500, len(texts)]
 
 
 @pytest.fixture(scope="module")
 def kept(texts: list[str | None]) -> npt.NDArray[np.bool_]:
-    """Of some groups of rows in a file all, of some none."""
+    """Return a mask that keeps all, none or some rows of groups that span row groups of a file."""
     groups = np.arange(len(texts)) // 64 % 4
     rows = np.random.default_rng(1).random(len(texts)) < 0.6
     return np.where(groups == 0, True, np.where(groups == 1, False, rows))
@@ -99,7 +104,7 @@ def shards(
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator["SparkSession"]:
-    # One process, so that kernels are compiled once; several partitions all the same.
+    # A single process, so that kernels are compiled once, but several partitions.
     session = spark_session("local[1]", {"spark.default.parallelism": "3"})
     assert session.sparkContext.defaultParallelism == 3
     yield session
@@ -110,7 +115,7 @@ def spark() -> Iterator["SparkSession"]:
     ("threshold", "column", "hot", "rounds"),
     [(NINE_TENTHS, None, 24, 2), (THREE_QUARTERS, "kept", 50, 1)],
 )
-def test_it_finds_what_the_local_engine_finds(
+def test_spark_join_equals_the_local_engine(
     texts: list[str | None],
     kept: npt.NDArray[np.bool_],
     bounds: list[int],
@@ -124,18 +129,18 @@ def test_it_finds_what_the_local_engine_finds(
 ) -> None:
     hashes, _ = word_hashes(ONE_HASH)
     assert hashes[0] == hashes[1]
-    chosen = kept if column else np.ones(len(texts), np.bool_)
-    # What is compiled here need not be compiled by every process of Spark.
-    expected = lexical_join(pa.array(texts).filter(pa.array(chosen)), threshold)
+    takes_part = kept if column else np.ones(len(texts), np.bool_)
+    # The local join runs first and compiles the kernels, so that Spark finds them in the cache.
+    expected = lexical_join(pa.array(texts).filter(pa.array(takes_part)), threshold)
     spark: SparkSession = request.getfixturevalue("spark")
     lines: list[str] = []
     report = spark_join(
         spark, shards, str(tmp_path), threshold, kept=column, hot=hot, log=lines.append
     )
-    members = [np.flatnonzero(chosen[start:stop]) for start, stop in pairwise(bounds)]
-    assert_same(joined(tmp_path, members), expected)
+    members = [np.flatnonzero(takes_part[start:stop]) for start, stop in pairwise(bounds)]
+    assert_equal_joins(read_joined(tmp_path, members), expected)
     assert sum("dealt out anew" in line for line in lines) >= rounds
-    assert report.rows == chosen.sum()
+    assert report.rows == takes_part.sum()
     assert report.sets == len(np.unique(expected.sets))
     assert report.candidates >= report.pairs == len(expected.edges) > 1000
     assert report.keys > report.sets
@@ -144,7 +149,9 @@ def test_it_finds_what_the_local_engine_finds(
     assert report.shuffle_bytes_per_row == sum(report.shuffle_bytes.values()) / report.rows
 
 
-def test_bad_input_is_refused(spark: "SparkSession", shards: list[str], tmp_path: Path) -> None:
+def test_spark_join_refuses_invalid_input_before_it_writes(
+    spark: "SparkSession", shards: list[str], tmp_path: Path
+) -> None:
     output = str(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"there is no file /nowhere/x\.parquet"):
         spark_join(spark, [shards[0], "/nowhere/x.parquet"], output)

@@ -1,4 +1,4 @@
-"""Texts in every form: what is read of them, and what is refused."""
+"""`utf8_buffers` reads texts from every kind of column, and refuses input that is not text."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -29,6 +29,7 @@ TYPES = [
 
 
 def read(texts: Strings) -> list[str]:
+    """Return the texts that `utf8_buffers` reads."""
     data, offsets = utf8_buffers(texts)
     assert data.dtype == np.uint8
     assert offsets.dtype == np.int64
@@ -44,7 +45,7 @@ def array_of(texts: Texts, kind: pa.DataType) -> pa.Array:
 
 
 def dictionary_of(texts: Texts, kind: pa.DataType) -> pa.Array:
-    """Some of the missing texts are a null among the values, others are null indices."""
+    """Build a dictionary array in which missing texts are null values or null indices, in turn."""
     values = list(dict.fromkeys([*texts, None]))
     places = [
         None if text is None and row % 2 else values.index(text) for row, text in enumerate(texts)
@@ -53,7 +54,7 @@ def dictionary_of(texts: Texts, kind: pa.DataType) -> pa.Array:
 
 
 def unchecked(rows: Sequence[bytes], kind: pa.DataType) -> pa.Array:
-    """Bytes as if they were of a type, whatever they are."""
+    """Build an array of a string type from bytes without validating them."""
     return pa.array(rows, BYTES.get(kind, kind)).view(kind)
 
 
@@ -70,7 +71,7 @@ columns = st.sampled_from(
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.none() | valid_texts, max_size=8), columns, st.data())
-def test_columns_of_any_type_sliced_and_chunked_hold_the_same_texts(
+def test_sliced_and_chunked_columns_of_any_type_hold_the_same_texts(
     texts: Texts, column_of: Callable[[Texts], Any], data: st.DataObject
 ) -> None:
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(texts))] * 2)))
@@ -78,20 +79,23 @@ def test_columns_of_any_type_sliced_and_chunked_hold_the_same_texts(
     column = column_of(texts)
     assert read(column[start:stop]) == expected
     cuts = [0, *sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=3))), len(texts)]
-    pieces = [column_of(texts[a:b]) for a, b in itertools.pairwise(cuts)]
+    pieces = [column_of(texts[begin:end]) for begin, end in itertools.pairwise(cuts)]
     if isinstance(column, pl.Series):
         chunks = pl.concat(pieces, rechunk=False)
     else:
         chunks = pa.chunked_array(pieces)
     assert read(chunks[start:stop]) == expected
     hashes, offsets = word_hashes(chunks[start:stop])
-    same, ends = word_hashes(expected)
-    assert (hashes.tolist(), offsets.tolist()) == (same.tolist(), ends.tolist())
+    expected_hashes, expected_offsets = word_hashes(expected)
+    assert (hashes.tolist(), offsets.tolist()) == (
+        expected_hashes.tolist(),
+        expected_offsets.tolist(),
+    )
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.none() | any_texts, max_size=8), st.sampled_from([list, tuple]))
-def test_sequences_may_hold_halves_of_surrogate_pairs(
+def test_sequences_may_contain_halves_of_surrogate_pairs(
     texts: Texts, sequence: Callable[[Texts], Texts]
 ) -> None:
     assert read(sequence(texts)) == [text or "" for text in texts]
@@ -103,21 +107,21 @@ def test_sequences_may_hold_halves_of_surrogate_pairs(
 
 
 @pytest.mark.parametrize("kind", [*TYPES, pa.null(), pa.dictionary(pa.int8(), pa.string())])
-def test_columns_without_a_text(kind: pa.DataType) -> None:
+def test_columns_without_texts_are_empty_or_missing_texts(kind: pa.DataType) -> None:
     assert read(pa.nulls(0, kind)) == []
     assert read(pa.chunked_array([], kind)) == []
     assert read(pa.nulls(3, kind)) == ["", "", ""]
     assert read(pa.chunked_array([pa.nulls(1, kind), pa.nulls(2, kind)])[1:]) == ["", ""]
 
 
-def test_what_lies_behind_a_null_is_not_read() -> None:
-    known = pa.array(["a", "hidden", "b"], pa.large_string())
-    _, offsets, data = known.buffers()
-    hiding = pa.Array.from_buffers(known.type, 3, [pa.py_buffer(b"\x05"), offsets, data])
+def test_bytes_behind_a_null_are_not_read() -> None:
+    array = pa.array(["a", "hidden", "b"], pa.large_string())
+    _, offsets, data = array.buffers()
+    hiding = pa.Array.from_buffers(array.type, 3, [pa.py_buffer(b"\x05"), offsets, data])
     assert read(hiding) == ["a", "", "b"]
 
 
-def test_bytes_of_strings_are_not_copied() -> None:
+def test_buffers_share_the_bytes_of_a_string_array() -> None:
     array = pa.array(["a nurse", "a pilot", "a miner"], pa.large_string())
     short = array.cast(pa.string())
     for column in (array, array[1:], pa.chunked_array([array]), short, short[1:]):
@@ -132,16 +136,16 @@ INVALID = [
     *(b"\xe0\x80\xaf", b"\xe2(\xa1", b"\xf0\x80\x80\xaf", b"\xf4\x90\x80\x80"),
     b"\xf8\x90\x80\x80",
 ]
-"""Cut off, begun inside, longer than need be, and beyond Unicode."""
-BEHIND = [b"and more"] * 9
-"""Where kernels do not read beyond a text, the definition reads it in their place."""
+"""Sequences that are cut off, start inside a character, are overlong, or exceed Unicode."""
+FOLLOWING_TEXTS = [b"and more"] * 9
+"""Texts behind a row, so that kernels may read beyond it; else the definition reads the row."""
 
 
-@pytest.mark.parametrize("odd", INVALID)
+@pytest.mark.parametrize("invalid", INVALID)
 @pytest.mark.parametrize("kind", TYPES[:4])
-def test_no_bytes_are_read_that_are_not_valid(odd: bytes, kind: pa.DataType) -> None:
-    for text in (odd, b"a " + odd, odd + "é".encode(), "教".encode() + odd + b"b"):
-        for rows in ([text], [text, *BEHIND], [b"x", text, b"y", *BEHIND]):
+def test_invalid_utf8_is_refused_in_every_position(invalid: bytes, kind: pa.DataType) -> None:
+    for text in (invalid, b"a " + invalid, invalid + "é".encode(), "教".encode() + invalid + b"b"):
+        for rows in ([text], [text, *FOLLOWING_TEXTS], [b"x", text, b"y", *FOLLOWING_TEXTS]):
             column = unchecked(rows, kind)
             for texts in (column, pa.chunked_array([pa.array(["x"], kind), column])):
                 with pytest.raises(ValueError, match=r"^texts must be UTF-8, and that of"):
@@ -149,7 +153,7 @@ def test_no_bytes_are_read_that_are_not_valid(odd: bytes, kind: pa.DataType) -> 
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view()])
-def test_views_of_bytes_that_are_not_valid(kind: pa.DataType) -> None:
+def test_invalid_utf8_in_views_is_refused(kind: pa.DataType) -> None:
     for text in (b"\xff", b"a long text \xff"):
         column = unchecked([b"a", text], kind)
         with pytest.raises(ValueError, match=r"UTF-?8"):
@@ -159,14 +163,14 @@ def test_views_of_bytes_that_are_not_valid(kind: pa.DataType) -> None:
             word_hashes(values)
 
 
-def test_a_text_ends_where_its_last_character_does() -> None:
+def test_characters_must_end_within_their_text() -> None:
     cut = unchecked([b"\xe2\x82", b"\xac and more" * 9], pa.large_string())
     for texts in (cut[:1], cut[1:], cut):
         with pytest.raises(ValueError, match=r"UTF-?8"):
             word_hashes(texts)
 
 
-def test_a_damaged_array_is_refused() -> None:
+def test_damaged_arrays_are_refused() -> None:
     ends, data = pa.py_buffer(np.array([0, 5, 2, 5], np.int32)), pa.py_buffer(b"abcde")
     unordered = pa.Array.from_buffers(pa.string(), 3, [None, ends, data])
     no_such_value = pa.DictionaryArray.from_arrays(pa.array([7]), pa.array(["x"]), safe=False)
@@ -179,7 +183,7 @@ def test_a_damaged_array_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "found"),
+    ("texts", "complaint"),
     [
         (pa.array([1, 2]), "not of int64"),
         (pa.nulls(2, pa.float32()), "not of float"),
@@ -199,7 +203,9 @@ def test_a_damaged_array_is_refused() -> None:
         (iter(["a nurse"]), "not a single list_iterator"),
     ],
 )
-def test_what_is_no_text_is_refused(texts: Any, found: str) -> None:
-    for join in (utf8_buffers, word_hashes):
-        with pytest.raises(TypeError, match=f"^texts must be a sequence of str or None, .*{found}"):
-            join(texts)
+def test_values_that_are_not_texts_are_refused(texts: Any, complaint: str) -> None:
+    for read_texts in (utf8_buffers, word_hashes):
+        with pytest.raises(
+            TypeError, match=f"^texts must be a sequence of str or None, .*{complaint}"
+        ):
+            read_texts(texts)

@@ -1,3 +1,5 @@
+"""The words of a text: folding, word boundaries, and bigrams in scripts without spaces."""
+
 import unicodedata
 
 import pytest
@@ -34,36 +36,39 @@ from persona_assets_tests.dedup.texts import HOSTILE, any_texts
         ("\u0301\u0302", set()),
     ],
 )
-def test_words(text: str, expected: set[str]) -> None:
+def test_words_of_example_texts(text: str, expected: set[str]) -> None:
     assert words(text) == expected
 
 
-def test_a_long_text_and_a_pile_of_combining_marks() -> None:
+def test_words_of_long_texts() -> None:
     assert len(words(" ".join(f"w{i}" for i in range(100_000)))) == 100_000
     assert len(words("医生" * 100_000)) == 2
+
+
+def test_words_keep_thirty_combining_marks_in_a_row() -> None:
     assert words("z" + "\u0301" * 29) != words("z" + "\u0301" * 30)
     assert words("z" + "\u0301\u0316" * 1_000_000) == words("z" + "\u0301\u0316" * 15)
 
 
 @settings(deadline=None)
 @given(any_texts)
-def test_any_text_gives_words_that_are_themselves_folded_and_not_empty(text: str) -> None:
-    found = words(text)
-    assert all(found)
-    assert not any(character.isspace() for word in found for character in word)
-    assert words(f"  {text}\n") == found
-    assert words(f"{text} {text}") == found
+def test_words_are_not_empty_and_do_not_depend_on_spaces_or_repeats(text: str) -> None:
+    text_words = words(text)
+    assert all(text_words)
+    assert not any(character.isspace() for word in text_words for character in word)
+    assert words(f"  {text}\n") == text_words
+    assert words(f"{text} {text}") == text_words
 
 
 @settings(deadline=None)
 @given(any_texts)
-def test_canonically_equivalent_texts_have_the_same_words(text: str) -> None:
+def test_words_are_equal_for_canonically_equivalent_texts(text: str) -> None:
     assert words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
 
 
 @settings(deadline=None)
 @given(any_texts)
-def test_folding_twice_is_folding_once_and_changes_no_word(text: str) -> None:
+def test_folding_is_idempotent_and_changes_no_word(text: str) -> None:
     folded = fold(text)
     assert fold(folded) == folded
     assert words(folded) == words(text)
@@ -71,6 +76,6 @@ def test_folding_twice_is_folding_once_and_changes_no_word(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_ignorable_characters_and_case_make_no_other_word(text: str) -> None:
+def test_words_ignore_case_and_ignorable_characters(text: str) -> None:
     assert words(text.upper()) == words(text)
     assert words("\u00ad".join(text)) == words(text)

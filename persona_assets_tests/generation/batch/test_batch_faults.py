@@ -1,4 +1,4 @@
-"""Batches against a server that misbehaves on request: nothing is sent or paid for twice."""
+"""The batch transport survives a misbehaving server, and sends and pays for nothing twice."""
 
 from itertools import product
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
-from persona_assets_tests.generation.batch_sending import MakeCalls, MakeEndpoint, Open, Opened
+from persona_assets_tests.generation.batch_sending import BatchRun, MakeCalls, MakeEndpoint, OpenRun
 from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
 
 
 @pytest.mark.parametrize("step", ["missing", "expired", "timeout", "500", "429", "malformed"])
-def test_a_request_without_an_answer_is_sent_again(opened: Opened, step: str) -> None:
-    asked = [call("row 0"), call("row 1")]
-    with BatchServer(lines={"row 1": [step, step]}) as server, opened(server) as run:
-        records = run.land(asked)
-        assert [records[it.key].attempt for it in asked] == [1, 3]
-        assert [server.sent[it.key] for it in asked] == [1, 3]
+def test_request_without_a_response_is_sent_again(open_run: OpenRun, step: str) -> None:
+    sent = [call("row 0"), call("row 1")]
+    with BatchServer(lines={"row 1": [step, step]}) as server, open_run(server) as run:
+        records = run.land(sent)
+        assert [records[row.key].attempt for row in sent] == [1, 3]
+        assert [server.sent[row.key] for row in sent] == [1, 3]
         assert all(record.failure is None for record in records.values())
 
 
@@ -30,24 +30,24 @@ def test_a_request_without_an_answer_is_sent_again(opened: Opened, step: str) ->
         ("429", "rate_limit"),
     ],
 )
-def test_a_request_is_sent_as_often_as_attempts_are_allowed(
-    opened: Opened, step: str, failure: str
+def test_request_is_sent_up_to_the_number_of_attempts(
+    open_run: OpenRun, step: str, failure: str
 ) -> None:
-    asked = [call("row 0"), call("row 1")]
-    with BatchServer(lines={"row 1": [step] * 9}) as server, opened(server) as run:
-        records = run.land(asked)
-        assert (records[asked[1].key].failure, records[asked[1].key].attempt) == (failure, 3)
-        assert server.sent[asked[1].key] == 3
-        assert records[asked[0].key].failure is None
+    sent = [call("row 0"), call("row 1")]
+    with BatchServer(lines={"row 1": [step] * 9}) as server, open_run(server) as run:
+        records = run.land(sent)
+        assert (records[sent[1].key].failure, records[sent[1].key].attempt) == (failure, 3)
+        assert server.sent[sent[1].key] == 3
+        assert records[sent[0].key].failure is None
 
 
 @pytest.mark.parametrize("end", ["expired", "expired-bare", "cancelled"])
-def test_a_batch_that_ends_early_keeps_its_answers(
-    opened: Opened, calls: MakeCalls, end: str
+def test_batch_that_ends_early_keeps_its_responses(
+    open_run: OpenRun, calls: MakeCalls, end: str
 ) -> None:
-    with BatchServer(ends=[end]) as server, opened(server) as run:
+    with BatchServer(ends=[end]) as server, open_run(server) as run:
         records = run.land(calls(10))
-        assert [len(server.requests(it)) for it in server.uploads] == [10, 5]
+        assert [len(server.requests(upload)) for upload in server.uploads] == [10, 5]
         assert set(server.billed.values()) == {1}
         assert sorted(record.attempt for record in records.values()) == [1] * 5 + [2] * 5
 
@@ -62,23 +62,25 @@ def test_a_batch_that_ends_early_keeps_its_answers(
         ("create", "429"),
     ],
 )
-def test_an_unclear_answer_is_asked_for_again_and_nothing_is_sent_twice(
-    opened: Opened, calls: MakeCalls, kind: str, step: str
+def test_request_with_an_unclear_response_is_repeated_and_nothing_is_sent_twice(
+    open_run: OpenRun, calls: MakeCalls, kind: str, step: str
 ) -> None:
-    with BatchServer(faults={kind: [step]}, page=1) as server, opened(server) as run:
+    with BatchServer(faults={kind: [step]}, page=1) as server, open_run(server) as run:
         assert len(run.land(calls(2))) == 2
         assert server.counts[kind] >= 1
         assert set(server.sent.values()) == {1}
 
 
-def test_a_failing_server_is_asked_without_end(opened: Opened, calls: MakeCalls) -> None:
-    with BatchServer(faults={"retrieve": ["500"] * 3}) as server, opened(server) as run:
+def test_poll_of_a_failing_server_is_repeated_without_end(
+    open_run: OpenRun, calls: MakeCalls
+) -> None:
+    with BatchServer(faults={"retrieve": ["500"] * 3}) as server, open_run(server) as run:
         assert len(run.land(calls(2))) == 2
         assert server.counts["retrieve"] == 4
 
 
 @pytest.mark.parametrize(
-    ("kind", "step", "said"),
+    ("kind", "step", "reason"),
     [
         *((kind, "401", KEY_VARIABLE) for kind in ("upload", "create", "retrieve", "content")),
         ("create", "403", KEY_VARIABLE),
@@ -86,16 +88,16 @@ def test_a_failing_server_is_asked_without_end(opened: Opened, calls: MakeCalls)
         ("create", "400-odd_code", "(400, odd_code)"),
     ],
 )
-def test_a_refusal_ends_the_run_with_one_sentence_and_costs_nothing_twice(
-    opened: Opened, calls: MakeCalls, kind: str, step: str, said: str, journal_path: Path
+def test_refusal_ends_the_run_with_a_sentence_and_costs_nothing_twice(
+    open_run: OpenRun, calls: MakeCalls, kind: str, step: str, reason: str, journal_path: Path
 ) -> None:
     with BatchServer(faults={kind: [step]}) as server:
-        with opened(server) as run, pytest.raises(EndpointRefused) as refused:
+        with open_run(server) as run, pytest.raises(EndpointRefused) as refused:
             run.land(calls(2))
-        assert said in str(refused.value)
+        assert reason in str(refused.value)
         assert refused.value.__cause__ is refused.value.__context__ is None
-        # Once it is mended, the next run goes on where this one was.
-        with opened(server) as run:
+        # Once the cause is removed, the next run continues.
+        with open_run(server) as run:
             assert len(run.land(calls(2))) == 2
         assert set(server.sent.values()) == {1}
         assert server.authorizations == {f"Bearer {CANARY}"}
@@ -104,42 +106,44 @@ def test_a_refusal_ends_the_run_with_one_sentence_and_costs_nothing_twice(
     assert CANARY not in str(refused.value)
 
 
-def test_an_endpoint_without_a_batch_api_says_so(opened: Opened, calls: MakeCalls) -> None:
+def test_endpoint_without_a_batch_api_is_reported(open_run: OpenRun, calls: MakeCalls) -> None:
     with (
         BatchServer(faults={"upload": ["404"]}) as server,
-        opened(server) as run,
+        open_run(server) as run,
         pytest.raises(EndpointRefused, match="offers no Batch API"),
     ):
         run.land(calls(1))
 
 
-def test_no_server_at_all(endpoint: MakeEndpoint, calls: MakeCalls, journal_path: Path) -> None:
+def test_unreachable_server_is_reported(
+    endpoint: MakeEndpoint, calls: MakeCalls, journal_path: Path
+) -> None:
     nowhere = endpoint("http://127.0.0.1:9/v1", max_attempts=2)
     with (
-        Open(nowhere, journal_path) as run,
+        BatchRun(nowhere, journal_path) as run,
         pytest.raises(EndpointUnreachable, match="cannot be reached"),
     ):
         run.land(calls(1))
 
 
-def test_a_line_that_refuses_the_model_ends_the_run_but_keeps_the_other_answers(
-    opened: Opened, calls: MakeCalls
+def test_line_that_refuses_the_model_ends_the_run_but_keeps_other_responses(
+    open_run: OpenRun, calls: MakeCalls
 ) -> None:
     with BatchServer(lines={"row 1": ["404-model"]}) as server:
-        with opened(server) as run:
+        with open_run(server) as run:
             with pytest.raises(EndpointRefused, match="knows no model"):
                 run.land(calls(3))
             assert len(run.journal) == 2
-        with opened(server) as run:
+        with open_run(server) as run:
             assert len(run.land(calls(3))) == 3
         assert sorted(server.sent.values()) == [1, 1, 2]
 
 
-def test_a_batch_that_is_not_valid_is_not_sent_again(
-    opened: Opened, calls: MakeCalls, journal_path: Path
+def test_invalid_batch_is_not_sent_again(
+    open_run: OpenRun, calls: MakeCalls, journal_path: Path
 ) -> None:
     with BatchServer(ends=["failed:invalid_json_line"]) as server:
-        with opened(server) as run, pytest.raises(EndpointRefused) as refused:
+        with open_run(server) as run, pytest.raises(EndpointRefused) as refused:
             run.land(calls(3))
         assert "invalid_json_line, line 1" in str(refused.value)
         assert "no, no" not in str(refused.value)
@@ -147,38 +151,36 @@ def test_a_batch_that_is_not_valid_is_not_sent_again(
         assert str(kept) in str(refused.value)
         assert kept.read_bytes() == server.content["file-0"]
         assert len(server.batches) == 1
-        with opened(server) as run:
+        with open_run(server) as run:
             assert len(run.land(calls(3))) == 3
 
 
-def test_an_error_code_that_is_no_code_is_not_repeated(opened: Opened, calls: MakeCalls) -> None:
+def test_error_code_of_unusual_form_is_not_shown(open_run: OpenRun, calls: MakeCalls) -> None:
     with (
         BatchServer(ends=[f"failed:{CANARY}"]) as server,
-        opened(server) as run,
+        open_run(server) as run,
         pytest.raises(EndpointRefused, match=r"refuses a batch \(line 1\)"),
     ):
         run.land(calls(1))
 
 
-def test_batches_are_found_by_their_upload_where_metadata_is_not_shown(
-    opened: Opened, calls: MakeCalls
-) -> None:
-    with BatchServer(faults={"create": ["drop"]}, tagged=False) as server, opened(server) as run:
+def test_batch_without_metadata_is_found_by_its_upload(open_run: OpenRun, calls: MakeCalls) -> None:
+    with BatchServer(faults={"create": ["drop"]}, tagged=False) as server, open_run(server) as run:
         assert len(run.land(calls(2))) == 2
         assert len(server.batches) == 1
 
 
 @pytest.mark.parametrize("page", [["html"], ["html", "html"]])
-def test_a_page_in_place_of_the_results_does_not_make_them_be_paid_again(
-    opened: Opened, calls: MakeCalls, page: list[str]
+def test_web_page_in_place_of_the_results_does_not_pay_for_them_again(
+    open_run: OpenRun, calls: MakeCalls, page: list[str]
 ) -> None:
     with BatchServer(faults={"content": page}) as server:
-        with opened(server, max_attempts=2) as run:
+        with open_run(server, max_attempts=2) as run:
             if len(page) == 1:
                 assert len(run.land(calls(1))) == 1
             else:
                 with pytest.raises(EndpointRefused, match="something else than the results"):
                     run.land(calls(1))
-        with opened(server) as run:
+        with open_run(server) as run:
             assert len(run.land(calls(1))) == 1
         assert server.sent.total() == 1

@@ -1,4 +1,4 @@
-"""The Batch API as a transport, over real HTTP: what goes into batches and comes out."""
+"""The batch transport sends each call once, within the limits of files, and records its result."""
 
 import time
 from decimal import Decimal
@@ -11,11 +11,11 @@ from persona_assets.generation.batch import BatchTransport
 from persona_assets.generation.calls.errors import EndpointRefused
 from persona_assets.generation.journal.journal import JournalBusy
 from persona_assets_tests.generation.batch_sending import (
+    FlatSpending,
     MakeCalls,
     MakeEndpoint,
-    Opened,
-    Purse,
-    answers,
+    OpenRun,
+    contents,
     take,
     wait_for,
 )
@@ -23,13 +23,13 @@ from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, call
 
 
-def test_a_batch_becomes_records_with_what_they_cost(
-    opened: Opened, calls: MakeCalls, journal_path: Path
+def test_batch_becomes_records_with_their_costs(
+    open_run: OpenRun, calls: MakeCalls, journal_path: Path
 ) -> None:
-    with BatchServer(looks=3) as server, opened(server) as run:
-        asked = [Call(it.key, it.url, it.body, "prompt-7") for it in calls(5)]
-        records = run.land(asked)
-        assert answers(records.values()) == {f"answer to row {row}" for row in range(5)}
+    with BatchServer(looks=3) as server, open_run(server) as run:
+        versioned = [Call(row.key, row.url, row.body, "prompt-7") for row in calls(5)]
+        records = run.land(versioned)
+        assert contents(records.values()) == {f"answer to row {row}" for row in range(5)}
         for record in records.values():
             assert (record.batch, record.run_id, record.attempt) == (True, "run", 1)
             assert (record.prompt_version, record.model) == ("prompt-7", "test-model")
@@ -37,17 +37,19 @@ def test_a_batch_becomes_records_with_what_they_cost(
             assert run.journal.get(record.key) == record
         [batch] = server.batches
         assert (batch["endpoint"], batch["completion_window"]) == ("/v1/chat/completions", "24h")
-        assert [it["custom_id"] for it in server.requests(server.uploads[0])] == list(records)[::-1]
+        assert [line["custom_id"] for line in server.requests(server.uploads[0])] == list(records)[
+            ::-1
+        ]
         assert run.usage.calls == run.usage.attempts == 5
         assert run.usage.cost == Decimal("0.50")
         wait_for(lambda: run.batches.open_batches == run.batches.waiting == 0)
     assert list(journal_path.parent.glob("*.batches")) == []
 
 
-def test_splits_by_requests(opened: Opened, calls: MakeCalls) -> None:
-    with BatchServer() as server, opened(server, most_requests=4) as run:
+def test_input_files_are_split_by_requests(open_run: OpenRun, calls: MakeCalls) -> None:
+    with BatchServer() as server, open_run(server, most_requests=4) as run:
         assert len(run.land(calls(10))) == 10
-        assert [len(server.requests(it)) for it in server.uploads] == [4, 4, 2]
+        assert [len(server.requests(upload)) for upload in server.uploads] == [4, 4, 2]
         assert set(server.sent.values()) == {1}
 
 
@@ -55,88 +57,91 @@ def long_calls(number: int) -> list[Call]:
     return [call(f"row {row} " + "x" * 3000) for row in range(number)]
 
 
-def test_splits_by_the_bytes_of_the_file_to_the_last_one(opened: Opened) -> None:
-    asked = long_calls(9)
-    with BatchServer() as server, opened(server) as run:
-        run.land(asked)
+def test_input_files_are_split_by_bytes_exactly(open_run: OpenRun) -> None:
+    sent = long_calls(9)
+    with BatchServer() as server, open_run(server) as run:
+        run.land(sent)
         size = server.uploads[0]["bytes"] // 9
-    asked = [Call(call_key("again", it.url, it.body), it.url, it.body) for it in asked]
-    with BatchServer() as server, opened(server, most_bytes=3 * size) as run:
-        run.land(asked)
-        assert [it["bytes"] for it in server.uploads] == [3 * size] * 3
-    asked = [Call(call_key("anew", it.url, it.body), it.url, it.body) for it in asked]
-    with BatchServer() as server, opened(server, most_bytes=3 * size - 1) as run:
-        run.land(asked)
-        assert [it["bytes"] for it in server.uploads] == [2 * size] * 4 + [size]
+    sent = [Call(call_key("again", old.url, old.body), old.url, old.body) for old in sent]
+    with BatchServer() as server, open_run(server, most_bytes=3 * size) as run:
+        run.land(sent)
+        assert [upload["bytes"] for upload in server.uploads] == [3 * size] * 3
+    sent = [Call(call_key("third", old.url, old.body), old.url, old.body) for old in sent]
+    with BatchServer() as server, open_run(server, most_bytes=3 * size - 1) as run:
+        run.land(sent)
+        assert [upload["bytes"] for upload in server.uploads] == [2 * size] * 4 + [size]
 
 
-def test_embeddings_count_each_input_and_go_into_files_of_their_own(opened: Opened) -> None:
+def test_embeddings_count_each_input_and_have_files_of_their_own(open_run: OpenRun) -> None:
     bodies = [{"input": [f"text {n}", "text"]} for n in range(3)]
-    asked = [Call(call_key("m", "/embeddings", it), "/embeddings", it) for it in bodies]
-    with BatchServer() as server, opened(server, most_requests=4) as run:
-        records = run.land([*asked, call("row")])
+    embeddings = [Call(call_key("m", "/embeddings", body), "/embeddings", body) for body in bodies]
+    with BatchServer() as server, open_run(server, most_requests=4) as run:
+        records = run.land([*embeddings, call("row")])
         assert len(records) == 4
-        shapes = {(it["endpoint"], it["request_counts"]["total"]) for it in server.batches}
+        shapes = {(batch["endpoint"], batch["request_counts"]["total"]) for batch in server.batches}
         assert shapes == {("/v1/embeddings", 2), ("/v1/embeddings", 1), ("/v1/chat/completions", 1)}
 
 
-def test_a_request_that_fits_into_no_file_is_an_error_of_its_own(opened: Opened) -> None:
+def test_request_that_fits_into_no_file_fails_alone(open_run: OpenRun) -> None:
     large, small = call("x" * 5000), call("small")
-    with BatchServer() as server, opened(server, most_bytes=2000) as run:
+    with BatchServer() as server, open_run(server, most_bytes=2000) as run:
         records = run.land([large, small])
         assert records[large.key].failure == "bad_request"
         assert records[small.key].failure is None
         assert run.journal.get(large.key) is not None
 
 
-def test_text_of_all_kinds_arrives_as_it_was(opened: Opened) -> None:
+def test_text_of_all_kinds_arrives_unchanged(open_run: OpenRun) -> None:
     texts = ["Fünf Bücher, 书", "two\nlines\u2028three", "lone \ud800 surrogate", '"quoted" \\']
-    with BatchServer() as server, opened(server) as run:
+    with BatchServer() as server, open_run(server) as run:
         run.land([call(text) for text in texts])
-        sent = [it["body"]["messages"][0]["content"] for it in server.requests(server.uploads[0])]
+        lines = server.requests(server.uploads[0])
+        sent = [line["body"]["messages"][0]["content"] for line in lines]
         assert sent == texts
 
 
-def test_a_key_that_is_submitted_twice_is_sent_once(opened: Opened, calls: MakeCalls) -> None:
-    with BatchServer() as server, opened(server) as run:
+def test_key_submitted_twice_is_sent_once(open_run: OpenRun, calls: MakeCalls) -> None:
+    with BatchServer() as server, open_run(server) as run:
         run.batches.submit(calls(3))
         assert len(run.land(calls(4))) == 4
         assert server.sent.total() == 4
-        # By now the journal has them.
+        # By now the journal contains their records.
         assert len(run.land(calls(4))) == 4
         assert server.sent.total() == 4
 
 
-def test_errors_are_classed_as_they_are_online(opened: Opened) -> None:
+def test_errors_have_the_same_codes_as_online(open_run: OpenRun) -> None:
     steps = {"bad": ["400"], "filter": ["400-content_filter"]}
-    with BatchServer(lines=steps) as server, opened(server) as run:
-        asked = [call("bad"), call("filter"), call("good")]
-        records = run.land(asked)
-        refused = records[asked[0].key]
+    with BatchServer(lines=steps) as server, open_run(server) as run:
+        bad, filtered, good = call("bad"), call("filter"), call("good")
+        records = run.land([bad, filtered, good])
+        refused = records[bad.key]
         assert (refused.failure, refused.status_code) == ("bad_request", 400)
-        assert records[asked[2].key].failure is None
+        assert records[good.key].failure is None
         assert run.usage.failed == 2
 
 
-def test_a_batch_may_end_with_errors_alone(opened: Opened, calls: MakeCalls) -> None:
+def test_batch_may_end_with_errors_alone(open_run: OpenRun, calls: MakeCalls) -> None:
     steps = {f"row {row}": ["400"] for row in range(3)}
-    with BatchServer(lines=steps) as server, opened(server) as run:
+    with BatchServer(lines=steps) as server, open_run(server) as run:
         records = run.land(calls(3))
         assert {record.failure for record in records.values()} == {"bad_request"}
         assert server.batches[0]["output_file_id"] == ""
 
 
-def test_lines_that_nobody_waits_for_are_counted(opened: Opened, calls: MakeCalls) -> None:
+def test_lines_without_a_pending_request_are_counted(open_run: OpenRun, calls: MakeCalls) -> None:
     steps = {"row 0": ["twice"], "row 1": ["twice"], "row 2": ["garbage"]}
-    with BatchServer(lines=steps) as server, opened(server) as run:
+    with BatchServer(lines=steps) as server, open_run(server) as run:
         assert len(run.land(calls(4))) == 4
         assert run.batches.ignored == 3
         assert len(list(run.journal.records())) == 4
         assert server.sent.total() == 5
 
 
-def test_calls_that_follow_from_answers_go_out_together(opened: Opened, calls: MakeCalls) -> None:
-    with BatchServer() as server, opened(server) as run:
+def test_calls_that_follow_from_responses_are_sent_together(
+    open_run: OpenRun, calls: MakeCalls
+) -> None:
+    with BatchServer() as server, open_run(server) as run:
         run.begin(calls(1200))
         wait_for(lambda: run.batches.waiting == 0)
         while not run.batches.landed.empty():
@@ -145,22 +150,22 @@ def test_calls_that_follow_from_answers_go_out_together(opened: Opened, calls: M
             run.batches.submit([call(f"follows {record.key}") for record in landed])
             run.batches.flush()
             time.sleep(0.05)
-        take(run.batches, [call(f"follows {it.key}").key for it in calls(1200)])
+        take(run.batches, [call(f"follows {first.key}").key for first in calls(1200)])
         assert len(server.batches) == 2
 
 
-def test_a_missing_key_is_told_before_anything_is_written(
+def test_missing_api_key_is_reported_before_any_write(
     endpoint: MakeEndpoint, journal_path: Path
 ) -> None:
     keyless = endpoint("http://127.0.0.1:9/v1", api_key_env="PERSONA_ASSETS_TEST_NO_KEY")
     with Journal(journal_path) as journal, pytest.raises(EndpointRefused, match="NO_KEY"):
-        BatchTransport(keyless, journal, Usage(), Purse())
+        BatchTransport(keyless, journal, Usage(), FlatSpending())
     assert list(journal_path.parent.glob("*.batches")) == []
 
 
-def test_a_folder_has_one_holder(opened: Opened, endpoint: MakeEndpoint) -> None:
-    with BatchServer() as server, opened(server) as run, pytest.raises(JournalBusy):
-        BatchTransport(run.endpoint, run.journal, Usage(), Purse())
+def test_batch_folder_has_a_single_holder(open_run: OpenRun, endpoint: MakeEndpoint) -> None:
+    with BatchServer() as server, open_run(server) as run, pytest.raises(JournalBusy):
+        BatchTransport(run.endpoint, run.journal, Usage(), FlatSpending())
 
 
 def test_models_do_not_share_batches(
@@ -168,24 +173,24 @@ def test_models_do_not_share_batches(
 ) -> None:
     with BatchServer() as server, Journal(journal_path) as journal:
         server.hold = True
-        one = endpoint(server.url, batch_poll=0.02)
-        two = one.model_copy(update={"model": "another"})
-        first, second = (BatchTransport(it, journal, Usage(), Purse()) for it in (one, two))
+        usual = endpoint(server.url, batch_poll=0.02)
+        another = usual.model_copy(update={"model": "another"})
+        first, second = (
+            BatchTransport(model, journal, Usage(), FlatSpending()) for model in (usual, another)
+        )
         for batches in (first, second):
             batches.submit(calls(2))
             batches.flush()
         wait_for(lambda: len(server.batches) == 2)
-        models = [server.requests(it)[0]["body"]["model"] for it in server.uploads]
+        models = [server.requests(upload)[0]["body"]["model"] for upload in server.uploads]
         assert sorted(models) == ["another", "test-model"] or models == ["test-model"] * 2
         first.close()
         second.close()
 
 
-def test_a_key_that_is_repeated_in_the_results_gets_nowhere(
-    opened: Opened, journal_path: Path
-) -> None:
+def test_api_key_repeated_in_the_results_is_redacted(open_run: OpenRun, journal_path: Path) -> None:
     rows = [f"row {row}" for row in range(200)]
-    with BatchServer(lines={row: ["400"] for row in rows}) as server, opened(server) as run:
+    with BatchServer(lines={row: ["400"] for row in rows}) as server, open_run(server) as run:
         records = run.land([call(row) for row in rows])
         assert "your key was Bearer [API key]" in str(records[call("row 7").key].body)
     assert CANARY.encode() not in journal_path.read_bytes()

@@ -1,4 +1,4 @@
-"""A tenth of the calls meets faults of all kinds: each row comes out, or says why it did not."""
+"""With a tenth of the calls failing, each row has an answer or the reason of its failure."""
 
 import random
 from collections import Counter
@@ -42,19 +42,19 @@ def test_rows_in_are_rows_out_and_rows_with_a_reason(
         ready = endpoint(server.url, timeout=0.5, max_attempts=3, concurrency=32)
         engine = Engine(ready, journal)
         answers = list(complete(map(request, range(ROWS)), engine))
-        said = Counter(
+        outcomes = Counter(
             answer.reason if answer.status == "error" else answer.status for answer in answers
         )
         assert len(answers) == ROWS
-        assert said == Counter(LASTING[fault] for fault in lasting.values()) + Counter(
+        assert outcomes == Counter(LASTING[fault] for fault in lasting.values()) + Counter(
             ok=ROWS - len(lasting)
         )
-        assert [a.value for a in answers if a.value] == [
+        assert [answer.value for answer in answers if answer.value] == [
             {"text": f"answer to row {row}"} for row in range(ROWS) if row not in lasting
         ]
         kept, asked = len(journal), server.asked.total()
         server.script.clear()
         again = list(complete(map(request, range(ROWS)), Engine(ready, journal)))
-        # Only what failed for the moment is asked again.
-        assert server.asked.total() - asked == ROWS - kept == said["error:server_error"]
-        assert sum(answer.status == "ok" for answer in again) == said["ok"] + ROWS - kept
+        # Only calls that failed for the moment are sent again.
+        assert server.asked.total() - asked == ROWS - kept == outcomes["error:server_error"]
+        assert sum(answer.status == "ok" for answer in again) == outcomes["ok"] + ROWS - kept

@@ -1,8 +1,9 @@
+"""A completions file returns the records of a journal exactly, and a crash never loses a record."""
+
 import itertools
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from duckdb import DuckDBPyRelation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +24,7 @@ from persona_assets.generation.journal.completion_store import (
     CompletionStore,
 )
 from persona_assets.generation.journal.journal import compact
+from persona_assets_tests.generation.child_programs import command
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def completions(tmp_path: Path) -> Path:
 
 
 def answer(key: str, **changes: Any) -> CallRecord:
-    """An answer that is the same whenever it is made."""
+    """Return the record of a response, with the same id and time at each call."""
     choice = {"message": {"content": f"to {key}"}, "finish_reason": "stop"}
     usage = {
         "prompt_tokens": 9,
@@ -38,7 +41,7 @@ def answer(key: str, **changes: Any) -> CallRecord:
         "completion_tokens": 5,
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "key": key,
         "status_code": 200,
         "body": {"choices": [choice], "usage": usage},
@@ -49,7 +52,7 @@ def answer(key: str, **changes: Any) -> CallRecord:
         "id": f"call_{key}",
         "time": "2026-11-23T10:00:00+00:00",
     }
-    return CallRecord(**(usual | changes))
+    return CallRecord(**(defaults | changes))
 
 
 def answers(numbers: range) -> list[CallRecord]:
@@ -83,52 +86,54 @@ ODD = [
     failed("filtered", "content_filter"),
     answer("你好", body={"text": "你好, two\nlines"}, batch=True),
 ]
-"""Records as they would never be, or hardly ever."""
+"""Records that occur hardly ever, or never."""
 
 
-def written(path: Path, records: list[CallRecord]) -> list[CallRecord]:
-    """The records of a journal that is written in one go."""
+def write_journal(path: Path, records: list[CallRecord]) -> list[CallRecord]:
+    """Append records to a journal without opening it, and return the journal's records."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.writelines(record.to_line() for record in records)
     return list(Journal(path).records())
 
 
-def same(one: list[CallRecord], other: list[CallRecord]) -> bool:
-    """Whether records are equal, even where NaN is not."""
-    pairs = zip(one, other, strict=True)
+def equal(left: list[CallRecord], right: list[CallRecord]) -> bool:
+    """Return True if records are equal, where NaN equals NaN."""
+    pairs = zip(left, right, strict=True)
     return all(a == b or repr(a) == repr(b) for a, b in pairs)
 
 
-def test_what_the_journal_gave_comes_back(journal_path: Path, completions: Path) -> None:
-    usual = answers(range(2 * GROUP_ROWS + 5))
-    records = written(journal_path, usual)
+def test_completions_return_the_records_of_the_journal(
+    journal_path: Path, completions: Path
+) -> None:
+    records = answers(range(2 * GROUP_ROWS + 5))
+    records = write_journal(journal_path, records)
     with Journal(journal_path, completions) as journal:
         live = [journal.get(record.key) for record in records]
-        assert not journal.landed(records[0].key)
+        assert not journal.compacted(records[0].key)
     assert compact(journal_path, completions) == len(records)
     with Journal(journal_path, completions) as journal:
         assert list(journal.records()) == records
         assert list(journal.live()) == []
         assert [journal.get(record.key) for record in records] == live
-        assert all(record.key in journal and journal.landed(record.key) for record in records)
+        assert all(record.key in journal and journal.compacted(record.key) for record in records)
         assert len(journal) == len(records)
         assert journal.get("absent") is None
         assert "absent" not in journal
-        assert not journal.landed("absent")
+        assert not journal.compacted("absent")
 
 
-def test_odd_records_come_back_as_they_were(journal_path: Path, completions: Path) -> None:
-    records = written(journal_path, ODD)
+def test_completions_return_odd_records_unchanged(journal_path: Path, completions: Path) -> None:
+    records = write_journal(journal_path, ODD)
     with Journal(journal_path, completions) as journal:
         live = [journal.get(record.key) for record in records]
         known = len(journal)
     assert compact(journal_path, completions) == len(ODD)
     with Journal(journal_path, completions) as journal:
-        assert same(list(journal.records()), records)
+        assert equal(list(journal.records()), records)
         again = [journal.get(record.key) for record in records]
         assert [record is None for record in again] == [record is None for record in live]
-        assert same(list(filter(None, again)), list(filter(None, live)))
+        assert equal(list(filter(None, again)), list(filter(None, live)))
         assert len(journal) == known == len(ODD) - 2
 
 
@@ -159,26 +164,39 @@ records = st.builds(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(records, min_size=1, max_size=4))
-def test_any_record_comes_back(given_records: list[CallRecord]) -> None:
+def test_completions_return_any_record_unchanged(appended: list[CallRecord]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, completions = Path(folder) / "shard.jsonl", Path(folder) / "shard.parquet"
-        before = written(path, given_records)
+        before = write_journal(path, appended)
         compact(path, completions)
         with Journal(path, completions) as journal:
             assert list(journal.records()) == before
             for record in before:
-                first = next(it for it in before if it.key == record.key and it.answered is True)
+                first = next(
+                    old for old in before if old.key == record.key and old.answered is True
+                )
                 assert journal.get(record.key) == first
 
 
-def test_the_columns_are_for_sql(journal_path: Path, completions: Path) -> None:
-    written(journal_path, [answer("a"), failed("b", "timeout", uncertain=1), *ODD])
-    compact(journal_path, completions)
-    found = duckdb.read_parquet(str(completions))
-    kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-    assert kinds["cost_usd"] == "DECIMAL(38,12)"
-    assert {kinds[name] for name in found.columns if name.endswith("_tokens")} == {"BIGINT"}
-    assert found.filter("key = 'a'").fetchall() == [
+def table_of(journal: Path, completions: Path, records: list[CallRecord]) -> DuckDBPyRelation:
+    """Return records as the table that SQL reads."""
+    write_journal(journal, records)
+    compact(journal, completions)
+    return duckdb.read_parquet(str(completions))
+
+
+def test_columns_have_the_types_of_counts_and_money(journal_path: Path, completions: Path) -> None:
+    table = table_of(journal_path, completions, [answer("a"), *ODD])
+    types = dict(zip(table.columns, map(str, table.types), strict=True))
+    assert types["cost_usd"] == "DECIMAL(38,12)"
+    assert {types[name] for name in table.columns if name.endswith("_tokens")} == {"BIGINT"}
+
+
+def test_row_of_a_response_has_a_value_in_each_column_but_line(
+    journal_path: Path, completions: Path
+) -> None:
+    table = table_of(journal_path, completions, [answer("a"), *ODD])
+    assert table.filter("key = 'a'").fetchall() == [
         (
             *("a", "2026-11-23T10:00:00+00:00", "r", "m", "v", 1, 0, False, 200, "", None, None),
             *("stop", 9, 4, 5, 2, Decimal("0.00012")),
@@ -188,22 +206,34 @@ def test_the_columns_are_for_sql(journal_path: Path, completions: Path) -> None:
             *("call_a", None),
         )
     ]
-    error = "error_code, error_message, uncertain, cost_usd, input_tokens, body"
-    assert found.filter("key = 'b'").select(error).fetchall() == [
+
+
+def test_row_of_an_error_has_nulls_for_response_and_cost(
+    journal_path: Path, completions: Path
+) -> None:
+    table = table_of(journal_path, completions, [failed("b", "timeout", uncertain=1), *ODD])
+    columns = "error_code, error_message, uncertain, cost_usd, input_tokens, body"
+    assert table.filter("key = 'b'").select(columns).fetchall() == [
         ("timeout", "no", 1, None, None, None)
     ]
-    said = found.filter("key = '你好'").select("body, json_extract_string(body, '$.text')")
-    assert said.fetchall() == [('{"text":"你好, two\\nlines"}', "你好, two\nlines")]
-    # A lone surrogate is no JSON to SQL: one of them must not end a query over all bodies.
-    surrogate = found.filter("key LIKE 'lone%'").select("json_extract_string(body, '$.x')")
+
+
+def test_body_is_json_that_sql_can_query(journal_path: Path, completions: Path) -> None:
+    table = table_of(journal_path, completions, ODD)
+    chinese = table.filter("key = '你好'").select("body, json_extract_string(body, '$.text')")
+    assert chinese.fetchall() == [('{"text":"你好, two\\nlines"}', "你好, two\nlines")]
+    # In SQL a lone surrogate is no JSON: a single one must not end a query over all bodies.
+    surrogate = table.filter("key LIKE 'lone%'").select("json_extract_string(body, '$.x')")
     assert surrogate.fetchall() == [("?",)]
-    infinite = found.filter("key = 'not a number'").select("json_extract_string(body, '$.z[0]')")
+    infinite = table.filter("key = 'not a number'").select("json_extract_string(body, '$.z[0]')")
     assert infinite.fetchall() == [("1.5",)]
-    assert found.filter("NOT json_valid(body)").fetchall() == []
+    assert table.filter("NOT json_valid(body)").fetchall() == []
 
 
 @pytest.mark.parametrize("parts", [[3500], [1, 999, 1000, 1500], [700] * 5])
-def test_the_same_records_give_the_same_bytes(tmp_path: Path, parts: list[int]) -> None:
+def test_equal_records_give_equal_bytes_however_they_are_compacted(
+    tmp_path: Path, parts: list[int]
+) -> None:
     records = [
         answer(f"{n:032x}", body={"x": "y" * (9_000_000 if n == 1200 else n)}) for n in range(3500)
     ]
@@ -212,22 +242,24 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path, parts: list[int]) 
         path, completions = tmp_path / f"{name}.jsonl", tmp_path / f"{name}.parquet"
         rest = iter(records)
         for size in sizes:
-            written(path, list(itertools.islice(rest, size)))
+            write_journal(path, list(itertools.islice(rest, size)))
             compact(path, completions)
         files.append(completions.read_bytes())
     assert files[0] == files[1]
 
 
-def test_no_group_of_rows_is_large(journal_path: Path, completions: Path) -> None:
+def test_row_groups_are_bounded_in_rows_and_bytes(journal_path: Path, completions: Path) -> None:
     large = {"data": "x" * (GROUP_BYTES // 3)}
-    written(journal_path, [*answers(range(1500)), *(answer(str(n), body=large) for n in range(7))])
+    write_journal(
+        journal_path, [*answers(range(1500)), *(answer(str(n), body=large) for n in range(7))]
+    )
     compact(journal_path, completions)
     metadata = pq.read_metadata(completions)
     sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
     assert sizes == [1000, 503, 3, 1]
 
 
-def test_new_records_come_behind_the_old_ones(journal_path: Path, completions: Path) -> None:
+def test_compact_adds_new_records_behind_old_records(journal_path: Path, completions: Path) -> None:
     everything = answers(range(2500))
     for part in (everything[:1200], everything[1200:1300], everything[1300:]):
         with Journal(journal_path, completions) as journal:
@@ -235,22 +267,24 @@ def test_new_records_come_behind_the_old_ones(journal_path: Path, completions: P
             assert journal.get(part[0].key) == part[0]
             assert len(journal) == everything.index(part[-1]) + 1
             assert [record.key for record in journal.live()] == [record.key for record in part]
-            assert journal.landed(everything[0].key) == (part[0] is not everything[0])
-            assert not journal.landed(part[0].key)
+            assert journal.compacted(everything[0].key) == (part[0] is not everything[0])
+            assert not journal.compacted(part[0].key)
         assert compact(journal_path, completions) == len(part)
         assert not journal_path.exists()
         assert Path(f"{journal_path}.lock").exists()
     assert list(Journal(journal_path, completions).records()) == everything
 
 
-def test_of_two_answers_the_first_stays(journal_path: Path, completions: Path) -> None:
+def test_first_response_settles_the_call_across_journal_and_completions(
+    journal_path: Path, completions: Path
+) -> None:
     first, second = answer("k", run_id="1", id="1"), answer("k", run_id="2", id="2")
-    written(journal_path, [failed("k", "timeout"), failed("other", "timeout"), first])
+    write_journal(journal_path, [failed("k", "timeout"), failed("other", "timeout"), first])
     compact(journal_path, completions)
     with Journal(journal_path, completions) as journal:
         journal.append(second, answer("other", id="3"))
         assert journal.get("k") == first
-        assert (journal.landed("k"), journal.landed("other")) == (True, False)
+        assert (journal.compacted("k"), journal.compacted("other")) == (True, False)
         assert journal.get("other") == answer("other", id="3")
         assert len(journal) == 2
     compact(journal_path, completions)
@@ -259,7 +293,7 @@ def test_of_two_answers_the_first_stays(journal_path: Path, completions: Path) -
         assert [record.id for record in journal.records()][2:] == ["1", "2", "3"]
 
 
-def test_nothing_to_move_changes_nothing(journal_path: Path, completions: Path) -> None:
+def test_compact_of_an_empty_journal_changes_nothing(journal_path: Path, completions: Path) -> None:
     assert compact(journal_path, completions) == 0
     assert not journal_path.parent.exists()
     with Journal(journal_path, completions):
@@ -267,7 +301,7 @@ def test_nothing_to_move_changes_nothing(journal_path: Path, completions: Path) 
     assert compact(journal_path, completions) == 0
     assert not completions.parent.exists()
     assert not journal_path.exists()
-    written(journal_path, answers(range(3)))
+    write_journal(journal_path, answers(range(3)))
     compact(journal_path, completions)
     before = completions.stat()
     with Journal(journal_path, completions) as journal:
@@ -277,17 +311,19 @@ def test_nothing_to_move_changes_nothing(journal_path: Path, completions: Path) 
     assert not journal_path.exists()
 
 
-def test_what_is_in_both_is_there_once(journal_path: Path, completions: Path) -> None:
-    """The state that a crash leaves after the completions are published, and what follows."""
-    old = written(journal_path, [*answers(range(1200)), answer("no id", id=""), *ODD])
+def test_record_in_journal_and_completions_counts_once(
+    journal_path: Path, completions: Path
+) -> None:
+    """A crash between publishing the completions and removing the journal leaves this state."""
+    old = write_journal(journal_path, [*answers(range(1200)), answer("no id", id=""), *ODD])
     left = journal_path.read_bytes()
     compact(journal_path, completions)
     before = completions.read_bytes()
     journal_path.write_bytes(left)
     with Journal(journal_path, completions) as journal:
-        assert same(list(journal.records()), old)
+        assert equal(list(journal.records()), old)
         assert list(journal.live()) == []
-        assert journal.landed(old[0].key)
+        assert journal.compacted(old[0].key)
         known = len(journal)
     assert compact(journal_path, completions) == 0
     assert completions.read_bytes() == before
@@ -298,20 +334,20 @@ def test_what_is_in_both_is_there_once(journal_path: Path, completions: Path) ->
         assert len(journal) == known + 1
         assert list(journal.live()) == [answer("new")]
     assert compact(journal_path, completions) == 1
-    assert same(list(Journal(journal_path, completions).records()), [*old, answer("new")])
+    assert equal(list(Journal(journal_path, completions).records()), [*old, answer("new")])
 
 
-def test_lines_without_an_id_are_told_by_all_they_say(
+def test_records_without_an_id_are_compared_by_all_their_fields(
     journal_path: Path, completions: Path
 ) -> None:
     records = [answer("k", id=""), answer("k", id="", time="later"), answer("k", id="k")]
     for count in (1, 2, 3):
-        written(journal_path, records[:count])
+        write_journal(journal_path, records[:count])
         assert compact(journal_path, completions) == 1
     assert list(Journal(journal_path, completions).records()) == records
 
 
-def test_a_journal_in_use_is_left_alone(journal_path: Path, completions: Path) -> None:
+def test_compact_refuses_a_journal_in_use(journal_path: Path, completions: Path) -> None:
     with Journal(journal_path, completions) as journal:
         journal.append(answer("k"))
         with pytest.raises(JournalBusy, match=f"process {os.getpid()} "):
@@ -321,16 +357,18 @@ def test_a_journal_in_use_is_left_alone(journal_path: Path, completions: Path) -
     assert compact(journal_path, completions) == 2
 
 
-def test_a_torn_line_is_set_aside_first(journal_path: Path, completions: Path) -> None:
-    written(journal_path, answers(range(2)))
+def test_compact_sets_a_torn_line_aside(journal_path: Path, completions: Path) -> None:
+    write_journal(journal_path, answers(range(2)))
     with journal_path.open("ab") as file:
         file.write(b'{"custom_id": "torn')
     assert compact(journal_path, completions) == 2
     assert Path(f"{journal_path}.torn").read_bytes() == b'{"custom_id": "torn\n'
 
 
-def test_a_corrupt_line_stops_it_and_nothing_is_lost(journal_path: Path, completions: Path) -> None:
-    written(journal_path, answers(range(1500)))
+def test_compact_stops_at_a_corrupt_line_and_changes_no_file(
+    journal_path: Path, completions: Path
+) -> None:
+    write_journal(journal_path, answers(range(1500)))
     compact(journal_path, completions)
     before = completions.read_bytes()
     data = answer("a").to_line() + b"not a record\n" + answer("b").to_line()
@@ -343,10 +381,10 @@ def test_a_corrupt_line_stops_it_and_nothing_is_lost(journal_path: Path, complet
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "foreign", "overwritten"])
-def test_damaged_completions_are_named_and_left_alone(
+def test_damaged_completions_are_named_and_left_unchanged(
     journal_path: Path, completions: Path, damage: str
 ) -> None:
-    written(journal_path, answers(range(1500)))
+    write_journal(journal_path, answers(range(1500)))
     compact(journal_path, completions)
     whole = completions.read_bytes()
     if damage == "foreign":
@@ -356,7 +394,7 @@ def test_damaged_completions_are_named_and_left_alone(
         changed = whole[: middle - 2000] + b"\xaa" * 4000 + whole[middle + 2000 :]
         completions.write_bytes({"empty": b"", "cut": whole[:-9], "overwritten": changed}[damage])
     damaged = completions.read_bytes()
-    written(journal_path, [answer("new")])
+    write_journal(journal_path, [answer("new")])
     with pytest.raises(JournalCorrupt, match=r"shard\.parquet"):
         list(Journal(journal_path, completions).records())
     with pytest.raises(JournalCorrupt, match=r"shard\.parquet"):
@@ -368,12 +406,12 @@ def test_damaged_completions_are_named_and_left_alone(
     assert compact(journal_path, completions) == 1
 
 
-def test_an_open_file_is_read_as_it_was(journal_path: Path, completions: Path) -> None:
+def test_store_reads_the_file_as_it_was_when_opened(journal_path: Path, completions: Path) -> None:
     old, new = answers(range(2500)), answers(range(2500, 2600))
-    written(journal_path, old)
+    write_journal(journal_path, old)
     compact(journal_path, completions)
     with CompletionStore(completions) as reader:
-        written(journal_path, new)
+        write_journal(journal_path, new)
         compact(journal_path, completions)
         assert reader.get(old[1999].key) == old[1999]
         assert reader.get(new[0].key) is None
@@ -381,7 +419,7 @@ def test_an_open_file_is_read_as_it_was(journal_path: Path, completions: Path) -
     assert list(Journal(journal_path, completions).records()) == [*old, *new]
 
 
-def test_a_reader_is_given_every_record_once_while_they_move(
+def test_reader_sees_every_record_once_while_records_are_compacted(
     journal_path: Path, completions: Path
 ) -> None:
     everything = answers(range(400))
@@ -398,26 +436,26 @@ def test_a_reader_is_given_every_record_once_while_they_move(
     worker.start()
     most = 0
     while not done.is_set():
-        found = list(Journal(journal_path, completions).records())
-        assert found == everything[: len(found)]
-        assert len(found) >= most
-        most = len(found)
+        seen = list(Journal(journal_path, completions).records())
+        assert seen == everything[: len(seen)]
+        assert len(seen) >= most
+        most = len(seen)
     worker.join()
     assert list(Journal(journal_path, completions).records()) == everything
 
 
-def test_many_threads_may_ask(journal_path: Path, completions: Path) -> None:
+def test_many_threads_may_look_up_records(journal_path: Path, completions: Path) -> None:
     records = answers(range(12_000))
-    written(journal_path, records)
+    write_journal(journal_path, records)
     compact(journal_path, completions)
     wrong = list[str]()
 
-    def ask(journal: Journal, offset: int) -> None:
+    def look_up(journal: Journal, offset: int) -> None:
         for record in records[offset::40]:
             wrong.extend([] if journal.get(record.key) == record else [record.key])
 
     with Journal(journal_path, completions) as journal:
-        threads = [threading.Thread(target=ask, args=(journal, n)) for n in (0, 1, 2)]
+        threads = [threading.Thread(target=look_up, args=(journal, n)) for n in (0, 1, 2)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -425,78 +463,25 @@ def test_many_threads_may_ask(journal_path: Path, completions: Path) -> None:
     assert wrong == []
 
 
-KILLED = """
-import os, resource, shutil, signal, sys
-from pathlib import Path
-import numpy, pyarrow, pyarrow.parquet
-from persona_assets.generation.journal.journal import Journal, compact
-
-# The first array imports pandas, where there is one: here, and not in each child.
-pyarrow.array(["x"])
-template, root, way = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-
-def work(folder):
-    compact(folder / "shard.jsonl", folder / "completions" / "shard.parquet")
-
-def before_step(folder, number):
-    '''Is killed where it is about to open, make, rename or remove a file for the n-th time.'''
-    left = [number]
-    def watch(event, arguments):
-        steps = ("open", "os.mkdir", "os.rename", "os.remove")
-        if event in steps and str(folder) in str(arguments[0]):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(watch)
-    work(folder)
-
-def at_size(folder, number):
-    '''Is killed by the kernel where a file would grow beyond so many bytes.'''
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (number * 1500, number * 1500))
-    work(folder)
-
-def on_full_disk(folder, number):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (number * 1500, number * 1500))
-    try:
-        work(folder)
-    except OSError:
-        os._exit(9)
-
-number = status = 1
-while status:
-    folder = root / f"{number:03}"
-    shutil.copytree(template, folder)
-    child = os.fork()
-    if not child:
-        {"step": before_step, "size": at_size, "full": on_full_disk}[way](folder, number)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    print(status, flush=True)
-    number += 1
-"""
-
-
 @pytest.fixture(params=[0, 1100], ids=["no completions yet", "completions there"])
 def template(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A folder with a journal of 400 records, a torn line and, maybe, completions."""
+    """Folder with a journal of 400 records and a torn line, with and without completions."""
     folder = tmp_path / "template"
     journal, completions = folder / "shard.jsonl", folder / "completions" / "shard.parquet"
     if request.param:
-        written(journal, answers(range(request.param)))
+        write_journal(journal, answers(range(request.param)))
         compact(journal, completions)
-    written(journal, answers(range(request.param, request.param + 400)))
+    write_journal(journal, answers(range(request.param, request.param + 400)))
     with journal.open("ab") as file:
         file.write(b"torn")
     return folder
 
 
 def interrupted(template: Path, way: str) -> tuple[list[int], list[Path]]:
-    """The ends of the children, the last of which came through, and the folders they left."""
+    """Run interrupted compactions; return the wait statuses and the folders left behind."""
     root = template.parent / way
     child = subprocess.run(
-        [sys.executable, "-c", KILLED, template, root, way],
+        command("interrupted_compactions", template, root, way),
         capture_output=True,
         text=True,
         check=True,
@@ -505,7 +490,7 @@ def interrupted(template: Path, way: str) -> tuple[list[int], list[Path]]:
 
 
 @pytest.mark.parametrize("way", ["step", "size"])
-def test_a_kill_at_any_instant_loses_nothing_and_repeats_nothing(template: Path, way: str) -> None:
+def test_kill_at_any_instant_neither_loses_nor_repeats_a_record(template: Path, way: str) -> None:
     ends, folders = interrupted(template, way)
     assert len(ends) == len(folders) > 3
     assert all(os.WIFSIGNALED(end) for end in ends[:-1])
@@ -525,11 +510,11 @@ def test_a_kill_at_any_instant_loses_nothing_and_repeats_nothing(template: Path,
         assert completions.read_bytes() == whole
         assert list(completions.parent.iterdir()) == [completions]
         assert not journal.exists()
-    # The file was there, and the journal too, in at least one of the steps.
+    # In some steps the completions were published and the journal was still there.
     assert published >= (3 if way == "step" else 1)
 
 
-def test_a_full_disk_leaves_everything_where_it_was(template: Path) -> None:
+def test_full_disk_changes_neither_journal_nor_completions(template: Path) -> None:
     ends, folders = interrupted(template, "full")
     assert len(ends) > 3
     assert {os.waitstatus_to_exitcode(end) for end in ends[:-1]} == {9}

@@ -1,9 +1,10 @@
+"""A journal keeps every record that was appended, once and whole, and has a single holder."""
+
 import json
 import os
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import CallRecord, Journal, JournalBusy, JournalCorrupt, Tokens
 from persona_assets.generation.journal.journal import compact
+from persona_assets_tests.generation.child_programs import command, start
 
 BODY = {
     "choices": [{"message": {"content": "two\nlines, 你好, \ud800"}, "finish_reason": "stop"}],
@@ -20,16 +22,17 @@ BODY = {
 }
 
 
-def answer(key: str, **changes: object) -> CallRecord:
+def success(key: str, **changes: object) -> CallRecord:
+    """Return the record of a successful call with text that is hard to encode."""
     return CallRecord(**({"key": key, "status_code": 200, "body": BODY, "model": "m"} | changes))  # type: ignore[arg-type]
 
 
-def error(key: str, code: str) -> CallRecord:
+def failure(key: str, code: str) -> CallRecord:
     return CallRecord(key=key, error={"code": code, "message": "no"})
 
 
-def test_what_was_added_comes_back_after_reopening(journal_path: Path) -> None:
-    records = [answer(f"{n:032x}", prompt_version="v1", run_id="r") for n in range(5)]
+def test_journal_returns_its_records_after_reopening(journal_path: Path) -> None:
+    records = [success(f"{n:032x}", prompt_version="v1", run_id="r") for n in range(5)]
     with Journal(journal_path) as journal:
         journal.append(records[0])
         journal.append(*records[1:])
@@ -42,9 +45,11 @@ def test_what_was_added_comes_back_after_reopening(journal_path: Path) -> None:
         assert "absent" not in journal
 
 
-def test_a_line_is_the_providers_batch_output_and_more(journal_path: Path) -> None:
+def test_line_has_the_format_of_the_providers_batch_output_with_more_members(
+    journal_path: Path,
+) -> None:
     with Journal(journal_path) as journal:
-        journal.append(answer("k", request_id="req_1", attempt=2))
+        journal.append(success("k", request_id="req_1", attempt=2))
     line = json.loads(journal_path.read_text())
     assert line["custom_id"] == "k"
     assert line["response"] == {"status_code": 200, "request_id": "req_1", "body": BODY}
@@ -53,7 +58,7 @@ def test_a_line_is_the_providers_batch_output_and_more(journal_path: Path) -> No
     assert (line["finish_reason"], line["attempt"]) == ("stop", 2)
 
 
-def test_a_line_of_the_providers_own_is_read(journal_path: Path) -> None:
+def test_journal_reads_a_line_of_the_providers_batch_output(journal_path: Path) -> None:
     journal_path.parent.mkdir(parents=True)
     response = {"status_code": 200, "request_id": "r", "body": BODY}
     line = {"id": "batch_req_1", "custom_id": "k", "response": response, "error": None}
@@ -73,10 +78,10 @@ OLD_LINES = (
     b'{"custom_id":"bare","response":{"body":{"choices":[]},"status_code":200}}\n'
     b'{"custom_id":"failed","error":{"code":"timeout","message":"late"}}\n'
 )
-"""Before there were costs, uncertain attempts and batches; and with little more than a key."""
+"""Lines without costs, uncertain attempts and batches, and lines with little more than a key."""
 
 
-def test_lines_of_older_versions_are_read(journal_path: Path) -> None:
+def test_journal_and_completions_read_lines_of_older_versions(journal_path: Path) -> None:
     journal_path.parent.mkdir(parents=True)
     journal_path.write_bytes(OLD_LINES)
     completions = journal_path.with_suffix(".parquet")
@@ -95,13 +100,13 @@ def test_lines_of_older_versions_are_read(journal_path: Path) -> None:
         assert list(journal.records()) == before
 
 
-def test_transient_errors_are_kept_but_answer_nothing(journal_path: Path) -> None:
+def test_transient_errors_are_recorded_but_settle_no_call(journal_path: Path) -> None:
     with Journal(journal_path) as journal:
-        journal.append(error("a", "timeout"), error("b", "content_filter"), answer("c"))
+        journal.append(failure("a", "timeout"), failure("b", "content_filter"), success("c"))
         assert journal.get("a") is None
         assert journal.get("b") is not None
-        journal.append(answer("a"))
-        assert journal.get("a") == answer("a", id=journal.get("a").id, time=journal.get("a").time)  # type: ignore[union-attr]
+        journal.append(success("a"))
+        assert journal.get("a") == success("a", id=journal.get("a").id, time=journal.get("a").time)  # type: ignore[union-attr]
         assert [record.failure for record in journal.records()] == [
             "timeout",
             "content_filter",
@@ -110,8 +115,8 @@ def test_transient_errors_are_kept_but_answer_nothing(journal_path: Path) -> Non
         ]
 
 
-def test_of_two_answers_the_first_stays(journal_path: Path) -> None:
-    first, second = answer("k", run_id="1"), answer("k", run_id="2")
+def test_first_of_two_responses_settles_the_call(journal_path: Path) -> None:
+    first, second = success("k", run_id="1"), success("k", run_id="2")
     with Journal(journal_path) as journal:
         journal.append(first)
         journal.append(second)
@@ -121,9 +126,9 @@ def test_of_two_answers_the_first_stays(journal_path: Path) -> None:
         assert list(journal.records()) == [first, second]
 
 
-def test_cut_at_every_byte_of_the_last_record(tmp_path: Path) -> None:
+def test_journal_sets_a_torn_last_line_aside_wherever_it_is_cut(tmp_path: Path) -> None:
     whole = tmp_path / "whole.jsonl"
-    kept, last = answer("kept"), answer("last", body={"choices": []})
+    kept, last = success("kept"), success("last", body={"choices": []})
     with Journal(whole) as journal:
         journal.append(kept, last)
     data = whole.read_bytes()
@@ -143,17 +148,17 @@ def test_cut_at_every_byte_of_the_last_record(tmp_path: Path) -> None:
         )
 
 
-def test_a_long_torn_line_is_set_aside_whole(journal_path: Path) -> None:
+def test_journal_sets_a_long_torn_line_aside_whole(journal_path: Path) -> None:
     journal_path.parent.mkdir(parents=True)
     torn = b'{"custom_id":"' + b"x" * 200_000
-    journal_path.write_bytes(answer("kept").to_line() + torn)
+    journal_path.write_bytes(success("kept").to_line() + torn)
     with Journal(journal_path) as journal:
         assert [record.key for record in journal.records()] == ["kept"]
     assert Path(f"{journal_path}.torn").read_bytes() == torn + b"\n"
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "line",
     [
         b"not json",
         b"{}",
@@ -168,50 +173,38 @@ def test_a_long_torn_line_is_set_aside_whole(journal_path: Path) -> None:
         b'{"custom_id": "a", "response": {"status_code": 200, "body": {"x": [1, 2}}}',
         b'{"custom_id": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
-    ids=lambda bad: bad[:40].decode(),
+    ids=lambda line: line[:40].decode(),
 )
-def test_a_corrupt_line_is_named(journal_path: Path, bad: bytes) -> None:
+def test_journal_names_a_corrupt_line_and_leaves_the_file_unchanged(
+    journal_path: Path, line: bytes
+) -> None:
     journal_path.parent.mkdir(parents=True)
-    data = answer("a").to_line() + bad + b"\n" + answer("b").to_line()
+    data = success("a").to_line() + line + b"\n" + success("b").to_line()
     journal_path.write_bytes(data)
     with pytest.raises(JournalCorrupt, match="line 2"), Journal(journal_path):
         pass
     assert journal_path.read_bytes() == data
-    journal_path.write_bytes(data.replace(bad + b"\n", b""))
+    journal_path.write_bytes(data.replace(line + b"\n", b""))
     with Journal(journal_path) as journal:
         assert len(journal) == 2
 
 
-def test_a_second_opener_is_told_who_holds_it(journal_path: Path) -> None:
+def test_second_opener_learns_the_holder_of_the_lease(journal_path: Path) -> None:
     with Journal(journal_path) as journal:
         with pytest.raises(JournalBusy) as caught, Journal(journal_path):
             pass
         assert str(journal_path) in str(caught.value)
         assert f"process {os.getpid()} " in str(caught.value)
         other = subprocess.run(
-            [sys.executable, "-c", OPEN, journal_path], capture_output=True, text=True, check=False
+            command("open_journal", journal_path), capture_output=True, text=True, check=False
         )
         assert "JournalBusy" in other.stderr
-        journal.append(answer("k"))
-    subprocess.run([sys.executable, "-c", OPEN, journal_path], check=True)
+        journal.append(success("k"))
+    subprocess.run(command("open_journal", journal_path), check=True)
 
 
-OPEN = """
-import sys
-from persona_assets.generation import Journal
-with Journal(sys.argv[1]):
-    pass
-"""
-
-
-def test_the_lease_ends_with_its_holder(journal_path: Path) -> None:
-    script = OPEN.replace("pass", "print('held', flush=True); sys.stdin.read()")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script, journal_path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def test_lease_ends_with_the_process_that_holds_it(journal_path: Path) -> None:
+    holder = start("hold_journal", journal_path)
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -219,47 +212,32 @@ def test_the_lease_ends_with_its_holder(journal_path: Path) -> None:
             pass
         holder.send_signal(signal.SIGKILL)
     with Journal(journal_path) as journal:
-        journal.append(answer("k"))
+        journal.append(success("k"))
 
 
-def test_readers_need_no_lease_and_see_whole_lines_only(journal_path: Path) -> None:
+def test_readers_need_no_lease_and_see_whole_lines_alone(journal_path: Path) -> None:
     assert list(Journal(journal_path).records()) == []
     with Journal(journal_path) as journal:
-        journal.append(answer("a"))
+        journal.append(success("a"))
         with journal_path.open("ab") as file:
             file.write(b'{"custom_id": "b"')
         assert [record.key for record in Journal(journal_path).records()] == ["a"]
 
 
-def test_a_closed_journal_takes_nothing(journal_path: Path) -> None:
+def test_closed_journal_refuses_records(journal_path: Path) -> None:
     journal = Journal(journal_path)
     with pytest.raises(ValueError, match="is not open"):
-        journal.append(answer("k"))
+        journal.append(success("k"))
     with journal:
-        journal.append(answer("k"))
+        journal.append(success("k"))
     with pytest.raises(ValueError, match="is not open"):
-        journal.append(answer("k2"))
+        journal.append(success("k2"))
 
 
-FILL = """
-import resource, sys
-from persona_assets.generation import Journal, CallRecord
-with Journal(sys.argv[1]) as journal:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    for number in range(100):
-        record = CallRecord(key=f"{number:032x}", status_code=200, body={"text": "x" * 700})
-        try:
-            journal.append(record)
-        except OSError as error:
-            print(number, error.errno, record.key in journal)
-            break
-"""
-
-
-def test_a_full_disk_costs_the_record_that_did_not_fit(journal_path: Path) -> None:
+def test_full_disk_loses_no_record_but_the_first_that_did_not_fit(journal_path: Path) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     child = subprocess.run(
-        [sys.executable, "-c", FILL, journal_path], capture_output=True, text=True, check=True
+        command("fill_journal", journal_path), capture_output=True, text=True, check=True
     )
     written, _, indexed = child.stdout.split()
     assert int(written) > 10
@@ -270,12 +248,12 @@ def test_a_full_disk_costs_the_record_that_did_not_fit(journal_path: Path) -> No
 
 
 texts = st.text(st.characters(), max_size=20)
-"""Lone surrogates included."""
+"""Texts with lone surrogates."""
 
 
 @settings(max_examples=50, deadline=None)
 @given(texts, texts, st.dictionaries(texts, texts), st.sampled_from([200, 400, None]))
-def test_any_record_survives_its_line(
+def test_any_record_equals_the_record_read_from_its_line(
     key: str, model: str, body: dict[str, str], status: int | None
 ) -> None:
     record = CallRecord(key=key, status_code=status, body=body if status else None, model=model)
@@ -297,13 +275,13 @@ MUTATIONS = st.lists(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(MUTATIONS, st.sampled_from([*OLD_LINES.splitlines(), answer("k", cost=1).to_line()[:-1]]))
-def test_a_line_is_a_record_when_opened_if_it_is_one_when_read(
+@given(MUTATIONS, st.sampled_from([*OLD_LINES.splitlines(), success("k", cost=1).to_line()[:-1]]))
+def test_opening_a_journal_accepts_exactly_the_lines_that_reading_accepts(
     mutations: list[tuple[int, int, bytes]], line: bytes
 ) -> None:
-    for at, cut, put in mutations:
-        at %= len(line)
-        line = line[:at] + put + line[at + cut :]
+    for position, removed, inserted in mutations:
+        start = position % len(line)
+        line = line[:start] + inserted + line[start + removed :]
     line = line.replace(b"\n", b"")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shard.jsonl"

@@ -1,3 +1,5 @@
+"""A key index finds the positions of a key in 16 bytes per key, also while keys are added."""
+
 import threading
 import tracemalloc
 
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from persona_assets.generation.journal.key_index import KeyIndex
 
 
-class Clashing(str):
-    """A key whose hash is that of many others."""
+class CollidingKey(str):
+    """Key with the same hash as many other keys."""
 
     __slots__ = ()
 
@@ -17,24 +19,24 @@ class Clashing(str):
 
 
 keys = st.text("ab", max_size=3)
-entries = st.lists(st.tuples(keys.map(Clashing) | keys, st.integers(0, 2**62)), max_size=30)
+entries = st.lists(st.tuples(keys.map(CollidingKey) | keys, st.integers(0, 2**62)), max_size=30)
 
 
 @settings(deadline=None)
 @given(entries, entries)
-def test_a_key_has_the_places_that_were_added_in_their_order(
+def test_index_returns_the_positions_of_a_key_in_their_order(
     first: list[tuple[str, int]], later: list[tuple[str, int]]
 ) -> None:
     index = KeyIndex(first)
-    for key, place in later:
-        index.add(key, place)
+    for key, position in later:
+        index.add(key, position)
     for wanted, _ in [*first, *later, ("absent", 0)]:
-        same = [place for key, place in [*first, *later] if hash(key) == hash(wanted)]
-        assert index.places(wanted) == same
+        same = [position for key, position in [*first, *later] if hash(key) == hash(wanted)]
+        assert index.positions(wanted) == same
     assert KeyIndex.distinct(index) == len({hash(key) for key, _ in [*first, *later]})
 
 
-def test_many_keys_are_found_while_more_are_added() -> None:
+def test_index_finds_keys_while_another_thread_adds_keys() -> None:
     index = KeyIndex((f"old {number}", number) for number in range(20_000))
     added = [0]
     missed = list[int]()
@@ -43,7 +45,7 @@ def test_many_keys_are_found_while_more_are_added() -> None:
         while added[0] < 20_000:
             last = added[0]
             for number in range(max(0, last - 50), last):
-                missed.extend([number] if index.places(f"new {number}") != [number] else [])
+                missed.extend([number] if index.positions(f"new {number}") != [number] else [])
 
     reader = threading.Thread(target=look_up)
     reader.start()
@@ -52,14 +54,14 @@ def test_many_keys_are_found_while_more_are_added() -> None:
         added[0] = number + 1
     reader.join()
     assert missed == []
-    assert all(index.places(f"old {number}") == [number] for number in range(20_000))
-    both = KeyIndex((f"new {number}", number) for number in range(30_000))
-    assert KeyIndex.distinct(index, both) == 50_000
+    assert all(index.positions(f"old {number}") == [number] for number in range(20_000))
+    other = KeyIndex((f"new {number}", number) for number in range(30_000))
+    assert KeyIndex.distinct(index, other) == 50_000
 
 
-def test_a_key_takes_less_than_twenty_bytes() -> None:
+def test_index_needs_less_than_twenty_bytes_per_key() -> None:
     count = 200_000
-    # The first index imports what it needs.
+    # The first index imports its modules.
     KeyIndex([("key", 0)])
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
@@ -68,5 +70,5 @@ def test_a_key_takes_less_than_twenty_bytes() -> None:
         index.add(f"key {number}", number)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert index.places("key 7") == [7]
+    assert index.positions("key 7") == [7]
     assert (after - before) / count < 20

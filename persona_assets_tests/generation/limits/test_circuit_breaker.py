@@ -1,3 +1,5 @@
+"""A circuit breaker trips after failures in a row and then admits single probes."""
+
 import math
 
 from persona_assets.generation.limits.circuit_breaker import (
@@ -14,7 +16,7 @@ def trip(breaker: CircuitBreaker, now: float = 0.0) -> None:
     assert breaker.tripped
 
 
-def test_calls_that_were_in_flight_together_count_once() -> None:
+def test_breaker_counts_calls_in_flight_together_once() -> None:
     breaker = CircuitBreaker(60.0)
     for _ in range(1000):
         breaker.failed(10.0, entered=9.0)
@@ -22,16 +24,16 @@ def test_calls_that_were_in_flight_together_count_once() -> None:
     assert breaker.due(0) < 10.0
 
 
-def test_an_answer_between_failures_starts_the_count_anew() -> None:
+def test_response_between_failures_restarts_the_count() -> None:
     breaker = CircuitBreaker(60.0)
-    for moment in range(10 * THRESHOLD):
-        breaker.failed(moment, entered=moment)
-        if moment % (THRESHOLD - 1) == THRESHOLD - 2:
+    for second in range(10 * THRESHOLD):
+        breaker.failed(second, entered=second)
+        if second % (THRESHOLD - 1) == THRESHOLD - 2:
             breaker.reset()
     assert not breaker.tripped
 
 
-def test_one_probe_at_a_time_after_pauses_that_double() -> None:
+def test_tripped_breaker_admits_single_probes_after_doubling_pauses() -> None:
     breaker, now, pauses = CircuitBreaker(math.inf), 0.0, []
     trip(breaker)
     for _ in range(8):
@@ -39,7 +41,7 @@ def test_one_probe_at_a_time_after_pauses_that_double() -> None:
         pauses.append(due - now)
         breaker.entered(due)
         assert breaker.due(in_flight=6) == math.inf
-        # The five that were in flight before say nothing of the endpoint now.
+        # The five calls in flight before the trip report its past state.
         breaker.failed(due + 0.5, entered=-1.0)
         assert breaker.due(in_flight=5) == math.inf
         now = due + 1.0
@@ -48,14 +50,14 @@ def test_one_probe_at_a_time_after_pauses_that_double() -> None:
     assert max(pauses) == LONGEST_PAUSE
 
 
-def test_a_probe_that_left_without_a_verdict_is_followed_by_another() -> None:
+def test_breaker_admits_another_probe_after_a_probe_without_a_verdict() -> None:
     breaker = CircuitBreaker(60.0)
     trip(breaker)
     breaker.entered(1.0)
     assert breaker.due(in_flight=0) == 2.0
 
 
-def test_an_answer_opens_it_and_forgets_the_pauses() -> None:
+def test_response_closes_the_breaker_and_resets_its_pauses() -> None:
     breaker = CircuitBreaker(60.0)
     trip(breaker)
     for _ in range(3):
@@ -68,7 +70,7 @@ def test_an_answer_opens_it_and_forgets_the_pauses() -> None:
     assert breaker.due(0) == 51.0
 
 
-def test_it_gives_up_when_probes_have_failed_for_too_long() -> None:
+def test_breaker_gives_up_after_its_patience_of_failed_probes() -> None:
     breaker, now = CircuitBreaker(100.0), 0.0
     trip(breaker)
     while not breaker.given_up:

@@ -1,9 +1,10 @@
+"""A ledger never grants more than its limits, over threads, processes and databases."""
+
 import contextlib
 import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,29 +17,15 @@ import pytest
 
 from persona_assets.generation.calls.errors import EndpointError
 from persona_assets.generation.money.ledger import Holder, Ledger, LedgerError, to_dollars, to_pico
+from persona_assets_tests.generation.child_programs import start_together
 
 CANARY = "pw-canary-1c5d2e7f"
 CENT = Decimal("0.01")
 
-CLAIMS = """
-import sys
-from decimal import Decimal
-from persona_assets.generation.money.ledger import Holder, Ledger
-
-ledger, holder, cent = Ledger(sys.argv[1]), Holder(), Decimal("0.01")
-print("ready", flush=True)
-sys.stdin.readline()
-spent = Decimal(0)
-while ledger.claim(holder, {"run": Decimal(1)}, spent=spent, held=Decimal(0), least=cent):
-    spent += cent
-ledger.claim(holder, {"run": Decimal(1)}, spent=spent, held=Decimal(0))
-print(spent)
-"""
-
 
 @dataclass
-class Server:
-    """A PostgreSQL server of this test run, reached by a socket of its own."""
+class PostgresServer:
+    """PostgreSQL server of this test run, reached by a socket of its own."""
 
     folder: Path
     bin: Path
@@ -60,22 +47,22 @@ class Server:
         self.run("pg_ctl", "-w", "-m", "fast", "stop")
 
 
-def binaries() -> Path | None:
-    found = shutil.which("pg_ctl")
-    folders = [Path(found).parent] if found else []
+def postgres_binaries() -> Path | None:
+    pg_ctl = shutil.which("pg_ctl")
+    folders = [Path(pg_ctl).parent] if pg_ctl else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((it for it in folders if (it / "initdb").exists()), None)
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
-    folder = binaries()
+def postgres() -> Iterator[PostgresServer]:
+    folder = postgres_binaries()
     if folder is None:
         pytest.skip("PostgreSQL is not installed: no initdb and pg_ctl were found")
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    # Not tmp_path: another user must reach it, and a socket's path has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="pg-") as place:
-        server = Server(Path(place), folder)
+    # Not tmp_path: another user must reach the folder, and a socket's path has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pg-") as temporary:
+        server = PostgresServer(Path(temporary), folder)
         password = server.folder / "password"
         password.write_text(CANARY)
         if os.geteuid() == 0:
@@ -91,13 +78,13 @@ def postgres() -> Iterator[Server]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a new ledger, in either database."""
+    """URL of a new ledger, in each of the databases."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'new folder' / 'ledger.db'}"
-    return in_a_schema(request.getfixturevalue("postgres"), f"of_{uuid4().hex}")
+    return url_of_new_schema(request.getfixturevalue("postgres"), f"of_{uuid4().hex}")
 
 
-def in_a_schema(server: Server, name: str) -> str:
+def url_of_new_schema(server: PostgresServer, name: str) -> str:
     import psycopg
     from psycopg.sql import SQL, Identifier
 
@@ -106,7 +93,7 @@ def in_a_schema(server: Server, name: str) -> str:
     return f"{server.url()}&options=-csearch_path%3D{name}"
 
 
-def state(ledger: Ledger, scope: str = "run") -> tuple[float, float]:
+def totals(ledger: Ledger, scope: str = "run") -> tuple[float, float]:
     spent, held = ledger.state(scope)
     return float(spent), float(held)
 
@@ -132,55 +119,55 @@ def claim(
     return float(granted)
 
 
-def test_what_is_granted_stays_within_the_limit(url: str) -> None:
+def test_ledger_grants_no_more_than_the_limit(url: str) -> None:
     ledger, first, second = Ledger(url), Holder(), Holder()
-    assert state(ledger) == (0, 0)
+    assert totals(ledger) == (0, 0)
     assert claim(ledger, first, {"run": "1"}, least="0.7") == 0.7
     assert claim(ledger, second, {"run": "1"}, least="0.4") == 0
     assert claim(ledger, second, {"run": "1"}, least="0.3") == 0.3
     assert claim(ledger, second, {"run": "1"}, held="0.3", least="0.000000000001") == 0
-    assert state(ledger) == (0, 1)
+    assert totals(ledger) == (0, 1)
     assert claim(ledger, first, {"run": "1"}, spent="0.2", held="0.1", least="0.4") == 0.4
-    assert state(Ledger(url)) == (0.2, 0.8)
+    assert totals(Ledger(url)) == (0.2, 0.8)
 
 
-def test_all_scopes_or_none(url: str) -> None:
+def test_ledger_grants_in_all_scopes_or_in_none(url: str) -> None:
     ledger, holder = Ledger(url), Holder()
     limits = {"run": "5", "backfill": "1"}
     assert claim(ledger, Holder(), {"backfill": "1"}, least="0.5") == 0.5
     assert claim(ledger, holder, limits, least="0.6") == 0
-    assert (state(ledger), state(ledger, "backfill")) == ((0, 0), (0, 0.5))
+    assert (totals(ledger), totals(ledger, "backfill")) == ((0, 0), (0, 0.5))
     assert claim(ledger, holder, limits, least="0.4") == 0.4
     assert claim(ledger, holder, limits, spent="0.3", held="0.1") == 0
-    assert state(ledger) == (0.3, 0.1)
-    assert state(ledger, "backfill") == (0.3, 0.6)
+    assert totals(ledger) == (0.3, 0.1)
+    assert totals(ledger, "backfill") == (0.3, 0.6)
 
 
-def test_a_statement_that_is_repeated_changes_nothing(url: str) -> None:
+def test_repeated_report_changes_nothing(url: str) -> None:
     ledger, holder = Ledger(url), Holder()
     claim(ledger, Holder(), {"run": "9"}, spent="1", held="1")
     for _ in range(3):
         claim(ledger, holder, {"run": "9"}, spent="0.5", held="0.25")
-        assert state(ledger) == (1.5, 1.25)
+        assert totals(ledger) == (1.5, 1.25)
     claim(ledger, holder, {"run": "9"}, spent="-0.5")
-    assert state(ledger) == (0.5, 1)
+    assert totals(ledger) == (0.5, 1)
 
 
-def test_beyond_the_least_no_more_than_a_small_share(url: str) -> None:
+def test_ledger_grants_beyond_the_least_amount_only_a_small_share(url: str) -> None:
     ledger, holder = Ledger(url), Holder()
     assert claim(ledger, holder, {"run": "16"}, least="0.1", wanted="0.5") == 0.5
     assert claim(ledger, holder, {"run": "16"}, least="0.1", wanted="9") == 1
     assert claim(ledger, holder, {"run": "16"}, least="3", wanted="9") == 3
 
 
-def test_what_was_overspent_is_recorded_and_nothing_more_granted(url: str) -> None:
+def test_ledger_records_overspending_and_grants_nothing_more(url: str) -> None:
     ledger, holder = Ledger(url), Holder()
     assert claim(ledger, holder, {"run": "1"}, spent="1.5", least="0.1") == 0
-    assert state(ledger) == (1.5, 0)
+    assert totals(ledger) == (1.5, 0)
     assert claim(ledger, Holder(), {"run": "2"}, least="0.1") == 0.1
 
 
-def test_who_holds_what_is_there_to_see(url: str) -> None:
+def test_ledger_lists_holders_with_their_money(url: str) -> None:
     ledger, holder = Ledger(url), Holder()
     claim(ledger, holder, {"run": "1"}, spent="0.25", held="0.5")
     assert ledger.holders("run") == [(holder, Decimal("0.25"), Decimal("0.5"))]
@@ -188,49 +175,34 @@ def test_who_holds_what_is_there_to_see(url: str) -> None:
     assert ledger.holders("another") == []
 
 
-def test_the_price_of_a_token_is_exact() -> None:
+def test_pico_dollars_represent_the_price_of_a_token_exactly() -> None:
     token = Decimal("0.005") / 1_000_000 / 2
     assert to_dollars(to_pico(token)) == token
     assert to_pico(Decimal("0.0000000000001")) == 1
     assert to_dollars(to_pico(Decimal(9_000_000))) == 9_000_000
 
 
-def test_processes_that_begin_at_once_never_pass_the_limit(postgres: Server) -> None:
-    """The tables are made by whoever comes first; test_budget.py has the same for SQLite."""
-    url = in_a_schema(postgres, "at_once")
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", CLAIMS, url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
+def test_simultaneous_processes_never_exceed_the_limit(postgres: PostgresServer) -> None:
+    """The first process creates the tables; test_budget.py has the same story for SQLite."""
+    url = url_of_new_schema(postgres, "at_once")
+    children = start_together("claim_cents", url, count=4)
+    amounts = []
     for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    answers = []
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    for child in children:
-        answers.append(Decimal(child.communicate()[0]))
+        amounts.append(Decimal(child.communicate()[0]))
         assert child.returncode == 0
-    assert sum(answers) == 1
-    assert state(Ledger(url)) == (1, 0)
+    assert sum(amounts) == 1
+    assert totals(Ledger(url)) == (1, 0)
 
 
-def test_threads_share_one_ledger(url: str) -> None:
+def test_threads_share_a_ledger(url: str) -> None:
     ledger, granted = Ledger(url), []
 
     def spend() -> None:
         holder, held = Holder(), Decimal(0)
-        while got := ledger.claim(
+        while amount := ledger.claim(
             holder, {"run": Decimal("0.2")}, spent=Decimal(0), held=held, least=CENT
         ):
-            held += got
+            held += amount
         granted.append(held)
 
     threads = [threading.Thread(target=spend) for _ in range(4)]
@@ -241,7 +213,7 @@ def test_threads_share_one_ledger(url: str) -> None:
     assert sum(granted) == Decimal("0.2")
 
 
-def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+def test_ledger_waits_for_a_locked_file(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger, holder = Ledger(path), Holder()
     claim(ledger, holder, {"run": "1"}, spent="0.1")
@@ -255,10 +227,10 @@ def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
         assert waiting.is_alive()
         other.execute("ROLLBACK")
     waiting.join()
-    assert state(ledger) == (0, 0)
+    assert totals(ledger) == (0, 0)
 
 
-def test_a_file_that_is_no_ledger_or_cannot_be_one(tmp_path: Path) -> None:
+def test_ledger_rejects_a_path_that_cannot_be_a_database(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a database, and longer than a page's header " * 9)
     for path in (tmp_path / "text", tmp_path / "text" / "below", tmp_path):
         with pytest.raises(LedgerError, match=str(path)) as caught:
@@ -266,7 +238,7 @@ def test_a_file_that_is_no_ledger_or_cannot_be_one(tmp_path: Path) -> None:
         assert isinstance(caught.value, EndpointError)
 
 
-def test_a_ledger_that_is_removed_in_the_middle_is_not_begun_anew(tmp_path: Path) -> None:
+def test_ledger_removed_during_a_run_is_not_created_again(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger(path)
     claim(ledger, Holder(), {"run": "1"}, spent="1")
@@ -275,13 +247,15 @@ def test_a_ledger_that_is_removed_in_the_middle_is_not_begun_anew(tmp_path: Path
         claim(ledger, Holder(), {"run": "1"}, least="1")
 
 
-def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledger_resolves_relative_paths_at_construction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     ledgers = [Ledger("a/ledger.db"), Ledger("sqlite:///a/ledger.db"), Ledger(Path("a/ledger.db"))]
     monkeypatch.chdir("/")
     for ledger in ledgers:
         claim(ledger, Holder(), {"run": "1"}, spent="0.1")
-    assert state(Ledger(f"sqlite:///{tmp_path}/a/ledger.db")) == (0.3, 0)
+    assert totals(Ledger(f"sqlite:///{tmp_path}/a/ledger.db")) == (0.3, 0)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +270,7 @@ def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         f"postgresql://user:x%zz{CANARY}@127.0.0.1/db",
     ],
 )
-def test_no_password_is_ever_shown(url: str) -> None:
+def test_ledger_error_never_contains_a_password(url: str) -> None:
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
     with pytest.raises((ValueError, LedgerError)) as caught:
         Ledger(url).claim(
@@ -308,7 +282,7 @@ def test_no_password_is_ever_shown(url: str) -> None:
         error = error.__context__
 
 
-def test_a_server_that_refuses_is_told_of_without_the_password(postgres: Server) -> None:
+def test_refusal_of_a_server_is_reported_without_the_password(postgres: PostgresServer) -> None:
     ledger = Ledger(postgres.url(password=f"{CANARY}-wrong"))
     with pytest.raises(LedgerError, match="password authentication failed") as caught:
         ledger.claim(Holder(), {"run": Decimal(1)}, spent=CENT, held=CENT, patience=0)
@@ -316,7 +290,7 @@ def test_a_server_that_refuses_is_told_of_without_the_password(postgres: Server)
     assert caught.value.__context__ is None
 
 
-def test_a_server_that_restarts_is_waited_for(postgres: Server) -> None:
+def test_ledger_waits_for_a_server_that_restarts(postgres: PostgresServer) -> None:
     ledger, holder = Ledger(postgres.url()), Holder()
     claim(ledger, holder, {"restart": "1"}, spent="0.1")
     postgres.stop()
@@ -330,4 +304,4 @@ def test_a_server_that_restarts_is_waited_for(postgres: Server) -> None:
     finally:
         postgres.start()
     waiting.join()
-    assert state(ledger, "restart") == (0.2, 0)
+    assert totals(ledger, "restart") == (0.2, 0)

@@ -1,3 +1,5 @@
+"""A price is that of the settings, else of the library for the endpoint's host, else unknown."""
+
 import json
 from decimal import Decimal
 from typing import Any
@@ -14,16 +16,17 @@ from persona_assets.generation.money.prices import Pricing, pricing
 from persona_assets.generation.money.usage import Tokens
 
 OPENAI = "https://api.openai.com/v1"
+LOCAL = "http://127.0.0.1:8000/v1"
 SHORT, LONG = Tokens(1_000, 200, 300, 50), Tokens(600_000, 20_000, 3_000, 500)
-WRITING = Tokens(1_000, 200, 300, written=400)
+WITH_WRITTEN = Tokens(1_000, 200, 300, written=400)
 
 
-def of(model: str, base_url: str | None = OPENAI, **settings: Any) -> Pricing:
+def price_of(model: str, base_url: str | None = OPENAI, **settings: Any) -> Pricing:
     return pricing(Endpoint(model=model, base_url=base_url, **settings))
 
 
-def listed(model: str, tokens: Tokens, url: str = OPENAI, **context: str) -> Decimal:
-    """What the library itself says."""
+def library_cost(model: str, tokens: Tokens, url: str = OPENAI, **context: str) -> Decimal:
+    """Return the cost that the library itself computes."""
     usage = Usage(
         input_tokens=tokens.input,
         cache_read_tokens=tokens.cached,
@@ -31,8 +34,8 @@ def listed(model: str, tokens: Tokens, url: str = OPENAI, **context: str) -> Dec
         output_tokens=tokens.output,
         output_reasoning_tokens=tokens.reasoning,
     )
-    found = calc_price(usage, model, provider_api_url=url, price_context=context)
-    return found.total_price
+    calculation = calc_price(usage, model, provider_api_url=url, price_context=context)
+    return calculation.total_price
 
 
 def chat(*contents: Any, **members: Any) -> Call:
@@ -51,15 +54,15 @@ def chat(*contents: Any, **members: Any) -> Call:
         ("mistral", "https://api.mistral.ai/v1"),
     ],
 )
-def test_every_model_costs_what_the_library_says(host: str, url: str) -> None:
-    [provider] = [it for it in providers if it.id == host]
+def test_every_model_of_a_provider_costs_the_price_of_the_library(host: str, url: str) -> None:
+    [provider] = [provider for provider in providers if provider.id == host]
     known = 0
     for model in provider.models:
-        price = of(model.id, url)
-        for tokens in (SHORT, LONG, WRITING):
+        price = price_of(model.id, url)
+        for tokens in (SHORT, LONG, WITH_WRITTEN):
             cost = price.cost(tokens)
             assert price.known or cost is None
-            assert cost is None or cost == listed(model.id, tokens, url), model.id
+            assert cost is None or cost == library_cost(model.id, tokens, url), model.id
         known += price.known
     assert known > len(provider.models) / 2
 
@@ -70,55 +73,73 @@ def test_every_model_costs_what_the_library_says(host: str, url: str) -> None:
     st.floats(0, 1),
     st.integers(0, 100_000),
 )
-def test_cached_input_and_long_contexts(
+def test_cost_of_cached_input_and_long_contexts_equals_that_of_the_library(
     model: str, input_tokens: int, cached: float, output_tokens: int
 ) -> None:
     tokens = Tokens(input_tokens, int(input_tokens * cached), output_tokens)
-    assert of(model).cost(tokens) == listed(model, tokens)
+    assert price_of(model).cost(tokens) == library_cost(model, tokens)
 
 
-def test_the_step_to_the_price_of_long_contexts_is_where_the_library_has_it() -> None:
+def test_price_of_long_contexts_starts_at_the_same_length_as_in_the_library() -> None:
     below, above = Tokens(272_000), Tokens(272_001)
-    assert of("gpt-5.4").cost(below) == listed("gpt-5.4", below) == Decimal("0.68")
-    assert of("gpt-5.4").cost(above) == listed("gpt-5.4", above) > Decimal("1.36")
+    assert price_of("gpt-5.4").cost(below) == library_cost("gpt-5.4", below) == Decimal("0.68")
+    assert price_of("gpt-5.4").cost(above) == library_cost("gpt-5.4", above) > Decimal("1.36")
 
 
-def test_batches_and_service_tiers() -> None:
-    price = of("gpt-5-mini")
-    assert price.cost(SHORT, batch=True) == listed("gpt-5-mini", SHORT, processing="batch")
-    assert price.cost(SHORT, tier="priority") == listed(
-        "gpt-5-mini", SHORT, service_tier="priority"
-    )
-    assert price.cost(SHORT, tier="default") == price.cost(SHORT)
-    assert price.cost(SHORT, tier="unheard-of") is None
-    flex = of("gpt-5-mini", sampling={"service_tier": "flex"})
-    assert flex.cost(SHORT) == listed("gpt-5-mini", SHORT, service_tier="flex")
-    # The library has no batch price of these: half for OpenAI itself, unknown for others.
-    words = Tokens(1_000)
-    assert of("text-embedding-3-small").cost(words, batch=True) == Decimal("0.00001")
-    azure = of("gpt-4o", "https://mine.openai.azure.com/openai/v1")
+def test_batch_costs_the_batch_price_of_the_library() -> None:
+    cost = price_of("gpt-5-mini").cost(SHORT, batch=True)
+    assert cost == library_cost("gpt-5-mini", SHORT, processing="batch")
+
+
+def test_batch_costs_half_at_openai_if_the_library_has_no_batch_price() -> None:
+    embeddings = price_of("text-embedding-3-small")
+    assert embeddings.cost(Tokens(1_000), batch=True) == Decimal("0.00001")
+
+
+def test_batch_price_of_other_providers_is_unknown_if_the_library_has_none() -> None:
+    azure = price_of("gpt-4o", "https://mine.openai.azure.com/openai/v1")
     assert azure.known
     assert azure.cost(SHORT, batch=True) is None
 
 
-def test_what_is_free_has_a_bound_without_a_limit() -> None:
-    free = of("m", price=Price(input=Decimal(0), output=Decimal(0)))
-    assert free.most(chat("as long as you like")) == 0
-    assert of("m", price=Price(input=Decimal(0), output=Decimal(1))).most(chat("a")) is None
-
-
-def test_the_settings_win() -> None:
-    mine = Price(input=Decimal(2), cached=Decimal(1), output=Decimal(10), batch=Decimal("0.25"))
-    price = of("gpt-4o", price=mine)
-    assert (price.source, price.known) == ("settings", True)
-    assert price.cost(Tokens(1_000_000, 500_000, 100_000)) == Decimal("2.5")
-    assert price.cost(Tokens(1_000_000, 0, 0), batch=True) == Decimal("0.5")
-    without = of(
-        "mine", "http://127.0.0.1:8000/v1", price=Price(input=Decimal(2), output=Decimal(0))
+def test_service_tier_costs_its_own_price() -> None:
+    price = price_of("gpt-5-mini")
+    assert price.cost(SHORT, tier="priority") == library_cost(
+        "gpt-5-mini", SHORT, service_tier="priority"
     )
-    assert without.cost(Tokens(1_000_000, 500_000)) == Decimal(2)
-    assert without.cost(SHORT, batch=True) is None
-    free = of("mine", "http://127.0.0.1:8000/v1", price=Price(input=Decimal(0), output=Decimal(0)))
+    assert price.cost(SHORT, tier="default") == price.cost(SHORT)
+    assert price.cost(SHORT, tier="unheard-of") is None
+
+
+def test_service_tier_of_the_sampling_is_the_default() -> None:
+    flex = price_of("gpt-5-mini", sampling={"service_tier": "flex"})
+    assert flex.cost(SHORT) == library_cost("gpt-5-mini", SHORT, service_tier="flex")
+
+
+def test_free_model_has_a_worst_case_without_a_limit_of_the_output() -> None:
+    free = price_of("m", price=Price(input=Decimal(0), output=Decimal(0)))
+    assert free.most(chat("as long as you like")) == 0
+    free_input = price_of("m", price=Price(input=Decimal(0), output=Decimal(1)))
+    assert free_input.most(chat("a")) is None
+
+
+def test_price_in_the_settings_replaces_the_price_of_the_library() -> None:
+    price = Price(input=Decimal(2), cached=Decimal(1), output=Decimal(10), batch=Decimal("0.25"))
+    settings_price = price_of("gpt-4o", price=price)
+    assert (settings_price.source, settings_price.known) == ("settings", True)
+    assert settings_price.cost(Tokens(1_000_000, 500_000, 100_000)) == Decimal("2.5")
+    assert settings_price.cost(Tokens(1_000_000, 0, 0), batch=True) == Decimal("0.5")
+
+
+def test_price_in_the_settings_has_defaults_for_cached_input_but_not_for_batches() -> None:
+    price = Price(input=Decimal(2), output=Decimal(0))
+    settings_price = price_of("mine", LOCAL, price=price)
+    assert settings_price.cost(Tokens(1_000_000, 500_000)) == Decimal(2)
+    assert settings_price.cost(SHORT, batch=True) is None
+
+
+def test_price_of_zero_in_the_settings_is_a_price() -> None:
+    free = price_of("mine", LOCAL, price=Price(input=Decimal(0), output=Decimal(0)))
     assert free.cost(SHORT) == 0
 
 
@@ -134,28 +155,35 @@ def test_the_settings_win() -> None:
         ("omni-moderation-latest", OPENAI),
     ],
 )
-def test_what_nobody_knows_is_none_and_never_nothing(model: str, url: str) -> None:
-    price = of(model, url)
+def test_unknown_price_is_none_and_never_zero(model: str, url: str) -> None:
+    price = price_of(model, url)
     assert not price.known
     assert price.cost(SHORT) is None
     assert price.cost(Tokens()) is None
     assert price.most(chat("hello", max_tokens=10)) is None
 
 
-def test_the_host_is_the_one_that_calls_go_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_price_is_of_openai_without_a_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    source = of("gpt-4o", None).source
+    source = price_of("gpt-4o", None).source
     assert source.startswith("genai-prices ")
     assert source.endswith(": openai gpt-4o")
-    assert of("gpt-4o", "https://API.OpenAI.com:443/v1").source == source
-    assert of("no-such-model", None).source == "unknown"
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")
-    assert of("gpt-4o", None).source == "unknown"
+    assert price_of("gpt-4o", "https://API.OpenAI.com:443/v1").source == source
+    assert price_of("no-such-model", None).source == "unknown"
 
 
-def test_counts_that_are_missing_or_nonsense() -> None:
-    price = of("mine", price=Price(input=Decimal(2), cached=Decimal(1), output=Decimal(1)))
+def test_price_is_of_the_host_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", LOCAL)
+    assert price_of("gpt-4o", None).source == "unknown"
+
+
+def test_cost_of_unknown_tokens_is_unknown() -> None:
+    price = price_of("mine", price=Price(input=Decimal(2), output=Decimal(1)))
     assert price.cost(None) is None
+
+
+def test_cost_bounds_the_parts_of_nonsensical_counts_by_their_sums() -> None:
+    price = price_of("mine", price=Price(input=Decimal(2), cached=Decimal(1), output=Decimal(1)))
     assert price.cost(Tokens(10, cached=50, output=5, reasoning=9)) == Decimal("0.000015")
 
 
@@ -167,14 +195,14 @@ def test_counts_that_are_missing_or_nonsense() -> None:
     st.integers(1, 4),
     st.booleans(),
 )
-def test_no_answer_costs_more_than_the_worst_case(
+def test_no_response_costs_more_than_the_worst_case(
     model: str, texts: list[str], limit: int, answers: int, long: bool
 ) -> None:
-    """The worst tokenizer there can be: a token for each byte."""
+    """The tokenizer assumed here is the worst possible: it makes a token of each byte."""
     if long:
         texts = [*texts, "x" * 280_000]
     url = "https://api.deepseek.com/v1" if model.startswith("deepseek") else OPENAI
-    price = of(model, url)
+    price = price_of(model, url)
     schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
     most = price.most(chat(*texts, max_tokens=limit, n=answers, response_format=schema))
     size = sum(len(text.encode()) for text in texts) + 4 * len(texts) + len(json.dumps(schema))
@@ -184,46 +212,91 @@ def test_no_answer_costs_more_than_the_worst_case(
     assert cost <= most
 
 
-def test_the_worst_case_in_figures() -> None:
-    price = of("mine", price=Price(input=Decimal(1), output=Decimal(100)))
+def test_worst_case_of_a_chat_counts_bytes_template_and_longest_output() -> None:
+    price = price_of("mine", price=Price(input=Decimal(1), output=Decimal(100)))
     call = chat("héllo", max_tokens=50, max_completion_tokens=70, n=3)
     body = '{"model":"m","messages":[{"role":"user","content":"héllo"}],'
     body += '"max_tokens":50,"max_completion_tokens":70,"n":3}'
     size = len(body.encode())
     assert price.most(call) == Decimal(size + 512 + 8 + 100 * 70 * 3) / 1_000_000
+
+
+def test_worst_case_of_embeddings_has_no_output() -> None:
+    price = price_of("mine", price=Price(input=Decimal(1), output=Decimal(100)))
     embeddings = Call("key", "/embeddings", {"model": "m", "input": ["hello"]})
     size = len('{"model":"m","input":["hello"]}')
     assert price.most(embeddings) == Decimal(size + 512) / 1_000_000
+
+
+def test_worst_case_counts_a_lone_surrogate_as_three_bytes() -> None:
+    price = price_of("mine", price=Price(input=Decimal(1), output=Decimal(100)))
     lone = price.most(chat("\ud800", max_tokens=1))
     assert lone == price.most(chat("...", max_tokens=1))
 
 
-def test_the_worst_case_covers_what_the_provider_may_choose() -> None:
-    call = chat("x" * 10_000, max_tokens=1)
-    online, batch = of("gpt-6-luna").most(call), of("gpt-6-luna", transport="batch").most(call)
+LONG_CALL = chat("x" * 10_000, max_tokens=1)
+
+
+def test_worst_case_covers_input_written_to_the_cache() -> None:
+    # Writing to the provider's cache costs a quarter more than plain input.
+    online = price_of("gpt-6-luna").most(LONG_CALL)
+    assert online is not None
+    assert online >= Decimal("0.125") * 10_000 / 1_000_000
+
+
+def test_worst_case_of_a_batch_is_half_at_openai() -> None:
+    online = price_of("gpt-6-luna").most(LONG_CALL)
+    batch = price_of("gpt-6-luna", transport="batch").most(LONG_CALL)
     assert online is not None
     assert batch is not None
-    # Writing to the provider's cache costs a quarter more than plain input.
-    assert online >= Decimal("0.125") * 10_000 / 1_000_000
     assert batch == online / 2
-    tiered = of("gpt-6-luna").most(chat("x" * 10_000, max_tokens=1, service_tier="priority"))
+
+
+def test_worst_case_covers_a_more_expensive_service_tier() -> None:
+    online = price_of("gpt-6-luna").most(LONG_CALL)
+    tiered = price_of("gpt-6-luna").most(chat("x" * 10_000, max_tokens=1, service_tier="priority"))
+    assert online is not None
     assert tiered is not None
     assert tiered > online
-    # A batch price that nobody knows is at most the plain one.
+
+
+def test_worst_case_of_a_batch_of_unknown_price_is_the_plain_price() -> None:
     groq = "https://api.groq.com/openai/v1"
-    plain = of("gemma2-9b-it", groq)
+    plain = price_of("gemma2-9b-it", groq)
     assert plain.cost(SHORT, batch=True) is None
-    assert plain.most(call) == of("gemma2-9b-it", groq, transport="batch").most(call) is not None
+    batch = price_of("gemma2-9b-it", groq, transport="batch")
+    assert plain.most(LONG_CALL) == batch.most(LONG_CALL) is not None
 
 
-def test_where_there_is_no_worst_case() -> None:
-    price = of("mine", price=Price(input=Decimal(1), output=Decimal(1)))
-    picture = [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]
-    assert price.most(chat("hello")) is None
-    assert price.most(chat("hello", max_tokens=-1)) is None
-    assert price.most(chat(picture, max_tokens=5)) is None
-    assert price.most(chat("hello", max_tokens=5, web_search_options={})) is None
+PICTURE = [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        chat("hello"),
+        chat("hello", max_tokens=-1),
+        chat(PICTURE, max_tokens=5),
+        chat("hello", max_tokens=5, web_search_options={}),
+    ],
+    ids=["no limit", "negative limit", "picture", "web search"],
+)
+def test_worst_case_is_unknown_without_a_bound(call: Call) -> None:
+    price = price_of("mine", price=Price(input=Decimal(1), output=Decimal(1)))
+    assert price.most(call) is None
+
+
+def test_worst_case_is_known_for_text_in_parts() -> None:
+    price = price_of("mine", price=Price(input=Decimal(1), output=Decimal(1)))
     assert price.most(chat([{"type": "text", "text": "hello"}], max_tokens=5)) is not None
-    # Of a model that the library knows, no answer is longer than its context.
-    assert of("gpt-4o").most(chat("hello")) > Decimal("1.28")  # type: ignore[operator]
-    assert of("gpt-4o").most(chat("hello", service_tier="unheard-of", max_tokens=5)) is None
+
+
+def test_worst_case_of_a_known_model_is_bounded_by_its_context() -> None:
+    most = price_of("gpt-4o").most(chat("hello"))
+    assert most is not None
+    assert most > Decimal("1.28")
+
+
+def test_worst_case_is_unknown_for_an_unknown_service_tier() -> None:
+    call = chat("hello", service_tier="unheard-of", max_tokens=5)
+    assert price_of("gpt-4o").most(call) is None

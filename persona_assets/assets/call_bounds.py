@@ -1,0 +1,135 @@
+"""Upper bounds on rows and calls, derived from the settings and each asset's declaration."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from persona_assets.generation.completion import MAX_TOKENS
+from persona_assets.project import Project
+from persona_assets.resources.session import EMBEDDING_BATCH
+from persona_assets.settings import Settings
+from persona_assets.steps.probes import PROBES
+
+if TYPE_CHECKING:
+    from persona_assets.assets.table_asset import TableAsset
+
+MOST_PROBES = sum(map(len, PROBES.values()))
+"""Number of probe texts embedded with a shard whose personas use all scripts."""
+
+
+class CallBounds:
+    """Most rows and most answered calls of each asset, over all shards.
+
+    A bound is None if a setting leaves it open. A bound counts questions, embedding calls and a
+    judge's verdicts included, and, unless `once`, the repeated calls that the engine may make per
+    question (see `calls_per_question`). It does not count attempts without a response.
+
+    Args:
+        project: Settings and prompts.
+        assets: Declarations of all assets, by name.
+        shards: Number of shards.
+        texts: Number of texts in these shards; None for the most that the settings allow.
+        once: Count each question once.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        assets: "Mapping[str, TableAsset]",
+        shards: int,
+        texts: int | None = None,
+        *,
+        once: bool = False,
+    ) -> None:
+        self.project = project
+        self.shards = shards
+        self.texts = texts
+        self._assets = assets
+        self._once = once
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the project."""
+        return self.project.settings
+
+    def rows(self, name: str) -> int | None:
+        """Return the most rows of an asset.
+
+        Raises:
+            ValueError: The asset states no bound on its rows.
+        """
+        bound = self._assets[name].rows
+        if bound is None:
+            raise ValueError(
+                f"{name} states no bound on its rows: add rows= to its @table_asset, since the "
+                "bound of another asset reads it"
+            )
+        return bound(self)
+
+    def calls(self, name: str) -> int | None:
+        """Return the most calls of an asset; 0 if the asset asks no model."""
+        bound = self._assets[name].calls
+        return 0 if bound is None else bound(self)
+
+    def all_calls(self) -> dict[str, int | None]:
+        """Return the most calls of every asset that may ask a model, by name."""
+        return {name: self.calls(name) for name, asset in self._assets.items() if asset.calls}
+
+    def asked(self, questions: int | None, prompt: str) -> int | None:
+        """Return the most calls for a number of questions that use a prompt."""
+        return (
+            questions if self._once else times(questions, calls_per_question(self.project, prompt))
+        )
+
+    def judged(self, pairs: int | None) -> int | None:
+        """Return the most calls for comparing pairs of answers; 0 without a judge."""
+        judge = self.settings.equality == "judge"
+        return self.asked(pairs, "answer_equality") if judge else 0
+
+    def embedded(self, texts: int | None, tables: int, probes: int = 0) -> int | None:
+        """Return the most embedding calls for texts in a number of tables, `probes` in each."""
+        if self.settings.embedder.embedded or texts == 0:
+            return 0
+        return None if texts is None else (texts + probes * tables) // EMBEDDING_BATCH + tables
+
+
+def calls_per_question(project: Project, prompt: str) -> int:
+    """Return the most answered calls for a single question.
+
+    The first call; a second call with a larger token limit if the response is truncated; and a call
+    per permitted retry of an invalid response, unless greedy decoding would repeat that response.
+    See `_other` in generation/completion.py.
+    """
+    head = project.prompt(prompt).head
+    endpoint = project.settings.endpoint(head.role)
+    sampling = {**head.sampling, **endpoint.sampling}
+    limited = any(isinstance(sampling.get(name), int) for name in MAX_TOKENS)
+    larger = limited and endpoint.larger_retry > 1
+    return 1 + larger + (endpoint.reasks if sampling.get("temperature") != 0 else 0)
+
+
+def times(count: int | None, factor: int) -> int | None:
+    """Multiply a bound; an open bound stays open unless the factor is 0.
+
+    >>> times(None, 0), times(None, 2), times(3, 2)
+    (0, None, 6)
+    """
+    return 0 if factor == 0 else None if count is None else count * factor
+
+
+def plus(*counts: int | None) -> int | None:
+    """Add bounds; the sum is open if any bound is open.
+
+    >>> plus(1, 2), plus(1, None)
+    (3, None)
+    """
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def least(*counts: int | None) -> int | None:
+    """Return the smallest bound, leaving out open bounds.
+
+    >>> least(3, None), least(None, None)
+    (3, None)
+    """
+    return min((count for count in counts if count is not None), default=None)

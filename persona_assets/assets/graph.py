@@ -1,0 +1,80 @@
+"""All assets of a project: those of the modules in `assets/`, of task files, of other packages."""
+
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
+
+import dagster as dg
+
+import persona_assets.assets
+from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.datasets import datasets
+from persona_assets.assets.table_asset import DeclarationError, TableAsset
+from persona_assets.catalog.catalog import RESERVED
+from persona_assets.project import Project
+from persona_assets.prompting.prompts import PromptError, Prompts
+from persona_assets.registry import Registry
+from persona_assets.tables import Table
+
+MODULES: Registry[ModuleType] = Registry("persona_assets.assets", {})
+"""Modules with assets that installed packages add by entry point."""
+
+
+def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
+    """Collect every asset, by name.
+
+    Raises:
+        DeclarationError: Two assets share a name, or an asset is declared without a contract.
+        PromptError: A task file has a name that is taken, or the task of an asset is missing.
+    """
+    assets: dict[str, TableAsset] = {}
+    for module in _modules():
+        for asset in _declared(module):
+            if assets.setdefault(asset.name, asset) is not asset:
+                raise DeclarationError(f"two assets are named {asset.name}: rename one of them")
+    taken = {*assets, *RESERVED, *(file.stem for file in prompts.folder.glob("*.md"))}
+    folder = prompts.folder / "tasks"
+    for name in prompts.tasks:
+        if name.lower() in taken:
+            raise PromptError(f"{folder / name}.md: the name {name} is taken: rename the file")
+        taken.add(name.lower())
+    assets |= {asset.name: asset for asset in datasets(prompts)}
+    for asset in assets.values():
+        if missing := [name for name in asset.inputs if name not in assets]:
+            raise PromptError(f"{folder / missing[0]}.md: {asset.name} needs this task: add it")
+    return assets
+
+
+def table_contracts(prompts: Prompts) -> Mapping[str, Table]:
+    """Return the contract of every asset's table, by name. Raises as `load_assets`."""
+    return {name: asset.table for name, asset in load_assets(prompts).items()}
+
+
+def call_bounds(
+    project: Project, shards: int, texts: int | None = None, *, once: bool = False
+) -> CallBounds:
+    """Return the bounds on the calls of a project's assets; see CallBounds."""
+    return CallBounds(project, load_assets(project.prompts), shards, texts, once=once)
+
+
+def _modules() -> Iterator[ModuleType]:
+    package = persona_assets.assets
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if found.name != __name__:
+            yield import_module(found.name)
+    for _, module in MODULES.all():
+        yield module
+
+
+def _declared(module: ModuleType) -> Iterable[TableAsset]:
+    """The assets that a module defines, those in lists included."""
+    for value in vars(module).values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dg.AssetsDefinition):
+                raise DeclarationError(
+                    f"{item.key.to_user_string()} in {module.__name__} states no contract: declare "
+                    "it with @table_asset(table=Table(schema, row_id), ...), not dagster.asset"
+                )
+            if isinstance(item, TableAsset):
+                yield item

@@ -1,0 +1,213 @@
+"""The declaration of an asset: its table, its reads, and the most rows and calls it can need.
+
+One decorator states everything the project knows about an asset. Contract checks, code versions,
+forecasts and the catalog derive from it; an incomplete declaration fails when definitions load.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from persona_assets.project import Project
+from persona_assets.resources.io_manager import PROMPT_VERSIONS
+from persona_assets.settings import ROLES, Settings
+from persona_assets.tables import Table
+
+if TYPE_CHECKING:
+    from persona_assets.assets.call_bounds import CallBounds
+
+    Bound = Callable[[CallBounds], int | None]
+
+POOL = "llm"
+"""Pool of assets that ask a model or need the machine's memory; dagster.yaml has its limit."""
+
+READS = "persona_assets/reads"
+"""Metadata key of an asset's reads."""
+
+
+class DeclarationError(ValueError):
+    """An asset's declaration is incomplete; the message names the asset and the missing part."""
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Everything besides its inputs that decides an asset's rows.
+
+    Attributes:
+        version: VERSION of the step, bumped by hand when its results change.
+        prompts: Names of prompt files; `name@role` asks the model of another role.
+        settings: Names of settings, roles or tasks, or "benchmark".
+        files: Further files, by path; their content counts.
+        variables: Variables that the asset sets in a prompt, one mapping per variant, by prompt.
+    """
+
+    version: str
+    prompts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    variables: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
+
+    @property
+    def asks_a_model(self) -> bool:
+        """True if the asset sends a prompt or uses the model of a role."""
+        return _asks_a_model(self.prompts, self.settings)
+
+    def check(self, project: Project) -> None:
+        """Raise an error for a prompt or a setting that does not exist."""
+        known = {*Settings.model_fields, *ROLES, *project.prompts.tasks}
+        if unknown := [setting for setting in self.settings if setting not in known]:
+            raise DeclarationError(f"reads an unknown setting {unknown[0]}")
+        for name in self.prompts:
+            project.prompt(name)
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """One asset: Dagster's definition, the contract of its table, its reads and its bounds."""
+
+    definition: dg.AssetsDefinition
+    table: Table
+    reads: Reads
+    rows: "Bound | None" = None
+    calls: "Bound | None" = None
+
+    @property
+    def name(self) -> str:
+        """Name of the asset."""
+        return self.definition.key.to_user_string()
+
+    @property
+    def spec(self) -> dg.AssetSpec:
+        """Dagster's specification of the asset."""
+        return self.definition.get_asset_spec()
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the upstream assets."""
+        return [dep.asset_key.to_user_string() for dep in self.spec.deps]
+
+    def versioned(self, project: Project) -> "TableAsset":
+        """Return the asset with the code version and prompt versions of a project.
+
+        Raises:
+            DeclarationError: The asset reads a setting that does not exist.
+        """
+        try:
+            self.reads.check(project)
+        except DeclarationError as error:
+            raise DeclarationError(f"{self.name} {error}: correct its @table_asset") from None
+        reads = self.reads
+        attributes: dict[str, Any] = {
+            "code_version": project.code_version(
+                reads.version, reads.prompts, reads.settings, reads.files
+            ),
+            "metadata": {
+                **self.spec.metadata,
+                READS: {
+                    "step": reads.version,
+                    "prompts": list(reads.prompts),
+                    "settings": list(reads.settings),
+                },
+                PROMPT_VERSIONS: {name: project.prompt(name).version for name in reads.prompts},
+            },
+        }
+        definition = self.definition.map_asset_specs(
+            lambda spec: spec.replace_attributes(**attributes)
+        )
+        return replace(self, definition=definition)
+
+
+def check_asks_a_model(spec: dg.AssetSpec) -> None:
+    """Raise DeclarationError for an asset that declares neither a prompt nor a role."""
+    reads = spec.metadata[READS]
+    if not _asks_a_model(reads["prompts"], reads["settings"]):
+        raise DeclarationError(
+            f"{spec.key.to_user_string()} opens a session with the models and declares no prompt: "
+            "add prompts= and calls= to its @table_asset, so that its cost can be told"
+        )
+
+
+def _asks_a_model(prompts: Collection[str], settings: Iterable[str]) -> bool:
+    return bool(prompts) or any(setting in ROLES for setting in settings)
+
+
+def table_asset(
+    *,
+    group: str,
+    table: Table | None = None,
+    version: str,
+    prompts: Iterable[str] = (),
+    settings: Iterable[str] = (),
+    files: Iterable[str] = (),
+    variables: Mapping[str, tuple[Mapping[str, str], ...]] | None = None,
+    rows: "Bound | None" = None,
+    calls: "Bound | None" = None,
+    partitions: dg.PartitionsDefinition[Any] | None = None,
+    kinds: Iterable[str] = (),
+    pool: str | None = None,
+    **dagster: Any,
+) -> Callable[[Callable[..., Any]], TableAsset]:
+    """Declare an asset whose value is one table per partition.
+
+    Args:
+        group: Group in the Dagster UI.
+        table: Contract of the table.
+        version: VERSION of the step.
+        prompts: Prompts that the asset sends; see `Reads`.
+        settings: Settings, roles or tasks that decide its rows.
+        files: Further files that decide its rows.
+        variables: Variables set in its prompts.
+        rows: Most rows over all shards; None if a setting leaves it open. Needed where the bound of
+            a downstream asset reads it.
+        calls: Most answered calls over all shards. Required of an asset that asks a model.
+        partitions: Partition set; None for one table.
+        kinds: Labels besides "parquet" and, for an asset with prompts, "llm".
+        pool: Pool, for an asset that asks no model and yet needs the machine to itself.
+        **dagster: Further arguments of `dagster.asset`: `name`, `ins`, `description`.
+
+    Returns:
+        A decorator from the asset's function to a TableAsset.
+
+    Raises:
+        DeclarationError: The table is missing, or the calls of an asset that asks a model.
+
+    Example:
+        An asset with one row per persona and one call per row::
+
+            @table_asset(
+                group="datasets",
+                table=Table(SCHEMA, "sample_id", "persona_id", makes=True),
+                version="1",
+                prompts=["letters"],
+                calls=lambda bounds: bounds.asked(bounds.rows("persona_hub"), "letters"),
+                partitions=shards,
+            )
+            def letters(context, persona_hub, project, models): ...
+    """
+    reads = Reads(version, tuple(prompts), tuple(settings), tuple(files), variables)
+
+    def declare(function: Callable[..., Any]) -> TableAsset:
+        name = dagster.get("name", function.__name__)
+        if table is None:
+            raise DeclarationError(
+                f"{name} states no contract: add table=Table(schema, row_id) to its @table_asset"
+            )
+        if reads.asks_a_model and calls is None:
+            raise DeclarationError(
+                f"{name} asks a model and states no bound on its calls: add calls= to its "
+                f"@table_asset, such as calls=lambda bounds: bounds.asked(bounds.rows(INPUT), "
+                f"PROMPT)"
+            )
+        labels = {"parquet", *kinds, *(["llm"] if reads.prompts else [])}
+        definition = dg.asset(
+            partitions_def=partitions,
+            group_name=group,
+            kinds=labels,
+            pool=POOL if reads.asks_a_model else pool,
+            **dagster,
+        )(function)
+        return TableAsset(definition, table, reads, rows, calls)
+
+    return declare

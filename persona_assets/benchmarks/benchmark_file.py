@@ -1,0 +1,124 @@
+"""A benchmark's problems in a JSON-lines file."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from persona_assets.benchmarks.base import BENCHMARKS, DEFAULT, PROBLEMS, Benchmark, Problem
+from persona_assets.ids import content_id, uniform
+from persona_assets.storage.step_result import typed_frame
+
+
+class BenchmarkError(ValueError):
+    """A benchmark cannot be read; the message names the place and the reason."""
+
+
+class BenchmarkFile:
+    """Problems of one file, each read by the first layout of `BENCHMARKS` that accepts its row.
+
+    Args:
+        path: JSON-lines file.
+
+    Example:
+        >>> BenchmarkFile(Path("data/benchmarks/sample.jsonl")).name
+        'sample'
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """File name without its endings."""
+        return self.path.name.partition(".")[0]
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file's bytes.
+
+        Raises:
+            BenchmarkError: The file cannot be read.
+        """
+        return hashlib.sha256(self._bytes()).hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """Text that changes with the problems or with the code that reads and grades them."""
+        # These two were read before layouts had names: their tables must not go stale.
+        named = [] if self._layout[0] in ("", "math", "gsm8k") else [self._layout[0]]
+        return " ".join([self.name, self.sha256, *named])
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """Extraction and grading of answers: those of the layout of the first line."""
+        return self._layout[1]
+
+    def problems(self, limit: int | None = None) -> pl.DataFrame:
+        """Return the problems in the order of their hashes.
+
+        Args:
+            limit: Number of problems, the same ones at each call; None for all.
+
+        Returns:
+            Columns of PROBLEMS.
+
+        Raises:
+            BenchmarkError: A line is not a problem with an answer; the message names the line.
+        """
+        rows = [
+            {
+                "problem_id": content_id("benchmark", problem.problem),
+                "problem": problem.problem,
+                "answer": problem.answer,
+                "subject": problem.subject,
+                "level": problem.level,
+            }
+            for problem in self._read()
+        ]
+        rows.sort(key=lambda row: uniform("benchmark", str(row["problem_id"])))
+        return typed_frame(rows[:limit], PROBLEMS)
+
+    @cached_property
+    def _layout(self) -> tuple[str, Benchmark]:
+        """Name and layout of the first line; no name if no layout accepts it."""
+        first = self._bytes().partition(b"\n")[0]
+        loaded = _load(first)
+        return ("", DEFAULT) if loaded is None else loaded[:2]
+
+    def _read(self) -> Iterator[Problem]:
+        for number, line in enumerate(self._bytes().splitlines(), start=1):
+            loaded = _load(line)
+            if loaded is None:
+                raise BenchmarkError(
+                    f"{self.path} line {number}: expected a JSON object with problem and solution, "
+                    "the answer in \\boxed{}; with question and answer, the answer after ####; or "
+                    "with problem and answer, a whole number up to 999 "
+                    f"(layouts: {', '.join(BENCHMARKS.names())})"
+                )
+            yield loaded[2]
+
+    def _bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise BenchmarkError(
+                f"no benchmark at {self.path} ({error.strerror}): set PERSONA_BENCHMARK"
+            ) from None
+
+
+def _load(line: bytes) -> tuple[str, Benchmark, Problem] | None:
+    """Read one line by the first layout that accepts it."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    for name, layout in BENCHMARKS.all():
+        benchmark = layout()
+        problem = benchmark.load(row) if isinstance(row, dict) else None
+        if problem is not None:
+            return name, benchmark, problem
+    return None

@@ -1,0 +1,119 @@
+"""Differences between providers, and the default: OpenAI's API as most servers copy it."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import SplitResult
+
+from persona_assets.generation.journal.call_record import as_list
+
+if TYPE_CHECKING:
+    from persona_assets.generation.calls.call import Call
+    from persona_assets.generation.calls.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a path of an API is reached.
+
+    Attributes:
+        base_url: URL to which the path is appended; None is the default of the `openai` package.
+        headers: Headers beside those of the `openai` package; None removes a header.
+        query: Query parameters of each request.
+    """
+
+    base_url: str | None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ErrorCodes:
+    """A provider's error codes by meaning.
+
+    Attributes:
+        quota: The account has no credit left; only its owner can change that.
+        filter: A content filter stopped the request; the run goes on.
+        model: No such model; only a change of the settings helps.
+        rate_limit: Too many requests at the moment, whatever the HTTP status.
+    """
+
+    quota: Set[str] = frozenset()
+    filter: Set[str] = frozenset()
+    model: Set[str] = frozenset()
+    rate_limit: Set[str] = frozenset()
+
+
+class Provider:
+    """OpenAI's API as most servers copy it. A subclass overrides its differences.
+
+    Instances hold no state, so that all endpoints of a provider share an instance. Neither a call's
+    key nor the code version of an asset depends on the provider.
+    """
+
+    hosts: ClassVar[tuple[str, ...]] = ()
+    """Hosts of the provider; each stands for its subdomains too."""
+
+    check_path: ClassVar[str] = "/models"
+    """Path of a free GET request that fails with 401 where the API key is not accepted."""
+
+    error_codes: ClassVar[ErrorCodes] = ErrorCodes(
+        quota=frozenset(
+            {
+                "insufficient_quota",
+                "billing_hard_limit_reached",
+                "billing_not_active",
+                "insufficient_balance",
+                "credit_balance_too_low",
+            }
+        ),
+        filter=frozenset({"content_filter", "content_policy_violation", "moderation_blocked"}),
+        model=frozenset({"model_not_found", "invalid_model"}),
+    )
+    """Error codes by meaning: those of OpenAI, and those that compatible servers add."""
+
+    def serves(self, url: SplitResult) -> bool:
+        """Return True if a base URL is the provider's own."""
+        host = url.hostname or ""
+        return any(host == known or host.endswith(f".{known}") for known in self.hosts)
+
+    def connection(self, endpoint: "Endpoint", api_key: str, path: str) -> Connection:
+        """Return how a path is reached; called once per endpoint and path, not once per call.
+
+        Args:
+            path: "/chat/completions", "/embeddings", "/batches" or another path of the API.
+
+        Raises:
+            EndpointRefused: The endpoint's settings do not suffice.
+        """
+        query = {} if endpoint.api_version is None else {"api-version": endpoint.api_version}
+        return Connection(endpoint.base_url, query=query)
+
+    def request_body(self, call: "Call") -> dict[str, Any]:
+        """Return the body to send for a call, whose key is computed from `call.body` as it is.
+
+        Names of parameters that differ between providers are translated here.
+        """
+        return call.body
+
+    def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
+        """Return True if the body of a response with status 200 answers the call.
+
+        An answer has a choice or, for embeddings, a vector per text.
+        """
+        if call.url != "/embeddings":
+            return bool(as_list(body.get("choices")))
+        texts = call.body.get("input")
+        return len(as_list(body.get("data"))) == (len(texts) if isinstance(texts, list) else 1)
+
+    def error_names(self, error: Mapping[str, Any]) -> set[str]:
+        """Return the names in an error object that `error_codes` may list."""
+        return {str(error.get("code")), str(error.get("type"))}
+
+    def response_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return response headers under OpenAI's names: `retry-after` and `x-ratelimit-*`.
+
+        Args:
+            headers: Headers by lower-case name.
+        """
+        return headers

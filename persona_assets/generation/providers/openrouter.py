@@ -1,0 +1,59 @@
+"""OpenRouter (https://openrouter.ai/docs, "Errors and Debugging" and "Limits")."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from persona_assets.generation.journal.call_record import as_list, as_object
+from persona_assets.generation.providers.base import ErrorCodes, Provider
+
+if TYPE_CHECKING:
+    from persona_assets.generation.calls.call import Call
+
+FLAGGED = frozenset({"flagged_input", "reasons"})
+"""Members of an error's metadata that only a moderation error has."""
+
+
+class OpenRouter(Provider):
+    """OpenRouter, whose errors are explained by their metadata rather than by their status."""
+
+    hosts: ClassVar[tuple[str, ...]] = ("openrouter.ai",)
+
+    check_path: ClassVar[str] = "/key"
+    """The list of models is public, so it accepts any key."""
+
+    error_codes: ClassVar[ErrorCodes] = replace(
+        Provider.error_codes,
+        # A 402 that passes once calls in flight are billed; it carries a Retry-After.
+        rate_limit=frozenset({"in_flight_budget_exhausted"}),
+    )
+
+    def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
+        """Return False where the model failed after the status 200 had been sent."""
+        choices = map(as_object, as_list(body.get("choices")))
+        failed = any(choice.get("finish_reason") == "error" for choice in choices)
+        return not failed and super().is_answer(call, body)
+
+    def error_names(self, error: Mapping[str, Any]) -> set[str]:
+        """Return the error's code, with the type and reason in its metadata.
+
+        A moderated prompt is a 403, which elsewhere means a key without permission.
+        """
+        metadata = as_object(error.get("metadata"))
+        names = {str(metadata.get(member)) for member in ("error_type", "reason")}
+        if FLAGGED & metadata.keys():
+            names.add("content_filter")
+        return names | super().error_names(error)
+
+    def response_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers with a `retry-after` for a spent limit.
+
+        A 429 of OpenRouter's own carries the end of the limit's window as `x-ratelimit-reset`, in
+        milliseconds since 1970, and no `retry-after`.
+        """
+        reset = headers.get("x-ratelimit-reset", "")
+        if headers.get("x-ratelimit-remaining") != "0" or not reset.isdecimal():
+            return headers
+        wait = max(0.0, int(reset) / 1000 - time.time())
+        return {"retry-after": f"{wait:.3f}", **headers}

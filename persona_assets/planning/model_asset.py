@@ -1,0 +1,194 @@
+"""An asset that calls models: its endpoints, its prompts, and the calls recorded for its tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from persona_assets.assets.table_asset import TableAsset
+from persona_assets.generation import Journal, Tokens, pricing
+from persona_assets.orchestration.staleness import Asset
+from persona_assets.partitions import shards
+from persona_assets.project import Project
+from persona_assets.resources.session import FREE
+from persona_assets.settings import ROLES, ModelEndpoint
+from persona_assets.storage.storage import Storage
+
+RECORD_SCHEMA = pl.Schema(
+    {
+        "key": pl.String(),
+        "time": pl.String(),
+        "run_id": pl.String(),
+        "model": pl.String(),
+        "prompt_version": pl.String(),
+        "batch": pl.Boolean(),
+        "error_code": pl.String(),
+        "input_tokens": pl.Int64(),
+        "cached_tokens": pl.Int64(),
+        "output_tokens": pl.Int64(),
+        "reasoning_tokens": pl.Int64(),
+        "cost_usd": pl.Decimal(38, 12),
+    }
+)
+"""Columns of the completions that a forecast reads."""
+
+CALL_SCHEMA = pl.Schema(
+    {
+        "model": pl.String(),
+        "input": pl.Float64(),
+        "output": pl.Float64(),
+        "cost": pl.Float64(),
+        "request_seconds": pl.Float64(),
+        "token_seconds": pl.Float64(),
+    }
+)
+"""Columns of a call: model, tokens, US dollars (null if the price is unknown), and the seconds of
+its endpoint's requests and tokens per minute that the call uses up.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelAsset:
+    """An asset that calls models.
+
+    Attributes:
+        asset: The asset in the graph.
+        endpoints: Endpoints by role.
+        prompt_versions: Versions of the asset's prompts and their variants.
+    """
+
+    asset: Asset
+    endpoints: Mapping[str, ModelEndpoint]
+    prompt_versions: frozenset[str]
+
+    @classmethod
+    def from_declaration(
+        cls, asset: Asset, declaration: TableAsset, project: Project
+    ) -> "ModelAsset":
+        """Derive endpoints and prompt versions from the declaration of an asset."""
+        reads = declaration.reads
+        prompts = {name: project.prompt(name) for name in reads.prompts}
+        roles: set[str] = {prompt.head.role for prompt in prompts.values()}
+        roles |= {name for name in reads.settings if name in ROLES}
+        endpoints = {role: project.settings.endpoint(role) for role in sorted(roles)}
+        variants = [
+            prompts[name].with_variables(**variables)
+            for name, variable_sets in (reads.variables or {}).items()
+            for variables in variable_sets
+        ]
+        # Embedding calls have no prompt.
+        versions = {"", *(prompt.version for prompt in (*prompts.values(), *variants))}
+        return cls(asset, endpoints, frozenset(versions))
+
+    @property
+    def name(self) -> str:
+        """Name of the asset."""
+        return self.asset.name
+
+    @property
+    def is_sharded(self) -> bool:
+        """True if the asset has a table for each shard."""
+        return is_sharded(self.asset)
+
+    def endpoint_of(self, model: str) -> ModelEndpoint:
+        """Return the endpoint that serves `model`, at no cost if it runs on this machine."""
+        endpoint = next(each for each in self.endpoints.values() if each.model == model)
+        return endpoint.model_copy(update={"price": FREE}) if endpoint.embedded else endpoint
+
+    def records(self, storage: Storage, partition: str | None) -> pl.DataFrame:
+        """Read the calls recorded for a table with the current prompts and models.
+
+        Args:
+            storage: Holds the table's journal and completions.
+            partition: Shard; None for a table without shards.
+
+        Returns:
+            A row per record, with RECORD_SCHEMA.
+        """
+        path = storage.journal(self.name, partition)
+        completions = storage.completions(self.name, partition)
+        rows: list[tuple[Any, ...]] = []
+        for record in Journal(path, completions).live():
+            tokens = record.tokens
+            counts = (
+                (tokens.input, tokens.cached, tokens.output, tokens.reasoning)
+                if tokens is not None
+                else (None,) * 4
+            )
+            rows.append(
+                (
+                    record.key,
+                    record.time,
+                    record.run_id,
+                    record.model,
+                    record.prompt_version,
+                    record.batch,
+                    record.failure,
+                    *counts,
+                    record.cost,
+                )
+            )
+        frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
+        if completions.exists():
+            frames.insert(0, pl.read_parquet(completions, columns=RECORD_SCHEMA.names()))
+        models = [endpoint.model for endpoint in self.endpoints.values()]
+        return (
+            pl.concat(frames)
+            .with_columns(
+                pl.col("batch").fill_null(False),
+                pl.col("time", "run_id", "prompt_version").fill_null(""),
+            )
+            .filter(
+                pl.col("model").is_in(models),
+                pl.col("prompt_version").is_in(list(self.prompt_versions)),
+            )
+        )
+
+    def price_calls(self, records: pl.DataFrame) -> pl.DataFrame:
+        """Return the tokens, cost and time of recorded calls.
+
+        A call has its recorded cost. It has today's price if its cost was not recorded, or if the
+        call was made online and coming calls use the Batch API, or the other way round.
+
+        Args:
+            records: Rows with RECORD_SCHEMA.
+
+        Returns:
+            A row per record, with CALL_SCHEMA.
+        """
+        prices = cache(lambda model: pricing(self.endpoint_of(model)))
+        calls: list[tuple[Any, ...]] = []
+        for row in records.iter_rows(named=True):
+            endpoint, tokens, cost = self.endpoint_of(row["model"]), _tokens(row), row["cost_usd"]
+            batch = endpoint.transport == "batch"
+            if cost is None or row["batch"] != batch:
+                failed = row["error_code"] is not None
+                cost = 0 if failed else prices(row["model"]).cost(tokens, batch=batch)
+            input_tokens, output_tokens = (tokens.input, tokens.output) if tokens else (0, 0)
+            calls.append(
+                (
+                    row["model"],
+                    input_tokens,
+                    output_tokens,
+                    None if cost is None else float(cost),
+                    _seconds(1, endpoint.requests_per_minute),
+                    _seconds(input_tokens + output_tokens, endpoint.tokens_per_minute),
+                )
+            )
+        return pl.DataFrame(calls, schema=CALL_SCHEMA, orient="row")
+
+
+def is_sharded(asset: Asset) -> bool:
+    """Return True if an asset has a table for each shard."""
+    return asset.partitions == shards.name
+
+
+def _tokens(row: Mapping[str, Any]) -> Tokens | None:
+    counts = [row[f"{kind}_tokens"] for kind in ("input", "cached", "output", "reasoning")]
+    return None if counts == [None] * 4 else Tokens(*(count or 0 for count in counts))
+
+
+def _seconds(amount: int, per_minute: int | None) -> float:
+    return 0.0 if per_minute is None else 60.0 * amount / per_minute

@@ -1,0 +1,124 @@
+"""Calls that a selection still needs, derived from finished tables without rendering a prompt.
+
+- A table that is stale because of its inputs keeps the calls for inputs that stay. The texts that
+  stay in a changed file are known; their descendants are assumed to stay.
+- A table that was interrupted, or whose prompts changed, keeps the responses in its journal and its
+  completions for the current prompts and models. So an edit that changes a prompt's version but no
+  rendered request counts as if it changed every request.
+- Descendants of rows that need new calls need new calls too.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+
+from persona_assets.assets.corpus import MAX_CHARS
+from persona_assets.orchestration.runner import Runner
+from persona_assets.orchestration.staleness import Asset
+from persona_assets.planning.model_asset import ModelAsset, is_sharded
+from persona_assets.planning.pilot import Pilot
+from persona_assets.project import Project
+from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.steps import corpus as steps
+
+
+class PendingCalls:
+    """Stale tables of a runner's selection, and the part of each that still needs calls.
+
+    Attributes:
+        stale: Partitions that have to be made, by asset.
+        remaining: Part of each table that still needs calls, by model asset and partition: a number
+            of counted texts (see `Pilot.counted_texts`), or the share of a table without shards.
+        texts: Function from a shard to the ids of its current texts.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        runner: Runner,
+        pilot: Pilot,
+        model_assets: Mapping[str, ModelAsset],
+    ) -> None:
+        settings = project.settings
+        self._runner = runner
+        self._pilot = pilot
+        self._model_assets = model_assets
+        self._corpus = Corpus(settings.corpus, settings.corpus_fields)
+        self._limit = settings.texts_per_shard
+        self.texts = cache(self._texts)
+        self.stale: dict[str, set[str | None]] = {}
+        for phase in runner.phases():
+            for work in runner.stale(phase):
+                for name in work.reasons:
+                    self.stale.setdefault(name, set()).add(work.partition)
+        self.remaining = self._remaining()
+
+    def _remaining(self) -> dict[str, dict[str | None, float]]:
+        kept: dict[str, dict[str | None, float]] = {}
+        remaining: dict[str, dict[str | None, float]] = {}
+        for phase in self._runner.phases():
+            for asset in phase.assets:
+                partitions = self._runner.keys(phase.partitions)
+                shares = {
+                    partition: self._kept_share(asset, partition, kept) for partition in partitions
+                }
+                kept[asset.name] = shares
+                model_asset = self._model_assets.get(asset.name)
+                units = {
+                    partition: self._units(model_asset, partition) * (1 - share)
+                    for partition, share in shares.items()
+                    if model_asset is not None and share < 1
+                }
+                if units:
+                    remaining[asset.name] = units
+        return remaining
+
+    def _kept_share(
+        self, asset: Asset, partition: str | None, kept: Mapping[str, Mapping[str | None, float]]
+    ) -> float:
+        """Return the share of a table's calls that need not be made again."""
+        is_stale = partition in self.stale.get(asset.name, ())
+        if asset.name == "raw_corpus":
+            return self._kept_text_share(str(partition)) if is_stale else 1.0
+        inherited = 1.0
+        for name in asset.inputs:
+            shares = kept.get(name, {})
+            if self._runner.graph.assets[name].partitions == asset.partitions:
+                inherited = min(inherited, shares.get(partition, 1.0))
+            elif not is_sharded(asset) and min(shares.values(), default=1.0) < 1:
+                # A shard loses nothing to other shards: of two duplicates the older one stays.
+                inherited = 0.0
+        if not is_stale:
+            return inherited
+        if asset.name in self._model_assets:
+            return inherited * self._settled_share(self._model_assets[asset.name], partition)
+        return inherited if is_sharded(asset) else 0.0
+
+    def _settled_share(self, model_asset: ModelAsset, partition: str | None) -> float:
+        """Return the share of a table's calls that are settled, if its inputs are unchanged."""
+        if self._pilot.is_current(model_asset, partition):
+            return 1.0
+        settled = self._pilot.count_settled_calls(model_asset, partition)
+        ratio = self._pilot.calls_per_unit(model_asset)
+        if not settled or ratio is None:
+            return 0.0
+        expected = ratio * self._units(model_asset, partition)
+        return min(1.0, settled / expected) if expected else 1.0
+
+    def _units(self, model_asset: ModelAsset, partition: str | None) -> float:
+        if not model_asset.is_sharded:
+            return 1.0
+        return self._pilot.counted_texts(model_asset, len(self.texts(str(partition))))
+
+    def _kept_text_share(self, shard: str) -> float:
+        finished, current = set(self._pilot.texts(shard)), self.texts(shard)
+        if not finished or not current:
+            return 1.0
+        return sum(text in finished for text in current) / len(current)
+
+    def _texts(self, shard: str) -> list[str]:
+        """Return the ids of a shard's current texts, even if its table is stale or missing."""
+        if shard not in self.stale.get("raw_corpus", ()) and (ids := self._pilot.texts(shard)):
+            return ids
+        records = self._corpus.read(shard) if self._corpus.has(shard) else []
+        result = steps.build_raw_corpus(shard, records, limit=self._limit, max_chars=MAX_CHARS)
+        return result.rows["text_id"].to_list()
