@@ -1,7 +1,8 @@
 # make demo      from nothing to scores, offline, in .venv and data/demo
 # make ui        the Dagster UI over the demo, or over another project: make ui DATA_DIR=...
 # make test      all tests
-# make check     formatting, lint, types, definitions
+# make check     formatting, lint, types, definitions, documentation
+# make docs      the documentation site in docs/_build; a broken link is an error
 # make bench     benchmarks, one JSON object a line
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo ui test check bench clean
+.PHONY: demo ui test check docs bench clean
 
 demo: $(VENV)/installed
 	PERSONA_PROFILE=demo $(BIN)/persona-assets fetch
@@ -23,11 +24,14 @@ ui: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed
+check: $(VENV)/installed docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/dg check defs
+
+docs: $(VENV)/installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
@@ -47,4 +51,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) data/demo
+	rm -rf $(VENV) docs/_build data/demo

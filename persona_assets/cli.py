@@ -27,6 +27,7 @@ from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
+from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.terminal import console, reports
@@ -102,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="persona-assets", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
+    init = commands.add_parser("init", help="write a new project into a folder")
+    init.add_argument("folder", type=Path, metavar="FOLDER", help="made if it does not exist")
+    init.set_defaults(command=_init)
+
     run = commands.add_parser("run", help="materialize what is missing or stale, in order")
     _add_selection(run)
     run.set_defaults(command=_run)
@@ -142,6 +147,12 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shards", nargs="+", default=[], metavar="SHARD", help="only these shards"
     )
+
+
+def _init(options: argparse.Namespace) -> int:
+    written = create_project(options.folder)
+    print(f"{len(written)} files in {options.folder}: read {options.folder / 'README.md'} first")
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:

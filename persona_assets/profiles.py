@@ -1,28 +1,29 @@
-"""Named sets of values for settings.py: `paper` is the recipe, `demo` fits a laptop.
+"""Profiles: named sets of defaults for settings.py.
 
-`paper` holds the constants of arXiv 2406.20094, each with its section; where the paper is silent
-the comment says so and the value is ours. `demo` changes what a small embedded model and two cores
-need: few-shot prompts (zero-shot, the paper's mode, is unusable below about a billion parameters)
+`paper` holds the constants of arXiv 2406.20094, each with its section. Where the paper is silent,
+the value is ours and its comment starts with "Silent". `demo` is for a small embedded model on two
+cores: few-shot prompts (zero-shot, the paper's mode, is unusable below about a billion parameters)
 and limits under which the sample corpus takes at most `DEMO_CALLS` model calls.
 """
 
 from typing import Any
 
 DEMO_CALLS = 180
+"""Maximum number of model calls of the profile `demo` on the sample corpus."""
 
 PAPER: dict[str, Any] = {
     "data_dir": "data/project",
     "texts_per_shard": None,
-    # Silent: how much of a long text the model sees.
+    # Silent: the length at which a long text is cut.
     "text_chars": 8_000,
-    # Section 2.1 names these four; how many are asked of one text is not stated.
+    # Section 2.1 names these four. Silent: the number of perspectives per text.
     "perspectives": ("reads", "writes", "likes", "dislikes"),
     "perspectives_per_text": 1,
-    # Section 2.2: relations per persona and personas per round; not stated.
+    # Silent: relations per persona and personas per round of section 2.2.
     "relations_per_persona": 3,
     "personas_per_hop": None,
-    # Section 2.3: MinHash over 1-grams at 0.9 (the exact join, which `auto` takes, finds every such
-    # pair, not most).
+    # Section 2.3: MinHash over 1-grams at 0.9. `auto` uses the exact join, which finds every pair
+    # above the threshold instead of most.
     "lexical_method": "auto",
     "lexical_threshold": "9/10",
     # Section 2.3: cosine above 0.9 with text-embedding-3-small; section 4.1.2: 512 dimensions.
@@ -34,13 +35,13 @@ PAPER: dict[str, Any] = {
     "solver": {"model": "gpt-4o"},
     "second_solver": {"model": "gpt-4-turbo"},
     "judge": {"model": "gpt-4-turbo-preview"},
-    # Section 4.1.2 decodes greedily at test time; the server of the tuned model is ours to name.
+    # Section 4.1.2: greedy decoding at test time. Silent: the server of the tuned model.
     "evaluation": {
         "model": "tuned",
         "base_url": "http://127.0.0.1:8000/v1",
         "sampling": {"temperature": 0.0},
     },
-    # Silent: the share of dropped rows above which a table's asset check fails.
+    # Silent: the share of unusable answers above which a table fails.
     "max_quarantine_share": 0.1,
     # Section 4.1.2: 20,000 of 1.09 million problems are held out.
     "held_out_share": 20_000 / 1_090_000,
@@ -48,7 +49,7 @@ PAPER: dict[str, Any] = {
     "equality": "judge",
     # Figure 9: 2^16 to 2^20 training problems.
     "training_sizes": (65_536, 131_072, 262_144, 524_288, 1_048_576),
-    # Section 4.1.2 names the base model. Hyper-parameters are not stated: see Hyperparameters.
+    # Section 4.1.2 names the base model. Silent: hyper-parameters; see Hyperparameters.
     "training": {"base_model": "Qwen/Qwen2-7B", "hyper": {}},
     "benchmark_limit": None,
     # Figure 10: 100 pairs at each similarity, within 0.01.
@@ -57,7 +58,7 @@ PAPER: dict[str, Any] = {
     "pairs_per_bucket": 100,
 }
 
-# A small model that has not come to an end by now will not: what it says is cut off and dropped.
+# A small model that has not ended its answer by then does not end it: the answer is dropped.
 _MAX_TOKENS = 256
 
 _SMALL_MODEL: dict[str, Any] = {
@@ -65,7 +66,7 @@ _SMALL_MODEL: dict[str, Any] = {
     "embedded": True,
     "concurrency": 2,
     "timeout": 300.0,
-    # It would make the same mistake again, and the demo's calls are numbered.
+    # The model would repeat its mistake, and the number of the demo's calls is limited.
     "reasks": 0,
     "larger_retry": 1,
 }
@@ -79,8 +80,8 @@ _SECOND_SOLVER = {
     "sampling": {"temperature": 0.5, "top_p": 0.9, "seed": 2, "max_tokens": _MAX_TOKENS},
 }
 
-# Left to itself, a model of this size writes no sound problem. These give it the form and the
-# numbers; the persona gives the things.
+# Without help, a model of this size writes no sound problem. These forms supply structure and
+# numbers; the persona supplies the things.
 _MATH_FORMS = " | ".join(
     [
         "24 ___ cost 15 each. What do they cost in all?",
@@ -119,7 +120,7 @@ DEMO: dict[str, Any] = {
     "data_dir": "data/demo",
     "texts_per_shard": 8,
     "text_chars": 1_200,
-    # Asked who dislikes a text, a model of this size repeats what it was shown.
+    # Asked who dislikes a text, a model of this size repeats its demonstrations.
     "perspectives": ("reads", "writes", "likes"),
     "relations_per_persona": 2,
     "personas_per_hop": 1,
@@ -145,7 +146,7 @@ DEMO: dict[str, Any] = {
         "game_npcs": _few(2, shots=2, world="harbour", length="one sentence"),
         "tools": _few(2, shots=2),
     },
-    # A quarter, not the paper's 2 %: of 24 problems that would hold out none.
+    # A quarter, not the paper's 2 %, which would hold out none of 24 problems.
     "held_out_share": 0.25,
     "equality": "math_verify",
     "training_sizes": (8, 16),

@@ -1,8 +1,11 @@
-"""Every knob a user turns.
+"""Settings of a project.
 
-Values come, first wins, from `PERSONA_*` environment variables (the commands and Dagster first load
-`.env` into the environment), and from the profile that `PERSONA_PROFILE` names (`paper` unless set;
-see profiles.py). Nested values use two underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
+`PERSONA_*` environment variables win over the profile that `PERSONA_PROFILE` names (`paper` unless
+set; see profiles.py). The commands and Dagster first load `.env` into the environment. Nested
+values use two underscores: `PERSONA_WRITER__MODEL=gpt-4o`.
+
+The string under each field is its description: `docs/settings.md` is generated from it. Names,
+order and values of fields are hashed into the versions of tables; descriptions are not.
 """
 
 import json
@@ -43,13 +46,14 @@ ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or has a value it cannot have; the message says which and what to do."""
+    """Unknown setting or impossible value; the message names it and the correction."""
 
 
 class ModelEndpoint(Endpoint):
-    """A role's model: an OpenAI-compatible endpoint, or, if `embedded`, a model on this machine."""
+    """Model of a role: an OpenAI-compatible endpoint, or a model on this machine."""
 
     embedded: bool = False
+    """True for a model that runs on this machine; `base_url`, key and price are then unused."""
 
     @field_validator("sampling")
     @classmethod
@@ -59,13 +63,19 @@ class ModelEndpoint(Endpoint):
 
 
 class Prompting(BaseModel):
-    """How one prompt is put to the model (section 3): its mode and its number of demonstrations."""
+    """Mode, demonstrations and variables of a prompt (section 3)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     mode: Mode = "zero-shot"
+    """Prompt mode (section 3): no demonstrations, demonstrations, or demonstrations with a persona
+    each."""
+
     shots: int = Field(default=0, ge=0)
+    """Number of demonstrations; 0 in the mode `zero-shot`, at least 1 in the others."""
+
     variables: dict[str, str] = Field(default_factory=dict)
+    """Values for the prompt's template variables, such as `focus` of `math_problems`."""
 
     @model_validator(mode="after")
     def _shots_fit_the_mode(self) -> "Prompting":
@@ -75,24 +85,32 @@ class Prompting(BaseModel):
 
 
 class Task(Prompting):
-    """How one dataset is drawn from the hub: prompting, share of personas, samples per persona."""
+    """Prompting of a task, its share of the hub's personas, and its samples per persona."""
 
     share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the hub that the task uses, drawn by a hash of persona and task."""
+
     per_shard: int | None = Field(default=None, ge=0)
+    """Maximum number of personas per shard; null for no limit."""
+
     per_persona: int = Field(default=1, ge=1)
+    """Number of samples per persona."""
 
 
 class Training(BaseModel):
     """Fine-tuning (section 4.1.2)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     base_model: str
+    """Base model: a folder, a name on the Hugging Face hub, or an embedded model's name."""
+
     hyper: Hyperparameters
+    """Hyper-parameters of the fine-tuning."""
 
 
 class Settings(BaseSettings):
-    """The project's settings. `Settings.load()` reports a mistake as one `SettingsError`."""
+    """Settings of a project. `Settings.load()` reports a mistake as a `SettingsError`."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="PERSONA_",
@@ -100,60 +118,144 @@ class Settings(BaseSettings):
         env_parse_none_str="null",
         extra="forbid",
         frozen=True,
+        use_attribute_docstrings=True,
     )
 
     profile: Literal["paper", "demo"] = "paper"
+    """Named set of default values: `paper` for the constants of arXiv 2406.20094 and paid
+    endpoints, `demo` for small limits and models that run on this machine."""
 
     data_dir: Path
+    """Folder for all output: tables, quarantine, journals, models, catalog, Dagster's home."""
+
     corpus: Path = Path("data/corpus")
+    """Folder of corpus files; each file is a shard."""
+
     prompts: Path = Path("prompts")
+    """Folder of prompt files."""
+
     benchmark: Path = Path("data/benchmarks/sample.jsonl")
+    """Problems with known answers, in the layout of MATH or GSM8K."""
+
     model_dir: Path = Path("~/.cache/persona_assets/models")
+    """Folder for the weights of embedded models."""
 
     corpus_fields: dict[str, str] = Field(default_factory=dict)
+    """Dotted path of each column in corpus files whose columns have other names."""
+
     texts_per_shard: int | None = Field(ge=1)
+    """Number of texts read from the head of each shard; null for all."""
+
     text_chars: int = Field(ge=100)
+    """Maximum number of characters of a text that a prompt contains."""
 
     perspectives: tuple[str, ...] = Field(min_length=1)
+    """Perspectives on a text that Text-to-Persona can ask for (section 2.1)."""
+
     perspectives_per_text: int = Field(ge=1)
+    """Number of perspectives asked per text."""
+
     relations_per_persona: int = Field(ge=1)
+    """Maximum number of related personas kept per persona and hop (section 2.2)."""
+
     personas_per_hop: int | None = Field(ge=0)
+    """Maximum number of personas expanded per shard and hop; null for all."""
 
     lexical_method: Literal["auto", "exact", "minhash"]
+    """Search for lexical near-duplicates: `exact` finds every pair, `minhash` is the paper's
+    method, `auto` is `exact` unless the threshold is below 3/4 and there are more than 300,000
+    personas."""
+
     # By way of text: Fraction(0.9) is not nine tenths.
     lexical_threshold: Annotated[Fraction, BeforeValidator(str), Field(gt=0, le=1)]
+    """Jaccard similarity of word sets from which two personas are duplicates, as a fraction."""
+
     semantic_threshold: float = Field(gt=0, le=1)
+    """Cosine above which two personas are duplicates."""
+
     survivor_priority: Literal["arrival", "content"] = "arrival"
+    """Order in which duplicates survive: `arrival` keeps the persona of the earlier shard, so that
+    a new shard changes no earlier decision; `content` keeps the lower id, so that the order of
+    shards decides nothing."""
+
     dedup_engine: Literal["local", "spark"] = "local"
+    """Engine of the lexical join; both give the same result."""
+
     dedup_threads: int | None = Field(default=None, ge=1)
+    """Number of threads of the joins; null for the number of processors."""
+
     spark_master: str = "local[*]"
+    """Spark master URL, for the engine `spark`."""
+
     embedder: ModelEndpoint
+    """Role that embeds personas."""
+
     embedding_dimensions: int | None = Field(ge=1)
+    """Dimensions requested from the embedding endpoint; null for the endpoint's default."""
+
     embedding_precision: Precision = "fp32"
+    """Precision of the embedded model. `int8` takes half the time; pairs near the threshold are
+    then decided by `fp32`."""
 
     writer: ModelEndpoint
+    """Role that writes personas and samples."""
+
     solver: ModelEndpoint
+    """Role that solves math problems, in prose and by program."""
+
     second_solver: ModelEndpoint
+    """Role that solves math problems once more, for the agreement of two of three."""
+
     judge: ModelEndpoint
+    """Role that decides whether two answers are equal, if `equality` is `judge`."""
+
     evaluation: ModelEndpoint
+    """Role that serves the fine-tuned model."""
+
     max_quarantine_share: float = Field(ge=0, le=1)
+    """Share of unusable answers above which a table's partition fails, and of dropped rows above
+    which its asset check warns."""
 
     run_budget: Decimal | None = Field(default=None, gt=0)
+    """Maximum spending of a run in US dollars; null for no limit."""
+
     backfill_budget: Decimal | None = Field(default=None, gt=0)
+    """Maximum spending of runs started together (a command, a backfill or a night's schedule) in US
+    dollars; null for no limit."""
+
     ledger_url: str | None = Field(default=None, repr=False)
+    """Postgres URL of a ledger that several machines share; null for a SQLite file in `data_dir`.
+    """
 
     prompting: dict[str, Prompting] = Field(default_factory=dict)
+    """Mode, demonstrations and variables by prompt name."""
+
     tasks: dict[str, Task] = Field(default_factory=dict)
+    """Mode, demonstrations, variables and share of the hub by task name."""
 
     held_out_share: float = Field(ge=0, le=1)
+    """Share of math problems held out for the synthetic test."""
+
     equality: Literal["judge", "math_verify"]
+    """Comparison of answers: `judge` asks a model, `math_verify` uses computer algebra."""
+
     training_sizes: tuple[PositiveInt, ...]
+    """Numbers of training examples; one model is fine-tuned per size."""
+
     training: Training
+    """Base model and hyper-parameters of the fine-tuning."""
+
     benchmark_limit: int | None = Field(ge=1)
+    """Number of benchmark problems used; null for all."""
 
     pair_similarities: tuple[float, ...]
+    """Cosines at which persona pairs are drawn for the diversity report (figure 10)."""
+
     pair_tolerance: float = Field(gt=0)
+    """Maximum distance of a pair's cosine from the requested value."""
+
     pairs_per_bucket: int = Field(ge=1)
+    """Number of pairs per requested cosine."""
 
     @field_validator("embedding_precision")
     @classmethod
@@ -175,16 +277,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Adds the profile as the source of lowest precedence."""
+        """Add the profile as the source of lowest precedence."""
         sources = (init_settings, env_settings)
         name = next((v["profile"] for s in sources if "profile" in (v := s())), "paper")
         return *sources, InitSettingsSource(settings_cls, PROFILES.get(str(name), PAPER))
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":
-        """Settings from the environment; `values` win over it.
+        """Return the settings of the environment, overridden by `values`.
 
-        Raises SettingsError for an unknown `PERSONA_*` name or an impossible value.
+        Raises:
+            SettingsError: An unknown `PERSONA_*` name or an impossible value.
         """
         known = {f"PERSONA_{name.upper()}": _nests(it) for name, it in cls.model_fields.items()}
         for variable in os.environ:
@@ -206,24 +309,28 @@ class Settings(BaseSettings):
             raise SettingsError(f"setting PERSONA_{where}: {first['msg']}") from None
 
     def endpoint(self, role: str) -> ModelEndpoint:
-        """The endpoint of a role."""
+        """Return the endpoint of a role.
+
+        Raises:
+            SettingsError: `role` is none of `ROLES`.
+        """
         if role not in ROLES:
             raise SettingsError(f"unknown role {role!r}: there are {', '.join(ROLES)}")
         endpoint: ModelEndpoint = getattr(self, role)
         return endpoint
 
     def task(self, name: str) -> Task:
-        """A task's settings; all personas, zero-shot, unless set otherwise."""
+        """Return the settings of a task; by default all personas, zero-shot."""
         return self.tasks.get(name, Task())
 
     def prompting_of(self, prompt: str) -> Prompting:
-        """Mode and shots of a prompt; zero-shot, as in the paper, unless set otherwise."""
+        """Return the prompting of a prompt; by default zero-shot, as in the paper."""
         given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
         return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)
 
 
 def _nests(field: FieldInfo) -> bool:
-    """Whether a setting has members of its own, which `__` leads to."""
+    """Return True if a setting has members of its own, such as `WRITER__MODEL`."""
     kind = field.annotation
     return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
 

@@ -14,28 +14,43 @@ class Hyperparameters(BaseModel):
     model on a CPU needs a smaller batch and no checkpointing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    learning_rate: float = Field(1e-5, gt=0, description="Peak of the cosine schedule (AdamW).")
+    learning_rate: float = Field(1e-5, gt=0)
+    """Peak of the cosine schedule (AdamW)."""
+
     epochs: float = Field(3, gt=0)
-    batch_size: int = Field(
-        128, ge=1, description="Sequences per optimizer step, over all processes and accumulation."
-    )
-    gradient_accumulation: int = Field(
-        4, ge=1, description="Forward passes per optimizer step and process."
-    )
-    max_tokens: int = Field(
-        2048, ge=8, description="Of a sequence. A longer example is left out, never cut short."
-    )
-    warmup_ratio: float = Field(0.03, ge=0, lt=1, description="Share of the steps.")
+    """Number of passes over the examples."""
+
+    batch_size: int = Field(128, ge=1)
+    """Sequences per optimizer step, over all processes and accumulation."""
+
+    gradient_accumulation: int = Field(4, ge=1)
+    """Forward passes per optimizer step and process."""
+
+    max_tokens: int = Field(2048, ge=8)
+    """Maximum length of a sequence. A longer example is left out, never cut short."""
+
+    warmup_ratio: float = Field(0.03, ge=0, lt=1)
+    """Share of the steps with a rising learning rate."""
+
     weight_decay: float = Field(0.0, ge=0)
+    """Weight decay of AdamW."""
+
     seed: int = Field(0, ge=0)
-    lora_rank: int | None = Field(
-        None, ge=1, description="Rank of the adapters (merged at the end); None trains all weights."
-    )
-    packing: bool = Field(True, description="Fill each sequence of max_tokens with whole examples.")
-    bf16: bool = Field(True, description="bfloat16 mixed precision on a GPU; a CPU uses float32.")
+    """Seed of the order of examples and of new weights."""
+
+    lora_rank: int | None = Field(None, ge=1)
+    """Rank of the adapters (merged at the end); null trains all weights."""
+
+    packing: bool = True
+    """Fill each sequence of `max_tokens` with whole examples."""
+
+    bf16: bool = True
+    """bfloat16 mixed precision on a GPU; a CPU uses float32."""
+
     gradient_checkpointing: bool = True
+    """Recompute activations in the backward pass: less memory, more time."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
