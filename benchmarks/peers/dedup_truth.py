@@ -15,7 +15,7 @@ import pyarrow as pa
 from peers.dedup_engines import THRESHOLD
 
 from persona_assets.dedup.kernels.bits import mix64, popcount
-from persona_assets.dedup.kernels.compile import Array, kernel
+from persona_assets.dedup.kernels.compile import Array, allocating
 from persona_assets.dedup.text.words import VERSION, words
 
 BRUTE_FORCE = 100_000
@@ -57,7 +57,7 @@ def brute_force(texts: Sequence[str]) -> tuple[Array, Array, Array]:
     return sets, np.minimum(left, right), np.maximum(left, right)
 
 
-@kernel
+@allocating
 def similar(flat: Array, sizes: Array, numerator: int, denominator: int) -> tuple[Array, Array]:
     """All pairs of sets, given by ascending size, whose similarity is not below the threshold."""
     ends = np.cumsum(sizes)
