@@ -3,7 +3,7 @@
     python benchmarks/batch.py
 
 Input files must stay within the provider's limits of requests and bytes. Each case runs in a
-process of its own, since peak memory is that of a process. Prints one JSON object per case:
+process of its own, since peak memory is that of a process. Prints a JSON object per case:
 
     requests  120,000 requests of 3 kB, split by the limit of 50,000 requests per file.
     bytes     30,000 requests of 10 kB, split by the limit of 200 MB per file.
@@ -27,7 +27,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from figures import print_figures
 
 from persona_assets.generation import Call, Endpoint, Journal, Usage, call_key
 from persona_assets.generation.batch import MOST_BYTES, MOST_REQUESTS, BatchTransport
-from persona_assets.generation.money.usage import Tokens
+from persona_assets.generation.money.spending import Spending
 
 CASES = {
     "requests": (120_000, 3_000, MOST_BYTES),
@@ -44,22 +43,6 @@ CASES = {
     "halved": (50_000, 3_160, 100_000_000),
 }
 """Number of requests, bytes per request, and most bytes of an upload."""
-
-
-class Free:
-    """Budget without a limit."""
-
-    def most(self, call: Call) -> Decimal:
-        return Decimal(0)
-
-    def charge(self, amount: Decimal) -> None:
-        pass
-
-    def refund(self, amount: Decimal) -> None:
-        pass
-
-    def batch_cost(self, tokens: Tokens | None) -> Decimal | None:
-        return None
 
 
 def calls(number: int, size: int) -> Iterator[Call]:
@@ -96,7 +79,7 @@ def run(case: str, scale: float) -> None:
     endpoint = Endpoint(model="model", base_url=url, api_key_env=None, batch_poll=1.0)
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "j.jsonl") as journal:
-        batches = BatchTransport(endpoint, journal, Usage(), Free())
+        batches = BatchTransport(endpoint, journal, Usage(), Spending(endpoint))
         stream = calls(number, size)
         while group := list(islice(stream, 64)):
             batches.submit(group)

@@ -1,9 +1,9 @@
-"""CPU time to rebuild a catalog of many tables and to add one table.
+"""CPU time to rebuild a catalog of many tables and to add a table.
 
     python benchmarks/catalog.py --shards 2000
 
-Prints one JSON object. The catalog reads footers, so tables have one row each: for each shard a
-table and a second table derived from the first, and one table derived from all shards.
+Prints a JSON object. The catalog reads footers, so tables have a single row: for each shard a
+table and a second table derived from the first, and a table derived from all shards.
 
 Figures:
     tables: Number of tables in the catalog.
@@ -40,7 +40,7 @@ TABLES = {
 def write(
     storage: Storage, asset: str, number: int | None, upstream: Sequence[Footer] = ()
 ) -> tuple[Path, Footer]:
-    """Write a table of one row that was derived from other tables.
+    """Write a table with a single row, derived from other tables.
 
     Args:
         number: Number of the shard. None for an unpartitioned table.

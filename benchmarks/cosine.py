@@ -6,13 +6,13 @@
     python benchmarks/cosine.py --rows 20000 --cone 0.88 --engines cosine brute
     python benchmarks/cosine.py --vectors personas.npy --engines cosine brute
 
-Engines run in turn, each in a process of its own with one thread; peers/cosine_engines.py describes
+Engines run in turn, each in a process of its own single-threaded; peers/cosine_engines.py describes
 them. `--vectors` names a matrix in numpy's format. Without it rows are scattered around 5,000
 centres, and one row in ten is a near-duplicate of another. `--cone 0.88` makes rows whose cosine to
 each other is about 0.88. The clock starts with the vectors mapped from a file and stops with the
 pairs. faiss is installed from PyPI, into an environment of its own.
 
-Prints one JSON object per engine and setting, and a last line that compares them.
+Prints a JSON object per engine and setting, and a last line that compares them.
 
 Figures:
     engine: Name of the engine.
@@ -128,7 +128,7 @@ def main() -> None:
     )
     parser.add_argument("--nlist", type=int, nargs="+", default=[2048])
     parser.add_argument("--nprobe", type=int, nargs="+", default=[2, 4, 8])
-    parser.add_argument("--sample", type=int, default=5000, help="rows of which recall is counted")
+    parser.add_argument("--sample", type=int, default=5000, help="rows that recall is counted over")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)

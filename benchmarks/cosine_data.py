@@ -1,4 +1,4 @@
-"""Vectors for the benchmark of cosines, some of which are near-duplicates."""
+"""Vectors for the benchmark of cosines, some of them near-duplicates."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Personas for the benchmark of deduplication, some of which are near-duplicates.
+"""Personas for the benchmark of deduplication, some of them near-duplicates.
 
 Each row joins the head of a persona, the tail of another persona and a few pseudo-words drawn by
 Zipf's law: about 121 bytes, and 10, 17 and 27 words at the 10th, 50th and 90th percentile. A tenth

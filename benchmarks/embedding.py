@@ -1,9 +1,9 @@
-"""Throughput of the embedded model, compared with sentence-transformers, on one thread.
+"""Throughput of the embedded model, compared with sentence-transformers, on a single thread.
 
     python benchmarks/embedding.py
     python benchmarks/embedding.py hub.jsonl --field persona --rows 1000
 
-Without a file the texts are the personas of dedup_data.py. Prints one JSON object per engine.
+Without a file the texts are the personas of dedup_data.py. Prints a JSON object per engine.
 
 Figures:
     engine: sentence-transformers, onnx-fp32 or onnx-int8.

@@ -1,4 +1,4 @@
-"""Output of all benchmarks: one JSON object per line."""
+"""Output of all benchmarks: JSON lines."""
 
 import json
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
     python benchmarks/journal.py --records 100000 --keys 1000000
 
-Prints one JSON object per line. A record has about 1 kB. CPU seconds are those of all threads.
+Prints a JSON object per line. A record has about 1 kB. CPU seconds are those of all threads.
 
 Figures:
     what: Operation (open, get, compact), or the file or index that the line describes.

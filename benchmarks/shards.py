@@ -1,9 +1,9 @@
-"""Cost of the asset `lexical_duplicates` over many shards, and of one more shard.
+"""Cost of the asset `lexical_duplicates` over many shards, and of an additional shard.
 
     python benchmarks/shards.py --shards 200 --rows 5000 --personas personahub_tool.jsonl
 
-Each run of the asset is a process of its own over the same project. Prints one JSON object per run:
-`full` joins all shards, `again` has nothing new, `one_more` has one shard more.
+Each run of the asset is a process of its own over the same project. Prints a JSON object per run:
+`full` joins all shards, `again` has nothing new, `one_more` has an additional shard.
 
 Figures:
     run: full, again or one_more.
@@ -70,7 +70,7 @@ def write(storage: Storage, number: int, personas: list[str]) -> None:
 
 
 def load() -> None:
-    """Load all kernels: join two small shards, one after the other, in a project of their own."""
+    """Load all kernels: join two small shards in turn, in a project of their own."""
     import dagster as dg
 
     from persona_assets.resources.deduplicator import Deduplicator

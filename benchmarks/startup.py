@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py
 
-Prints one JSON object. Each import runs in fresh interpreters, the two imports in turn. The ratio
+Prints a JSON object. Each import runs in fresh interpreters, the two imports in turn. The ratio
 should stay below 1.6.
 
 Figures:

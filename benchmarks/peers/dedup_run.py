@@ -1,9 +1,9 @@
-"""Run of one engine over the benchmark's texts.
+"""Run of an engine over the benchmark's texts.
 
     python dedup_run.py ENGINE TEXTS OUT [--threads 1] [--repeat 3]
 
 Loads the texts of the Arrow file TEXTS, runs the engine over them, writes its duplicates to OUT (an
-.npz) and prints one JSON object:
+.npz) and prints a JSON object:
 
     cpu_s, wall_s   Seconds from texts in memory to duplicates, medians of `--repeat` runs.
     rss_mb          Peak memory of a run before these, beyond the memory before that run, in MB.
@@ -116,7 +116,7 @@ def main() -> None:
         "version": version(distribution),
         "note": duplicates.pop("note", ""),
     }
-    arrays = {name: np.asarray(rows, np.int64) for name, rows in duplicates.items()}
+    arrays: dict[str, Any] = {name: np.asarray(rows, np.int64) for name, rows in duplicates.items()}
     np.savez(options.out, **arrays)
     # An engine may have printed part of a line.
     print("\n" + json.dumps(figures))

@@ -74,7 +74,7 @@ def similar(flat: Array, sizes: Array, numerator: int, denominator: int) -> tupl
             both = sizes[i] + sizes[j]
             if sizes[i] * denominator < sizes[j] * numerator:
                 break
-            # Each word that only one of the two sets has flips one bit.
+            # Each word that only the left or the right set has flips a bit.
             most = (denominator - numerator) * both // (denominator + numerator)
             differ = popcount(bits[i, 0] ^ bits[j, 0]) + popcount(bits[i, 1] ^ bits[j, 1])
             if differ > most:
