@@ -2,9 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy
@@ -18,10 +18,34 @@ from persona_assets_tests.sample_tables import TABLES
 MEMORY = Path("/dev/shm")
 """Dagster's SQLite syncs at every event: in memory a run takes a third of the time."""
 
-
 SQLITE = ("event_log.sqlite.sqlite_event_log", "runs.sqlite.sqlite_run_storage")
 """Modules of Dagster's that make an engine for each connection, which compiles each statement anew:
 a quarter of what a run of the whole graph takes."""
+
+REQUIRE_ALL = "PERSONA_ASSETS_TESTS_REQUIRE_ALL"
+"""Environment variable. Where it is 1, as in CI, a test that would be skipped fails."""
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _without_skips((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _without_skips((yield))
+
+
+def _without_skips(report: Report) -> Report:
+    """Turn a skip into a failure if all tests are required."""
+    expected = hasattr(report, "wasxfail")
+    if report.skipped and not expected and os.environ.get(REQUIRE_ALL) == "1":
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} ({REQUIRE_ALL} is set)"
+    return report
 
 
 @pytest.fixture(scope="session")

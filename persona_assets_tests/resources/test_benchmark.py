@@ -1,5 +1,4 @@
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import polars as pl
 import pytest
 
 from persona_assets.resources.benchmark import PROBLEMS, Benchmark, BenchmarkError
+from persona_assets_tests.shared_data import shared_file
 from persona_assets_tests.steps.answers_double import ROOT
 
 SAMPLE = ROOT / "data" / "benchmarks" / "sample.jsonl"
@@ -109,10 +109,7 @@ def test_the_committed_sample_is_complete() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("math_test.jsonl", 5000), ("gsm8k_test.jsonl", 1319)])
 def test_every_answer_of_the_real_benchmarks_is_found(name: str, size: int) -> None:
-    folder = os.environ.get("SHARED_DATA")
-    if not folder or not (path := Path(folder) / name).exists():
-        pytest.skip(f"SHARED_DATA does not name a folder with {name}")
-    rows = Benchmark(path).problems()
+    rows = Benchmark(shared_file(name)).problems()
     assert (len(rows), rows["problem_id"].n_unique()) == (size, size)
     assert (rows["answer"].str.len_chars() > 0).all()
     if "gsm8k" in name:
