@@ -1,17 +1,23 @@
 # make demo      from nothing to scores, offline, in .venv and data/demo
 # make ui        the Dagster UI over the demo, or over another project: make ui DATA_DIR=...
-# make test      all tests
-# make check     formatting, lint, types, definitions, documentation
+# make test      all tests, by two processes
+# make lint      formatting and lint, in a small environment of its own
+# make check     lint, types, definitions, documentation
 # make docs      the documentation site in docs/_build; a broken link is an error
-# make bench     benchmarks, one JSON object a line
+# make bench     benchmarks, one JSON object per line
 
 PYTHON ?= python3
 DATA_DIR ?= data/demo
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LINT := .venv-lint
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python $(PIP_INSTALL)
 
-.PHONY: demo ui test check docs bench clean
+# Real data for tests that are skipped without it.
+export SHARED_DATA ?= $(wildcard $(abspath ../shared/data))
+
+.PHONY: demo ui test lint types definitions docs check bench clean
 
 demo: $(VENV)/installed
 	PERSONA_PROFILE=demo $(BIN)/persona-assets fetch
@@ -24,10 +30,19 @@ ui: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed docs
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+check: lint types definitions docs
+
+lint: $(LINT)/installed
+	$(LINT)/bin/ruff format --check .
+	$(LINT)/bin/ruff check .
+
+# Not a part of `lint`: types and imports are those of the installed package.
+types: $(VENV)/installed
+	$(BIN)/lint-imports
 	$(BIN)/mypy
+	MYPYPATH=benchmarks $(BIN)/mypy benchmarks/*.py
+
+definitions: $(VENV)/installed
 	$(BIN)/dg check defs
 
 docs: $(VENV)/installed
@@ -50,5 +65,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[local,train,dev]'
 	touch $@
 
+$(LINT)/installed: constraints.txt
+	$(PYTHON) -m venv $(LINT)
+	$(LINT)/bin/python $(PIP_INSTALL) ruff
+	touch $@
+
 clean:
-	rm -rf $(VENV) docs/_build data/demo
+	rm -rf $(VENV) $(LINT) docs/_build data/demo

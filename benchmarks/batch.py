@@ -1,19 +1,25 @@
-"""Many requests by way of a Batch API on this machine: input files within the provider's limits,
-processor time and memory.
+"""CPU time and memory of many requests sent through a Batch API on this machine.
 
     python benchmarks/batch.py
 
-Prints one JSON object a case:
+Input files must stay within the provider's limits of requests and bytes. Each case runs in a
+process of its own, since peak memory is that of a process. Prints a JSON object per case:
 
-    requests  120,000 of 3 kB: the limit of 50,000 requests splits them
-    bytes     30,000 of 10 kB: the limit of 200 MB does
-    one file  of 158 MB
-    halved    the same where an upload of more than 100 MB is answered 413
+    requests  120,000 requests of 3 kB, split by the limit of 50,000 requests per file.
+    bytes     30,000 requests of 10 kB, split by the limit of 200 MB per file.
+    one file  50,000 requests in a file of 158 MB.
+    halved    The same, where the server answers uploads of more than 100 MB with 413.
 
-files: [requests, bytes] of each batch. cpu_s: until all answers are in the journal. spooled_mb and
-rss_mb: memory at its peak when all is submitted, and in the end.
+Figures:
+    case: Name of the case.
+    requests, bytes: Number of requests, and bytes of all input files.
+    files: [requests, bytes] of each input file.
+    cpu_s: CPU seconds until all answers are in the journal.
+    spooled_mb: Peak memory in MB once all requests are submitted.
+    rss_mb: Peak memory in MB in the end.
 """
 
+import argparse
 import json
 import resource
 import subprocess
@@ -21,13 +27,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
+from figures import print_figures
+
 from persona_assets.generation import Call, Endpoint, Journal, Usage, call_key
 from persona_assets.generation.batch import MOST_BYTES, MOST_REQUESTS, BatchTransport
-from persona_assets.generation.money.usage import Tokens
+from persona_assets.generation.money.spending import Spending
 
 CASES = {
     "requests": (120_000, 3_000, MOST_BYTES),
@@ -35,29 +42,14 @@ CASES = {
     "one file": (50_000, 3_160, MOST_BYTES),
     "halved": (50_000, 3_160, 100_000_000),
 }
-
-
-class Free:
-    """Leave to spend without end."""
-
-    def most(self, call: Call) -> Decimal:
-        return Decimal(0)
-
-    def charge(self, amount: Decimal) -> None:
-        pass
-
-    def refund(self, amount: Decimal) -> None:
-        pass
-
-    def batch_cost(self, tokens: Tokens | None) -> Decimal | None:
-        return None
+"""Number of requests, bytes per request, and most bytes of an upload."""
 
 
 def calls(number: int, size: int) -> Iterator[Call]:
-    """Calls whose lines in the input file have `size` bytes."""
+    """Make calls whose lines in the input file have `size` bytes."""
     url = "/chat/completions"
     for row in range(number):
-        # 178 bytes of a line are not the message's.
+        # 178 bytes of a line surround the message.
         text = f"{row:>8} ".ljust(size - 178, "x")
         body = {"messages": [{"role": "user", "content": text}], "max_tokens": 512}
         yield Call(call_key("model", url, body), url, body)
@@ -67,8 +59,14 @@ def peak_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def run(case: str) -> None:
-    number, size, largest = CASES[case]
+def run(case: str, scale: float) -> None:
+    """Send the requests of a case and print its figures.
+
+    Args:
+        scale: Factor of the number of requests and of the server's limit of an upload.
+    """
+    requests, size, largest = CASES[case]
+    number, largest = int(requests * scale), int(largest * scale)
     module = "persona_assets_tests.generation.batch_server"
     server = subprocess.Popen(
         [sys.executable, "-m", module, str(largest)],
@@ -81,7 +79,7 @@ def run(case: str) -> None:
     endpoint = Endpoint(model="model", base_url=url, api_key_env=None, batch_poll=1.0)
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "j.jsonl") as journal:
-        batches = BatchTransport(endpoint, journal, Usage(), Free())
+        batches = BatchTransport(endpoint, journal, Usage(), Spending(endpoint))
         stream = calls(number, size)
         while group := list(islice(stream, 64)):
             batches.submit(group)
@@ -98,29 +96,32 @@ def run(case: str) -> None:
     seen = json.loads(server.communicate()[0])
     assert seen["keys"] == seen["sent"] == number
     assert all(count <= MOST_REQUESTS and size <= largest for count, size in seen["files"])
-    print(
-        json.dumps(
-            {
-                "case": case,
-                "requests": number,
-                "bytes": sum(size for _, size in seen["files"]),
-                "files": seen["files"],
-                "cpu_s": round(cpu, 1),
-                "spooled_mb": spooled,
-                "rss_mb": rss,
-            }
-        ),
-        flush=True,
+    print_figures(
+        {
+            "case": case,
+            "requests": number,
+            "bytes": sum(size for _, size in seen["files"]),
+            "files": seen["files"],
+            "cpu_s": round(cpu, 1),
+            "spooled_mb": spooled,
+            "rss_mb": rss,
+        }
     )
 
 
 def main() -> None:
-    if sys.argv[1:]:
-        run(sys.argv[1])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of each case's requests")
+    parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.case:
+        run(options.case, options.scale)
         return
     for case in CASES:
-        # A process each, since the peak of memory is the process's.
-        subprocess.run([sys.executable, __file__, case], check=True)
+        command = [sys.executable, __file__, "--case", case, "--scale", str(options.scale)]
+        subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
-"""The catalog over many tables: CPU seconds to make it anew and to add one table.
+"""CPU time to rebuild a catalog of many tables and to add a table.
 
     python benchmarks/catalog.py --shards 2000
 
-Prints one JSON object. Tables are small; what is measured is the number of footers: two for each
-shard, the second made from the first, and one that was made from all shards.
+Prints a JSON object. The catalog reads footers, so tables have a single row: for each shard a
+table and a second table derived from the first, and a table derived from all shards.
+
+Figures:
+    tables: Number of tables in the catalog.
+    file_mb: Size of the catalog's file.
+    rebuild_cpu_s: CPU seconds to build the catalog from all footers.
+    add_cpu_s: CPU seconds to add a table of one shard, median of 5.
+    add_made_from_all_cpu_s: CPU seconds to add the table derived from all shards, median of 5.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -15,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+from figures import print_figures
 
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.storage.footer import Footer, Upstream, data_version
@@ -33,7 +40,12 @@ TABLES = {
 def write(
     storage: Storage, asset: str, number: int | None, upstream: Sequence[Footer] = ()
 ) -> tuple[Path, Footer]:
-    """A table of one row, made from others."""
+    """Write a table with a single row, derived from other tables.
+
+    Args:
+        number: Number of the shard. None for an unpartitioned table.
+        upstream: Footers of the tables from which the table was derived.
+    """
     rows = pl.DataFrame({"text_id": [f"{number or 0:032x}"], "text": ["words"]}, schema=SCHEMA)
     footer = Footer(
         asset=asset,
@@ -42,26 +54,28 @@ def write(
         code_version="1",
         data_version=data_version(rows),
         upstream=tuple(
-            Upstream(asset=it.asset, shard=it.shard, data_version=it.data_version)
-            for it in upstream
+            Upstream(asset=source.asset, shard=source.shard, data_version=source.data_version)
+            for source in upstream
         ),
         rows=1,
     )
     return storage.write(StepResult(rows), footer), footer
 
 
-def added(catalog: Catalog, path: Path, footer: Footer) -> float:
-    """CPU seconds of adding one table: the median of five times."""
-    took: list[float] = []
+def add_cpu_s(catalog: Catalog, path: Path, footer: Footer) -> float:
+    """Measure the CPU seconds to add a table, median of 5."""
+    seconds: list[float] = []
     for _ in range(5):
         start = time.process_time()
         catalog.add(path, footer)
-        took.append(time.process_time() - start)
-    return round(statistics.median(took), 3)
+        seconds.append(time.process_time() - start)
+    return statistics.median(seconds)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shards", type=int, default=2000)
     shards = parser.parse_args().shards
     with tempfile.TemporaryDirectory() as folder:
@@ -74,18 +88,15 @@ def main() -> None:
         catalog = Catalog(storage, TABLES)
         start = time.process_time()
         tables = catalog.rebuild()
-        rebuilt = time.process_time() - start
-        size = catalog.path.stat().st_size
-        print(
-            json.dumps(
-                {
-                    "tables": tables,
-                    "file_mb": round(size / 1e6, 1),
-                    "rebuild_cpu_s": round(rebuilt, 2),
-                    "add_cpu_s": added(catalog, *kept[-1]),
-                    "add_made_from_all_cpu_s": added(catalog, *repeated),
-                }
-            )
+        seconds = time.process_time() - start
+        print_figures(
+            {
+                "tables": tables,
+                "file_mb": round(catalog.path.stat().st_size / 1e6, 1),
+                "rebuild_cpu_s": round(seconds, 2),
+                "add_cpu_s": add_cpu_s(catalog, *kept[-1]),
+                "add_made_from_all_cpu_s": add_cpu_s(catalog, *repeated),
+            }
         )
 
 

@@ -1,8 +1,8 @@
-"""Personas for the benchmark of deduplication, some of them near-duplicates of others.
+"""Personas for the benchmark of deduplication, some of them near-duplicates.
 
-Each row is the head of one persona, the tail of another and a few pseudo-words by Zipf's law:
-about 121 bytes, and 10, 17 and 27 words at the 10th, 50th and 90th percentile. A tenth of the rows
-are planted, two in a hundred for each similarity of `PLANTED`; where they land is random.
+Each row joins the head of a persona, the tail of another persona and a few pseudo-words drawn by
+Zipf's law: about 121 bytes, and 10, 17 and 27 words at the 10th, 50th and 90th percentile. A tenth
+of the rows are planted near-duplicates, 2 % for each similarity of `PLANTED`, at random places.
 """
 
 import hashlib
@@ -18,21 +18,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PLANTED = (1.0, 0.95, 0.9, 0.85, 0.6)
+"""Jaccard similarities of planted rows. 1 changes case, punctuation and order of the words."""
+
 PLANTED_SHARE = 0.02
-"""Of all rows, for each of these similarities. 1 changes case, punctuation and order."""
+"""Share of all rows, per similarity."""
 
 PSEUDO_WORDS = 400_000
 EXPONENT = 0.9
-"""Of Zipf's law."""
+"""Exponent of Zipf's law."""
 
 SHORTEST = 4
-"""Words, or characters where no space is between words."""
+"""Least words of a head, and characters of a piece of text without spaces."""
 
 BLOCK = 250_000
-"""Rows made at a time."""
+"""Rows generated at a time."""
 
 VARIANTS = 4
-"""Ways to write a word: as it is, in capitals, before a comma, in capitals and quoted."""
+"""Ways to write a word: plain, in capitals, before a comma, in capitals and quoted."""
+
 HEADS = (
     "A retired harbour pilot",
     "A middle school librarian",
@@ -100,40 +103,45 @@ TAILS = (
 
 Array = npt.NDArray[Any]
 Ragged = tuple[Array, Array]
-"""Elements of all rows, one row behind the other, and how many each row has."""
+"""Elements of all rows, concatenated, and the number of elements of each row."""
 
 
 def dataset(rows: int, seed: int, personas: Path | None, cache: Path) -> Path:
-    """The Arrow file with so many texts, in one batch with one column; made if it is not there.
+    """Return an Arrow file of texts, one batch with the column `text`, written unless it exists.
 
-    `personas` is a JSONL file with an "input persona" in each row; without it personas are made of
-    the fragments above. What is made depends on it, on the seed and on this file's own source.
+    The name of the file holds a hash of all arguments and of this module's source.
+
+    Args:
+        rows: Number of texts.
+        personas: JSONL file with an "input persona" in each row. None for the fragments above.
+        cache: Folder of the file.
     """
-    told = personas.read_bytes() if personas else b""
-    content = Path(__file__).read_bytes() + told + f"{rows} {seed}".encode()
+    lines = personas.read_bytes() if personas else b""
+    content = Path(__file__).read_bytes() + lines + f"{rows} {seed}".encode()
     path = cache / f"personas-{rows}-{hashlib.sha256(content).hexdigest()[:12]}.arrow"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        made = texts(rows, seed, known(told.splitlines()))
+        column = texts(rows, seed, base_personas(lines.splitlines()))
         scratch = path.with_suffix(".tmp")
-        batch = pa.record_batch([made], ["text"])
+        batch = pa.record_batch([column], ["text"])
         with pa.OSFile(str(scratch), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
             writer.write_batch(batch)
         scratch.replace(path)
     return path
 
 
-def known(lines: Iterable[bytes]) -> list[str]:
-    found = [json.loads(line)["input persona"] for line in lines]
-    return found or [f"{head} {tail}" for head, tail in product(HEADS, TAILS)]
+def base_personas(lines: Iterable[bytes]) -> list[str]:
+    """Return the personas of JSON lines, or, without lines, all combinations of the fragments."""
+    personas = [json.loads(line)["input persona"] for line in lines]
+    return personas or [f"{head} {tail}" for head, tail in product(HEADS, TAILS)]
 
 
 def texts(rows: int, seed: int, personas: Sequence[str]) -> Any:
-    """A pyarrow array of strings, the same for the same arguments."""
+    """Generate a pyarrow array of strings, the same for the same arguments."""
     random = np.random.default_rng(seed)
     split = [pieces(persona) for persona in personas]
     surface, flat = np.unique(np.concatenate(split), return_inverse=True)
-    lengths = np.array([len(found) for found in split])
+    lengths = np.array([len(words) for words in split])
     vocabulary = [*surface.tolist(), *pseudo_words()]
     corpus = (flat.astype(np.int32), lengths)
     copies = int(rows * PLANTED_SHARE)
@@ -147,15 +155,15 @@ def texts(rows: int, seed: int, personas: Sequence[str]) -> Any:
 
 
 def pieces(persona: str) -> list[str]:
-    """What is cut off or kept: words, and of a script without spaces so many characters."""
-    found = persona.split()
-    if len(found) > SHORTEST:
-        return found
+    """Split a persona into words, or, in a script without spaces, into groups of characters."""
+    words = persona.split()
+    if len(words) > SHORTEST:
+        return words
     return [persona[start : start + SHORTEST] for start in range(0, len(persona), SHORTEST)]
 
 
 def pseudo_words() -> list[str]:
-    """Distinct words of two or three syllables, which no language has together."""
+    """Return distinct words of two or three syllables that occur together in no language."""
     syllables = [a + b for a, b in product("bdfgjklmnprstvwxyzqh", "aeiou")]
     pairs = [a + b for a, b in product(syllables, syllables)]
     longer = [syllable + pair for syllable in syllables for pair in pairs]
@@ -163,18 +171,19 @@ def pseudo_words() -> list[str]:
 
 
 def zipf(random: np.random.Generator, lengths: Array, first: int) -> Ragged:
-    """So many pseudo-words for each row; their ids begin at `first`."""
+    """Draw `lengths` pseudo-words for each row. Their ids begin at `first`."""
     share = np.cumsum(np.arange(1, PSEUDO_WORDS + 1) ** -EXPONENT)
     drawn = np.searchsorted(share, random.random(int(lengths.sum())) * share[-1])
     return (drawn + first).astype(np.int32), lengths
 
 
 def recombined(random: np.random.Generator, rows: int, corpus: Ragged, first: int) -> Ragged:
+    """Join heads and tails of the corpus and pseudo-words, whose ids begin at `first`."""
     flat, lengths = corpus
     ends = np.cumsum(lengths)
     head, tail = random.integers(0, len(lengths), (2, rows))
     front = np.ceil((0.2 + 0.8 * random.random(rows)) * lengths[head]).astype(np.int64)
-    # More than "A" and "The", which would be more and more alike the more rows there are.
+    # A head of "A" or "The" alone would make rows more alike, the more rows are drawn.
     front = np.maximum(front, np.minimum(lengths[head], SHORTEST))
     back = (random.random(rows) * lengths[tail]).astype(np.int64)
     return joined(
@@ -187,34 +196,34 @@ def recombined(random: np.random.Generator, rows: int, corpus: Ragged, first: in
 def planted(
     random: np.random.Generator, rows: int, base: Ragged, target: float, first: int
 ) -> Ragged:
-    """Rows at a similarity near `target` to some of `base`: words dropped, others put behind."""
+    """Make rows at about the similarity `target` to rows of `base`: drop words, append others."""
     flat, lengths = base
     starts = np.cumsum(lengths) - lengths
     source = random.integers(0, len(lengths), rows)
     size = lengths[source]
-    found = slices(flat, starts[source], size)
+    words = slices(flat, starts[source], size)
     row = np.repeat(np.arange(rows), size)
     shuffled = np.argsort(row + random.random(len(row)))
     if target == 1:
-        variant = random.integers(0, VARIANTS, len(found), dtype=np.int32)
-        return found[shuffled] + variant * (first + PSEUDO_WORDS), size
-    # A of n words, b dropped and a new ones: similarity (n - b) / (n + a).
+        variant = random.integers(0, VARIANTS, len(words), dtype=np.int32)
+        return words[shuffled] + variant * (first + PSEUDO_WORDS), size
+    # Of n words b are dropped, and a are new: the similarity is (n - b) / (n + a).
     edits = np.maximum(np.rint(2 * size * (1 - target) / (1 + target)), 1).astype(np.int64)
     dropped = np.minimum(random.binomial(edits, 0.5), size - 1)
-    rank = np.empty(len(found), np.int64)
-    rank[shuffled] = np.arange(len(found)) - np.repeat(np.cumsum(size) - size, size)
-    left = (found[rank >= dropped[row]], size - dropped)
+    rank = np.empty(len(words), np.int64)
+    rank[shuffled] = np.arange(len(words)) - np.repeat(np.cumsum(size) - size, size)
+    left = (words[rank >= dropped[row]], size - dropped)
     return joined(left, zipf(random, edits - dropped, first))
 
 
 def slices(flat: Array, starts: Array, lengths: Array) -> Array:
-    """flat[start : start + length] for each start, one behind the other."""
+    """Concatenate flat[start : start + length] of all starts."""
     before = np.cumsum(lengths) - lengths
     return flat[np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))]
 
 
 def joined(*parts: Ragged) -> Ragged:
-    """Rows side by side."""
+    """Concatenate the parts of each row."""
     lengths = np.sum([length for _, length in parts], axis=0)
     flat = np.empty(int(lengths.sum()), np.int32)
     place = np.cumsum(lengths) - lengths
@@ -226,7 +235,7 @@ def joined(*parts: Ragged) -> Ragged:
 
 
 def stacked(parts: Sequence[Ragged]) -> Ragged:
-    """Rows one below the other."""
+    """Concatenate the rows of all parts."""
     return (
         np.concatenate([flat for flat, _ in parts]),
         np.concatenate([lengths for _, lengths in parts]),
@@ -234,6 +243,7 @@ def stacked(parts: Sequence[Ragged]) -> Ragged:
 
 
 def rendered(rows: Ragged, order: Array, vocabulary: Sequence[str]) -> Any:
+    """Write rows of word ids as texts, in a new order."""
     upper = [word.upper() for word in vocabulary]
     comma, quoted = [f"{word}," for word in vocabulary], [f'"{word}"' for word in upper]
     surface = pa.array([*vocabulary, *upper, *comma, *quoted])
@@ -243,6 +253,6 @@ def rendered(rows: Ragged, order: Array, vocabulary: Sequence[str]) -> Any:
     for block in np.array_split(order, -(-len(order) // BLOCK)):
         ends = np.concatenate([[0], np.cumsum(lengths[block])]).astype(np.int32)
         ids = slices(flat, starts[block], lengths[block])
-        found = pa.ListArray.from_arrays(pa.array(ends), surface.take(pa.array(ids)))
-        blocks.append(pc.binary_join(found, " "))
+        words = pa.ListArray.from_arrays(pa.array(ends), surface.take(pa.array(ids)))
+        blocks.append(pc.binary_join(words, " "))
     return pa.concat_arrays(blocks)

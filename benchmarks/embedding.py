@@ -1,10 +1,18 @@
-"""The embedded model's throughput against sentence-transformers, on one thread.
+"""Throughput of the embedded model, compared with sentence-transformers, on a single thread.
 
+    python benchmarks/embedding.py
     python benchmarks/embedding.py hub.jsonl --field persona --rows 1000
 
-Prints one JSON object a line: CPU and wall seconds (medians of rounds in which the engines take
-turns, after one that does not count) and the least cosine of a text's vector to that of
-sentence-transformers; `unreadable` texts have a zero vector and no cosine.
+Without a file the texts are the personas of dedup_data.py. Prints a JSON object per engine.
+
+Figures:
+    engine: sentence-transformers, onnx-fp32 or onnx-int8.
+    rows: Number of texts.
+    unreadable: Number of texts with a zero vector, which have no cosine.
+    cpu_s, wall_s: Seconds for all texts, medians of rounds in which the engines run in turn. A
+        round before these does not count.
+    texts_per_cpu_s: Texts per CPU second.
+    min_cosine: Least cosine of a text's vector to its vector by sentence-transformers.
 """
 
 import argparse
@@ -17,10 +25,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-# Before any library starts its threads.
+# Libraries read these when they are imported.
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import numpy as np
+from dedup_data import base_personas
+from figures import print_figures
 
 from persona_assets.local_models.embedder import MINILM, LocalEmbedder
 
@@ -28,14 +38,18 @@ Embed = Callable[[list[str]], np.ndarray]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="JSON lines")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path, nargs="?", help="JSON lines")
     parser.add_argument("--field", default="persona")
     parser.add_argument("--rows", type=int, default=1000, help="texts drawn from the file")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with options.file.open(encoding="utf-8") as lines:
-        texts = [json.loads(line)[options.field] for line in lines]
+    texts = base_personas([])
+    if options.file:
+        with options.file.open(encoding="utf-8") as lines:
+            texts = [json.loads(line)[options.field] for line in lines]
     texts = random.Random(0).sample(texts, min(options.rows, len(texts)))
     engines: dict[str, Embed] = {
         "sentence-transformers": sentence_transformers(),
@@ -62,13 +76,13 @@ def main() -> None:
             "cpu_s": round(seconds, 3),
             "wall_s": round(statistics.median(wall[name]), 3),
             "texts_per_cpu_s": round(len(texts) / seconds, 1),
-            "min_cosine": round(float(cosines.min()), 6),
+            "min_cosine": float(cosines.min()),
         }
-        print(json.dumps(figures), flush=True)
+        print_figures(figures, digits=6)
 
 
 def sentence_transformers() -> Embed:
-    """The library's own `encode` as it comes, on the same weights."""
+    """Return `encode` of sentence-transformers, unchanged, over the same weights."""
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar

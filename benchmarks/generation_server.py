@@ -1,26 +1,30 @@
-"""A chat endpoint under load: one process that spends 25 microseconds of CPU on a request.
+"""Chat endpoint for load tests: a single process that uses 25 microseconds of CPU per request.
 
     python benchmarks/generation_server.py
 
-prints its port and serves until its input ends. `POST /control` changes settings and begins to
-count anew, `GET /control` tells the counts.
+Prints its port and serves until its standard input ends. `POST /control` changes settings and
+resets the counts, `GET /control` returns the counts.
 
-Settings
-    latency_ms  between a request and its answer.
-    quota       requests a second that are admitted, the others get 429 at once; 0 is no quota. The
-                bucket refills continuously and holds a minute's worth, as OpenAI's does; it begins
-                with a second's worth, as that of an account in use.
-    headers     whether answers carry x-ratelimit-* headers. A 429 always carries Retry-After.
-    faults      share of requests that meet one of FAULTS.
-    rows        whether to count by row, a request's being the first "row <number>" in its body,
-                which its answer then repeats.
+Settings:
+    latency_ms  Milliseconds between a request and its answer.
+    quota       Requests per second that are admitted. Others are answered with 429 at once. 0 is no
+                quota. The bucket refills continuously and holds a minute's quota, as OpenAI's does.
+                It starts with a second's quota, like that of an account in use.
+    headers     Whether answers carry x-ratelimit-* headers. A 429 always carries Retry-After.
+    faults      Share of requests with a fault, see FAULTS.
+    rows        Whether to count by row. The row of a request is the first "row <number>" in its
+                body. The answer repeats it.
 
-Counts
-    asked       requests. billed: those computed, whether the answer arrived or not.
-    rejected    requests answered with 429 by the quota. violations: requests that came before the
-                end of a Retry-After, GRACE seconds or more after it was sent.
-    met         requests by fault. rows: requests by row. longest: most seconds from a call's first
-                request to the end of its last one, a call being over once it is answered.
+Counts:
+    asked       Requests.
+    billed      Requests that were computed, whether the answer arrived or not.
+    rejected    Requests that the quota answered with 429.
+    violations  Requests that came before the end of a Retry-After, GRACE seconds or more after it
+                was sent.
+    met         Requests by fault.
+    rows        Requests by row.
+    longest     Most seconds from the first request of a call to the end of its last request. An
+                answer ends a call.
 """
 
 import asyncio
@@ -34,7 +38,7 @@ from collections import Counter
 from typing import Any, cast
 
 GRACE = 0.1
-"""Seconds that a client has to take notice of a Retry-After."""
+"""Seconds after a Retry-After in which a request is no violation."""
 
 ROW = re.compile(rb"row (\d+)")
 
@@ -47,7 +51,7 @@ PERSONA = "A careful reader of long reports who wants figures. " * 12
 
 
 class Account:
-    """Settings and counts, one for all connections."""
+    """Settings and counts, shared by all connections."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -68,16 +72,16 @@ class Account:
         self.longest = 0.0
         self.chance = random.Random(1)
         self.tokens, self.filled = self.quota, self.loop.time()
-        self.told = self.shut_until = -math.inf
+        self.closed_at = self.closed_until = -math.inf
 
     def counts(self) -> dict[str, Any]:
         names = ("asked", "billed", "rejected", "violations", "met", "rows", "longest")
         return {name: getattr(self, name) for name in names}
 
     def admit(self) -> tuple[bool, str]:
-        """Whether the quota has room for a request now, and the headers that go with the reply."""
+        """Return whether the quota admits a request now, and the headers of its reply."""
         now = self.loop.time()
-        self.violations += self.told + GRACE <= now < self.shut_until
+        self.violations += self.closed_at + GRACE <= now < self.closed_until
         bucket = 60 * self.quota
         self.tokens = min(bucket, self.tokens + (now - self.filled) * self.quota)
         self.filled = now
@@ -93,13 +97,13 @@ class Account:
         if not admitted:
             wait = math.ceil((1 - self.tokens) / self.quota)
             self.rejected += 1
-            self.told = now if now >= self.shut_until else self.told
-            self.shut_until = now + wait
+            self.closed_at = now if now >= self.closed_until else self.closed_at
+            self.closed_until = now + wait
             headers += f"Retry-After: {wait}\r\n"
         return admitted, headers
 
     def fault(self) -> str:
-        """What a request meets, "" for a good answer."""
+        """Draw the fault of a request. "" is a good answer."""
         if self.chance.random() >= self.settings["faults"]:
             return ""
         fault = self.chance.choice(FAULTS)
@@ -107,7 +111,7 @@ class Account:
         return fault
 
     def end(self, row: int, answered: bool) -> None:
-        """A request of `row` is over."""
+        """Record the end of a request of a row."""
         self.longest = max(self.longest, self.loop.time() - self.begun[row])
         if answered:
             del self.begun[row]
@@ -122,7 +126,7 @@ class Connection(asyncio.Protocol):
         self.row: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A transport of uvloop is one by behaviour only.
+        # A transport of uvloop is no subclass of asyncio.Transport.
         self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -161,8 +165,8 @@ class Connection(asyncio.Protocol):
             if not admitted:
                 self._send(reply(429, error("rate_limit_exceeded"), headers))
                 return
-        if account.settings["rows"] and (found := ROW.search(body)):
-            self.row = int(found[1])
+        if account.settings["rows"] and (match := ROW.search(body)):
+            self.row = int(match[1])
             account.rows[self.row] += 1
             account.begun.setdefault(self.row, account.loop.time())
         if account.settings["faults"]:
@@ -195,7 +199,7 @@ class Connection(asyncio.Protocol):
 
 
 def reply(status: int, body: str, headers: str = "") -> bytes:
-    """A response as it goes over the wire; each line of `headers` ends in CRLF."""
+    """Return the bytes of a response. Each line of `headers` ends in CRLF."""
     return (
         f"HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nx-request-id: req_1\r\n"
         f"{headers}Content-Length: {len(body)}\r\n\r\n{body}"
@@ -207,7 +211,7 @@ def error(code: str) -> str:
 
 
 def chat(fault: str = "", row: int | None = None) -> str:
-    """The JSON of a chat completion whose content is {"persona": ...}, about 1 kB."""
+    """Return the JSON of a chat completion with the content {"persona": ...}, about 1 kB."""
     persona = PERSONA if row is None else f"{PERSONA}(row {row})"
     content = json.dumps({"people" if fault == "invalid" else "persona": persona})
     message = {"role": "assistant", "content": content, "refusal": None}
@@ -234,7 +238,7 @@ async def serve() -> None:
     account = Account(loop)
     server = await loop.create_server(lambda: Connection(account), "127.0.0.1", backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
-    # Ends with whoever started it, even if that one is killed.
+    # The input ends with the parent process, even if the parent is killed.
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 

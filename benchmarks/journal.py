@@ -1,14 +1,22 @@
-"""The journal and its completions: opened, replayed and compacted; and the memory of an index.
+"""CPU time and memory to open, replay and compact a journal and its completions.
 
     python benchmarks/journal.py --records 100000 --keys 1000000
 
-Prints one JSON object a line. Records have a kilobyte; CPU is in seconds, of all threads; memory is
-by how much the process has grown.
+Prints a JSON object per line. A record has about 1 kB. CPU seconds are those of all threads.
+
+Figures:
+    what: Operation (open, get, compact), or the file or index that the line describes.
+    records: Number of records that the operation covers.
+    cpu_s: CPU seconds of the operation.
+    mb: Growth of the process's memory during the operation, in MB.
+    bytes: Size of the file.
+    keys: Number of keys in the index.
+    bytes_a_key: Growth of the process's memory per key of the index.
+    add_us, look_up_us: CPU microseconds per key.
 """
 
 import argparse
 import gc
-import json
 import os
 import random
 import tempfile
@@ -18,16 +26,20 @@ from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+from figures import print_figures
+
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal, compact
 from persona_assets.generation.journal.key_index import KeyIndex
 
 BATCH = 100
-"""Records in one write, as the engine groups them."""
+"""Records per write, as the engine groups them."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--keys", type=int, default=1_000_000)
     options = parser.parse_args()
@@ -35,15 +47,15 @@ def main() -> None:
         path, completions = Path(folder) / "shard.jsonl", Path(folder) / "shard.parquet"
         append(path, completions, range(options.records))
         replay("journal", path, completions, options.records)
-        tell(what="the journal", bytes=path.stat().st_size)
+        print_figures({"what": "the journal", "bytes": path.stat().st_size})
         with measured("compact", options.records):
             compact(path, completions)
         append(path, completions, range(options.records, options.records + BATCH))
         with measured("compact more", BATCH):
             compact(path, completions)
         replay("completions", path, completions, options.records)
-        tell(what="the completions", bytes=completions.stat().st_size)
-    remember(options.keys)
+        print_figures({"what": "the completions", "bytes": completions.stat().st_size})
+    grow_index(options.keys)
 
 
 def append(path: Path, completions: Path, numbers: range) -> None:
@@ -53,23 +65,23 @@ def append(path: Path, completions: Path, numbers: range) -> None:
 
 
 def replay(where: str, path: Path, completions: Path, count: int) -> None:
-    """Opens a journal and asks it for everything in order, and then for what it does not have."""
+    """Measure opening a journal, looking up all its keys in order, and looking up absent keys."""
     keys = [key(number) for number in range(count)]
     with ExitStack() as stack:
         with measured(f"open the {where}", count):
             journal = stack.enter_context(Journal(path, completions))
-            # The completions are indexed when they are first asked.
+            # The first look-up builds the index of the completions.
             journal.get("")
         with measured(f"get all from the {where}", count):
-            found = sum(journal.get(name) is not None for name in keys)
+            hits = sum(journal.get(name) is not None for name in keys)
         with measured(f"get as many others from the {where}", count):
-            found += sum(journal.get(name[::-1]) is not None for name in keys)
-    if found != count:
-        raise SystemExit(f"{found} of {count} records were found")
+            hits += sum(journal.get(name[::-1]) is not None for name in keys)
+    if hits != count:
+        raise SystemExit(f"{hits} of {count} records were found")
 
 
-def remember(count: int) -> None:
-    """The index as a journal grows by one record after another."""
+def grow_index(count: int) -> None:
+    """Measure an index that grows key by key, as with a journal."""
     keys = [key(number) for number in range(count)]
     before = resident()
     index = KeyIndex()
@@ -79,30 +91,31 @@ def remember(count: int) -> None:
     added = time.process_time()
     for name in keys:
         index.positions(name)
-    found = time.process_time()
-    tell(
-        what="index",
-        keys=count,
-        bytes_a_key=round((resident() - before) / count, 1),
-        add_us=round(1e6 * (added - start) / count, 2),
-        look_up_us=round(1e6 * (found - added) / count, 2),
+    looked_up = time.process_time()
+    print_figures(
+        {
+            "what": "index",
+            "keys": count,
+            "bytes_a_key": round((resident() - before) / count, 1),
+            "add_us": round(1e6 * (added - start) / count, 2),
+            "look_up_us": round(1e6 * (looked_up - added) / count, 2),
+        }
     )
 
 
 @contextmanager
 def measured(what: str, count: int) -> Iterator[None]:
+    """Print CPU seconds and memory growth of the block."""
     memory, start = resident(), time.process_time()
     yield
-    cpu = time.process_time() - start
-    tell(what=what, records=count, cpu_s=round(cpu, 2), mb=round((resident() - memory) / 1e6, 1))
-
-
-def tell(**figures: object) -> None:
-    print(json.dumps(figures), flush=True)
+    cpu_s, grown = time.process_time() - start, resident() - memory
+    print_figures(
+        {"what": what, "records": count, "cpu_s": round(cpu_s, 2), "mb": round(grown / 1e6, 1)}
+    )
 
 
 def resident() -> int:
-    """Bytes of memory that the process holds."""
+    """Return the resident memory of the process in bytes."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

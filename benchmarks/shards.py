@@ -1,15 +1,20 @@
-"""The asset `lexical_duplicates` over many shards, and what one more shard costs.
+"""Cost of the asset `lexical_duplicates` over many shards, and of an additional shard.
 
     python benchmarks/shards.py --shards 200 --rows 5000 --personas personahub_tool.jsonl
 
-Each run of the asset is a process of its own over the same project. One JSON object a run:
+Each run of the asset is a process of its own over the same project. Prints a JSON object per run:
+`full` joins all shards, `again` has nothing new, `one_more` has an additional shard.
 
-    run        full (all shards), again (nothing new), one_more (with one shard more)
-    load_cpu_s of the kernels, which are compiled already, into the process
-    join_cpu_s of the join: new shards are read and joined, what is remembered is written
-    join_share of that, over that of `full`
-    step_cpu_s from the join's start to the table, its picture and its place in the catalog
-    rss_mb     most memory of the process, rss_before_mb of it before the join
+Figures:
+    run: full, again or one_more.
+    shards: Number of shards in `full`.
+    load_cpu_s: CPU seconds to load the compiled kernels into the process.
+    join_cpu_s: CPU seconds of the join: read and join new shards, write the index.
+    join_share: join_cpu_s over that of `full`.
+    step_cpu_s, step_wall_s: Seconds from the start of the join until the table, its picture and its
+        entry in the catalog are written.
+    rss_mb, rss_before_mb: Peak memory of the process, and its peak before the join, in MB.
+    duplicates: Number of rows in the table.
 """
 
 import argparse
@@ -26,7 +31,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from dedup_data import dataset
-from peers.compare import CACHE
+from figures import print_figures
+from peers.environments import CACHE
 
 from persona_assets.ids import content_id
 from persona_assets.steps.personas import CANDIDATES
@@ -38,7 +44,7 @@ LICENCE = "CC0-1.0"
 
 
 def write(storage: Storage, number: int, personas: list[str]) -> None:
-    """Tables of one shard: its place in the order of arrival, and its candidates."""
+    """Write the two tables of a shard: `raw_corpus`, with its arrival, and `persona_candidates`."""
     rows = pl.DataFrame(
         {
             "persona_id": [content_id(str(number), str(row)) for row in range(len(personas))],
@@ -64,7 +70,7 @@ def write(storage: Storage, number: int, personas: list[str]) -> None:
 
 
 def load() -> None:
-    """Joins two small shards, one after the other, elsewhere: no kernel is new afterwards."""
+    """Load all kernels: join two small shards in turn, in a project of their own."""
     import dagster as dg
 
     from persona_assets.resources.deduplicator import Deduplicator
@@ -74,8 +80,8 @@ def load() -> None:
         storage = Storage(Path(name))
         deduplicator = Deduplicator(Settings.load(data_dir=Path(name)), storage)
         for number in range(2):
-            ones = [row % 40 + number for row in range(99)]
-            personas = [f"A persona of many words, of which one is {one}" for one in ones]
+            varied = [row % 40 + number for row in range(99)]
+            personas = [f"A persona of several words that ends with {word}" for word in varied]
             write(storage, number, personas)
             tables = storage.shard_tables("persona_candidates", storage.shards("raw_corpus"))
             with deduplicator.lexical(tables, dg.build_asset_context()):
@@ -83,27 +89,24 @@ def load() -> None:
 
 
 def materialize(folder: Path) -> dict[str, Any]:
-    """Runs the asset over the shards in a project's folder, in this process."""
+    """Materialize the asset over the shards of a project, in this process."""
     import dagster as dg
 
     from persona_assets.definitions import build_defs
     from persona_assets.resources.deduplicator import Deduplicator, DuplicateJoin
     from persona_assets.settings import Settings
 
-    took: dict[str, float] = {"load": time.process_time()}
+    start = time.process_time()
     load()
-    took["load"] = time.process_time() - took["load"]
+    marks: dict[str, float] = {"load": time.process_time() - start}
 
     class Clocked(Deduplicator):
         @contextmanager
         def lexical(self, *args: Any) -> Iterator[DuplicateJoin]:
-            took["rss"], took["cpu"], took["wall"] = (
-                peak(),
-                time.process_time(),
-                time.perf_counter(),
-            )
+            marks["rss"] = peak_mb()
+            marks["cpu"], marks["wall"] = time.process_time(), time.perf_counter()
             with super().lexical(*args) as joined:
-                took["join"] = time.process_time() - took["cpu"]
+                marks["join"] = time.process_time() - marks["cpu"]
                 yield joined
 
     settings = Settings.load(data_dir=folder, dedup_threads=1)
@@ -114,67 +117,69 @@ def materialize(folder: Path) -> dict[str, Any]:
         job = defs.resolve_implicit_global_asset_job_def().get_subset(
             asset_selection={dg.AssetKey("lexical_duplicates")}, asset_check_selection=set()
         )
-        done = job.execute_in_process(instance=instance)
-    cpu, wall = time.process_time() - took["cpu"], time.perf_counter() - took["wall"]
-    assert done.success
-    gone = storage.scan("lexical_duplicates", None).select(pl.len()).collect().item()
+        run = job.execute_in_process(instance=instance)
+    cpu, wall = time.process_time() - marks["cpu"], time.perf_counter() - marks["wall"]
+    assert run.success
+    duplicates = storage.scan("lexical_duplicates", None).select(pl.len()).collect().item()
     return {
-        "load_cpu_s": round(took["load"], 3),
-        "join_cpu_s": round(took["join"], 3),
+        "load_cpu_s": round(marks["load"], 3),
+        "join_cpu_s": round(marks["join"], 3),
         "step_cpu_s": round(cpu, 3),
         "step_wall_s": round(wall, 3),
-        "rss_mb": round(peak()),
-        "rss_before_mb": round(took["rss"]),
-        "duplicates": gone,
+        "rss_mb": round(peak_mb()),
+        "rss_before_mb": round(marks["rss"]),
+        "duplicates": duplicates,
     }
 
 
-def peak() -> float:
-    """Most memory of this process so far, in MB."""
+def peak_mb() -> float:
+    """Return the peak memory of this process so far, in MB."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def child(run: str, folder: Path) -> dict[str, Any]:
-    """One run of the asset in a process of its own."""
-    done = subprocess.run(
+    """Materialize the asset in a process of its own and return its figures."""
+    process = subprocess.run(
         [sys.executable, __file__, "--materialize", str(folder)],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise SystemExit(done.stderr[-4000:])
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return {"run": run, **found}
+    if process.returncode:
+        raise SystemExit(process.stderr[-4000:])
+    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return {"run": run, **figures}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shards", type=int, default=200)
     parser.add_argument("--rows", type=int, default=5_000)
     parser.add_argument("--personas", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--materialize", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.materialize:
-        print(json.dumps(materialize(args.materialize)))
+    options = parser.parse_args()
+    if options.materialize:
+        print_figures(materialize(options.materialize))
         return
-    count = (args.shards + 1) * args.rows
-    with pa.memory_map(str(dataset(count, args.seed, args.personas, CACHE))) as file:
+    count = (options.shards + 1) * options.rows
+    with pa.memory_map(str(dataset(count, options.seed, options.personas, CACHE))) as file:
         texts = pa.ipc.open_file(file).read_all().column(0).to_pylist()
     with tempfile.TemporaryDirectory() as name:
         storage = Storage(Path(name))
         load()
-        shards = [texts[at : at + args.rows] for at in range(0, count, args.rows)]
+        shards = [texts[start : start + options.rows] for start in range(0, count, options.rows)]
         for number, personas in enumerate(shards[:-1]):
             write(storage, number, personas)
         full = child("full", storage.data_dir)
         again = child("again", storage.data_dir)
-        write(storage, args.shards, shards[-1])
-        for found in (full, again, child("one_more", storage.data_dir)):
-            share = round(found["join_cpu_s"] / full["join_cpu_s"], 4)
-            print(json.dumps({**found, "shards": args.shards, "join_share": share}))
+        write(storage, options.shards, shards[-1])
+        for figures in (full, again, child("one_more", storage.data_dir)):
+            share = figures["join_cpu_s"] / full["join_cpu_s"]
+            print_figures({**figures, "shards": options.shards, "join_share": share}, digits=4)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy
@@ -39,6 +39,32 @@ def no_settings_of_the_caller() -> Iterator[None]:
         for name in filter(is_setting, list(os.environ)):
             patch.delenv(name)
         yield
+
+
+REQUIRE_ALL = "REQUIRE_ALL_TESTS"
+"""Environment variable. Where it is 1, as in CI, a test that would be skipped fails."""
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _without_skips((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _without_skips((yield))
+
+
+def _without_skips(report: Report) -> Report:
+    """Turn a skip into a failure if all tests are required."""
+    expected = hasattr(report, "wasxfail")
+    if report.skipped and not expected and os.environ.get(REQUIRE_ALL) == "1":
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} ({REQUIRE_ALL} is set)"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,25 @@
-"""The clients that are compared, each to be run in a process of its own.
+"""Clients of a chat endpoint, each run in a process of its own.
 
     python benchmarks/peers/clients.py CLIENT URL CONCURRENCY REQUESTS FOLDER [--warm-up 8]
 
-sends REQUESTS chat completions from a process of its own, each of about 1 kB and with the row's
-number in it, and prints one JSON object: seconds, cpu_s (children included), rss_mb (the peak) and
-the client's version. A warm-up comes before the clock, so that whatever a client imports or
-compiles when it is first used is not charged; connections are made anew, inside the clock. The
-server begins to count after the warm-up. FOLDER, an empty one, takes what the client writes.
+Sends REQUESTS chat completions, each of about 1 kB and with the number of its row, and prints a
+JSON object: seconds, cpu_s (with child processes), rss_mb (peak memory in MB) and version. FOLDER
+is an empty folder for files of the client. Before the clock starts, a warm-up imports and compiles
+everything that the client needs. Connections are opened within the clock. The server counts from
+the end of the warm-up.
 
 engine          complete() with a journal that is synced to disk, answers checked against a schema.
-openai-default  AsyncOpenAI as it comes, bounded by a semaphore.
-openai-aiohttp  the same over DefaultAioHttpClient, answers as plain JSON.
-raw-aiohttp     aiohttp alone: what the HTTP of one Python process costs.
-curator         bespokelabs-curator: LLM over a list of rows, its cache in FOLDER, its rate limits
-                above what is offered, no telemetry and no viewer.
-distilabel      a TextGeneration task over batches of as many rows as may be in flight: what a step
-                of a pipeline does, without the pipeline's processes and queues. A batch begins when
-                the one before is over.
+openai-default  AsyncOpenAI with its defaults, bounded by a semaphore.
+openai-aiohttp  The same over DefaultAioHttpClient, answers as plain JSON.
+raw-aiohttp     aiohttp alone: the cost of HTTP in a Python process.
+curator         bespokelabs-curator: LLM over a list of rows, cache in FOLDER, rate limits above the
+                load, no telemetry and no viewer.
+distilabel      TextGeneration task over batches of CONCURRENCY rows: the work of a pipeline's step,
+                without the pipeline's processes and queues. A batch begins when the batch before
+                has ended.
 
-Curator and distilabel take the answer as text, which is less than what the engine does with it.
-Needs nothing but the standard library until a client is chosen.
+Curator and distilabel return the answer as text, which is less work than that of the engine.
+Importing this module needs only the standard library. Each client imports its own packages.
 """
 
 import argparse
@@ -43,7 +43,7 @@ SAMPLING = {"temperature": 0.7, "max_tokens": 300}
 PASSAGE = "Some text about trees and rivers. " * 20
 
 Run = Callable[[int], object]
-"""Sends so many requests and returns once all are answered."""
+"""Function that sends n requests and returns when all are answered."""
 
 
 def messages(row: int) -> list[dict[str, str]]:
@@ -54,7 +54,7 @@ def messages(row: int) -> list[dict[str, str]]:
 
 
 def requests(number: int) -> "Iterator[Request]":
-    """Requests of the engine, made as they are read."""
+    """Generate requests for the engine."""
     from pydantic import BaseModel
 
     from persona_assets.generation import Request
@@ -86,15 +86,15 @@ def engine(url: str, concurrency: int, folder: Path) -> Run:
 
 
 async def send(
-    number: int, concurrency: int, one: Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
+    number: int, concurrency: int, post: Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
 ) -> None:
-    """Calls `one` with so many bodies, at most `concurrency` at a time."""
+    """Post `number` bodies, at most `concurrency` at a time."""
     places = asyncio.Semaphore(concurrency)
     async with asyncio.TaskGroup() as group:
         for row in range(number):
             await places.acquire()
             body = {"model": MODEL, "messages": messages(row), **SAMPLING}
-            task = group.create_task(one(body))
+            task = group.create_task(post(body))
             task.add_done_callback(lambda _: places.release())
 
 
@@ -133,12 +133,12 @@ def raw_aiohttp(url: str, concurrency: int, folder: Path) -> Run:
     async def run(number: int) -> None:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
-            async def one(body: dict[str, Any]) -> None:
+            async def post(body: dict[str, Any]) -> None:
                 async with session.post(f"{url}/chat/completions", json=body) as response:
                     assert response.status == 200
                     await response.json()
 
-            await send(number, concurrency, one)
+            await send(number, concurrency, post)
 
     return lambda number: asyncio.run(run(number))
 
@@ -152,7 +152,7 @@ def curator(url: str, concurrency: int, folder: Path) -> Run:
         "OPENAI_API_KEY": "none",
         "TELEMETRY_ENABLED": "false",
     }
-    # Tells tiktoken where the encoding is that Curator would otherwise have it download.
+    # Points tiktoken at the encoding that comes with litellm; Curator would have it downloaded.
     import_module("litellm.litellm_core_utils.default_encoding")
     from bespokelabs.curator import LLM  # type: ignore[import-not-found]
 
@@ -188,10 +188,10 @@ def distilabel(url: str, concurrency: int, folder: Path) -> Run:
         task.load()
         for first in range(0, number, concurrency):
             rows = range(first, min(first + concurrency, number))
-            for made in task.process(
+            for answers in task.process(
                 [{"instruction": messages(row)[1]["content"]} for row in rows]
             ):
-                assert all(row["generation"] for row in made)
+                assert all(answer["generation"] for answer in answers)
 
     return run
 
@@ -204,18 +204,20 @@ CLIENTS = {
     "curator": (curator, "bespokelabs-curator"),
     "distilabel": (distilabel, "distilabel"),
 }
-"""Clients and the distributions that they are of."""
+"""Factory of each client, and its distribution."""
 
 
 def control(url: str, settings: dict[str, float] | None = None) -> dict[str, Any]:
-    """The counts of the server at `url`, which begins to count anew if there are `settings`."""
+    """Return the counts of the server at `url`, reset before if `settings` are given."""
     data = None if settings is None else json.dumps(settings).encode()
     with urlopen(url.removesuffix("/v1") + "/control", data) as response:
         return dict(json.load(response))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("client", choices=CLIENTS)
     parser.add_argument("url")
     parser.add_argument("concurrency", type=int)
@@ -235,9 +237,9 @@ def main() -> None:
     seconds, cpu_s = time.perf_counter() - began, sum(os.times()[:4]) - cpu
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     rss = max(resource.getrusage(user).ru_maxrss for user in users) / 1024
-    told = {"seconds": seconds, "cpu_s": cpu_s, "rss_mb": rss}
-    # On a line of its own, whatever else a client may print.
-    print("\n" + json.dumps({**told, "version": version(distribution)}))
+    figures = {"seconds": seconds, "cpu_s": cpu_s, "rss_mb": rss}
+    # A client may have printed part of a line.
+    print("\n" + json.dumps({**figures, "version": version(distribution)}))
 
 
 if __name__ == "__main__":

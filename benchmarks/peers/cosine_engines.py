@@ -2,15 +2,15 @@
 
     python cosine_engines.py ENGINE VECTORS OUT [--nlist 2048] [--nprobe 2 4 8]
 
-lets an engine find pairs among the rows of VECTORS (a matrix in numpy's format, mapped) and prints
-a JSON object for each of its settings: `cpu_s`, `wall_s`, `rss_mb` (the most that the process had),
-and `out`, a file in the folder OUT with the pairs, shape (m, 2), the smaller row first.
+Runs an engine over the rows of VECTORS (a matrix in numpy's format, mapped) and prints a JSON
+object per setting: `cpu_s`, `wall_s`, `rss_mb` (peak memory of the process in MB), and `out`, a
+file in the folder OUT that holds the pairs, int64, shape (m, 2), the smaller row first.
 
-    cosine      `cosine_edges`; compiled before.
-    cosine-add  the last 2,000 rows come to an index of all others; the clock covers these alone.
+    cosine      `cosine_edges`. Kernels are compiled before the clock starts.
+    cosine-add  Adds the last 2,000 rows to an index of all others. The clock covers only these.
     brute       float32 matrix products of all pairs.
-    faiss-ivf   `IndexIVFFlat.range_search` of all rows: training, adding, searching. It is given
-                float32 before the clock starts.
+    faiss-ivf   `IndexIVFFlat.range_search` of all rows: train, add, search. Vectors are converted
+                to float32 before the clock starts.
 """
 
 import argparse
@@ -30,16 +30,18 @@ TILE = 2048
 Line = dict[str, Any]
 Matrix = Any
 Work = Callable[[], Callable[[], Matrix]]
-"""Finds pairs of rows; what it returns gives them."""
+"""Timed search for pairs. It returns a function that reads the pairs, outside the clock."""
 
 
 def cosine(vectors: Matrix, _: Path) -> Work:
     from persona_assets.dedup.semantic.cosine_join import cosine_edges
     from persona_assets.dedup.semantic.sign_sketches import choose_parameters
 
-    some = vectors[:1000]
-    cosine_edges(some, THRESHOLD)
-    cosine_edges(some, THRESHOLD, parameters=choose_parameters(10**6, THRESHOLD, vectors.shape[1]))
+    sample = vectors[:1000]
+    cosine_edges(sample, THRESHOLD)
+    cosine_edges(
+        sample, THRESHOLD, parameters=choose_parameters(10**6, THRESHOLD, vectors.shape[1])
+    )
 
     def work() -> Callable[[], Matrix]:
         edges = cosine_edges(vectors, THRESHOLD)
@@ -54,10 +56,10 @@ def cosine_add(vectors: Matrix, out: Path) -> Work:
     from persona_assets.dedup.semantic.sign_sketches import choose_parameters
 
     rows, dimensions = vectors.shape
-    chosen = choose_parameters(rows, THRESHOLD, dimensions)
+    parameters = choose_parameters(rows, THRESHOLD, dimensions)
     folder = tempfile.TemporaryDirectory(dir=out)
     columns = ColumnStore(Path(folder.name), VectorIndex.shapes(dimensions), "").__enter__()
-    index, items = VectorIndex(columns, chosen), []
+    index, items = VectorIndex(columns, parameters), []
     for start, stop in ((0, ADDED), (ADDED, rows - ADDED)):
         items.append(index.add(vectors[start:stop]))
         columns.commit({})
@@ -81,20 +83,20 @@ def brute(vectors: Matrix, _: Path) -> Work:
     def work() -> Callable[[], Matrix]:
         units = vectors.astype(np.float32)
         units /= np.linalg.norm(units, axis=1, keepdims=True)
-        found = []
+        pairs = []
         for top in range(0, len(units), TILE):
             for start in range(top, len(units), TILE):
                 product = units[top : top + TILE] @ units[start : start + TILE].T
                 row, other = np.nonzero(product > THRESHOLD)
-                pairs = np.stack([row + top, other + start], axis=1)
-                found.append(pairs[pairs[:, 0] < pairs[:, 1]])
-        return lambda: np.concatenate(found)
+                tile = np.stack([row + top, other + start], axis=1)
+                pairs.append(tile[tile[:, 0] < tile[:, 1]])
+        return lambda: np.concatenate(pairs)
 
     return work
 
 
 class Faiss:
-    """An index of its own for each number of lists; `seconds` is what making it took."""
+    """faiss index with a number of lists. `seconds` holds CPU and wall time of its construction."""
 
     def __init__(self, vectors: Matrix, lists: int) -> None:
         import faiss  # type: ignore[import-not-found]
@@ -116,20 +118,24 @@ class Faiss:
     def work(self, probes: int) -> Work:
         def search() -> Callable[[], Matrix]:
             self._index.nprobe = probes
-            found = []
+            pairs = []
             for start in range(0, len(self._units), 1 << 14):
                 block = self._units[start : start + (1 << 14)]
                 limits, _, other = self._index.range_search(block, THRESHOLD)
                 row = np.repeat(np.arange(len(block)) + start, np.diff(limits.astype(np.int64)))
-                pairs = np.stack([np.minimum(row, other), np.maximum(row, other)], axis=1)
-                found.append(pairs[row != other])
-            return lambda: np.unique(np.concatenate(found), axis=0)
+                block_pairs = np.stack([np.minimum(row, other), np.maximum(row, other)], axis=1)
+                pairs.append(block_pairs[row != other])
+            return lambda: np.unique(np.concatenate(pairs), axis=0)
 
         return search
 
 
 def measure(work: Work, out: Path, before: tuple[float, float] = (0.0, 0.0)) -> Line:
-    """Runs once; `before` is CPU and wall time that was spent on it already."""
+    """Run a search, write its pairs to `out` and return its figures.
+
+    Args:
+        before: CPU and wall seconds to add, such as those of building an index.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     pairs = work()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -138,7 +144,7 @@ def measure(work: Work, out: Path, before: tuple[float, float] = (0.0, 0.0)) -> 
 
 
 def peak_memory() -> int:
-    """The most MB that this process had; getrusage would count those of the parent in."""
+    """Return the peak memory of this process in MB; getrusage would include that of the parent."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) // 1024
 
@@ -148,7 +154,9 @@ ENGINES = {"cosine": cosine, "cosine-add": cosine_add, "brute": brute}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("engine", choices=(*ENGINES, FAISS))
     parser.add_argument("vectors", type=Path)
     parser.add_argument("out", type=Path)

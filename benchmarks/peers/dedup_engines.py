@@ -1,24 +1,24 @@
-"""Engines that find near-duplicates, this project's and its peers: from texts to what is found.
+"""Engines that find near-duplicates, this project's and its peers: from texts to duplicates.
 
-exact, minhash  the engine of this project: edges, and the greedy pass for who survives.
-tokenize        its hashes of the distinct words of each text, and nothing else.
-rensa           full R-MinHash of 128, 16 bands, flags; words split in Python.
-rensa-rho       its fastest mode: sampled tokens, 8 bands.
-rensa-hashed    `rensa`, fed with the word hashes of `tokenize`.
-rensa-dedup     its deduplicator, which checks candidates by their signatures.
-datasketch      bulk MinHash of 128 and MinHashLSH(0.9): a row goes if one that was kept is like it.
-text-dedup      embed_func, its tables and its union find, without the Hugging Face datasets between
+exact, minhash  Engine of this project: edges, and the greedy pass that chooses survivors.
+tokenize        Hashes of the distinct words of each text, the first stage of `exact`, and no more.
+rensa           Full R-MinHash of 128, 16 bands, flags. Words are split in Python.
+rensa-rho       Its fastest mode: sampled tokens, 8 bands.
+rensa-hashed    `rensa` over the word hashes of `tokenize`.
+rensa-dedup     Its deduplicator, which checks candidates by their signatures.
+datasketch      Bulk MinHash of 128 and MinHashLSH(0.9). A row similar to a kept row is removed.
+text-dedup      embed_func, its tables and its union-find, without the Hugging Face datasets between
                 them.
-datatrove       its four stages, 16 buckets of 8 hashes, its own words (spaCy).
+datatrove       Its four stages, 16 buckets of 8 hashes, its own words (spaCy).
 
-What they find are arrays of rows:
+An engine returns arrays of rows:
 
-    sets, left, right   (exact, minhash) the first row with the same words for each row, and pairs
-                        of such rows.
-    dropped             (rensa-dedup, datasketch, datatrove) the rows that the engine removes.
-    flagged             (rensa, rensa-rho, rensa-hashed, text-dedup) the rows that are like another.
+    sets, left, right   (exact, minhash) First row with the same words, for each row, and pairs of
+                        such first rows.
+    dropped             (rensa-dedup, datasketch, datatrove) Rows that the engine removes.
+    flagged             (rensa, rensa-rho, rensa-hashed, text-dedup) Rows similar to another row.
 
-Needs nothing but the standard library until an engine is chosen.
+Importing this module needs only the standard library. Each engine imports its own packages.
 """
 
 import re
@@ -33,9 +33,11 @@ THRESHOLD = Fraction(9, 10)  # section 2.3
 SIGNATURE_SIZE = 128  # section 2.3
 WORD = re.compile(r"\w+")
 
-Found = dict[str, Any]
-Engine = Callable[[Any], Found]
-"""From the texts to what was found among them, by the names above."""
+Duplicates = dict[str, Any]
+"""Arrays by the names above, and perhaps a `note`."""
+
+Engine = Callable[[Any], Duplicates]
+"""Function from texts to duplicates."""
 
 
 def joining(method: str) -> Callable[[int], Engine]:
@@ -43,7 +45,7 @@ def joining(method: str) -> Callable[[int], Engine]:
         from persona_assets.dedup.lexical.lexical_join import lexical_join
         from persona_assets.dedup.survivors import choose_survivors
 
-        def find(texts: Any) -> Found:
+        def find(texts: Any) -> Duplicates:
             join = lexical_join(texts, THRESHOLD, method, threads)  # type: ignore[arg-type]
             joined = time.process_time()
             gone = choose_survivors(join.sets, join.edges).dropped()
@@ -52,7 +54,7 @@ def joining(method: str) -> Callable[[int], Engine]:
                 "sets": join.sets,
                 "left": join.edges.left,
                 "right": join.edges.right,
-                "note": f"{len(gone)} rows go; who does took {seconds:.2f} s of the time",
+                "note": f"{len(gone)} rows are removed; choosing them took {seconds:.2f} s",
             }
 
         return find
@@ -73,7 +75,7 @@ def tokens(texts: Sequence[str]) -> list[list[str]]:
 def rensa(threads: int) -> Engine:
     from rensa import RMinHash  # type: ignore[import-not-found]
 
-    def find(texts: Sequence[str]) -> Found:
+    def find(texts: Sequence[str]) -> Duplicates:
         matrix = RMinHash.digest_matrix_from_token_sets(tokens(texts), SIGNATURE_SIZE, 1)
         return {"flagged": flags(matrix, bands=16)}
 
@@ -83,7 +85,7 @@ def rensa(threads: int) -> Engine:
 def rensa_rho(threads: int) -> Engine:
     from rensa import RMinHash
 
-    def find(texts: Sequence[str]) -> Found:
+    def find(texts: Sequence[str]) -> Duplicates:
         matrix = RMinHash.digest_matrix_from_token_sets_rho(tokens(texts), SIGNATURE_SIZE, 1)
         return {"flagged": flags(matrix, bands=8)}
 
@@ -95,14 +97,14 @@ def rensa_hashed(threads: int) -> Engine:
 
     from persona_assets.dedup.text.word_hashes import word_hashes
 
-    def find(texts: Any) -> Found:
+    def find(texts: Any) -> Duplicates:
         began = time.process_time()
         hashes, offsets = word_hashes(texts)
         hashed = time.process_time() - began
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, SIGNATURE_SIZE, 1)
         return {
             "flagged": flags(matrix, bands=16),
-            "note": f"the hashes took {hashed:.2f} s of the time",
+            "note": f"the hashes took {hashed:.2f} s",
         }
 
     return find
@@ -112,16 +114,16 @@ def flags(matrix: Any, bands: int) -> list[int]:
     from rensa import RMinHashLSH
 
     index = RMinHashLSH(float(THRESHOLD), SIGNATURE_SIZE, bands)
-    alike = index.query_duplicate_flags_matrix_one_shot(matrix)
-    return [row for row, like in enumerate(alike) if like]
+    similar = index.query_duplicate_flags_matrix_one_shot(matrix)
+    return [row for row, flag in enumerate(similar) if flag]
 
 
 def rensa_dedup(threads: int) -> Engine:
     from rensa import RMinHashDeduplicator
 
-    def find(texts: Sequence[str]) -> Found:
+    def find(texts: Sequence[str]) -> Duplicates:
         index = RMinHashDeduplicator(float(THRESHOLD), SIGNATURE_SIZE, True)
-        kept = index.add_pairs((str(row), found) for row, found in enumerate(tokens(texts)))
+        kept = index.add_pairs((str(row), words) for row, words in enumerate(tokens(texts)))
         return {"dropped": [row for row, keep in enumerate(kept) if not keep]}
 
     return find
@@ -130,7 +132,7 @@ def rensa_dedup(threads: int) -> Engine:
 def datasketch(threads: int) -> Engine:
     from datasketch import MinHash, MinHashLSH
 
-    def find(texts: Sequence[str]) -> Found:
+    def find(texts: Sequence[str]) -> Duplicates:
         words = ({word.encode() for word in WORD.findall(text.lower())} for text in texts)
         index = MinHashLSH(float(THRESHOLD), SIGNATURE_SIZE)
         dropped = []
@@ -140,7 +142,7 @@ def datasketch(threads: int) -> Engine:
                 dropped.append(row)
             else:
                 index.insert(row, signature)
-        return {"dropped": dropped, "note": f"{index.b} bands of {index.r}, its own choice"}
+        return {"dropped": dropped, "note": f"{index.b} bands of {index.r}, by default"}
 
     return find
 
@@ -173,7 +175,7 @@ def text_dedup(threads: int) -> Engine:
         "modulo_prime": prime,
     }
 
-    def find(texts: Sequence[str]) -> Found:
+    def find(texts: Sequence[str]) -> Duplicates:
         tables: list[defaultdict[bytes, set[int]]] = [defaultdict(set) for _ in range(bands)]
         for row, text in enumerate(texts):
             signature = embed_func(text, row, **settings)[SIGNATURE_COLUMN]
@@ -186,7 +188,7 @@ def text_dedup(threads: int) -> Engine:
                     first = min(cluster)
                     for row in cluster:
                         union.union(row, first)
-        note = f"{bands} bands of {rows}, its own choice"
+        note = f"{bands} bands of {rows}, by default"
         return {"flagged": sorted(union.parent), "note": note}
 
     return find
@@ -208,7 +210,7 @@ def datatrove(threads: int) -> Engine:
     # Its default, xxhash, fails with version 4 of that library.
     config = MinhashConfig(1, 16, 8, hash_config=HashConfig(hash_fc="sha1"))
 
-    def find(texts: Sequence[str]) -> Found:
+    def find(texts: Sequence[str]) -> Duplicates:
         documents = [Document(text, str(row)) for row, text in enumerate(texts)]
         with tempfile.TemporaryDirectory() as folder:
             signatures, buckets, gone = (f"{folder}/{name}" for name in ("s", "b", "r"))
@@ -235,4 +237,4 @@ ENGINES: dict[str, tuple[Callable[[int], Engine], str, bool]] = {
     "text-dedup": (text_dedup, "text-dedup", False),
     "datatrove": (datatrove, "datatrove", False),
 }
-"""Engines, the distributions that they are of, and whether they take an Arrow array."""
+"""Factory of each engine, its distribution, and whether it takes an Arrow array of texts."""

@@ -1,19 +1,18 @@
-"""One engine over the benchmark's texts.
+"""Run of an engine over the benchmark's texts.
 
     python dedup_run.py ENGINE TEXTS OUT [--threads 1] [--repeat 3]
 
-loads the texts of the Arrow file TEXTS as the engine takes them, lets it find near-duplicates among
-them, writes what it found to OUT (an .npz) and prints one JSON object:
+Loads the texts of the Arrow file TEXTS, runs the engine over them, writes its duplicates to OUT (an
+.npz) and prints a JSON object:
 
-    cpu_s, wall_s   from texts in memory to what was found, medians of `--repeat` runs, before
-                    which there was one that does not count.
-    rss_mb          the most memory in that first run beyond what the process had before. A run over
-                    a tenth of the texts comes still earlier, for all that is imported and compiled.
-    rss_text_mb     what the texts themselves take.
-    version, note   of the engine.
+    cpu_s, wall_s   Seconds from texts in memory to duplicates, medians of `--repeat` runs.
+    rss_mb          Peak memory of a run before these, beyond the memory before that run, in MB.
+                    An earlier run over a tenth of the texts imports and compiles everything.
+    rss_text_mb     Memory of the texts, in MB.
+    version, note   Version of the engine, and its remark.
 
-It keeps to as many cores as it has threads, where the system lets it. Needs numpy, pyarrow, and
-whatever the engine is made of.
+The process uses as many cores as threads, where the system allows it. Needs numpy, pyarrow and the
+packages of the engine.
 """
 
 import argparse
@@ -28,14 +27,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dedup_engines import ENGINES, Engine, Found
+from dedup_engines import ENGINES, Duplicates, Engine
 
 WARM_UP = 20_000
-"""Most rows of the run that imports and compiles."""
+"""Most rows of the run that imports and compiles everything."""
 
 
 def load(path: Path, as_array: bool) -> Any:
-    """The texts, all in memory: an Arrow array mapped from its file, or a list of strings."""
+    """Load the texts into memory: an Arrow array mapped from its file, or a list of strings."""
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as file:
@@ -49,32 +48,37 @@ def load(path: Path, as_array: bool) -> Any:
 
 
 def memory_mb(peak: bool = False) -> float:
-    """What this process has now, or the most since `forget_peak`; elsewhere the most ever."""
+    """Return the memory of this process, or its peak since `reset_peak`, in MB.
+
+    Without /proc it is the peak since the process started.
+    """
     try:
         status = Path("/proc/self/status").read_text()
     except FileNotFoundError:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most / (2**20 if sys.platform == "darwin" else 2**10)
+        peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak_rss / (2**20 if sys.platform == "darwin" else 2**10)
     name = "VmHWM" if peak else "VmRSS"
     return int(status.split(f"{name}:")[1].split()[0]) / 1024
 
 
-def forget_peak() -> None:
+def reset_peak() -> None:
     memory = Path("/proc/self/clear_refs")
     if memory.exists():
         memory.write_text("5")
 
 
-def timed(find: Engine, texts: Any) -> tuple[float, float, Found]:
-    """CPU and wall seconds of a run, and what it found."""
+def timed(find: Engine, texts: Any) -> tuple[float, float, Duplicates]:
+    """Run an engine and return CPU seconds, wall seconds and duplicates."""
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
-    found = find(texts)
-    return time.process_time() - cpu, time.perf_counter() - wall, found
+    duplicates = find(texts)
+    return time.process_time() - cpu, time.perf_counter() - wall, duplicates
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("texts", type=Path)
     parser.add_argument("out", type=Path)
@@ -94,28 +98,28 @@ def main() -> None:
     rss_text_mb = memory_mb() - before
     find(texts[: min(WARM_UP, len(texts) // 10)])
     gc.collect()
-    forget_peak()
+    reset_peak()
     before = memory_mb()
     find(texts)
     rss_mb = memory_mb(peak=True) - before
     cpus, walls = [], []
-    found: Found = {}
+    duplicates: Duplicates = {}
     for _ in range(options.repeat):
-        cpu, wall, found = timed(find, texts)
+        cpu, wall, duplicates = timed(find, texts)
         cpus.append(cpu)
         walls.append(wall)
-    told = {
+    figures = {
         "cpu_s": median(cpus),
         "wall_s": median(walls),
         "rss_mb": rss_mb,
         "rss_text_mb": rss_text_mb,
         "version": version(distribution),
-        "note": found.pop("note", ""),
+        "note": duplicates.pop("note", ""),
     }
-    arrays: Found = {name: np.asarray(rows, np.int64) for name, rows in found.items()}
+    arrays: dict[str, Any] = {name: np.asarray(rows, np.int64) for name, rows in duplicates.items()}
     np.savez(options.out, **arrays)
-    # On a line of its own, whatever else an engine may print.
-    print("\n" + json.dumps(told))
+    # An engine may have printed part of a line.
+    print("\n" + json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Which of the benchmark's texts are near-duplicates, and how much of that an engine has found.
+"""True near-duplicates among the benchmark's texts, and the recall and precision of an engine.
 
-All texts are compared with each other, by the definition of a word (words.py) and nothing else of
-the engine that is judged.
+Brute force compares all texts with each other. It shares only the definition of a word (words.py)
+with the engine that it judges.
 """
 
 import hashlib
@@ -15,51 +15,53 @@ import pyarrow as pa
 from peers.dedup_engines import THRESHOLD
 
 from persona_assets.dedup.kernels.bits import mix64, popcount
-from persona_assets.dedup.kernels.compile import Array, kernel
+from persona_assets.dedup.kernels.compile import Array, allocating
 from persona_assets.dedup.text.words import VERSION, words
 
 BRUTE_FORCE = 100_000
-"""Most rows of which all pairs are compared."""
+"""Most rows for brute force."""
 
 Pairs = pl.DataFrame | str
-"""Pairs of rows in the columns left and right, ascending; or why they are not known."""
+"""Pairs of rows, columns left and right, ascending; or the reason why they are unknown."""
 
 
 def truth(path: Path) -> dict[str, Array]:
-    """`sets`, the first row with the same words for each row, and all pairs of such rows.
+    """Return the true near-duplicates of an Arrow file, computed once and stored beside the file.
 
-    `left` and `right` are those with a Jaccard similarity of at least `THRESHOLD`, found by
-    comparing all sets of words with each other; kept beside `path`.
+    Returns:
+        `sets`: First row with the same words, for each row, int64, shape (n,). `left`, `right`:
+        Pairs of such first rows with a Jaccard similarity of at least `THRESHOLD`, int64.
     """
     source = hashlib.sha256(Path(__file__).read_bytes() + VERSION.encode()).hexdigest()
-    kept = path.with_suffix(f".truth-{source[:12]}.npz")
-    if not kept.exists():
+    stored = path.with_suffix(f".truth-{source[:12]}.npz")
+    if not stored.exists():
         with pa.memory_map(str(path)) as file:
             sets, left, right = brute_force(pa.ipc.open_file(file).read_all()["text"].to_pylist())
-        np.savez(kept, sets=sets, left=left, right=right)
-    with np.load(kept) as found:
-        return dict(found)
+        np.savez(stored, sets=sets, left=left, right=right)
+    with np.load(stored) as arrays:
+        return dict(arrays)
 
 
 def brute_force(texts: Sequence[str]) -> tuple[Array, Array, Array]:
+    """Compare all sets of words with each other and return sets, left and right of `truth`."""
     number: dict[str, int] = {}
     first: dict[frozenset[str], int] = {}
     sets = np.empty(len(texts), np.int64)
     for row, text in enumerate(texts):
         sets[row] = first.setdefault(words(text), row)
-    found = sorted(first, key=len)
-    held = [sorted(number.setdefault(word, len(number)) for word in each) for each in found]
-    sizes = np.array([len(each) for each in held])
-    flat = np.fromiter((word for each in held for word in each), np.int64, int(sizes.sum()))
+    distinct = sorted(first, key=len)
+    ids = [sorted(number.setdefault(word, len(number)) for word in each) for each in distinct]
+    sizes = np.array([len(each) for each in ids])
+    flat = np.fromiter((word for each in ids for word in each), np.int64, int(sizes.sum()))
     left, right = similar(flat, sizes, THRESHOLD.numerator, THRESHOLD.denominator)
-    row_of = np.array([first[each] for each in found])
+    row_of = np.array([first[each] for each in distinct])
     left, right = row_of[left], row_of[right]
     return sets, np.minimum(left, right), np.maximum(left, right)
 
 
-@kernel
+@allocating
 def similar(flat: Array, sizes: Array, numerator: int, denominator: int) -> tuple[Array, Array]:
-    """All pairs of sets, given by ascending size, whose similarity is not below the threshold."""
+    """Find all pairs of sets, sorted by size, whose similarity reaches the threshold."""
     ends = np.cumsum(sizes)
     bits = np.zeros((len(sizes), 2), np.uint64)
     for i in range(len(sizes)):
@@ -72,7 +74,7 @@ def similar(flat: Array, sizes: Array, numerator: int, denominator: int) -> tupl
             both = sizes[i] + sizes[j]
             if sizes[i] * denominator < sizes[j] * numerator:
                 break
-            # Each word in one set alone flips one bit.
+            # Each word that only the left or the right set has flips a bit.
             most = (denominator - numerator) * both // (denominator + numerator)
             differ = popcount(bits[i, 0] ^ bits[j, 0]) + popcount(bits[i, 1] ^ bits[j, 1])
             if differ > most:
@@ -89,13 +91,13 @@ def similar(flat: Array, sizes: Array, numerator: int, denominator: int) -> tupl
     return np.array(left), np.array(right)
 
 
-def expanded(found: dict[str, Any]) -> pl.DataFrame:
-    """All pairs of rows, from the row that each has its words from and pairs of such rows."""
-    sets = pl.DataFrame({"set": found["sets"]}).with_row_index("row").cast(pl.Int64)
+def expanded(arrays: dict[str, Any]) -> pl.DataFrame:
+    """Expand pairs of sets, the arrays of `truth`, to pairs of rows."""
+    sets = pl.DataFrame({"set": arrays["sets"]}).with_row_index("row").cast(pl.Int64)
     again = sets.filter(pl.col("set").is_duplicated())
     equal = again.join(again, on="set").filter(pl.col("row") < pl.col("row_right"))
     near = (
-        pl.DataFrame({"left": found["left"], "right": found["right"]})
+        pl.DataFrame({"left": arrays["left"], "right": arrays["right"]})
         .join(sets, left_on="left", right_on="set")
         .join(sets, left_on="right", right_on="set", suffix="_right")
     )
@@ -105,25 +107,30 @@ def expanded(found: dict[str, Any]) -> pl.DataFrame:
     ).sort("left", "right")
 
 
-def score(found: dict[str, Any], known: Pairs) -> dict[str, Any]:
-    """What was found, and how much of it is right."""
-    if not found:
+def score(duplicates: dict[str, Any], pairs: Pairs) -> dict[str, Any]:
+    """Return the number of duplicates that an engine found, their recall and their precision.
+
+    Args:
+        duplicates: Arrays that the engine wrote, see peers/dedup_engines.py.
+        pairs: True pairs of rows.
+    """
+    if not duplicates:
         return {"measure": None, "recall": None, "precision": None, "pairs": None}
-    (*_, name) = found
+    (*_, name) = duplicates
     measure = {"dropped": "F", "flagged": "any"}.get(name, "pairs")
-    rows = expanded(found) if measure == "pairs" else pl.DataFrame({"right": found[name]})
+    rows = expanded(duplicates) if measure == "pairs" else pl.DataFrame({"right": duplicates[name]})
     count = {"pairs" if measure == "pairs" else "documents": len(rows)}
-    if isinstance(known, str):
-        why = {"recall": None, "precision": None, "unknown": known}
-        return {"measure": measure, **count, **why}
-    wanted = known if measure == "pairs" else documents(known, measure)
-    both = len(rows.join(wanted, on=rows.columns))
-    recall, precision = (both / len(of) if len(of) else 1.0 for of in (wanted, rows))
+    if isinstance(pairs, str):
+        unknown = {"recall": None, "precision": None, "unknown": pairs}
+        return {"measure": measure, **count, **unknown}
+    true = pairs if measure == "pairs" else documents(pairs, measure)
+    hits = len(rows.join(true, on=rows.columns))
+    recall, precision = (hits / len(whole) if len(whole) else 1.0 for whole in (true, rows))
     return {"measure": measure, **count, "recall": recall, "precision": precision}
 
 
 def documents(pairs: pl.DataFrame, measure: str) -> pl.DataFrame:
-    """Rows like an earlier one, or like any."""
+    """Return the rows similar to an earlier row, or to any row, from the true pairs."""
     later = pairs.select("right")
     rows = later if measure == "F" else pl.concat([later, pairs.select(right="left")])
     return rows.unique()

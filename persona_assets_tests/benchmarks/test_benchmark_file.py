@@ -1,7 +1,6 @@
 """A benchmark file is read line by line, and a limit draws the same problems at each call."""
 
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from persona_assets.benchmarks.base import PROBLEMS
 from persona_assets.benchmarks.benchmark_file import BenchmarkError, BenchmarkFile
+from persona_assets_tests.shared_data import shared_file
 from persona_assets_tests.steps.answers_double import ROOT
 
 SAMPLE = ROOT / "data" / "benchmarks" / "sample.jsonl"
@@ -134,10 +134,7 @@ def test_shipped_sample_has_equal_numbers_of_all_subjects_and_levels() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("math_test.jsonl", 5000), ("gsm8k_test.jsonl", 1319)])
 def test_benchmark_file_reads_each_answer_of_the_complete_benchmarks(name: str, size: int) -> None:
-    folder = os.environ.get("SHARED_DATA")
-    if not folder or not (path := Path(folder) / name).exists():
-        pytest.skip(f"SHARED_DATA does not name a folder with {name}")
-    rows = BenchmarkFile(path).problems()
+    rows = BenchmarkFile(shared_file(name)).problems()
     assert (len(rows), rows["problem_id"].n_unique()) == (size, size)
     assert (rows["answer"].str.len_chars() > 0).all()
     if "gsm8k" in name:

@@ -1,14 +1,13 @@
 """Parsers find the final answer or the program in any reply, in linear time."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_assets.steps.answers import extract_final_answer, extract_program
+from persona_assets_tests.shared_data import shared_file
 
 
 @pytest.mark.parametrize(
@@ -159,10 +158,7 @@ def test_parsers_take_linear_time_on_hostile_text(piece: str) -> None:
 
 
 def test_final_answer_of_every_math_benchmark_solution_is_found() -> None:
-    folder = os.environ.get("SHARED_DATA")
-    if folder is None:
-        pytest.skip("SHARED_DATA names no folder with math_test.jsonl")
-    lines = (Path(folder) / "math_test.jsonl").read_text().splitlines()
+    lines = shared_file("math_test.jsonl").read_text().splitlines()
     answers = [extract_final_answer(json.loads(line)["solution"]) for line in lines]
     assert len(answers) == 5_000
     assert None not in answers

@@ -1,0 +1,143 @@
+"""Every benchmark runs on a machine without caches and prints the figures that it documents."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+HELPERS = {"cosine_data.py", "dedup_data.py", "figures.py", "generation_server.py"}
+"""Files in the folder that are no benchmarks."""
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """A command that runs a benchmark in seconds.
+
+    lines: Figure names of each kind of line, in the order in which the kinds first appear.
+    """
+
+    command: str
+    lines: tuple[str, ...]
+
+
+ENGINE = (
+    "engine rows threads cpu_s wall_s rss_mb rss_text_mb version note rows_per_cpu_s "
+    "cpu_us_per_row bytes_per_row measure pairs recall precision"
+)
+SMOKES = (
+    Smoke("startup.py --runs 1", ("definitions_ms dagster_ms ratio",)),
+    Smoke(
+        "catalog.py --shards 3",
+        ("tables file_mb rebuild_cpu_s add_cpu_s add_made_from_all_cpu_s",),
+    ),
+    Smoke(
+        "journal.py --records 300 --keys 2000",
+        ("what records cpu_s mb", "what bytes", "what keys bytes_a_key add_us look_up_us"),
+    ),
+    Smoke("batch.py --scale 0.001", ("case requests bytes files cpu_s spooled_mb rss_mb",)),
+    Smoke(
+        "generation.py --latency-ms 5 --concurrency 8 --requests 40",
+        (
+            "client concurrency rps cpu_ms_per_request efficiency rss_mb requests billed version",
+            "client 8",
+        ),
+    ),
+    Smoke(
+        "generation.py quota --seconds 1.5 --warm-up 0.5",
+        ("mode headers quota_per_s goodput share_429 violations requests",),
+    ),
+    Smoke(
+        "generation.py stream --rows 100",
+        (
+            "mode rows rss_mb journal_mb rps",
+            "mode rows billed seconds seconds_per_100k rss_mb",
+        ),
+    ),
+    Smoke(
+        "generation.py kills --requests 200 --concurrency 8 --kills 2",
+        ("mode kills rows completed keys_once paid_twice allowed asked_again",),
+    ),
+    Smoke(
+        "generation.py faults --requests 200",
+        ("mode rows ok quarantined unaccounted outcomes met billed longest_call_s deadline_s",),
+    ),
+    Smoke(
+        "dedup.py --rows 2000 --engines exact,minhash,tokenize --repeat 1",
+        ("data bytes_per_row", ENGINE, "exact_over"),
+    ),
+    Smoke(
+        "cosine.py --rows 6000 --dimensions 64 --sample 200 --repeat 1 "
+        "--engines cosine brute cosine-add",
+        ("engine rows cpu_s wall_s rss_mb rows_per_cpu_s recall true pairs", "over"),
+    ),
+    Smoke(
+        "embedding.py --rows 8 --rounds 1",
+        ("engine rows unreadable cpu_s wall_s texts_per_cpu_s min_cosine",),
+    ),
+    Smoke(
+        "shards.py --shards 2 --rows 200",
+        (
+            "run load_cpu_s join_cpu_s step_cpu_s step_wall_s rss_mb rss_before_mb duplicates "
+            "shards join_share",
+        ),
+    ),
+)
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache of compiled kernels, empty at first and shared: compiling takes a minute."""
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.mark.parametrize("smoke", SMOKES, ids=lambda smoke: " ".join(smoke.command.split()[:2]))
+def test_benchmark_prints_documented_figures_without_caches(
+    smoke: Smoke, kernels: Path, tmp_path: Path
+) -> None:
+    script, *options = smoke.command.split()
+    process = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), *options],
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(tmp_path),
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "NUMBA_CACHE_DIR": str(kernels),
+        },
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert process.returncode == 0, process.stderr
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    assert all(isinstance(line, dict) for line in lines)
+    kinds = dict.fromkeys(frozenset(line) for line in lines)
+    assert [set(kind) for kind in kinds] == [set(names.split()) for names in smoke.lines]
+    # The last line of generation.py has a member per concurrency.
+    names = {name for line in lines for name in line if not name.isdigit()}
+    assert names <= documented_figures(BENCHMARKS / script)
+
+
+def test_every_benchmark_has_a_smoke_run() -> None:
+    scripts = {path.name for path in BENCHMARKS.glob("*.py")}
+    assert {smoke.command.split()[0] for smoke in SMOKES} == scripts - HELPERS
+
+
+def documented_figures(script: Path) -> set[str]:
+    """Return the names in the sections "Figures:" of a benchmark's docstrings."""
+    module = ast.parse(script.read_text(encoding="utf-8"))
+    documented = (
+        node for node in ast.walk(module) if isinstance(node, ast.Module | ast.FunctionDef)
+    )
+    docstrings = [ast.get_docstring(node) or "" for node in documented]
+    sections = [text.partition("\nFigures:\n")[2].partition("\n\n")[0] for text in docstrings]
+    lists = re.findall(r"^    (\w+(?:, \w+)*): ", "\n".join(sections), re.MULTILINE)
+    return {name for names in lists for name in names.split(", ")}
