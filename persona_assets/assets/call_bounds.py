@@ -1,7 +1,7 @@
 """Upper bounds on rows and calls, derived from the settings and each asset's declaration."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from persona_assets.generation.completion import MAX_TOKENS
 from persona_assets.project import Project
@@ -9,11 +9,24 @@ from persona_assets.resources.session import EMBEDDING_BATCH
 from persona_assets.settings import Settings
 from persona_assets.steps.probes import PROBES
 
-if TYPE_CHECKING:
-    from persona_assets.assets.table_asset import TableAsset
-
 MOST_PROBES = sum(map(len, PROBES.values()))
 """Number of probe texts embedded with a shard whose personas use all scripts."""
+
+
+Bound = Callable[["CallBounds"], int | None]
+"""Bound on the rows or the calls of an asset; None if a setting leaves it open."""
+
+
+class BoundedAsset(Protocol):
+    """An asset as its bounds are read; `TableAsset` is one."""
+
+    @property
+    def rows(self) -> Bound | None:
+        """Most rows over all shards; None if the asset states no bound."""
+
+    @property
+    def calls(self) -> Bound | None:
+        """Most answered calls over all shards; None if the asset asks no model."""
 
 
 class CallBounds:
@@ -34,7 +47,7 @@ class CallBounds:
     def __init__(
         self,
         project: Project,
-        assets: "Mapping[str, TableAsset]",
+        assets: Mapping[str, BoundedAsset],
         shards: int,
         texts: int | None = None,
         *,

@@ -6,19 +6,15 @@ forecasts and the catalog derive from it; an incomplete declaration fails when d
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
+from persona_assets.assets.call_bounds import Bound
 from persona_assets.project import Project
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.settings import ROLES, Settings
 from persona_assets.tables import Table
-
-if TYPE_CHECKING:
-    from persona_assets.assets.call_bounds import CallBounds
-
-    Bound = Callable[[CallBounds], int | None]
 
 POOL = "llm"
 """Pool of assets that ask a model or need the machine's memory; dagster.yaml has its limit."""
@@ -70,8 +66,8 @@ class TableAsset:
     definition: dg.AssetsDefinition
     table: Table
     reads: Reads
-    rows: "Bound | None" = None
-    calls: "Bound | None" = None
+    rows: Bound | None = None
+    calls: Bound | None = None
 
     @property
     def name(self) -> str:
@@ -142,8 +138,8 @@ def table_asset(
     settings: Iterable[str] = (),
     files: Iterable[str] = (),
     variables: Mapping[str, tuple[Mapping[str, str], ...]] | None = None,
-    rows: "Bound | None" = None,
-    calls: "Bound | None" = None,
+    rows: Bound | None = None,
+    calls: Bound | None = None,
     partitions: dg.PartitionsDefinition[Any] | None = None,
     kinds: Iterable[str] = (),
     pool: str | None = None,

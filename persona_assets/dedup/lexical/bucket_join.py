@@ -10,12 +10,6 @@ import numpy as np
 
 from persona_assets.dedup.kernels.bits import popcount
 from persona_assets.dedup.kernels.compile import Array, Int, allocating, inlined
-from persona_assets.dedup.kernels.radix_partition import (
-    CHUNK_BYTES,
-    largest_partition,
-    split_runs_by_size,
-    table_size,
-)
 from persona_assets.dedup.lexical.candidates import (
     collect_candidates,
     compare_rows,
@@ -30,6 +24,8 @@ from persona_assets.dedup.lexical.distinct_sets import (
     text_lengths,
 )
 from persona_assets.dedup.lexical.partenum import CLASS_MASK, NO_CLASS, Scheme, redistributed_keys
+from persona_assets.dedup.lexical.radix_partition import largest_partition, table_size
+from persona_assets.dedup.text.runs import CHUNK_BYTES, split_runs_by_size
 from persona_assets.dedup.text.word_hashes import empty_words
 
 HOT_BUCKET = 1 << 9

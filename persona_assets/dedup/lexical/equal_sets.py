@@ -11,15 +11,15 @@ from functools import partial
 import numpy as np
 
 from persona_assets.dedup.kernels.compile import Array, Int, allocating
-from persona_assets.dedup.kernels.radix_partition import (
+from persona_assets.dedup.lexical.distinct_sets import DistinctSets, SetKeys
+from persona_assets.dedup.lexical.partenum import scheme_of
+from persona_assets.dedup.lexical.radix_partition import (
     largest_partition,
     partition_tasks,
     radix_partition,
     shared_keys,
     table_size,
 )
-from persona_assets.dedup.lexical.distinct_sets import DistinctSets, SetKeys
-from persona_assets.dedup.lexical.partenum import scheme_of
 from persona_assets.dedup.lexical.verification import similarities
 
 

@@ -18,12 +18,6 @@ import numpy.typing as npt
 
 from persona_assets.dedup.edges import Edges
 from persona_assets.dedup.kernels.compile import Array, frozen
-from persona_assets.dedup.kernels.radix_partition import (
-    CHUNK_BYTES,
-    radix_partition,
-    shared_keys,
-    split_runs,
-)
 from persona_assets.dedup.lexical.distinct_sets import (
     NO_KEYS,
     DistinctSets,
@@ -41,12 +35,14 @@ from persona_assets.dedup.lexical.partenum import (
     scheme_of,
     summarize_sets,
 )
+from persona_assets.dedup.lexical.radix_partition import radix_partition, shared_keys
 from persona_assets.dedup.lexical.similar_pairs import (
     pairs_by_bitmap,
     pairs_by_key,
     pairs_of_chosen,
 )
 from persona_assets.dedup.text.folding import PADDING, TextBuffers, fold_texts, text_buffers
+from persona_assets.dedup.text.runs import CHUNK_BYTES, split_runs
 from persona_assets.dedup.text.utf8_buffers import Strings
 from persona_assets.dedup.text.word_hashes import empty_words
 

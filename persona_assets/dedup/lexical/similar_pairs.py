@@ -12,11 +12,11 @@ import numpy as np
 
 from persona_assets.dedup.edges import Edges, check_edge_count
 from persona_assets.dedup.kernels.compile import Array
-from persona_assets.dedup.kernels.radix_partition import partition_tasks
 from persona_assets.dedup.lexical.bucket_join import bucket_candidates
 from persona_assets.dedup.lexical.candidates import Candidates, compare_rows, order_by_size
 from persona_assets.dedup.lexical.distinct_sets import DistinctSets, SetKeys
 from persona_assets.dedup.lexical.partenum import Scheme
+from persona_assets.dedup.lexical.radix_partition import partition_tasks
 from persona_assets.dedup.lexical.verification import similarities
 
 BLOCK_SETS = 256

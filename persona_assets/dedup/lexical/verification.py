@@ -6,10 +6,10 @@ import numpy as np
 
 from persona_assets.dedup.kernels.bits import load64
 from persona_assets.dedup.kernels.compile import Array, Int, inlined, kernel
-from persona_assets.dedup.kernels.radix_partition import CHUNK_BYTES, split_runs_by_size
 from persona_assets.dedup.lexical.distinct_sets import DistinctSets, canonical_texts, text_lengths
 from persona_assets.dedup.lexical.partenum import Scheme
 from persona_assets.dedup.text.folding import CanonicalTexts
+from persona_assets.dedup.text.runs import CHUNK_BYTES, split_runs_by_size
 from persona_assets.dedup.text.shared_words import count_shared_words
 from persona_assets.dedup.text.word_hashes import empty_words, split_words
 

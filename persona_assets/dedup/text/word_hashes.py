@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from persona_assets.dedup.kernels.bits import load64, mix64, popcount
 from persona_assets.dedup.kernels.compile import Array, Int, allocating, frozen, inlined, kernel
-from persona_assets.dedup.kernels.radix_partition import CHUNK_BYTES, split_runs
 from persona_assets.dedup.kernels.simd_bytes import BLOCK_BYTES, non_space_mask
 from persona_assets.dedup.kernels.simd_u64 import (
     LANES,
@@ -24,6 +23,7 @@ from persona_assets.dedup.kernels.simd_u64 import (
     store,
 )
 from persona_assets.dedup.text.folding import fold_texts, text_buffers
+from persona_assets.dedup.text.runs import CHUNK_BYTES, split_runs
 from persona_assets.dedup.text.shared_words import drop_repeated_words, unpack_place
 
 _FIRST_MULTIPLIER, _SECOND_MULTIPLIER = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93

@@ -8,16 +8,12 @@ An installed package adds a provider by an entry point of the group "persona_ass
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from persona_assets.generation.providers.base import Connection, ErrorCodes, Provider
+from persona_assets.generation.providers.base import Address, Connection, ErrorCodes, Provider
 from persona_assets.registry import Registry
 
-if TYPE_CHECKING:
-    from persona_assets.generation.calls.endpoint import Endpoint
-
-__all__ = ["PROVIDERS", "Connection", "ErrorCodes", "Provider", "provider_of"]
+__all__ = ["PROVIDERS", "Address", "Connection", "ErrorCodes", "Provider", "provider_of"]
 
 PROVIDERS: Registry[type[Provider]] = Registry(
     "persona_assets.providers",
@@ -36,7 +32,7 @@ DEFAULT_URL = "https://api.openai.com/v1"
 """Base URL of the `openai` package where neither settings nor OPENAI_BASE_URL name another."""
 
 
-def provider_of(endpoint: "Endpoint") -> Provider:
+def provider_of(endpoint: Address) -> Provider:
     """Return the provider that an endpoint names, else the first that serves its base URL.
 
     Raises:

@@ -2,14 +2,11 @@
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from persona_assets.generation.calls.errors import EndpointRefused
-from persona_assets.generation.providers.base import Connection, ErrorCodes, Provider
-
-if TYPE_CHECKING:
-    from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.generation.providers.base import Address, Connection, ErrorCodes, Provider
 
 OF_A_DEPLOYMENT = frozenset({"/chat/completions", "/embeddings"})
 """Paths of the older API that are served per deployment; files and batches are not."""
@@ -37,7 +34,7 @@ class Azure(Provider):
         Provider.error_codes, model=Provider.error_codes.model | {"DeploymentNotFound"}
     )
 
-    def connection(self, endpoint: "Endpoint", api_key: str, path: str) -> Connection:
+    def connection(self, endpoint: Address, api_key: str, path: str) -> Connection:
         """Return URL, query and headers; the key is sent as `api-key`, as Azure documents it.
 
         Raises:
@@ -55,7 +52,7 @@ class Azure(Provider):
         )
 
 
-def _base_url(endpoint: "Endpoint", url: str, path: str) -> str:
+def _base_url(endpoint: Address, url: str, path: str) -> str:
     dated = DATED.match(endpoint.api_version or "") is not None
     resource, of_a_deployment, _ = url.partition("/deployments/")
     if of_a_deployment:

@@ -2,14 +2,32 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
 from persona_assets.generation.journal.call_record import as_list
 
 if TYPE_CHECKING:
     from persona_assets.generation.calls.call import Call
-    from persona_assets.generation.calls.endpoint import Endpoint
+
+
+class Address(Protocol):
+    """The settings of an endpoint that providers read; `Endpoint` has them."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def base_url(self) -> str | None: ...
+
+    @property
+    def api_version(self) -> str | None: ...
+
+    @property
+    def provider(self) -> str | None: ...
+
+    @property
+    def host(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,7 @@ class Provider:
         host = url.hostname or ""
         return any(host == known or host.endswith(f".{known}") for known in self.hosts)
 
-    def connection(self, endpoint: "Endpoint", api_key: str, path: str) -> Connection:
+    def connection(self, endpoint: Address, api_key: str, path: str) -> Connection:
         """Return how a path is reached; called once per endpoint and path, not once per call.
 
         Args:

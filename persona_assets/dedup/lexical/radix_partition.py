@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 import numpy as np
 
 from persona_assets.dedup.kernels.compile import Array, Int, inlined, kernel
 from persona_assets.dedup.lexical.distinct_sets import NO_KEYS, SetKeys
-
-CHUNK_BYTES = 1 << 20
-"""Approximate number of bytes of text per chunk: the text and its results stay in the cache."""
 
 PARTITION_KEYS = 1 << 14
 """Approximate number of keys per partition: keys, rows and a hash table stay in the L2 cache."""
@@ -55,37 +51,6 @@ def radix_partition(
 
     list(threads.map(scatter_chunk, range(len(chunks))))
     return keys, bounds
-
-
-def split_runs(ends: Array, rows: int, size: int) -> list[tuple[int, int]]:
-    """Split rows into runs of at most `rows` rows and of about `size` bytes.
-
-    Args:
-        ends: Offset of each row in bytes, ascending, shape (n + 1,).
-        rows: Largest number of rows per run.
-        size: Approximate number of bytes per run.
-
-    Returns:
-        (first, stop) of each run.
-
-    Example:
-        >>> split_runs(np.array([0, 4, 8, 12, 16]), rows=3, size=8)
-        [(0, 2), (2, 3), (3, 4)]
-    """
-    count = len(ends) - 1
-    cuts = np.searchsorted(ends, np.arange(ends[0], ends[-1], size))
-    bounds = np.unique(np.concatenate([[0, count], cuts, np.arange(0, count, rows)]))
-    return list(pairwise(bounds[bounds <= count].tolist()))
-
-
-def split_runs_by_size(lengths: Array, rows: int, size: int) -> list[tuple[int, int]]:
-    """Split rows of the given lengths in bytes into runs, as `split_runs` does.
-
-    Example:
-        >>> split_runs_by_size(np.array([4, 4, 4, 4]), rows=3, size=8)
-        [(0, 2), (2, 3), (3, 4)]
-    """
-    return split_runs(np.concatenate([[0], np.cumsum(lengths)]), rows, size)
 
 
 def partition_tasks(bounds: Array) -> list[int]:
