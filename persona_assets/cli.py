@@ -1,4 +1,4 @@
-"""The command `persona-assets`: the same graph and the same instance as the UI, without it."""
+"""The command `persona-assets`: the graph and the Dagster instance of the UI, in a terminal."""
 
 import argparse
 import os
@@ -43,12 +43,17 @@ MISTAKES = (
     ValueError,
     OSError,
 )
-"""What a user can put right: told in one sentence, without a traceback."""
+"""Errors that a user can correct: printed as one sentence, without a traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, 1 for a failure, 130 for an interrupt, 143
-    where that was a SIGTERM.
+    """Run one command.
+
+    Args:
+        arguments: Command line; None for that of the process.
+
+    Returns:
+        Exit code: 0, 1 for a failure, 130 for an interrupt, 143 for a SIGTERM.
     """
     options = _parser().parse_args(arguments)
     load_dotenv(Path(".env"))
@@ -66,10 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """SIGTERM interrupts as Ctrl-C does; what is yielded tells whether one came.
+    """Let SIGTERM interrupt as Ctrl-C does.
 
-    Dagster puts handlers of its own in the place of these while it executes a run, and afterwards
-    gives SIGTERM that of SIGINT. They do not say which of the two came: the wakeup file does.
+    While it executes a run, Dagster replaces these handlers, and afterwards it gives SIGTERM the
+    handler of SIGINT. Handlers then do not tell the two signals apart; the wakeup file does.
+
+    Yields:
+        A function that returns True if a SIGTERM has arrived.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -90,7 +98,9 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
                 return False
 
         before = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
-        handlers = {it: signal.signal(it, interrupt) for it in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {
+            number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield terminated
         finally:
