@@ -40,12 +40,12 @@ class PromptResult:
     Args:
         row: Input of the prompt.
         value: Validated fields of the answer.
-        made_by: Values of `COMPLETION_COLUMNS`.
+        completion: Values of `COMPLETION_COLUMNS`.
     """
 
     row: PromptRow
     value: Mapping[str, Any]
-    made_by: Mapping[str, str]
+    completion: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def run_prompt(
         elif prompt.copies_demonstration(answer.value):
             dropped.append((row.row_id, "copied_demonstration"))
         else:
-            made_by = {"model": answer.model, "completion_id": answer.completion_id}
-            results.append(PromptResult(row, answer.value, made_by))
+            completion = {"model": answer.model, "completion_id": answer.completion_id}
+            results.append(PromptResult(row, answer.value, completion))
     return results, dropped
 
 

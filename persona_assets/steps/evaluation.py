@@ -139,7 +139,7 @@ def evaluate(
     verdicts = {row.row_id: same for (row, _), same in zip(answered, equalities, strict=True)}
     failed += [(row_id, "undecided") for row_id, verdict in verdicts.items() if verdict is None]
     excluded = {row_id for row_id, _ in failed}
-    completions = {result.row.row_id: result.made_by["completion_id"] for result in results}
+    completions = {result.row.row_id: result.completion["completion_id"] for result in results}
     graded = [
         {
             "problem_id": row.row_id,

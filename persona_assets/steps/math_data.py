@@ -126,7 +126,7 @@ def build_math_solutions(
                     "solution": solution,
                     "answer": answer,
                     "licence": result.row.source["licence"],
-                    **result.made_by,
+                    **result.completion,
                 }
             )
     return StepResult(typed_frame(made, SOLUTIONS), quarantine("math_solutions", dropped), asked)

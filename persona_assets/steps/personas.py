@@ -149,7 +149,7 @@ def _row(kept: PromptResult, persona: str, relation: str) -> dict[str, Any]:
         "parent_id": parent,
         "persona": persona,
         "licence": kept.row.source["licence"],
-        **kept.made_by,
+        **kept.completion,
     }
 
 

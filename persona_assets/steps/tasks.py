@@ -60,7 +60,7 @@ def build_samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Compl
             "persona": result.row.source["persona"],
             **result.value,
             "licence": result.row.source["licence"],
-            **result.made_by,
+            **result.completion,
         }
         for result in results
     ]

@@ -43,8 +43,8 @@ def test_every_row_is_a_result_or_a_drop_with_its_reason(replies: list[str]) -> 
 def test_result_holds_its_model_completion_and_source_row() -> None:
     model = answering(lambda request: {"problem": PROBLEM.format(user_text(request))})
     kept, _ = run_prompt(prompt("math_problems"), prompt_rows(3), model)
-    assert {k.made_by["model"] for k in kept} == {MODEL}
-    assert len({k.made_by["completion_id"] for k in kept}) == 3
+    assert {k.completion["model"] for k in kept} == {MODEL}
+    assert len({k.completion["completion_id"] for k in kept}) == 3
     assert [k.row.source["n"] for k in kept] == [0, 1, 2]
     assert all(f"<{k.row.source['n']}>" in k.value["problem"] for k in kept)
 
