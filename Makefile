@@ -27,7 +27,7 @@ ui: $(VENV)/installed
 	$(if $(filter data/demo,$(DATA_DIR)),PERSONA_PROFILE=demo) PERSONA_DATA_DIR=$(DATA_DIR) $(BIN)/persona-assets ui
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 # A build of the documentation belongs here, as one more prerequisite.
 check: lint types definitions

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy
+from hypothesis import HealthCheck, settings
 
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.storage.storage import Storage
@@ -26,6 +27,21 @@ REQUIRE_ALL = "PERSONA_ASSETS_TESTS_REQUIRE_ALL"
 """Environment variable. Where it is 1, as in CI, a test that would be skipped fails."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# Test processes share cores, so the wall time of an example depends on the tests beside it.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process of pytest-xdist, and so those of `finished`."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        finished = "finished" in getattr(item, "fixturenames", ())
+        group = "finished" if finished else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
