@@ -1,12 +1,13 @@
 # make demo      from nothing to scores, offline, in .venv and data/demo
 # make ui        the Dagster UI over the demo, or over another project: make ui DATA_DIR=...
-# make test      all tests, by two processes
+# make test      all tests, in two processes; in one: make test PROCESSES=0
 # make lint      formatting and lint, in a small environment of its own
 # make check     lint, types, definitions
 # make bench     benchmarks, one JSON object per line
 
 PYTHON ?= python3
 DATA_DIR ?= data/demo
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 LINT := .venv-lint
@@ -27,7 +28,7 @@ ui: $(VENV)/installed
 	$(if $(filter data/demo,$(DATA_DIR)),PERSONA_PROFILE=demo) PERSONA_DATA_DIR=$(DATA_DIR) $(BIN)/persona-assets ui
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadscope
 
 # A build of the documentation belongs here, as one more prerequisite.
 check: lint types definitions

@@ -1,8 +1,10 @@
 """A sample project for all tests: one that is finished and shared, and copies to change."""
 
 import os
+import re
 import tempfile
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,15 +35,25 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process of pytest-xdist, and so those of `finished`."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        finished = "finished" in getattr(item, "fixturenames", ())
-        group = "finished" if finished else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file in a process of pytest-xdist, and all files that use `finished`.
+
+    The scopes do not depend on marks: pytest-xdist 3.8 ignores its groups under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "finished" if _uses_finished(config.rootpath / file) else file
+
+    return FileScheduling(config, log)
+
+
+@cache
+def _uses_finished(path: Path) -> bool:
+    return bool(re.search(r"\b(?:finished|project): SampleProject\b", path.read_text("utf-8")))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
