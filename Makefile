@@ -1,6 +1,6 @@
 # make demo      from nothing to scores, offline, in .venv and data/demo
 # make ui        the Dagster UI over the demo, or over another project: make ui DATA_DIR=...
-# make test      all tests, by two processes
+# make test      all tests, in two processes; in one: make test PROCESSES=0
 # make lint      formatting and lint, in a small environment of its own
 # make check     lint, types, definitions, documentation
 # make docs      the documentation site in docs/_build; a broken link is an error
@@ -8,6 +8,7 @@
 
 PYTHON ?= python3
 DATA_DIR ?= data/demo
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 LINT := .venv-lint
@@ -28,7 +29,7 @@ ui: $(VENV)/installed
 	$(if $(filter data/demo,$(DATA_DIR)),PERSONA_PROFILE=demo) PERSONA_DATA_DIR=$(DATA_DIR) $(BIN)/persona-assets ui
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
 
 check: lint types definitions docs
 

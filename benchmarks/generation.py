@@ -19,7 +19,7 @@ Figures:
     efficiency: rps / (concurrency / latency). 1 if `concurrency` requests are always in flight.
     rss_mb: Peak memory of the client's process in MB.
     requests: Number of requests.
-    billed: Number of requests that the server answered. Above `requests`, calls were paid twice.
+    billed: Number of requests that the server computed. Above `requests`, calls were paid twice.
     version: Version of the client.
     error: Message of a client that could not be installed or run. It has no figures.
 
@@ -156,7 +156,7 @@ def stream(options: argparse.Namespace) -> None:
         rss_mb: Memory of the process in MB.
         journal_mb: Size of the journal in MB.
         rps: Rows per second since the start.
-        billed: Number of requests that the server answered.
+        billed: Number of requests that the server computed.
         seconds, seconds_per_100k: Wall seconds to open the journal, and seconds per 100,000 rows.
     """
     every = max(1, min(100_000, options.rows // 10))
@@ -199,7 +199,7 @@ def kills(options: argparse.Namespace) -> None:
         rows: Number of rows.
         completed: True if the last run succeeded.
         keys_once: True if each row has exactly 1 answer in the journal.
-        paid_twice: Number of answers in excess of the rows. At most `allowed`.
+        paid_twice: Number of computed requests in excess of the rows. At most `allowed`.
         allowed: Most calls in flight, summed over the kills.
         asked_again: Number of requests for rows whose answer was in the journal before. Must be 0.
     """
@@ -243,7 +243,7 @@ def faults(options: argparse.Namespace) -> None:
         unaccounted: Number of rows with neither. Must be 0.
         outcomes: Number of rows by outcome.
         met: Number of injected faults by kind.
-        billed: Number of requests that the server answered.
+        billed: Number of requests that the server computed.
         longest_call_s: Most seconds of a call, from its first request to the end of its last.
         deadline_s: Deadline of a call in seconds.
     """

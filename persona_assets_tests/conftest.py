@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy
+from hypothesis import HealthCheck, settings
 
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.storage.storage import Storage
@@ -45,6 +46,10 @@ REQUIRE_ALL = "REQUIRE_ALL_TESTS"
 """Environment variable. Where it is 1, as in CI, a test that would be skipped fails."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# Test processes share cores, so the wall time of an example depends on the tests beside it.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,8 +1,6 @@
 """The quality filter rejects poor persona descriptions and names the rule that failed."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from persona_assets.persona_rules import BUILTIN
 from persona_assets.persona_rules.length import MOST_CHARACTERS
 from persona_assets.steps.quality import rejection_reason
+from persona_assets_tests.shared_data import shared_file
 
 POOR = {
     "empty": ["", " \n\t "],
@@ -157,10 +156,7 @@ def test_quality_filter_ends_for_hostile_texts() -> None:
 
 
 def test_quality_filter_passes_99_percent_of_the_authors_own_personas() -> None:
-    folder = os.environ.get("SHARED_DATA")
-    if not folder or not (path := Path(folder) / "personahub_tool.jsonl").exists():
-        pytest.skip("SHARED_DATA does not name a folder with personahub_tool.jsonl")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = shared_file("personahub_tool.jsonl").read_text("utf-8").splitlines()
     reasons = [rejection_reason(json.loads(line)["input persona"]) for line in lines]
     assert len(reasons) == 5000
     assert reasons.count(None) >= 0.99 * len(reasons)
