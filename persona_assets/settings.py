@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     """Folder of prompt files."""
 
     benchmark: Path = Path("data/benchmarks/sample.jsonl")
-    """Problems with known answers, in the layout of MATH or GSM8K."""
+    """Problems with known answers, in the layout of MATH, GSM8K or AIME."""
 
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""
