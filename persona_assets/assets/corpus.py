@@ -38,7 +38,7 @@ def raw_corpus(
     shard = context.partition_key
     source = corpus.fingerprint(shard)
     records = corpus.read(shard) if source else []
-    outcome = steps.build_raw_corpus(
+    result = steps.build_raw_corpus(
         shard, records, limit=project.settings.texts_per_shard, max_chars=MAX_CHARS
     )
-    return replace(outcome, source=source)
+    return replace(result, source=source)

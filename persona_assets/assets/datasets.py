@@ -51,13 +51,13 @@ def dataset(prompt: Prompt) -> TableAsset:
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
     ) -> dg.MaterializeResult[StepResult]:
-        with open_session(context, models) as asked:
-            outcome = steps.build_samples(
+        with open_session(context, models) as session:
+            result = steps.build_samples(
                 persona_hub.collect(),
                 project.prompt(name, context.partition_key),
                 project.settings.task(name),
-                asked.complete,
+                session.complete,
             )
-        return materialize_result(outcome, asked)
+        return materialize_result(result, session)
 
     return task

@@ -37,15 +37,15 @@ def persona_pairs(
 ) -> dg.MaterializeResult[StepResult]:
     """Pairs of personas of given similarity, the same number of each."""
     settings = project.settings
-    outcome = steps.build_persona_pairs(
+    result = steps.build_persona_pairs(
         persona_hub.collect(),
         persona_embeddings.collect(),
         similarities=settings.pair_similarities,
         tolerance=settings.pair_tolerance,
         per_bucket=settings.pairs_per_bucket,
     )
-    short = steps.short_buckets(outcome.rows, settings.pair_similarities, settings.pairs_per_bucket)
-    return dg.MaterializeResult(value=outcome, metadata={"short_buckets": short or "none"})
+    short = steps.short_buckets(result.rows, settings.pair_similarities, settings.pairs_per_bucket)
+    return dg.MaterializeResult(value=result, metadata={"short_buckets": short or "none"})
 
 
 @table_asset(
@@ -66,18 +66,16 @@ def diversity_report(
     """How alike the problems of alike personas are, without and with a focus (figure 10, a, b)."""
     prompt = project.prompt("diversity_problem")
     pairs = persona_pairs.collect()
-    with open_session(context, models) as asked:
+    with open_session(context, models) as session:
         panels = {panel: prompt.with_variables(focus=focus) for panel, focus in PANELS.items()}
-        outcome = steps.build_diversity_report(pairs, panels, asked.complete, asked.embed)
+        result = steps.build_diversity_report(pairs, panels, session.complete, session.embed)
     settings = project.settings
-    drawn = charts.draw_box_plot(
-        outcome.rows, settings.pairs_per_bucket, settings.pair_similarities
-    )
+    drawn = charts.draw_box_plot(result.rows, settings.pairs_per_bucket, settings.pair_similarities)
     short = steps.short_buckets(pairs, settings.pair_similarities, settings.pairs_per_bucket)
     return materialize_result(
-        outcome,
-        asked,
+        result,
+        session,
         **picture("figure", drawn),
-        quartiles=dg.MetadataValue.md(steps.quartiles_markdown(steps.quartiles(outcome.rows))),
+        quartiles=dg.MetadataValue.md(steps.quartiles_markdown(steps.quartiles(result.rows))),
         short_buckets=short or "none",
     )

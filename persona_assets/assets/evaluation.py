@@ -58,14 +58,14 @@ def fine_tuned_model(
         context.log.info(f"step {step} of {total}, loss {loss:.3f}")
 
     trained = trainer.train(rows, folder.with_suffix(""), report) if rows else None
-    outcome = steps.build_fine_tuned_model(
+    result = steps.build_fine_tuned_model(
         asdict(trained) if trained else None,
         training_size=size,
         base_model=trainer.base_model,
         data_dir=project.storage.data_dir,
     )
     seconds = trained.seconds if trained else 0.0
-    return dg.MaterializeResult(value=outcome, metadata={"training_seconds": round(seconds, 1)})
+    return dg.MaterializeResult(value=result, metadata={"training_seconds": round(seconds, 1)})
 
 
 @table_asset(
@@ -124,12 +124,12 @@ def scaling_curve(
     synthetic_accuracy: pl.LazyFrame, math_accuracy: pl.LazyFrame
 ) -> dg.MaterializeResult[StepResult]:
     """Accuracy by number of training problems, with 95 % intervals (figure 9)."""
-    outcome = steps.build_scaling_curve(pl.concat([synthetic_accuracy, math_accuracy]).collect())
+    result = steps.build_scaling_curve(pl.concat([synthetic_accuracy, math_accuracy]).collect())
     metadata: dict[str, dg.MetadataValue | str] = {
-        **picture("curve", charts.draw_scaling_curve(outcome.rows)),
-        "verdict": "\n".join(steps.curve_verdicts(outcome.rows)),
+        **picture("curve", charts.draw_scaling_curve(result.rows)),
+        "verdict": "\n".join(steps.curve_verdicts(result.rows)),
     }
-    return dg.MaterializeResult(value=outcome, metadata=metadata)
+    return dg.MaterializeResult(value=result, metadata=metadata)
 
 
 def benchmark_accuracy(
@@ -170,15 +170,15 @@ def measure_accuracy(
         benchmark: Extraction and grading of answers.
     """
     tuned = TunedModel.from_table(model, project.storage.data_dir)
-    with open_session(context, models, tuned) as asked:
-        outcome = steps.evaluate(
+    with open_session(context, models, tuned) as session:
+        result = steps.evaluate(
             problems if tuned else pl.DataFrame(schema=PROBLEMS),
             project.prompt("evaluation@evaluation"),
-            asked.complete,
-            benchmark.grade or answer_equality(project, grader, asked),
+            session.complete,
+            benchmark.grade or answer_equality(project, grader, session),
             extract=benchmark.extract,
             benchmark=name,
             training_size=int(context.partition_key),
             model=tuned.sha256 if tuned else "",
         )
-    return materialize_result(outcome, asked, accuracy=steps.accuracy_sentence(outcome.rows))
+    return materialize_result(result, session, accuracy=steps.accuracy_sentence(result.rows))

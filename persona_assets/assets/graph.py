@@ -60,15 +60,15 @@ def call_bounds(
 
 def _modules() -> Iterator[ModuleType]:
     package = persona_assets.assets
-    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if found.name != __name__:
-            yield import_module(found.name)
-    for _, module in MODULES.all():
-        yield module
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if module.name != __name__:
+            yield import_module(module.name)
+    for _, installed in MODULES.all():
+        yield installed
 
 
 def _declared(module: ModuleType) -> Iterable[TableAsset]:
-    """The assets that a module defines, those in lists included."""
+    """Yield the assets that a module defines or imports, alone or in lists."""
     for value in vars(module).values():
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dg.AssetsDefinition):

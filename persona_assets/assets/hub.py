@@ -42,8 +42,8 @@ def lexical_duplicates(
 ) -> dg.MaterializeResult[StepResult]:
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
     with deduplicator.lexical(persona_candidates, context) as joined:
-        outcome = steps.build_duplicates(joined.rows, "lexical", _by_content(project))
-        return _result(outcome, joined, project.settings.lexical_threshold)
+        result = steps.build_duplicates(joined.rows, "lexical", _by_content(project))
+        return _result(result, joined, project.settings.lexical_threshold)
 
 
 @table_asset(
@@ -77,11 +77,11 @@ def persona_embeddings(
 ) -> dg.MaterializeResult[StepResult]:
     """A unit vector for each lexical survivor, and how well the model reads its script."""
     settings = project.settings
-    with open_session(context, models) as asked:
-        embed = partial(asked.embed, precision=settings.embedding_precision)
-        outcome = steps.build_persona_embeddings(lexical_survivors.collect(), embed)
-    unread = steps.count_unread([outcome.rows.lazy()], settings.semantic_threshold)
-    return materialize_result(outcome, asked, **unread)
+    with open_session(context, models) as session:
+        embed = partial(session.embed, precision=settings.embedding_precision)
+        result = steps.build_persona_embeddings(lexical_survivors.collect(), embed)
+    unread = steps.count_unread([result.rows.lazy()], settings.semantic_threshold)
+    return materialize_result(result, session, **unread)
 
 
 @table_asset(
@@ -100,8 +100,8 @@ def semantic_duplicates(
     threshold = project.settings.semantic_threshold
     unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
-        outcome = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
-        return _result(outcome, replace(joined, figures={**joined.figures, **unread}), threshold)
+        result = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
+        return _result(result, replace(joined, figures={**joined.figures, **unread}), threshold)
 
 
 @table_asset(
@@ -121,12 +121,12 @@ def _by_content(project: Project) -> bool:
 
 
 def _result(
-    outcome: StepResult, joined: DuplicateJoin, threshold: Fraction | float
+    result: StepResult, joined: DuplicateJoin, threshold: Fraction | float
 ) -> dg.MaterializeResult[StepResult]:
     """Return the duplicates with figures of the join and a histogram of similarities."""
     drawn = draw_similarity_histogram(
-        outcome.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
+        result.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
     )
     return dg.MaterializeResult(
-        value=outcome, metadata={**joined.figures, **picture("similarities", drawn)}
+        value=result, metadata={**joined.figures, **picture("similarities", drawn)}
     )

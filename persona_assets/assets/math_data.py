@@ -60,15 +60,15 @@ def math_solutions(
         solver: project.prompt(name, context.partition_key)
         for solver, name in SOLVER_PROMPTS.items()
     }
-    with open_session(context, models) as asked:
-        outcome = steps.build_math_solutions(
+    with open_session(context, models) as session:
+        result = steps.build_math_solutions(
             math_problems.collect(),
             prompts,
-            asked.complete,
+            session.complete,
             sandbox.run,
             held_out_share=project.settings.held_out_share,
         )
-    return materialize_result(outcome, asked)
+    return materialize_result(result, session)
 
 
 @table_asset(
@@ -101,10 +101,10 @@ def math_test(
     grader: dg.ResourceParam[Grader],
 ) -> dg.MaterializeResult[StepResult]:
     """Held-out problems on whose answer at least two of three solvers agree."""
-    with open_session(context, models) as asked:
-        outcome = steps.build_math_test(
+    with open_session(context, models) as session:
+        result = steps.build_math_test(
             math_solutions.collect(),
             project.benchmark.problems()["problem"].to_list(),
-            answer_equality(project, grader, asked),
+            answer_equality(project, grader, session),
         )
-    return materialize_result(outcome, asked)
+    return materialize_result(result, session)

@@ -38,11 +38,11 @@ def open_session(
     return models.session(asset, key, context.run.run_id, context.log.info, tuned, backfill)
 
 
-def answer_equality(project: Project, grader: Grader, asked: Session) -> Equal:
+def answer_equality(project: Project, grader: Grader, session: Session) -> Equal:
     """Return the project's comparison of answers: by the judge's model, or by algebra."""
     if project.settings.equality == "math_verify":
         return grader.equal
-    return judge_equality(project.prompt("answer_equality"), asked.complete)
+    return judge_equality(project.prompt("answer_equality"), session.complete)
 
 
 def materialize_result(

@@ -40,16 +40,16 @@ def text_personas(
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[StepResult]:
     """Who is likely to read, write, like or dislike each text (section 2.1)."""
-    with open_session(context, models) as asked:
-        outcome = steps.build_text_personas(
+    with open_session(context, models) as session:
+        result = steps.build_text_personas(
             raw_corpus.collect(),
             project.prompt("text_to_persona", context.partition_key),
-            asked.complete,
+            session.complete,
             perspectives=project.settings.perspectives,
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
         )
-    return materialize_result(outcome, asked)
+    return materialize_result(result, session)
 
 
 def hop_personas(number: int) -> TableAsset:
@@ -82,18 +82,18 @@ def hop_personas(number: int) -> TableAsset:
         models: dg.ResourceParam[Models],
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
-        with open_session(context, models) as asked:
-            outcome = steps.build_hop_personas(
+        with open_session(context, models) as session:
+            result = steps.build_hop_personas(
                 [tables[name].collect() for name in earlier],
                 project.prompt("persona_to_persona", context.partition_key),
-                asked.complete,
+                session.complete,
                 number=number,
                 relations=project.settings.relations_per_persona,
                 limit=project.settings.personas_per_hop,
             )
-        expanded = asked.usage.calls + asked.usage.replayed
+        expanded = session.usage.calls + session.usage.replayed
         return materialize_result(
-            outcome, asked, yield_per_persona=len(outcome.rows) / max(expanded, 1)
+            result, session, yield_per_persona=len(result.rows) / max(expanded, 1)
         )
 
     return hop
@@ -114,10 +114,8 @@ def persona_candidates(
     text_personas: pl.LazyFrame, **tables: pl.LazyFrame
 ) -> dg.MaterializeResult[StepResult]:
     """All personas of a shard, each kept or rejected by the quality filter with the reason."""
-    outcome = steps.build_persona_candidates(
+    result = steps.build_persona_candidates(
         text_personas.collect(), [tables[name].collect() for name in HOPS]
     )
-    yields = charts.draw_bars(
-        steps.count_by_hop(outcome.rows), "Personas by hop", "hop", "personas"
-    )
-    return dg.MaterializeResult(value=outcome, metadata=picture("personas_by_hop", yields))
+    yields = charts.draw_bars(steps.count_by_hop(result.rows), "Personas by hop", "hop", "personas")
+    return dg.MaterializeResult(value=result, metadata=picture("personas_by_hop", yields))
