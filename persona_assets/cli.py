@@ -173,9 +173,10 @@ def _run(options: argparse.Namespace) -> int:
     with closing(models), open_instance(settings) as instance:
         runner = _runner(project, instance, options.select, options.shards, models)
         if runner.anything_stale():
-            models.check()
             most = call_bounds(project, runner.shards).all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
+            if any(calls != 0 for calls in chosen.values()):
+                models.check()
             console.print_forecast(chosen, runner.shards, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
@@ -258,7 +259,9 @@ def _ui(options: argparse.Namespace) -> int:
     settings = Settings.load()
     open_instance(settings).dispose()
     own = Path("workspace.yaml")
-    workspace_file = own if own.exists() else shipped_file("workspace.yaml")
+    # The folder may hold another Dagster project.
+    is_ours = own.is_file() and "persona_assets.definitions" in own.read_text("utf-8", "replace")
+    workspace_file = own if is_ours else shipped_file("workspace.yaml")
     dagster = str(Path(sys.executable).with_name("dagster"))
     # Loopback only: the UI has no authentication, and whoever reaches it can start runs.
     address = ["--host", "127.0.0.1", "--port", str(options.port)]

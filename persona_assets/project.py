@@ -1,5 +1,6 @@
 """A project: its settings, prompts, benchmark and storage, as handed to assets."""
 
+import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -59,7 +60,7 @@ class Project:
             16 hexadecimal digits.
 
         Raises:
-            ValueError: A file cannot be read.
+            OSError: A file cannot be read.
         """
         parts = [step_version]
         for name in prompts:
@@ -68,7 +69,7 @@ class Project:
         for name in settings:
             parts += [name, self._value(name)]
         for file in files:
-            parts += ["file", BenchmarkFile(Path(file)).identity]
+            parts += ["file", file, hashlib.sha256(Path(file).read_bytes()).hexdigest()]
         return content_id(*parts)[:16]
 
     def _value(self, setting: str) -> str:

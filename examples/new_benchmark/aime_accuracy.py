@@ -7,7 +7,8 @@ Put the module on the Python path and name it in an entry point of your package:
 
 `aime.jsonl` holds one {"problem": ..., "answer": ...} per line. The layout is built in; a layout of
 your own is a subclass of `persona_assets.benchmarks.base.Benchmark`, named in the group
-"persona_assets.benchmarks".
+"persona_assets.benchmarks". `scaling_curve` and the decontamination of training data know
+`PERSONA_BENCHMARK` alone.
 """
 
 from pathlib import Path
@@ -48,5 +49,5 @@ def aime_accuracy(
     grader: dg.ResourceParam[Grader],
 ) -> dg.MaterializeResult[StepResult]:
     """Accuracy on 30 problems of the American Invitational Mathematics Examination."""
-    file = BenchmarkFile(Path(AIME))
-    return benchmark_accuracy(context, file, fine_tuned_model.collect(), project, models, grader)
+    file, model = BenchmarkFile(Path(AIME)), fine_tuned_model.collect()
+    return benchmark_accuracy(context, file, PROBLEMS, model, project, models, grader)

@@ -87,18 +87,18 @@ class CallBounds:
         """Return the most calls of every asset that may ask a model, by name."""
         return {name: self.calls(name) for name, asset in self._assets.items() if asset.calls}
 
-    def asked(self, questions: int | None, prompt: str) -> int | None:
+    def question_calls(self, questions: int | None, prompt: str) -> int | None:
         """Return the most calls for a number of questions that use a prompt."""
         return (
             questions if self._once else times(questions, calls_per_question(self.project, prompt))
         )
 
-    def judged(self, pairs: int | None) -> int | None:
+    def judge_calls(self, pairs: int | None) -> int | None:
         """Return the most calls for comparing pairs of answers; 0 without a judge."""
         judge = self.settings.equality == "judge"
-        return self.asked(pairs, "answer_equality") if judge else 0
+        return self.question_calls(pairs, "answer_equality") if judge else 0
 
-    def embedded(self, texts: int | None, tables: int, probes: int = 0) -> int | None:
+    def embedding_calls(self, texts: int | None, tables: int, probes: int = 0) -> int | None:
         """Return the most embedding calls for texts in a number of tables, `probes` in each."""
         if self.settings.embedder.embedded or texts == 0:
             return 0
@@ -110,7 +110,7 @@ def calls_per_question(project: Project, prompt: str) -> int:
 
     The first call; a second call with a larger token limit if the response is truncated; and a call
     per permitted retry of an invalid response, unless greedy decoding would repeat that response.
-    See `_other` in generation/completion.py.
+    See `_retry` in generation/completion.py.
     """
     head = project.prompt(prompt).head
     endpoint = project.settings.endpoint(head.role)

@@ -11,6 +11,12 @@ from persona_assets.project import Project
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
 from persona_assets.steps.hub import zero_unread_vectors
 
+AUDITED = {
+    "lexical_duplicates": "persona_candidates",
+    "semantic_duplicates": "persona_embeddings",
+}
+"""Tables of duplicates, each with the table of the rows that were joined."""
+
 
 def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]:
     """Return the checks of a graph, derived from the declarations of its assets."""
@@ -22,7 +28,7 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
             found.append(contract_check(asset))
             if asset.definition.op.pool == POOL:
                 found.append(quarantine_check(asset))
-            if asset.table.duplicates:
+            if asset.name in AUDITED:
                 found.append(survivor_check(asset))
     return found
 
@@ -94,7 +100,7 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         storage, settings = project.storage, project.settings
         duplicates = storage.scan(asset.name, None).collect()
         lexical = asset.name == "lexical_duplicates"
-        joined = "persona_candidates" if lexical else "persona_embeddings"
+        joined = AUDITED[asset.name]
         tables = [table.scan() for table in storage.shard_tables(joined)]
         if lexical:
             broken = audit_lexical(tables, duplicates, settings.lexical_threshold)

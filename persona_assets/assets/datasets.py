@@ -41,7 +41,7 @@ def dataset(prompt: Prompt) -> TableAsset:
         prompts=[name],
         settings=[name],
         rows=samples,
-        calls=lambda bounds: bounds.asked(samples(bounds), name),
+        calls=lambda bounds: bounds.question_calls(samples(bounds), name),
         partitions=shards,
         description=prompt.head.description,
     )

@@ -20,7 +20,8 @@ PANELS = {"a: no focus": "", "b: finance and probability": "finance and probabil
 def _problem_calls(bounds: CallBounds) -> int | None:
     settings = bounds.settings
     personas = 2 * settings.pairs_per_bucket * len(settings.pair_similarities)
-    per_panel = plus(bounds.asked(personas, "diversity_problem"), bounds.embedded(personas, 1))
+    problems = bounds.question_calls(personas, "diversity_problem")
+    per_panel = plus(problems, bounds.embedding_calls(personas, 1))
     return times(per_panel, len(PANELS))
 
 

@@ -29,7 +29,8 @@ PROMPTS = ["evaluation@evaluation", "answer_equality"]
 def accuracy_calls(bounds: CallBounds, problems: int | None) -> int | None:
     """Return the most calls for solving a number of problems at every training size."""
     answers = times(problems, len(bounds.settings.training_sizes))
-    return plus(bounds.asked(answers, "evaluation@evaluation"), bounds.judged(answers))
+    solutions = bounds.question_calls(answers, "evaluation@evaluation")
+    return plus(solutions, bounds.judge_calls(answers))
 
 
 @table_asset(
@@ -108,9 +109,9 @@ def math_accuracy(
     grader: dg.ResourceParam[Grader],
 ) -> dg.MaterializeResult[StepResult]:
     """Accuracy on the benchmark (table 2): MATH, or the committed sample."""
-    return benchmark_accuracy(
-        context, project.benchmark, fine_tuned_model.collect(), project, models, grader
-    )
+    limit = project.settings.benchmark_limit
+    model = fine_tuned_model.collect()
+    return benchmark_accuracy(context, project.benchmark, limit, model, project, models, grader)
 
 
 @table_asset(
@@ -135,13 +136,25 @@ def scaling_curve(
 def benchmark_accuracy(
     context: dg.AssetExecutionContext,
     file: BenchmarkFile,
+    limit: int | None,
     model: pl.DataFrame,
     project: Project,
     models: Models,
     grader: Grader,
 ) -> dg.MaterializeResult[StepResult]:
-    """Solve the problems of a benchmark file with a fine-tuned model and grade the answers."""
-    problems = file.problems(project.settings.benchmark_limit)
+    """Solve problems of a benchmark file with a fine-tuned model and grade its answers.
+
+    Args:
+        context: Run of an asset partitioned by training size.
+        file: Benchmark.
+        limit: Number of problems, drawn by hash; None for all. Its setting, if it has one, belongs
+            to the `settings` of the asset's declaration.
+        model: Row of `fine_tuned_model`; empty if nothing was trained.
+        project: Settings and prompts.
+        models: Sessions with the endpoints.
+        grader: Algebraic comparison of answers.
+    """
+    problems = file.problems(limit)
     return measure_accuracy(
         context, file.name, problems, model, project, models, grader, file.benchmark
     )

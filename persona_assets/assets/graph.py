@@ -25,7 +25,8 @@ def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
     """Collect every asset, by name.
 
     Raises:
-        DeclarationError: Two assets share a name, or an asset is declared without a contract.
+        DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
+            declared without a contract.
         PromptError: A task file has a name that is taken, or the task of an asset is missing.
     """
     assets: dict[str, TableAsset] = {}
@@ -33,6 +34,10 @@ def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
         for asset in _declared(module):
             if assets.setdefault(asset.name, asset) is not asset:
                 raise DeclarationError(f"two assets are named {asset.name}: rename one of them")
+            if asset.name.lower() in RESERVED:
+                raise DeclarationError(
+                    f"{asset.name} is the name of a table of the catalog: rename the asset"
+                )
     taken = {*assets, *RESERVED, *(file.stem for file in prompts.folder.glob("*.md"))}
     folder = prompts.folder / "tasks"
     for name in prompts.tasks:
@@ -42,7 +47,10 @@ def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
     assets |= {asset.name: asset for asset in datasets(prompts)}
     for asset in assets.values():
         if missing := [name for name in asset.inputs if name not in assets]:
-            raise PromptError(f"{folder / missing[0]}.md: {asset.name} needs this task: add it")
+            raise PromptError(
+                f"{folder / missing[0]}.md: {asset.name} needs this task, or another asset named "
+                f"{missing[0]}: add it, or correct the argument of {asset.name}"
+            )
     return assets
 
 

@@ -66,7 +66,7 @@ def lexical_survivors(
     version=f"{steps.VERSION}.{scripts.VERSION}",
     settings=["embedder", "embedding_dimensions", "embedding_precision"],
     rows=_candidates,
-    calls=lambda bounds: bounds.embedded(_candidates(bounds), bounds.shards, MOST_PROBES),
+    calls=lambda bounds: bounds.embedding_calls(_candidates(bounds), bounds.shards, MOST_PROBES),
     partitions=shards,
 )
 def persona_embeddings(

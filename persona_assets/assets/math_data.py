@@ -36,16 +36,19 @@ def _held_out(bounds: CallBounds) -> int | None:
     )
 
 
+def _solution_calls(bounds: CallBounds) -> int | None:
+    problems, held_out = bounds.rows("math_problems"), _held_out(bounds)
+    counts = {"assistant": problems, "program": held_out, "second": held_out}
+    return plus(*(bounds.question_calls(n, SOLVER_PROMPTS[solver]) for solver, n in counts.items()))
+
+
 @table_asset(
     group="math",
     table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
     version=steps.VERSION,
     prompts=SOLVER_PROMPTS.values(),
     settings=["held_out_share"],
-    calls=lambda bounds: plus(
-        bounds.asked(bounds.rows("math_problems"), SOLVER_PROMPTS["assistant"]),
-        *(bounds.asked(_held_out(bounds), SOLVER_PROMPTS[name]) for name in ("program", "second")),
-    ),
+    calls=_solution_calls,
     partitions=shards,
 )
 def math_solutions(
@@ -91,7 +94,7 @@ def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project])
     prompts=["answer_equality"],
     settings=["benchmark", "equality"],
     rows=_held_out,
-    calls=lambda bounds: bounds.judged(times(_held_out(bounds), comb(SOLVERS, 2))),
+    calls=lambda bounds: bounds.judge_calls(times(_held_out(bounds), comb(SOLVERS, 2))),
 )
 def math_test(
     context: dg.AssetExecutionContext,

@@ -30,7 +30,7 @@ def _text_personas(bounds: CallBounds) -> int | None:
     prompts=["text_to_persona"],
     settings=["perspectives", "perspectives_per_text", "text_chars"],
     rows=_text_personas,
-    calls=lambda bounds: bounds.asked(_text_personas(bounds), "text_to_persona"),
+    calls=lambda bounds: bounds.question_calls(_text_personas(bounds), "text_to_persona"),
     partitions=shards,
 )
 def text_personas(
@@ -68,7 +68,7 @@ def hop_personas(number: int) -> TableAsset:
         prompts=["persona_to_persona"],
         settings=["relations_per_persona", "personas_per_hop"],
         rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
-        calls=lambda bounds: bounds.asked(expanded(bounds), "persona_to_persona"),
+        calls=lambda bounds: bounds.question_calls(expanded(bounds), "persona_to_persona"),
         partitions=shards,
         ins={name: dg.AssetIn(name) for name in earlier},
         description=(

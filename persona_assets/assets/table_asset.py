@@ -6,6 +6,7 @@ forecasts and the catalog derive from it; an incomplete declaration fails when d
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -29,13 +30,14 @@ class DeclarationError(ValueError):
 
 @dataclass(frozen=True)
 class Reads:
-    """Everything besides its inputs that decides an asset's rows.
+    """Prompts, settings and files that decide the rows of an asset, besides its inputs.
 
     Attributes:
         version: VERSION of the step, bumped by hand when its results change.
         prompts: Names of prompt files; `name@role` asks the model of another role.
         settings: Names of settings, roles or tasks, or "benchmark".
-        files: Further files, by path; their content counts.
+        files: Further files, by path; their content counts. A relative path starts in the current
+            directory, as those of the settings do.
         variables: Variables that the asset sets in a prompt, one mapping per variant, by prompt.
     """
 
@@ -51,10 +53,12 @@ class Reads:
         return _asks_a_model(self.prompts, self.settings)
 
     def check(self, project: Project) -> None:
-        """Raise an error for a prompt or a setting that does not exist."""
+        """Raise an error for a prompt, a setting or a file that does not exist."""
         known = {*Settings.model_fields, *ROLES, *project.prompts.tasks}
         if unknown := [setting for setting in self.settings if setting not in known]:
             raise DeclarationError(f"reads an unknown setting {unknown[0]}")
+        if missing := [file for file in self.files if not Path(file).is_file()]:
+            raise DeclarationError(f"reads {missing[0]}, which does not exist here")
         for name in self.prompts:
             project.prompt(name)
 
@@ -88,7 +92,7 @@ class TableAsset:
         """Return the asset with the code version and prompt versions of a project.
 
         Raises:
-            DeclarationError: The asset reads a setting that does not exist.
+            DeclarationError: The asset reads a setting or a file that does not exist.
         """
         try:
             self.reads.check(project)
@@ -177,7 +181,7 @@ def table_asset(
                 table=Table(SCHEMA, "sample_id", "persona_id", makes=True),
                 version="1",
                 prompts=["letters"],
-                calls=lambda bounds: bounds.asked(bounds.rows("persona_hub"), "letters"),
+                calls=lambda bounds: bounds.question_calls(bounds.rows("persona_hub"), "letters"),
                 partitions=shards,
             )
             def letters(context, persona_hub, project, models): ...
@@ -193,8 +197,8 @@ def table_asset(
         if reads.asks_a_model and calls is None:
             raise DeclarationError(
                 f"{name} asks a model and states no bound on its calls: add calls= to its "
-                f"@table_asset, such as calls=lambda bounds: bounds.asked(bounds.rows(INPUT), "
-                f"PROMPT)"
+                "@table_asset, such as "
+                "calls=lambda bounds: bounds.question_calls(bounds.rows(INPUT), PROMPT)"
             )
         labels = {"parquet", *kinds, *(["llm"] if reads.prompts else [])}
         definition = dg.asset(

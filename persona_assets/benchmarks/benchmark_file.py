@@ -54,7 +54,7 @@ class BenchmarkFile:
 
     @property
     def benchmark(self) -> Benchmark:
-        """Extraction and grading of answers: those of the layout of the first line."""
+        """Extraction and grading of answers, which all lines share (see `problems`)."""
         return self._layout[1]
 
     def problems(self, limit: int | None = None) -> pl.DataFrame:
@@ -67,7 +67,8 @@ class BenchmarkFile:
             Columns of PROBLEMS.
 
         Raises:
-            BenchmarkError: A line is not a problem with an answer; the message names the line.
+            BenchmarkError: A line is not a problem with an answer, or its layout extracts or grades
+                answers differently than that of the first line; the message names the line.
         """
         rows = [
             {
@@ -99,7 +100,13 @@ class BenchmarkFile:
                     "with problem and answer, a whole number up to 999 "
                     f"(layouts: {', '.join(BENCHMARKS.names())})"
                 )
-            yield loaded[2]
+            name, layout, problem = loaded
+            if not _alike(layout, self.benchmark):
+                raise BenchmarkError(
+                    f"{self.path} line {number}: layout {name} grades answers differently than "
+                    f"{self._layout[0]}, the layout of line 1: put its problems into another file"
+                )
+            yield problem
 
     def _bytes(self) -> bytes:
         try:
@@ -108,6 +115,12 @@ class BenchmarkFile:
             raise BenchmarkError(
                 f"no benchmark at {self.path} ({error.strerror}): set PERSONA_BENCHMARK"
             ) from None
+
+
+def _alike(first: Benchmark, second: Benchmark) -> bool:
+    """Return True if two layouts extract and grade answers by the same code."""
+    kinds = type(first), type(second)
+    return len({(kind.extract, kind.grade) for kind in kinds}) == 1
 
 
 def _load(line: bytes) -> tuple[str, Benchmark, Problem] | None:

@@ -11,11 +11,16 @@ class Math(Benchmark):
     r"""Problems of the layout {"problem": ..., "solution": "... \boxed{7} ..."}."""
 
     def load(self, row: Mapping[str, Any]) -> Problem | None:
-        """Read one problem; the answer is the final answer of its solution."""
-        problem, solution = text_field(row, "problem"), text_field(row, "solution")
-        if problem is None or solution is None:
+        """Read one problem; the answer is the final answer of its solution.
+
+        Also read are a worked solution under `answer`, and `question` beside `solution`.
+        """
+        solution = text_field(row, "solution")
+        worked = solution or text_field(row, "answer")
+        problem = text_field(row, "problem") or (solution and text_field(row, "question"))
+        if not problem or worked is None:
             return None
-        answer = extract_final_answer(solution)
+        answer = extract_final_answer(worked)
         if answer is None:
             return None
         return Problem(problem, answer, label_field(row, "type"), label_field(row, "level"))

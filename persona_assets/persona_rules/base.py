@@ -17,7 +17,7 @@ class PersonaContext:
             apostrophe.
         relation: Perspective on a text (hop 0), else relation to the parent persona.
         hop: Number of expansions between the text and the persona.
-        language: BCP 47 tag; "und" if unknown.
+        language: BCP 47 tag; "und" if unknown, as it is while rows of personas carry none.
     """
 
     persona: str

@@ -26,6 +26,7 @@ from persona_assets.readers.base import (
 )
 from persona_assets.readers.compression import read_chunks
 from persona_assets.readers.fields import field_paths, to_record
+from persona_assets.readers.json_lines import split_lines
 from persona_assets.registry import Registry
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "known_endings",
     "read_chunks",
     "reader_for",
+    "split_lines",
     "to_record",
 ]
 

@@ -13,7 +13,9 @@ COPIED = ("prompts", "data/corpus", "data/benchmarks", "workspace.yaml")
 
 GITIGNORE = """\
 .env
-data/project/
+data/*
+!data/corpus/
+!data/benchmarks/
 """
 
 README = """\

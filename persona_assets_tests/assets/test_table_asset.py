@@ -76,6 +76,14 @@ def test_plain_dagster_asset_in_a_module_of_assets_fails_at_load(
         build_defs(finished.settings)
 
 
+def test_asset_with_the_name_of_a_table_of_the_catalog_fails_at_load(
+    finished: SampleProject, install_module: Install
+) -> None:
+    install_module("taken", AIME_SOURCE.replace("def aime_accuracy(", "def lineage("))
+    with pytest.raises(DeclarationError, match="lineage is the name of a table of the catalog"):
+        build_defs(finished.settings)
+
+
 def test_asset_with_the_name_of_another_fails_at_load(
     finished: SampleProject, install_module: Install
 ) -> None:
@@ -95,7 +103,7 @@ CONTRACT = '    table=Table(steps.ACCURACY, "training_size", aggregates=True),\n
         ("accuracy_calls(bounds, PROBLEMS)", 'bounds.rows("math_train")', "add rows= to its"),
         (BOUND, "", "aime_accuracy asks a model and states no bound on its calls: add calls="),
         (CONTRACT, "", "aime_accuracy states no contract: add table="),
-        ("data/benchmarks/aime.jsonl", "nowhere.jsonl", "no benchmark at nowhere.jsonl"),
+        ("data/benchmarks/aime.jsonl", "nowhere.jsonl", "aime_accuracy reads nowhere.jsonl, which"),
     ],
 )
 def test_asset_with_a_faulty_declaration_fails_at_load(
@@ -119,6 +127,20 @@ def test_session_is_refused_to_an_asset_that_declares_no_prompt(fresh: SamplePro
     resources = fresh.defs.resources or {}
     with pytest.raises(DeclarationError, match=r"letters opens a session .* declares no prompt"):
         dg.materialize([asset], resources=dict(resources))
+
+
+def test_report_of_the_page_on_extending_works(
+    project: SampleProject, install_module: Install
+) -> None:
+    page = (ROOT / "docs" / "extending.md").read_text()
+    source = page.partition('```python\n"""Group `analysis`')[2].partition("```")[0]
+    install_module("hop_report", f'"""Group `analysis`{source}')
+    assert [run.error for run in project.run("key:hop_report")] == [""]
+    report = project.rows("hop_report")
+    personas = [project.rows("persona_candidates", shard) for shard in TEXTS]
+    assert report["personas"].sum() == sum(len(rows) for rows in personas)
+    assert report["kept"].sum() == sum(rows["kept"].sum() for rows in personas)
+    assert report["hop"].to_list() == sorted(set(report["hop"]))
 
 
 def test_new_accuracy_in_one_file_works_in_every_part(

@@ -8,7 +8,7 @@ import pytest
 from persona_assets.benchmarks import base
 from persona_assets.benchmarks.aime import Aime
 from persona_assets.benchmarks.base import BENCHMARKS, DEFAULT
-from persona_assets.benchmarks.benchmark_file import BenchmarkFile
+from persona_assets.benchmarks.benchmark_file import BenchmarkError, BenchmarkFile
 from persona_assets.registry import Registry
 from persona_assets_tests.installed import install
 
@@ -61,6 +61,30 @@ def test_benchmark_file_grades_by_the_layout_of_its_first_line(tmp_path: Path) -
     file = BenchmarkFile(path)
     assert isinstance(file.benchmark, Aime)
     assert file.problems()["answer"].to_list() == ["73"]
+
+
+def test_benchmark_file_refuses_a_line_that_is_graded_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.jsonl"
+    path.write_text(json.dumps(AIME) + "\n" + json.dumps(MATH) + "\n")
+    with pytest.raises(BenchmarkError, match="line 2: layout math grades answers differently"):
+        BenchmarkFile(path).problems()
+
+
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ({"problem": "1 + 1?", "answer": r"so \boxed{2}"}, "2"),
+        ({"problem": "3 + 4?", "answer": "#### 7"}, "7"),
+        ({"question": "1 + 1?", "solution": r"\boxed{2}"}, "2"),
+        ({"problem": "2 + 3?", "solution": "", "answer": r"\boxed{5}"}, "5"),
+    ],
+)
+def test_benchmark_file_reads_mixtures_of_math_and_gsm8k(
+    tmp_path: Path, row: dict[str, str], answer: str
+) -> None:
+    path = tmp_path / "some.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    assert BenchmarkFile(path).problems()["answer"].to_list() == [answer]
 
 
 def test_identity_of_math_and_gsm8k_is_name_and_hash(tmp_path: Path) -> None:

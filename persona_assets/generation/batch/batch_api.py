@@ -26,6 +26,7 @@ from persona_assets.generation.calls.client import CONNECT, openai_arguments
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import TRANSIENT, as_list, as_object
+from persona_assets.generation.providers import provider_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -237,7 +238,7 @@ class BatchAPI:
     ) -> AttemptFailure:
         failure = failure_of_response(self._endpoint, status, headers, text)
         error = as_object(as_object(failure.body).get("error"))
-        codes = {str(error.get("code")), str(error.get("type"))}
+        codes = provider_of(self._endpoint).error_names(error)
         host = self._endpoint.host
         code = failure.code
         if status in (404, 405) and known is not None:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from time import time
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from persona_assets.generation.calls.call import Call
@@ -259,13 +259,18 @@ def batch_url(call: Call) -> str:
     return f"/v1{call.url}"
 
 
-def request_line(call: Call, model: str) -> bytes:
-    """Return a call as a line of an input file, newline included."""
+def request_line(call: Call, body: Mapping[str, Any]) -> bytes:
+    """Return a call as a line of an input file, newline included.
+
+    Args:
+        call: Call to send.
+        body: Its body in the words of the provider, model included.
+    """
     request = {
         "custom_id": call.key,
         "method": "POST",
         "url": batch_url(call),
-        "body": {"model": model, **call.body},
+        "body": body,
     }
     line = json.dumps(request, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     try:

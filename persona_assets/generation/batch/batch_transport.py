@@ -29,6 +29,7 @@ from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
 from persona_assets.generation.money.spending import Spending
 from persona_assets.generation.money.usage import Usage
+from persona_assets.generation.providers import provider_of
 from persona_assets.ids import content_id
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ class BatchTransport:
         self._folder.close()
 
     def _write(self, call: Call) -> None:
-        line, size = request_line(call, self.endpoint.model), count_inputs(call)
+        body = {"model": self.endpoint.model, **provider_of(self.endpoint).request_body(call)}
+        line, size = request_line(call, body), count_inputs(call)
         ticket = Ticket(1, call.prompt_version, self._spending.most(call))
         if len(line) > self._most_bytes or size > self._most_requests:
             message = f"a request of {len(line)} bytes and {size} inputs fits into no batch"

@@ -1,5 +1,6 @@
 """Azure OpenAI (https://learn.microsoft.com/azure/ai-foundry/openai, "API lifecycle")."""
 
+import os
 import re
 from dataclasses import replace
 from typing import ClassVar
@@ -10,6 +11,9 @@ from persona_assets.generation.providers.base import Address, Connection, ErrorC
 
 OF_A_DEPLOYMENT = frozenset({"/chat/completions", "/embeddings"})
 """Paths of the older API that are served per deployment; files and batches are not."""
+
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+"""JSON Web Token: three parts in base64url, of which the first is a JSON object."""
 
 DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 """Start of an `api-version` of the older API, such as 2024-10-21 or 2025-04-01-preview."""
@@ -35,20 +39,24 @@ class Azure(Provider):
     )
 
     def connection(self, endpoint: Address, api_key: str, path: str) -> Connection:
-        """Return URL, query and headers; the key is sent as `api-key`, as Azure documents it.
+        """Return URL, query and headers.
+
+        An API key is sent as `api-key`, as Azure documents it; a token of Entra ID, which is a JSON
+        Web Token (RFC 7519), is sent as `Authorization`.
 
         Raises:
             EndpointRefused: There is no base_url, or the older API has no dated api_version.
         """
-        if endpoint.base_url is None:
+        url = endpoint.base_url or os.environ.get("OPENAI_BASE_URL")
+        if not url:
             raise EndpointRefused(
                 "Azure OpenAI has no default address: set base_url to your resource, such as "
                 "https://NAME.openai.azure.com. Nothing was sent."
             )
         return replace(
             super().connection(endpoint, api_key, path),
-            base_url=_base_url(endpoint, endpoint.base_url.rstrip("/"), path),
-            headers={"Authorization": None, "api-key": api_key},
+            base_url=_base_url(endpoint, url.rstrip("/"), path),
+            headers={} if TOKEN.fullmatch(api_key) else {"Authorization": None, "api-key": api_key},
         )
 
 

@@ -11,6 +11,7 @@ from persona_assets.generation.batch import BatchTransport
 from persona_assets.generation.calls.errors import EndpointRefused
 from persona_assets.generation.journal.journal import JournalBusy
 from persona_assets_tests.generation.batch_sending import (
+    BatchRun,
     FlatSpending,
     MakeCalls,
     MakeEndpoint,
@@ -194,3 +195,17 @@ def test_api_key_repeated_in_the_results_is_redacted(open_run: OpenRun, journal_
         records = run.land([call(row) for row in rows])
         assert "your key was Bearer [API key]" in str(records[call("row 7").key].body)
     assert CANARY.encode() not in journal_path.read_bytes()
+
+
+def test_batch_sends_parameters_by_the_names_of_the_provider(
+    endpoint: MakeEndpoint, journal_path: Path
+) -> None:
+    plain = call("row 0")
+    limited = Call(plain.key, plain.url, {**plain.body, "max_completion_tokens": 5})
+    with BatchServer() as server:
+        ready = endpoint(server.url, batch_poll=0.02, transport="batch", provider="ollama")
+        with BatchRun(ready, journal_path) as run:
+            run.land([limited])
+        [line] = server.requests(server.uploads[0])
+    assert line["body"]["max_tokens"] == 5
+    assert "max_completion_tokens" not in line["body"]

@@ -132,3 +132,23 @@ def test_azure_key_that_is_echoed_is_redacted(endpoint: Make) -> None:
         told = failure(endpoint(server.origin, provider="azure"))
     assert "[API key]" in str(told)
     assert CANARY not in str(told)
+
+
+def test_azure_token_is_sent_as_authorization(
+    endpoint: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJhenVyZSJ9.c2lnbmF0dXJl"
+    monkeypatch.setenv(KEY_VARIABLE, token)
+    with RecordingServer() as server:
+        request = received(endpoint(server.origin, provider="azure"), server, call("a question"))
+    assert request.headers["authorization"] == f"Bearer {token}"
+    assert "api-key" not in request.headers
+
+
+def test_azure_takes_its_address_from_the_variable_of_the_openai_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with RecordingServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.origin}/openai/v1")
+        check_endpoint(Endpoint(model="m", provider="azure", api_key_env=KEY_VARIABLE))
+    assert [request.path for request in server.requests] == ["/openai/v1/models"]
