@@ -53,8 +53,8 @@ _HEAD = """\
 
 Every setting is an environment variable. The commands and Dagster also read `.env` in the current
 directory. The environment wins over `.env`, and `.env` wins over the profile that `PERSONA_PROFILE`
-names. An unknown setting is an error; a task or prompt of `PERSONA_TASKS` or `PERSONA_PROMPTING` that
-does not exist is ignored. Lists and mappings are written as JSON, `null` is written as
+names. An unknown setting is an error; a task or prompt of `PERSONA_TASKS` or `PERSONA_PROMPTING`
+that does not exist is ignored. Lists and mappings are written as JSON, `null` is written as
 `null`, and two underscores lead to a member: `PERSONA_WRITER__MODEL=gpt-4o`. Relative paths are
 relative to the current directory. API keys are no settings: a role's `API_KEY_ENV` names the
 variable that holds the key.
