@@ -288,9 +288,9 @@ class Pool:
         if isinstance(outcome, AttemptFailure) and outcome.code in TRANSIENT and status != 200:
             # Some providers report a rate limit by another status.
             status = 429 if outcome.code == "rate_limit" else status
-            self.limiter.complained(entered, status=status, wait=outcome.wait, headers=headers)
+            self.limiter.record_failure(entered, status=status, wait=outcome.wait, headers=headers)
         else:
-            self.limiter.answered(headers)
+            self.limiter.record_response(headers)
         return outcome
 
     def _error(self, progress: _Progress, failure: AttemptFailure) -> CallRecord:

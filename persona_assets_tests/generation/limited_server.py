@@ -171,10 +171,10 @@ def load_test(
             measured = begin <= loop.time() < end
             limiter.leave()
             if wait:
-                limiter.complained(entered, status=429, wait=retry_after(wait), headers=sent)
+                limiter.record_failure(entered, status=429, wait=retry_after(wait), headers=sent)
                 refusals += measured
             else:
-                limiter.answered(sent)
+                limiter.record_response(sent)
                 responses += measured
 
     async def main() -> None:

@@ -96,8 +96,8 @@ class AdaptiveRate:
         >>> rate.rate(0.0)
         inf
         >>> for tick in range(1000):
-        ...     rate.entered(tick / 100)
-        >>> resume = rate.refused(10.0, entered=9.99, wait=None)
+        ...     rate.record_entry(tick / 100)
+        >>> resume = rate.record_refusal(10.0, entered=9.99, wait=None)
         >>> round(rate.limit)
         100
     """
@@ -128,17 +128,17 @@ class AdaptiveRate:
             return min(rate, 1.0 / self._probe_wait())
         return rate
 
-    def entered(self, now: float) -> None:
+    def record_entry(self, now: float) -> None:
         """Note that a request is sent."""
         if self._cycle_start == -math.inf:
             self._cycle_start = now
         self._entered += 1
 
-    def idle(self, since: float, now: float) -> None:
+    def record_idle(self, since: float, now: float) -> None:
         """Exclude an idle period, which holds no information on the endpoint, from the cycle."""
         self._cycle_start += now - max(since, self._cycle_start)
 
-    def refused(self, now: float, entered: float, wait: float | None) -> float:
+    def record_refusal(self, now: float, entered: float, wait: float | None) -> float:
         """Note a 429 and return the time before which no request should be sent.
 
         Without Retry-After, or if it proves too short, pauses start at the interval of two requests

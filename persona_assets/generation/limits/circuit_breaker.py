@@ -26,8 +26,8 @@ class CircuitBreaker:
     Example:
         >>> breaker = CircuitBreaker(patience=60.0)
         >>> for second in range(THRESHOLD):
-        ...     breaker.entered(second)
-        ...     breaker.failed(second, entered=second)
+        ...     breaker.record_entry(second)
+        ...     breaker.record_failure(second, entered=second)
         >>> breaker.tripped, breaker.due(in_flight=0)
         (True, 20.0)
     """
@@ -49,7 +49,7 @@ class CircuitBreaker:
             return -math.inf
         return self._next_probe if self._probe is None or not in_flight else math.inf
 
-    def entered(self, now: float) -> None:
+    def record_entry(self, now: float) -> None:
         """Note that a call enters; if the breaker has tripped, that call is the probe."""
         if self.tripped:
             self._probe, self._next_probe = now, now + self._pause
@@ -59,7 +59,7 @@ class CircuitBreaker:
         self.failures, self.tripped, self.given_up = 0, False, False
         self._pause, self._probe = PAUSE, None
 
-    def failed(self, now: float, entered: float) -> None:
+    def record_failure(self, now: float, entered: float) -> None:
         """Note at `now` that the call which entered at `entered` failed."""
         if self.tripped:
             # Any call that entered earlier reports the old outage.

@@ -49,7 +49,7 @@ class ConcurrencyLimiter:
         ...     limiter = ConcurrencyLimiter(8, requests_per_minute=600)
         ...     await limiter.enter()
         ...     limiter.leave()
-        ...     limiter.answered()
+        ...     limiter.record_response()
         ...     return limiter.in_flight, limiter.rate
         >>> asyncio.run(main())
         (0, 10.0)
@@ -111,12 +111,12 @@ class ConcurrencyLimiter:
         if self._queue or self._next(now, tokens) > now:
             now = await self._wait_in_queue(loop, tokens)
         elif not self.in_flight:
-            self._adaptive_rate.idle(self._idle_since, now)
+            self._adaptive_rate.record_idle(self._idle_since, now)
         self.in_flight += 1
         self._requests.take(now, 1, self._request_rate(now))
         self._tokens.take(now, tokens, self._header_tokens.rate(now))
-        self._adaptive_rate.entered(now)
-        self._breaker.entered(now)
+        self._adaptive_rate.record_entry(now)
+        self._breaker.record_entry(now)
         return now
 
     def leave(self) -> None:
@@ -126,7 +126,7 @@ class ConcurrencyLimiter:
             self._idle_since = asyncio.get_running_loop().time()
         self._wake()
 
-    def answered(self, headers: Mapping[str, str] = NO_HEADERS) -> None:
+    def record_response(self, headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Note a normal response, whose headers may contain the endpoint's limits."""
         self._responses += 1
         if self.limit < self.ceiling:
@@ -137,7 +137,7 @@ class ConcurrencyLimiter:
         self._read_headers(headers)
         self._wake()
 
-    def complained(
+    def record_failure(
         self,
         entered: float,
         *,
@@ -157,12 +157,12 @@ class ConcurrencyLimiter:
         self._read_headers(headers)
         if status == 429:
             self._paused_until = max(
-                self._paused_until, self._adaptive_rate.refused(now, entered, wait)
+                self._paused_until, self._adaptive_rate.record_refusal(now, entered, wait)
             )
             if self._breaker.tripped:
                 self._breaker.reset()
         else:
-            self._breaker.failed(now, entered)
+            self._breaker.record_failure(now, entered)
             overloaded = status in OVERLOAD
             if status in TIMEOUTS:
                 overloaded = self._responses - self._responses_at_timeout < SPARSE

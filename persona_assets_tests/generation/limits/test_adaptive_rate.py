@@ -157,12 +157,12 @@ def test_rate_drops_to_the_throughput_and_grows_slowly_near_it() -> None:
     rate = AdaptiveRate()
     assert rate.rate(0.0) == math.inf
     for tick in range(1000):
-        rate.entered(tick / 100)
-    resume = rate.refused(10.0, 9.99, None)
+        rate.record_entry(tick / 100)
+    resume = rate.record_refusal(10.0, 9.99, None)
     limit = rate.limit
     assert limit == pytest.approx(100.0, rel=0.01)
-    rate.entered(resume)
-    rate.entered(resume)
+    rate.record_entry(resume)
+    rate.record_entry(resume)
     rates = [rate.rate(resume + second / 10) for second in range(1200)]
     assert rates == sorted(rates)
     assert rates[0] == pytest.approx(0.9 * limit)
@@ -181,15 +181,15 @@ def test_limiter_ignores_idle_hours_in_its_estimate() -> None:
                 entered = await limiter.enter()
                 await asyncio.sleep(0.1)
                 limiter.leave()
-                limiter.answered()
-            limiter.complained(entered, status=429, wait=None)
+                limiter.record_response()
+            limiter.record_failure(entered, status=429, wait=None)
             await asyncio.sleep(7200.0)
         for _ in range(50):
             entered = await limiter.enter()
             await asyncio.sleep(0.1)
             limiter.leave()
-            limiter.answered()
-        limiter.complained(entered, status=429, wait=None)
+            limiter.record_response()
+        limiter.record_failure(entered, status=429, wait=None)
         assert loop.time() > 14_400
         assert limiter.rate is not None
         return limiter.rate

@@ -46,17 +46,17 @@ def test_burst_of_overload_decreases_the_limit_once_and_responses_increase_it() 
         await asyncio.sleep(1)
         for entered in burst:
             limiter.leave()
-            limiter.complained(entered, status=503, wait=None)
+            limiter.record_failure(entered, status=503, wait=None)
         assert limiter.limit == 7.0
         for _ in range(7):
-            limiter.answered()
+            limiter.record_response()
         assert 7.9 < limiter.limit < 8.0
         later = await limiter.enter()
         limiter.leave()
-        limiter.complained(later, status=529, wait=None)
+        limiter.record_failure(later, status=529, wait=None)
         assert limiter.limit < 5.7
         for _ in range(1000):
-            limiter.answered()
+            limiter.record_response()
         assert limiter.limit == 10.0
 
     run(main())
@@ -65,15 +65,15 @@ def test_burst_of_overload_decreases_the_limit_once_and_responses_increase_it() 
 def test_limit_recovers_fast_after_an_outage() -> None:
     async def main() -> None:
         limiter = ConcurrencyLimiter(256)
-        limiter.answered()
+        limiter.record_response()
         for _ in range(15):
             entered = await limiter.enter()
             limiter.leave()
-            limiter.complained(entered, status=503, wait=None)
+            limiter.record_failure(entered, status=503, wait=None)
             await asyncio.sleep(1)
         assert limiter.limit < 2
         for _ in range(256):
-            limiter.answered()
+            limiter.record_response()
         assert limiter.limit > 0.69 * 256
 
     run(main())
@@ -90,9 +90,9 @@ def test_timeouts_count_as_overload_only_if_frequent(
             await asyncio.sleep(0.01)
             limiter.leave()
             if number % calls_per_timeout == calls_per_timeout - 1:
-                limiter.complained(entered, status=None, wait=None)
+                limiter.record_failure(entered, status=None, wait=None)
             else:
-                limiter.answered()
+                limiter.record_response()
         assert (limiter.limit < 32) == decreases
 
     run(main())
@@ -104,7 +104,7 @@ def test_429_limits_the_rate_and_not_the_concurrency() -> None:
         assert limiter.rate is None
         entered = await limiter.enter()
         limiter.leave()
-        limiter.complained(entered, status=429, wait=1.0)
+        limiter.record_failure(entered, status=429, wait=1.0)
         assert limiter.limit == 10
         assert limiter.rate is not None
 
@@ -118,7 +118,7 @@ def test_pause_holds_back_a_call_that_was_about_to_enter() -> None:
         waiting = asyncio.create_task(limiter.enter())
         await asyncio.sleep(1)
         limiter.leave()
-        limiter.complained(entered, status=500, wait=30.0)
+        limiter.record_failure(entered, status=500, wait=30.0)
         assert await waiting == START + 31
 
     run(main())
@@ -150,12 +150,12 @@ def test_waiting_call_enters_as_soon_as_a_response_makes_room() -> None:
         limiter = ConcurrencyLimiter(2)
         for entered in [await limiter.enter(), await limiter.enter()]:
             limiter.leave()
-            limiter.complained(entered, status=503, wait=None)
+            limiter.record_failure(entered, status=503, wait=None)
         await limiter.enter()
         waiting = asyncio.create_task(limiter.enter())
         await asyncio.sleep(1)
         assert not waiting.done()
-        limiter.answered()
+        limiter.record_response()
         assert await waiting == START + 1
 
     run(main())
@@ -166,11 +166,11 @@ def test_waiting_call_enters_as_soon_as_headers_allow_it() -> None:
         limiter = ConcurrencyLimiter(8)
         for _ in range(2):
             await limiter.enter(100)
-            limiter.answered(headers_with_remaining("1"))
+            limiter.record_response(headers_with_remaining("1"))
         waiting = asyncio.create_task(limiter.enter(100))
         await asyncio.sleep(1)
         assert not waiting.done()
-        limiter.answered(headers_with_remaining("1000000"))
+        limiter.record_response(headers_with_remaining("1000000"))
         assert await waiting == START + 1
 
     run(main())
@@ -220,14 +220,14 @@ def test_limits_hold_and_no_call_is_forgotten_under_random_events(
                 case 0 | 1 | 2:
                     status = rng.choice([429, 500, 503, 529, None])
                     wait = rng.choice([None, None, 0.0, 0.3, 5.0])
-                    limiter.complained(
+                    limiter.record_failure(
                         entered, status=status, wait=wait, headers=random_headers(rng)
                     )
                     paused_until = max(paused_until, loop.time() + (wait or 0.0))
                 case 3:
                     pass
                 case _:
-                    limiter.answered(random_headers(rng))
+                    limiter.record_response(random_headers(rng))
 
         visits = []
         for number in range(60):
@@ -284,7 +284,7 @@ def test_headers_alone_do_not_stall_a_run(reset: str) -> None:
         for _ in range(20):
             await limiter.enter(2000)
             limiter.leave()
-            limiter.answered(headers)
+            limiter.record_response(headers)
         assert asyncio.get_running_loop().time() <= START + 200
 
     run(main())
@@ -320,8 +320,8 @@ def test_calls_wait_while_an_endpoint_is_down_and_single_probes_enter() -> None:
                 await asyncio.sleep(0.01)
                 limiter.leave()
                 if loop.time() >= recovery:
-                    return limiter.answered()
-                limiter.complained(entered, status=None, wait=None)
+                    return limiter.record_response()
+                limiter.record_failure(entered, status=None, wait=None)
                 await asyncio.sleep(random.Random(attempts).random())
 
         await asyncio.gather(*(call() for _ in range(64)))
@@ -341,7 +341,7 @@ def test_limiter_is_broken_by_an_endpoint_that_stays_down() -> None:
             entered = await limiter.enter()
             await asyncio.sleep(0.1)
             limiter.leave()
-            limiter.complained(entered, status=502, wait=None)
+            limiter.record_failure(entered, status=502, wait=None)
         return asyncio.get_running_loop().time()
 
     assert START + 60 <= run(main()) <= START + 100
@@ -353,10 +353,10 @@ def test_429_to_a_probe_closes_the_breaker() -> None:
         while not limiter.tripped:
             entered = await limiter.enter()
             limiter.leave()
-            limiter.complained(entered, status=500, wait=None)
+            limiter.record_failure(entered, status=500, wait=None)
         entered = await limiter.enter()
         limiter.leave()
-        limiter.complained(entered, status=429, wait=2.0)
+        limiter.record_failure(entered, status=429, wait=2.0)
         assert not limiter.tripped
         assert await limiter.enter() == entered + 2.0
 
