@@ -1,21 +1,20 @@
-"""A distribution with entry points, installed into a folder on the search path."""
+"""A distribution with entry points, as pip would install it into a folder."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 
+def write_distribution(folder: Path, name: str, group: str, points: Mapping[str, str]) -> None:
+    """Write the metadata of a distribution; the folder belongs on the search path.
 
-def install(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, group: str, points: Mapping[str, str]
-) -> None:
-    """Put a folder on the search path, with the metadata of a distribution that names `points`."""
-    metadata = folder / "sample_package-1.0.dist-info"
+    Args:
+        folder: Folder of installed packages.
+        name: Name of the distribution.
+        group: Entry-point group.
+        points: "module" or "module:attribute" by name.
+    """
+    metadata = folder / f"{name.replace('-', '_')}-1.0.dist-info"
     metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: sample-package\nVersion: 1.0\n"
-    )
-    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
-    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = "".join(f"{point} = {reference}\n" for point, reference in points.items())
+    (metadata / "entry_points.txt").write_text(f"[{group}]\n{lines}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from persona_assets.registry import Registry, RegistryError
+from persona_assets_tests.installed import write_distribution
 
 GROUP = "persona_assets_tests.shapes"
 BUILTIN = {"fraction": "fractions:Fraction", "decimal": "decimal:Decimal"}
@@ -20,13 +21,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.syspath_prepend(tmp_path)
 
     def install_distribution(distribution: str, **references: str) -> None:
-        metadata = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        )
-        lines = "".join(f"{name} = {reference}\n" for name, reference in references.items())
-        (metadata / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}")
+        write_distribution(tmp_path, distribution, GROUP, references)
 
     return install_distribution
 

@@ -19,7 +19,7 @@ from persona_assets.project import Project
 from persona_assets.registry import Registry
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
-from persona_assets_tests.installed import install
+from persona_assets_tests.installed import write_distribution
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +44,9 @@ def install_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
     """Installs a module of assets, given its name and source, as another package would."""
 
     def install_source(name: str, source: str) -> None:
-        install(monkeypatch, tmp_path / "site", "persona_assets.assets", {name: name})
-        (tmp_path / "site" / f"{name}.py").write_text(source)
+        write_distribution(tmp_path, name, "persona_assets.assets", {name: name})
+        (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(graph, "MODULES", Registry("persona_assets.assets", {}))
         monkeypatch.delitem(sys.modules, name, raising=False)
 

@@ -10,24 +10,11 @@ from persona_assets.benchmarks.aime import Aime
 from persona_assets.benchmarks.base import BENCHMARKS, DEFAULT
 from persona_assets.benchmarks.benchmark_file import BenchmarkError, BenchmarkFile
 from persona_assets.registry import Registry
-from persona_assets_tests.installed import install
+from persona_assets_tests.installed import write_distribution
 
 MATH = {"problem": "3 + 4?", "solution": r"So \boxed{7}.", "answer": "7"}
 GSM8K = {"question": "3 + 4?", "answer": "3 + 4 = 7\n#### 7"}
 AIME = {"problem": "Find m + n.", "answer": "073"}
-
-CUSTOM = '''
-from persona_assets.benchmarks.base import Benchmark, Problem
-
-class Olympiad(Benchmark):
-    """Problems of the layout {"statement": ..., "final": [...]}."""
-
-    def load(self, row):
-        return Problem(row["statement"], row["final"][0]) if "final" in row else None
-
-    def extract(self, reply):
-        return reply.rpartition("Final:")[2].strip() or None
-'''
 
 
 @pytest.mark.parametrize(("row", "name"), [(MATH, "math"), (GSM8K, "gsm8k"), (AIME, "aime")])
@@ -97,8 +84,9 @@ def test_identity_of_math_and_gsm8k_is_name_and_hash(tmp_path: Path) -> None:
 
 
 def test_installed_package_adds_a_layout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    install(monkeypatch, tmp_path, "persona_assets.benchmarks", {"olympiad": "olympiad:Olympiad"})
-    (tmp_path / "olympiad.py").write_text(CUSTOM)
+    reference = "persona_assets_tests.benchmarks.olympiad:Olympiad"
+    write_distribution(tmp_path, "olympiad", "persona_assets.benchmarks", {"olympiad": reference})
+    monkeypatch.syspath_prepend(tmp_path)
     registry: Registry[type[base.Benchmark]] = Registry("persona_assets.benchmarks", {})
     layout = registry.get("olympiad")()
     problem = layout.load({"statement": "Prove that 1 = 1.", "final": ["yes"]})

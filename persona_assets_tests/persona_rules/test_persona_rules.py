@@ -12,6 +12,7 @@ import pytest
 from persona_assets.persona_rules import BUILTIN, GROUP, RULES, PersonaRule
 from persona_assets.registry import Registry, RegistryError
 from persona_assets.steps.quality import VERSION, rejection_reason, rules_version
+from persona_assets_tests.installed import write_distribution
 from persona_assets_tests.steps.answers_double import ROOT
 
 PROGRAM = Path(__file__).parent / "programs" / "judge_related_personas.py"
@@ -26,14 +27,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.syspath_prepend(tmp_path)
 
     def install_rules(**functions: str) -> Registry[PersonaRule]:
-        metadata = tmp_path / "relation_rules-1.0.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(
-            "Metadata-Version: 2.1\nName: relation-rules\nVersion: 1.0\n"
-        )
         module = "persona_assets_tests.persona_rules.relation_rules"
-        points = "".join(f"{name} = {module}:{rule}\n" for name, rule in functions.items())
-        (metadata / "entry_points.txt").write_text(f"[{GROUP}]\n{points}")
+        points = {name: f"{module}:{rule}" for name, rule in functions.items()}
+        write_distribution(tmp_path, "relation-rules", GROUP, points)
         return Registry(GROUP, BUILTIN)
 
     return install_rules

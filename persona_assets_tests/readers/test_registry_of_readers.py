@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from persona_assets.readers import READERS, known_endings, reader_for
+from persona_assets_tests.installed import write_distribution
 from persona_assets_tests.readers.shard_files import lines, write
 
 HERE = Path(__file__).parent
@@ -18,14 +19,8 @@ ROOT = HERE.parents[1]
 
 def install(site: Path, **references: str) -> None:
     """Install a distribution of readers into a folder of `sys.path`."""
-    metadata = site / "paragraphs_reader-1.0.dist-info"
-    metadata.mkdir(parents=True)
+    write_distribution(site, "paragraphs-reader", "persona_assets.readers", references)
     shutil.copy(HERE / "installed" / "paragraphs_reader.py", site)
-    (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: paragraphs-reader\nVersion: 1.0\n"
-    )
-    points = "".join(f"{name} = {reference}\n" for name, reference in references.items())
-    (metadata / "entry_points.txt").write_text(f"[persona_assets.readers]\n{points}")
 
 
 def read_corpus(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
