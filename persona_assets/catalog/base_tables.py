@@ -55,7 +55,7 @@ SELECT asset, shard, {_CALL_COLUMNS} FROM ({NO_COMPLETIONS})
 """
 _INSERT_COMPLETIONS = f"""
 INSERT INTO paid
-SELECT asset, shard, {_CALL_COLUMNS} FROM read_parquet(?, filename = true)
+SELECT asset, shard, {_CALL_COLUMNS} FROM read_parquet(?, filename = true, union_by_name = true)
 JOIN (SELECT {_ROWS} AS asset, {_ROWS} AS shard, {_ROWS} AS file) places ON file = filename
 """
 _INSERT_USAGE = """

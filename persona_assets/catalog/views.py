@@ -156,10 +156,13 @@ class Views:
         root = self._root("completions")
         if not any(root.rglob("*.parquet")):
             return NO_COMPLETIONS
+        # Files of earlier versions lack a column.
+        columns = ", ".join(f"t.{column}" for column in CompletionRow._fields if column != "line")
         below = f"substr(t.filename, {len(str(root)) + 2})"
         return (
             f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
-            f"t.* EXCLUDE (filename, line) FROM read_parquet({_below(root)}, filename = true) t "
+            f"{columns} FROM (SELECT * FROM ({NO_COMPLETIONS}) UNION ALL BY NAME "
+            f"SELECT * FROM read_parquet({_below(root)}, filename = true, union_by_name = true)) t "
             "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
             "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
         )

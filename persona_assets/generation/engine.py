@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import Generic, TypeVar
 
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.client import Client, check_endpoint
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused
+from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
 from persona_assets.generation.money.budget import Budget
@@ -61,6 +63,8 @@ class Engine:
         client: Makes the HTTP client in place of the default; called once per `send`.
         grace: Seconds that calls in flight may still use when the run is stopped: they are billed
             anyway.
+        adaptations: Parameters that the endpoint refuses, as earlier runs know them; by default,
+            each engine learns them anew.
 
     Example:
         >>> def personas(endpoint, calls):
@@ -78,6 +82,7 @@ class Engine:
         report: Report | None = None,
         client: Callable[[Endpoint], Client] | None = None,
         grace: float = 20.0,
+        adaptations: Adaptations | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.journal = journal
@@ -86,6 +91,8 @@ class Engine:
         self.report = report
         self.grace = grace
         self.usage = Usage()
+        self.adaptations = adaptations or Adaptations(endpoint)
+        self.refusals = Refusals()
         self._client = client
 
     def check(self) -> None:
@@ -169,7 +176,13 @@ class Engine:
             from persona_assets.generation.batch import BatchTransport
 
             return BatchTransport(
-                self.endpoint, self.journal, self.usage, spending, run_id=self.run_id
+                self.endpoint,
+                self.journal,
+                self.usage,
+                spending,
+                run_id=self.run_id,
+                adaptations=self.adaptations,
+                refusals=self.refusals,
             )
         return Pool(
             self.endpoint,
@@ -179,6 +192,8 @@ class Engine:
             run_id=self.run_id,
             client=self._client or Client,
             grace=self.grace,
+            adaptations=self.adaptations,
+            refusals=self.refusals,
         )
 
 

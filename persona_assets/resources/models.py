@@ -118,6 +118,7 @@ class Models:
                 budget,
                 report_everywhere,
                 tuned,
+                adaptations=self._storage.data_dir / "endpoints.jsonl",
                 open_client=self.client,
                 embed_locally=self._embed_locally,
             )

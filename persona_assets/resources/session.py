@@ -27,6 +27,8 @@ from persona_assets.generation import (
     call_key,
     complete,
 )
+from persona_assets.generation.calls.adaptation_file import Adaptations
+from persona_assets.generation.calls.error_reply import quote
 from persona_assets.local_models.weights import MODELS, WeightsError
 from persona_assets.settings import ModelEndpoint, Precision, Settings
 
@@ -78,6 +80,7 @@ class Session:
         tuned: Fine-tuned model in the evaluation role.
         open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
             not those that an embedded endpoint names.
+        adaptations: File with the parameters that endpoints refuse.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
     """
 
@@ -90,6 +93,7 @@ class Session:
         report: Callable[[str], None],
         tuned: TunedModel | None,
         *,
+        adaptations: Path,
         open_client: Callable[[ModelEndpoint, Path | None], Client],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
     ) -> None:
@@ -99,6 +103,8 @@ class Session:
         self._budget = budget
         self._report = report
         self._tuned = tuned
+        self._adaptations = adaptations
+        self._told = set[str]()
         self._open_client = open_client
         self._embed_locally = embed_locally
         self._engines: dict[str, Engine] = {}
@@ -132,7 +138,7 @@ class Session:
             raise EndpointError(
                 f"{errors} of {number} calls ended in an error ({counts}), so no table was "
                 "written: run again, or, where the same errors come back, correct the role's "
-                "settings or the prompt; what was answered is kept"
+                "settings or the prompt; what was answered is kept" + self._said()
             )
         if unusable.total() > most and number >= FEW:
             raise QuarantineError(
@@ -184,7 +190,18 @@ class Session:
             **({} if usage.unpriced else {"cost_usd": float(usage.cost)}),
             "unpriced_calls": usage.unpriced,
             "model_seconds": round(usage.seconds, 1),
+            **({"adaptations": adaptations} if (adaptations := self._adaptation_list()) else {}),
         }
+
+    def _adaptation_list(self) -> list[str]:
+        """Return a sentence per parameter that an endpoint of this session refuses."""
+        engines = self._engines.values()
+        return sorted({line for engine in engines for line in engine.adaptations.sentences})
+
+    def _said(self) -> str:
+        """Return what the endpoints said to the last calls that failed; "" if they said nothing."""
+        said = {engine.refusals.said for engine in self._engines.values()} - {""}
+        return "".join(f"; the endpoint said {quote(message)}" for message in sorted(said))
 
     def _engine(self, role: str) -> Engine:
         if role not in self._engines:
@@ -197,6 +214,7 @@ class Session:
                 budget=self._budget,
                 report=self._progress(role),
                 client=lambda _: self._open_client(endpoint, path),
+                adaptations=Adaptations(endpoint, self._adaptations),
             )
         return self._engines[role]
 
@@ -221,6 +239,10 @@ class Session:
 
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
         def report(done: int, total: int | None, usage: Usage) -> None:
+            for line in self._adaptation_list():
+                if line not in self._told:
+                    self._told.add(line)
+                    self._report(line)
             self._report(f"{role}: {progress_line(done, total, usage)}")
 
         return report
@@ -272,7 +294,8 @@ def _vectors(record: CallRecord) -> "np.ndarray":
     if record.failure is not None or record.body is None:
         raise EndpointError(
             f"the embedding endpoint gave no vectors ({record.failure}), so no table was written: "
-            "run again; what was answered is kept"
+            "run again; what was answered is kept; it said "
+            + quote((record.error or {}).get("message") or "nothing")
         )
     rows = sorted(record.body["data"], key=lambda row: row["index"])
     vectors = np.array([_vector(row["embedding"]) for row in rows], np.float32)

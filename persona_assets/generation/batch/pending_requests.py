@@ -102,9 +102,9 @@ class PendingRequests:
         the requests are refunded up to their costs, unless another run was charged.
         """
         records = [self._record(batch.batch_id, result) for result in results]
-        # `Journal.get` returns no transient errors, so their ids are read from the journal itself.
-        transient = not all(record.answered for record in records)
-        known = {old.id for old in self._journal.live()} if transient else set()
+        # `Journal.get` returns no unsettled errors, so their ids are read from the journal itself.
+        unsettled = not all(record.answered for record in records)
+        known = {old.id for old in self._journal.live()} if unsettled else set()
         unspent = ZERO
         with self.lock:
             kept = [self._journal.get(record.key) for record in records]
@@ -154,4 +154,5 @@ class PendingRequests:
             run_id=self._run_id,
             uncertain=int(outcome.failure in BILLED),
             cost=self._spending.batch_cost(outcome.tokens) if outcome.error is None else None,
+            sent=ticket.sent,
         )

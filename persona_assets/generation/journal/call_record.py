@@ -10,10 +10,11 @@ from typing import Any, Self, cast
 
 from persona_assets.generation.money.usage import Tokens
 
-TRANSIENT = frozenset(
-    {"rate_limit", "timeout", "connection", "malformed", "server_error", "expired"}
-)
-"""Error codes after which the next run repeats a call; any other error is final."""
+FINAL = frozenset({"content_filter"})
+"""Error codes that settle a call for all runs, since they depend on the request alone.
+
+Every other failure (a key, an account, a server's limit) may be gone in the next run, and a refused
+call costs nothing. Codes of earlier versions that are not listed here settle nothing, either."""
 
 _LINE = json.JSONEncoder(separators=(",", ":"))
 
@@ -25,12 +26,14 @@ class CallRecord:
     Args:
         key: Hash of the request (see `call_key`).
         body: JSON object of the response.
-        error: Members "code" and "message". An error with a code in `TRANSIENT` is recorded for the
-            accounts, but does not settle the call.
+        error: Members "code" and "message". An error is recorded for the accounts; only one with a
+            code in `FINAL` settles the call.
         attempt: Number of the attempt that ended the call, from 1.
         cost: US dollars at the price of the day; None if the price or the tokens are unknown.
         uncertain: Number of earlier attempts that may have been billed without a response.
         batch: True if the provider's Batch API processed the call.
+        sent: Parameters that were sent in place of the request's own, null for one left out; None
+            if the request was sent as it is.
         id: Identifier of the record itself; two records of one key differ in it.
         time: ISO 8601 time at which the record was made, in UTC.
 
@@ -54,6 +57,7 @@ class CallRecord:
     cost: Decimal | None = None
     uncertain: int = 0
     batch: bool = False
+    sent: dict[str, Any] | None = None
     id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
@@ -67,7 +71,7 @@ class CallRecord:
     @property
     def answered(self) -> bool:
         """True if the call needs no further attempt: it succeeded or failed for good."""
-        return self.failure not in TRANSIENT
+        return self.failure is None or self.failure in FINAL
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -115,6 +119,8 @@ class CallRecord:
             "finish_reason": self.finish_reason,
             "time": self.time,
         }
+        if self.sent is not None:
+            line["sent"] = self.sent
         # ASCII escapes preserve lone surrogates, which a model may emit, and leave no raw newline.
         return _LINE.encode(line).encode("ascii") + b"\n"
 
@@ -152,6 +158,7 @@ class CallRecord:
             cost=cost,
             uncertain=data.get("uncertain", 0),
             batch=data.get("batch", False),
+            sent=data.get("sent"),
             id=data.get("id", ""),
             time=data.get("time", ""),
         )

@@ -19,6 +19,7 @@ class CompletionRow(NamedTuple):
     """Call record as Parquet columns; null means unknown.
 
     Args:
+        sent: JSON object of the parameters that were sent in place of the request's own.
         line: Line of the journal if the other columns cannot represent all of it: a lone surrogate,
             a cost finer than 1e-12 US dollars, a member of an unusual type. Null otherwise.
 
@@ -49,6 +50,7 @@ class CompletionRow(NamedTuple):
     cost_usd: Decimal | None
     body: str | None
     id: str | None
+    sent: str | None = None
     line: bytes | None = None
 
     @classmethod
@@ -81,6 +83,7 @@ class CompletionRow(NamedTuple):
             cost_usd=_amount(record.cost),
             body=_text(_json(record.body)),
             id=_text(record.id),
+            sent=_text(_json(record.sent)),
         )
         return row if row.record() == record else row._replace(line=line)
 
@@ -108,6 +111,7 @@ class CompletionRow(NamedTuple):
             cost=self.cost_usd,
             uncertain=row.uncertain,
             batch=row.batch,
+            sent=None if self.sent is None else json.loads(self.sent),
             id=row.id,
             time=row.time,
         )
@@ -132,6 +136,13 @@ def completion_schema() -> "pa.Schema":
     return pa.schema(
         {name: types[annotation] for name, annotation in CompletionRow.__annotations__.items()}
     )
+
+
+@cache
+def earlier_schema() -> "pa.Schema":
+    """Return the Arrow schema of a completions file of a version without the column `sent`."""
+    schema = completion_schema()
+    return schema.remove(schema.get_field_index("sent"))
 
 
 def to_table(rows: Iterable[CompletionRow]) -> "pa.Table":

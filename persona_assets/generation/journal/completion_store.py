@@ -7,17 +7,18 @@ import itertools
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from persona_assets.generation.journal.call_record import TRANSIENT, CallRecord
+from persona_assets.generation.journal.call_record import FINAL, CallRecord
 from persona_assets.generation.journal.completion_row import (
     CompletionRow,
     completion_schema,
+    earlier_schema,
     to_table,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
@@ -66,7 +67,7 @@ class CompletionStore:
         self._lock = threading.RLock()
         with self._reading():
             self._file = pq.ParquetFile(path)
-        if self._file.schema_arrow != completion_schema():
+        if self._file.schema_arrow not in (completion_schema(), earlier_schema()):
             self.close()
             raise JournalCorrupt(f"{path} has other columns than completions have: move it away")
         groups = range(self._file.num_row_groups)
@@ -113,11 +114,7 @@ class CompletionStore:
     @cached_property
     def keys(self) -> KeyIndex:
         """Index of the rows that settle a call, by key."""
-        return KeyIndex(
-            (key if line is None else CallRecord.from_line(line).key, row)
-            for row, (key, code, line) in self._scan("key", "error_code", "line")
-            if code not in TRANSIENT
-        )
+        return KeyIndex(self._settled_keys())
 
     @cached_property
     def _ids(self) -> KeyIndex:
@@ -126,6 +123,16 @@ class CompletionStore:
             ((record_id or key) if line is None else _id_or_key(CallRecord.from_line(line)), row)
             for row, (record_id, key, line) in self._scan("id", "key", "line")
         )
+
+    def _settled_keys(self) -> Iterator[tuple[str, int]]:
+        columns = ("key", "status_code", "error_code", "line")
+        for row, (key, status, code, line) in self._scan(*columns):
+            if line is not None:
+                record = CallRecord.from_line(line)
+                if record.answered:
+                    yield record.key, row
+            elif code in FINAL or (code is None and status == 200):
+                yield key, row
 
     def _scan(self, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Iterate over row numbers and the values of the named columns."""
@@ -147,13 +154,23 @@ class CompletionStore:
         columns = self._columns(group, CompletionRow._fields)
         return [CompletionRow._make(values) for values in zip(*columns, strict=True)]
 
-    def _columns(self, group: int, names: Iterable[str]) -> list[list[Any]]:
+    def _columns(self, group: int, names: Sequence[str]) -> list[list[Any]]:
         table = self._table(group, names)
         return [table.column(name).to_pylist() for name in names]
 
-    def _table(self, group: int, names: Iterable[str] = CompletionRow._fields) -> "pa.Table":
+    def _table(self, group: int, names: Sequence[str] = CompletionRow._fields) -> "pa.Table":
+        import pyarrow as pa
+
+        existing = set(self._file.schema_arrow.names)
         with self._lock, self._reading():
-            return self._file.read_row_group(group, columns=list(names), use_threads=False)
+            table = self._file.read_row_group(
+                group, columns=[name for name in names if name in existing], use_threads=False
+            )
+        for name in names:
+            if name not in existing:
+                field = completion_schema().field(name)
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        return table.select(list(names))
 
     def _copy(self, writer: "_Writer") -> None:
         """Copy full row groups unchanged and add the rows of the last group singly.

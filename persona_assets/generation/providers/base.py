@@ -1,11 +1,12 @@
 """Differences between providers, and the default: OpenAI's API as most servers copy it."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
 from persona_assets.generation.journal.call_record import as_list
+from persona_assets.generation.providers.error_rules import COMMON_RULES, Rule
 
 if TYPE_CHECKING:
     from persona_assets.generation.calls.call import Call
@@ -45,23 +46,6 @@ class Connection:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ErrorCodes:
-    """A provider's error codes by meaning.
-
-    Attributes:
-        quota: The account has no credit left; only its owner can change that.
-        filter: A content filter stopped the request; the run goes on.
-        model: No such model; only a change of the settings helps.
-        rate_limit: Too many requests at the moment, whatever the HTTP status.
-    """
-
-    quota: Set[str] = frozenset()
-    filter: Set[str] = frozenset()
-    model: Set[str] = frozenset()
-    rate_limit: Set[str] = frozenset()
-
-
 class Provider:
     """OpenAI's API as most servers copy it. A subclass overrides its differences.
 
@@ -75,20 +59,8 @@ class Provider:
     check_path: ClassVar[str] = "/models"
     """Path of a free GET request that fails with 401 where the API key is not accepted."""
 
-    error_codes: ClassVar[ErrorCodes] = ErrorCodes(
-        quota=frozenset(
-            {
-                "insufficient_quota",
-                "billing_hard_limit_reached",
-                "billing_not_active",
-                "insufficient_balance",
-                "credit_balance_too_low",
-            }
-        ),
-        filter=frozenset({"content_filter", "content_policy_violation", "moderation_blocked"}),
-        model=frozenset({"model_not_found", "invalid_model"}),
-    )
-    """Error codes by meaning: those of OpenAI, and those that compatible servers add."""
+    error_rules: ClassVar[tuple[Rule, ...]] = COMMON_RULES
+    """Rules that give a failed reply its meaning; a subclass puts its own in front."""
 
     def serves(self, url: SplitResult) -> bool:
         """Return True if a base URL is the provider's own."""
@@ -125,8 +97,15 @@ class Provider:
         return len(as_list(body.get("data"))) == (len(texts) if isinstance(texts, list) else 1)
 
     def error_names(self, error: Mapping[str, Any]) -> set[str]:
-        """Return the names in an error object that `error_codes` may list."""
-        return {str(error.get("code")), str(error.get("type"))}
+        """Return names that the error object contains beyond its code, type, status and reason.
+
+        `error_rules` may list them, in lower case.
+        """
+        return set()
+
+    def retry_delay(self, error: Mapping[str, Any]) -> float | None:
+        """Return the seconds to wait that an error object states, for want of a header."""
+        return None
 
     def response_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Return response headers under OpenAI's names: `retry-after` and `x-ratelimit-*`.

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from persona_assets.generation.journal.call_record import as_list, as_object
-from persona_assets.generation.providers.base import ErrorCodes, Provider
+from persona_assets.generation.providers.base import Provider
+from persona_assets.generation.providers.error_rules import Meaning, Rule
 
 if TYPE_CHECKING:
     from persona_assets.generation.calls.call import Call
@@ -23,10 +23,10 @@ class OpenRouter(Provider):
     check_path: ClassVar[str] = "/key"
     """The list of models is public, so it accepts any key."""
 
-    error_codes: ClassVar[ErrorCodes] = replace(
-        Provider.error_codes,
+    error_rules: ClassVar[tuple[Rule, ...]] = (
         # A 402 that passes once calls in flight are billed; it carries a Retry-After.
-        rate_limit=frozenset({"in_flight_budget_exhausted"}),
+        Rule(Meaning.RATE_LIMIT, codes={"in_flight_budget_exhausted"}),
+        *Provider.error_rules,
     )
 
     def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
@@ -36,7 +36,7 @@ class OpenRouter(Provider):
         return not failed and super().is_answer(call, body)
 
     def error_names(self, error: Mapping[str, Any]) -> set[str]:
-        """Return the error's code, with the type and reason in its metadata.
+        """Return the type and reason in the error's metadata.
 
         A moderated prompt is a 403, which elsewhere means a key without permission.
         """
@@ -44,7 +44,7 @@ class OpenRouter(Provider):
         names = {str(metadata.get(member)) for member in ("error_type", "reason")}
         if FLAGGED & metadata.keys():
             names.add("content_filter")
-        return names | super().error_names(error)
+        return names
 
     def response_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers with a `retry-after` for a spent limit.
