@@ -28,7 +28,7 @@ from persona_assets.generation import (
     complete,
 )
 from persona_assets.generation.calls.adaptation_file import Adaptations
-from persona_assets.generation.calls.error_reply import quote
+from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.local_models.weights import MODELS, WeightsError
 from persona_assets.settings import ModelEndpoint, Precision, Settings
 
@@ -201,7 +201,7 @@ class Session:
     def _said(self) -> str:
         """Return what the endpoints said to the last calls that failed; "" if they said nothing."""
         said = {engine.refusals.said for engine in self._engines.values()} - {""}
-        return "".join(f"; the endpoint said {quote(message)}" for message in sorted(said))
+        return "".join(f"; the endpoint said {quoted(message)}" for message in sorted(said))
 
     def _engine(self, role: str) -> Engine:
         if role not in self._engines:
@@ -295,7 +295,7 @@ def _vectors(record: CallRecord) -> "np.ndarray":
         raise EndpointError(
             f"the embedding endpoint gave no vectors ({record.failure}), so no table was written: "
             "run again; what was answered is kept; it said "
-            + quote((record.error or {}).get("message") or "nothing")
+            + quoted((record.error or {}).get("message") or "nothing")
         )
     rows = sorted(record.body["data"], key=lambda row: row["index"])
     vectors = np.array([_vector(row["embedding"]) for row in rows], np.float32)

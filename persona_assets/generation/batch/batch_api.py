@@ -24,7 +24,7 @@ from persona_assets.generation.calls.attempt_failure import (
 )
 from persona_assets.generation.calls.client import CONNECT, openai_arguments
 from persona_assets.generation.calls.endpoint import Endpoint
-from persona_assets.generation.calls.error_reply import quote
+from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import as_list, as_object
 
@@ -261,7 +261,7 @@ class BatchAPI:
             stop = (
                 f"{host} refuses this batch ({status}{shown and f', {shown}'}): correct the role's "
                 "settings, or set its transport to online; what was answered is kept. It says: "
-                f"{quote('' if failure.reply is None else failure.reply.message)}"
+                f"{quoted('' if failure.reply is None else failure.reply.message)}"
             )
         return AttemptFailure(
             code,

@@ -156,7 +156,9 @@ def _adapt(
     }
     adapted = dict[str, dict[str, object]]()
     for key, body in folder.bodies(batch) if refused else ():
-        changes = adaptation_for(refused[key], body) if key in refused else ()
+        if key not in refused:
+            continue
+        changes = adaptation_for(refused[key], body)
         fresh = untried(changes, [Change(name) for name in left[key].sent or ()])
         if fresh:
             adaptations.propose(fresh, refused[key].message)

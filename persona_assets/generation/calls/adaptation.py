@@ -121,7 +121,7 @@ def adaptation_for(reply: ErrorReply, body: Mapping[str, Any]) -> tuple[Change, 
 
     Example:
         >>> from persona_assets.generation.calls.error_reply import read_error
-        >>> reply = read_error(400, '{"error": {"message": "Unknown name \\\\"seed\\\\"", "code": 400}}')
+        >>> reply = read_error(400, '{"error": {"message": "Unknown parameter: seed."}}')
         >>> adaptation_for(reply, {"seed": 1, "messages": []})
         (Change(parameter='seed', to=''),)
     """

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from persona_assets.generation.calls.adaptation import Change, apply_all, joined
 from persona_assets.generation.calls.endpoint import Endpoint
-from persona_assets.generation.calls.error_reply import quote
+from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.journal.call_record import as_object
 from persona_assets.generation.journal.completion_store import make_folder
 
@@ -52,7 +52,8 @@ class Adaptations:
         """A sentence for the user per change in force."""
         model, host = self._endpoint.model, self._endpoint.host
         return [
-            f"calls to {model} at {host} are sent with {change}: it said {quote(self._said[change])}"
+            f"calls to {model} at {host} are sent with {change}: "
+            f"it said {quoted(self._said[change])}"
             for change in self.changes
         ]
 

@@ -18,7 +18,7 @@ from persona_assets.generation.calls.error_reply import (
     ErrorReply,
     holds_error,
     inner_status,
-    quote,
+    quoted,
     read_error,
 )
 from persona_assets.generation.journal.call_record import CallRecord, as_object
@@ -186,7 +186,7 @@ def _evidence(meaning: Meaning, *, named: bool, coded: bool) -> Evidence:
 
 def _stop_sentence(endpoint: Endpoint, meaning: Meaning, status: int, message: str) -> str:
     """Return the cure of a refusal, and the endpoint's own words, which nobody has verified."""
-    return f"{stop_sentence(endpoint, meaning, status)} It says: {quote(message)}"
+    return f"{stop_sentence(endpoint, meaning, status)} It says: {quoted(message)}"
 
 
 def stop_sentence(endpoint: Endpoint, meaning: Meaning, status: int) -> str:

@@ -110,11 +110,11 @@ def holds_error(text: str) -> bool:
     return bool(body.get("error")) or body.get("object") == "error"
 
 
-def quote(message: str) -> str:
+def quoted(message: str) -> str:
     """Return an endpoint's words for a message to the user: a bounded line in quotation marks.
 
     Example:
-        >>> quote('Your "key"\\x1b[31m is\\nwrong')
+        >>> quoted('Your "key"\\x1b[31m is\\nwrong')
         '"Your \\'key\\'[31m is wrong"'
     """
     line = " ".join(message[:READ].split()).replace('"', "'")

@@ -28,7 +28,7 @@ class Refusals:
         >>> refusals = Refusals()
         >>> for key in "abcde":
         ...     refusals.begin(key)
-        >>> failure = AttemptFailure("bad_request", "HTTP 400: no", stop="it refuses", evidence="status")
+        >>> failure = AttemptFailure("bad_request", "no", stop="it refuses", evidence="status")
         >>> [refusals.stop_sentence(key, failure) for key in "edcba"]
         ['', '', '', '', 'it refuses']
     """
@@ -80,8 +80,8 @@ def same(failure: AttemptFailure) -> object:
     Quoted parts and words with a digit differ from call to call.
 
     Example:
-        >>> same(AttemptFailure("a", "no 'x' in req_1")) == same(AttemptFailure("a", "no 'y' in req_2"))
-        True
+        >>> same(AttemptFailure("bad_request", "HTTP 400: no 'x' in req_1"))
+        (None, 'bad_request', 'HTTP no in')
     """
     words = QUOTED_PART.sub("", failure.message).split()
     plain = " ".join(word for word in words if not any(char.isdigit() for char in word))

@@ -126,17 +126,33 @@ def test_unreachable_server_is_reported(
         run.land(calls(1))
 
 
-def test_line_that_refuses_the_model_ends_the_run_but_keeps_other_responses(
+def test_line_that_refuses_the_model_amid_responses_is_sent_again(
     open_run: OpenRun, calls: MakeCalls
 ) -> None:
-    with BatchServer(lines={"row 1": ["404-model"]}) as server:
-        with open_run(server) as run:
-            with pytest.raises(EndpointRefused, match="knows no model"):
-                run.land(calls(3))
-            assert len(run.journal) == 2
+    with BatchServer(lines={"row 1": ["404-model"]}) as server, open_run(server) as run:
+        records = run.land(calls(3))
+        assert {record.failure for record in records.values()} == {None}
+        assert sorted(server.sent.values()) == [1, 1, 2]
+
+
+def test_batch_that_refuses_the_model_in_each_line_ends_the_run(
+    open_run: OpenRun, calls: MakeCalls
+) -> None:
+    with BatchServer(lines={f"row {row}": ["404-model"] for row in range(3)}) as server:
+        with open_run(server) as run, pytest.raises(EndpointRefused, match="knows no model"):
+            run.land(calls(3))
         with open_run(server) as run:
             assert len(run.land(calls(3))) == 3
-        assert sorted(server.sent.values()) == [1, 1, 2]
+
+
+def test_batch_that_refuses_each_line_alike_ends_the_run_and_quotes_the_reason(
+    open_run: OpenRun, calls: MakeCalls
+) -> None:
+    with BatchServer(lines={f"row {row}": ["400"] for row in range(5)}) as server:
+        with open_run(server) as run, pytest.raises(EndpointRefused, match='It says: "your key'):
+            run.land(calls(5))
+        with open_run(server) as run:
+            assert {record.failure for record in run.land(calls(5)).values()} == {None}
 
 
 def test_invalid_batch_is_not_sent_again(
