@@ -107,8 +107,9 @@ def collect_results(
             _land(pending, batch, group, stop_token)
             group = []
     adaptations.confirm(sent)
-    stop = _stop_sentence(failures, whole=len(failures) == batch.requests)
-    adapted = {} if stop else _adapt(folder, batch, left, failures, adaptations)
+    adapted = _adapt(folder, batch, left, failures, adaptations)
+    lasting = {key: failure for key, failure in failures.items() if key not in adapted}
+    stop = _stop_sentence(lasting, whole=len(failures) == batch.requests)
     for key, ticket in list(left.items()):
         failure = failures.get(key, MISSING)
         again = failure.code in RETRIED or failure.evidence == "named" or key in adapted

@@ -117,9 +117,12 @@ class Adaptations:
 def _append(path: Path, line: bytes) -> None:
     """Append a line by a single write, which other processes do not interleave."""
     make_folder(path.parent)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(handle, line)
+        size = os.fstat(handle).st_size
+        # A crash may have cut the last line short.
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        os.write(handle, b"\n" + line if torn else line)
         os.fsync(handle)
     finally:
         os.close(handle)

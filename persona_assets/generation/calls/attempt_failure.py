@@ -148,7 +148,8 @@ def failure_of_response(
     wait = retry_after(headers)
     if wait is None:
         wait = provider.retry_delay(reply.error)
-    evidence = _evidence(meaning, named=not rule.by_status, coded=not names.isdisjoint(rule.codes))
+    coded = inner == 402 or not names.isdisjoint(rule.codes)
+    evidence = _evidence(meaning, named=not rule.by_status, coded=coded)
     stop = "" if evidence == "call" else _stop_sentence(endpoint, meaning, inner, reply.message)
     if evidence == "call" and wait is not None and wait > endpoint.deadline:
         evidence = "account"
@@ -175,7 +176,7 @@ def _evidence(meaning: Meaning, *, named: bool, coded: bool) -> Evidence:
             return "call"
         case Meaning.QUOTA:
             # By its status, 402, or a code; a phrase may be about something else.
-            return "account" if coded or not named else "named"
+            return "account" if coded else "named"
         case Meaning.KEY:
             return "named"
         case Meaning.MODEL | Meaning.PERMISSION:
