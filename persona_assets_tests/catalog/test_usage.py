@@ -30,7 +30,7 @@ def test_usage_equals_the_calls_that_the_server_counted(finished: SampleProject)
 def test_usage_counts_the_calls_of_a_failed_table(project: SampleProject) -> None:
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    project.server.meets = lambda prompt, message: "401" if "storks" in message else None
+    project.server.meets = lambda prompt, message: "402" if "storks" in message else None
     project.storage.path("text_personas", BIRDS).unlink()
     runs = project.run("key:text_personas", [BIRDS])
     assert runs[0].error

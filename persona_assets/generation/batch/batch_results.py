@@ -109,7 +109,7 @@ def collect_results(
     adaptations.confirm(sent)
     adapted = _adapt(folder, batch, left, failures, adaptations)
     lasting = {key: failure for key, failure in failures.items() if key not in adapted}
-    stop = _stop_sentence(lasting, whole=len(failures) == batch.requests)
+    stop = _stop_sentence(lasting, whole=len(lasting) == batch.requests)
     for key, ticket in list(left.items()):
         failure = failures.get(key, MISSING)
         again = failure.code in RETRIED or failure.evidence == "named" or key in adapted
@@ -131,13 +131,13 @@ def _stop_sentence(failures: Mapping[str, AttemptFailure], *, whole: bool) -> st
     """Return the sentence that ends the run, "" if it goes on; see `Refusals`.
 
     Args:
-        failures: Failures of a batch by key.
-        whole: True if no request of the batch has an answer.
+        failures: Failures of a batch by key, without those that another form of request cures.
+        whole: True if all requests of the batch have such failures.
     """
     for failure in failures.values():
         if failure.evidence == "account" or (whole and failure.evidence == "named"):
             return failure.stop
-    last = next(reversed(failures.values()), MISSING)
+    last = next(reversed(list(failures.values())), MISSING)
     alike = whole and len(failures) >= FEW and len(set(map(same, failures.values()))) == 1
     return last.stop if alike and last.evidence == "status" else ""
 
