@@ -26,6 +26,10 @@ _SQL_TYPES: Mapping[object, str] = {
     Decimal | None: "DECIMAL(38, 12)",
 }
 
+_COMPLETION_COLUMNS = [
+    column for column, kind in CompletionRow.__annotations__.items() if kind in _SQL_TYPES
+]
+
 NO_COMPLETIONS = sql.empty_query(
     asset="VARCHAR",
     shard="VARCHAR",
@@ -58,12 +62,13 @@ class Views:
 
     def are_current(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
         """Return True if the views exist and match the columns and files of a table."""
-        view_columns = connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-            [footer.asset],
-        )
-        columns = [column for [column] in view_columns.fetchall()]
-        if columns != ["shard", *self._tables[footer.asset].schema.names()]:
+        if _columns(connection, footer.asset) != [
+            "shard",
+            *self._tables[footer.asset].schema.names(),
+        ]:
+            return False
+        # A catalog of an earlier version lacks a column.
+        if _columns(connection, "completions") != ["asset", "shard", *_COMPLETION_COLUMNS]:
             return False
         over_files = connection.execute(
             "SELECT view_name FROM duckdb_views() WHERE contains(sql, 'read_parquet')"
@@ -156,8 +161,8 @@ class Views:
         root = self._root("completions")
         if not any(root.rglob("*.parquet")):
             return NO_COMPLETIONS
-        # Files of earlier versions lack a column.
-        columns = ", ".join(f"t.{column}" for column in CompletionRow._fields if column != "line")
+        # Files of earlier versions lack a column, which the query without rows supplies.
+        columns = ", ".join(f"t.{column}" for column in _COMPLETION_COLUMNS)
         below = f"substr(t.filename, {len(str(root)) + 2})"
         return (
             f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
@@ -169,6 +174,14 @@ class Views:
 
     def _root(self, kind: str) -> Path:
         return (self._storage.data_dir / kind).resolve()
+
+
+def _columns(connection: "duckdb.DuckDBPyConnection", view: str) -> list[str]:
+    columns = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+        [view],
+    )
+    return [column for [column] in columns.fetchall()]
 
 
 def _below(root: Path) -> str:

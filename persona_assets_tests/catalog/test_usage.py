@@ -1,8 +1,12 @@
 """`usage` counts each recorded call and its cost once, by asset, shard, model and run."""
 
+import shutil
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import polars as pl
+import pytest
 
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import CallRecord, Journal
@@ -13,6 +17,9 @@ from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sample_tables import ROWS, TABLES, write
 
 BIRDS, _ = TEXTS
+
+ZOO = Path(__file__).parents[1] / "generation" / "zoo"
+"""Files of earlier versions."""
 
 
 def test_usage_equals_the_calls_that_the_server_counted(finished: SampleProject) -> None:
@@ -151,3 +158,26 @@ def test_completions_join_a_row_to_its_raw_response(storage: Storage) -> None:
     assert full.equals(empty)
     assert full["column_name"].to_list()[:3] == ["asset", "shard", "key"]
     assert "line" not in full["column_name"]
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_completions_of_an_earlier_version_are_read_beside_new_ones(
+    storage: Storage, newer: bool
+) -> None:
+    catalog = Catalog(storage, TABLES)
+    earlier = storage.completions("texts", "a.txt")
+    earlier.parent.mkdir(parents=True)
+    shutil.copy(ZOO / "earlier_completions.parquet", earlier)
+    if newer:
+        with Journal(storage.journal("texts", "b.txt")) as journal:
+            journal.append(CallRecord("k", 200, {}, sent={"seed": None}))
+        compact(storage.journal("texts", "b.txt"), storage.completions("texts", "b.txt"))
+    for shard in ("a.txt", "b.txt"):
+        catalog.add(*write(storage, "texts", shard, {"t1": None}))
+        with duckdb.connect(catalog.path) as connection:
+            view = "SELECT shard AS key FROM materializations WHERE path <> 'read_parquet'"
+            connection.execute(f"CREATE OR REPLACE VIEW completions AS {view}")
+    catalog.add(*write(storage, "texts", "b.txt", {"t1": None}))
+    counts = catalog.query("SELECT count(*), count(sent) FROM completions").row(0)
+    assert counts == (10 + newer, newer)
+    assert catalog.usage()["calls"].sum() == 10 + newer

@@ -126,6 +126,41 @@ def test_errors_raise_however_few_the_rows(server: FaultServer, opened: Open) ->
         list(opened().complete(requests(3)))
 
 
+def test_refusals_of_a_small_table_are_quoted(server: FaultServer, opened: Open) -> None:
+    server.default = "400-odd"
+    server.replies["400-odd"] = (400, {"error": {"message": "we \x1b[1mdo not serve\nthis"}})
+    with pytest.raises(EndpointError, match=r'3 of 3 .*"HTTP 400: we \[1mdo not serve this"'):
+        list(opened().complete(requests(3)))
+
+
+def test_refused_parameter_is_told_in_report_and_metadata_and_known_to_the_next_session(
+    server: FaultServer,
+    opened: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.replies["400-limit"] = (400, {"error": {"message": "Unknown parameter: max_tokens"}})
+
+    def step(message: str, body: dict[str, Any]) -> str:
+        return "400-limit" if "max_tokens" in body else "ok"
+
+    monkeypatch.setattr(server, "step", step)
+    first = opened()
+    assert "adaptations" not in first.metadata()
+    list(first.complete(requests(1)))
+    [line] = first.metadata()["adaptations"]
+    assert "max_completion_tokens in place of max_tokens" in line
+    assert '"Unknown parameter: max_tokens"' in line
+    assert capsys.readouterr().out.count(line) == 1
+    assert server.asked.total() == 2
+    first._journal.close()
+    second = opened()
+    list(second.complete(requests(2)))
+    assert server.asked.total() == 3
+    assert second.metadata()["adaptations"] == [line]
+    assert capsys.readouterr().out.count(line) == 1
+
+
 @pytest.mark.parametrize("setting", ["run_budget", "backfill_budget"])
 def test_caps_in_the_settings_hold(server: FaultServer, opened: Open, setting: str) -> None:
     session = opened(**{setting: "0.1"})
