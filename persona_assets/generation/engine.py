@@ -163,6 +163,8 @@ class Engine:
         if self._client is None:
             self.endpoint.api_key()
         spending = Spending(self.endpoint, self.budget)
+        # The calls that earlier runs left may be those that are refused for their own sake.
+        self.refusals.succeeded |= self.usage.replayed > 0 or len(self.journal) > 0
         path = self.journal.path
         batches = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
         if self.endpoint.transport == "online" and batches:

@@ -134,6 +134,20 @@ def test_equal_refusals_of_the_first_calls_stop_and_are_quoted(
     assert str(refused.value).endswith(f"It says: {quotation}")
 
 
+def test_rows_refused_for_their_own_sake_do_not_stop_a_later_run(
+    endpoint: Make, calls: Calls, journal_path: Path
+) -> None:
+    """The later run sends nothing but the refused calls."""
+    script = {f"row {row}": ["400-context"] * 9 for row in range(10, 18)}
+    with fault_server(script) as server, Journal(journal_path) as journal:
+        for _ in range(2):
+            engine = Engine(endpoint(server.url, concurrency=1), journal)
+            records = list(engine.send(calls(20)[::-1]))
+            assert [record.failure for record in records].count("too_long") == 8
+    assert server.asked["row 10"] == 2
+    assert set(server.billed.values()) == {1}
+
+
 def test_different_refusals_of_the_first_calls_do_not_stop(
     endpoint: Make, calls: Calls, journal_path: Path
 ) -> None:

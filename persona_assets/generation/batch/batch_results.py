@@ -109,7 +109,8 @@ def collect_results(
     adaptations.confirm(sent)
     adapted = _adapt(folder, batch, left, failures, adaptations)
     lasting = {key: failure for key, failure in failures.items() if key not in adapted}
-    stop = _stop_sentence(lasting, whole=len(lasting) == batch.requests)
+    whole = len(lasting) == batch.requests
+    stop = _stop_sentence(lasting, whole=whole, succeeded=refusals.succeeded)
     for key, ticket in list(left.items()):
         failure = failures.get(key, MISSING)
         again = failure.code in RETRIED or failure.evidence == "named" or key in adapted
@@ -127,19 +128,21 @@ def collect_results(
     return CollectedResults(left, len(billed), unspent, ignored, stop)
 
 
-def _stop_sentence(failures: Mapping[str, AttemptFailure], *, whole: bool) -> str:
+def _stop_sentence(failures: Mapping[str, AttemptFailure], *, whole: bool, succeeded: bool) -> str:
     """Return the sentence that ends the run, "" if it goes on; see `Refusals`.
 
     Args:
         failures: Failures of a batch by key, without those that another form of request cures.
         whole: True if all requests of the batch have such failures.
+        succeeded: True if an earlier call has an answer.
     """
+    named = whole and (not succeeded or len(failures) >= FEW)
     for failure in failures.values():
-        if failure.evidence == "account" or (whole and failure.evidence == "named"):
+        if failure.evidence == "account" or (named and failure.evidence == "named"):
             return failure.stop
     last = next(reversed(list(failures.values())), MISSING)
     alike = whole and len(failures) >= FEW and len(set(map(same, failures.values()))) == 1
-    return last.stop if alike and last.evidence == "status" else ""
+    return last.stop if alike and not succeeded and last.evidence == "status" else ""
 
 
 def _adapt(

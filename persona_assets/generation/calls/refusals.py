@@ -23,6 +23,8 @@ class Refusals:
 
     Attributes:
         said: Message of the last refusal of a call that has no answer; "" if there is none.
+        succeeded: True if a call has an answer, in this run or in the journal: the calls that
+            earlier runs have left may be those that are refused for their own sake.
 
     Example:
         >>> refusals = Refusals()
