@@ -40,6 +40,9 @@ LONGEST = 30.0
 CUT_OFF = AttemptFailure("connection", "the run ended before an answer came")
 """Failure of a call that was in flight at the end of the run and may have been billed."""
 
+BROKEN_OFF = AttemptFailure("server_error", "the endpoint broke off its answer", status_code=200)
+"""Failure of an attempt whose response is no answer, but billed."""
+
 
 class PoolClosed(EndpointError):
     """The pool was closed before this call was answered."""
@@ -47,19 +50,27 @@ class PoolClosed(EndpointError):
 
 @dataclass(slots=True)
 class _Landing:
-    """A record to be written, and the event that reports it as written."""
+    """A record to be written, and the event that reports it as written.
+
+    A record that is not final is written for the accounts: its call goes on.
+    """
 
     record: CallRecord
+    final: bool = True
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Progress of a call: number of attempts, and of those that may have been billed."""
+    """Progress of a call: number of attempts, and of those that may have been billed.
+
+    A billed response that is no answer is `unfinished` until it is written down.
+    """
 
     call: Call
     attempts: int = 0
     uncertain: int = 0
+    unfinished: CallRecord | None = None
 
 
 class Pool:
@@ -173,9 +184,13 @@ class Pool:
         while not self._stopping:
             record = await self._ask(client, await self._calls.get())
             if record is not None:
-                landing = _Landing(record)
-                self._landings.put_nowait(landing)
-                await landing.written.wait()
+                await self._land(record)
+
+    async def _land(self, record: CallRecord, *, final: bool = True) -> None:
+        """Wait until a record is on disk."""
+        landing = _Landing(record, final)
+        self._landings.put_nowait(landing)
+        await landing.written.wait()
 
     async def _ask(self, client: Client, call: Call) -> CallRecord | None:
         """Return the record of a call; None if the pool stops before there is an answer."""
@@ -184,7 +199,9 @@ class Pool:
             record = await self._retry(client, progress)
         finally:
             # Whatever ended the call: attempts that may have been billed are written down.
-            if record is None and progress.uncertain:
+            if record is None and progress.unfinished is not None:
+                self._landings.put_nowait(_Landing(progress.unfinished, final=False))
+            elif record is None and progress.uncertain:
                 self._landings.put_nowait(_Landing(self._error(progress, CUT_OFF)))
         return record
 
@@ -204,20 +221,24 @@ class Pool:
             if end is None:
                 began, end = entered, entered + endpoint.deadline
             if isinstance(outcome, CallRecord):
-                return replace(
+                record = replace(
                     outcome,
                     run_id=self.run_id,
                     attempt=attempt,
                     uncertain=progress.uncertain,
                     cost=cost,
                 )
-            failure = outcome
+                if record.answered:
+                    return record
+                progress.unfinished, failure = record, BROKEN_OFF
+            else:
+                failure = outcome
             if failure.stop:
                 raise EndpointRefused(failure.stop)
             if self.limiter.broken:
                 raise EndpointUnreachable(broken_sentence(endpoint, failure.message))
             if self._stopping:
-                return None
+                return progress.unfinished
             down = self.limiter.tripped
             if down and not failure.connected and self._last_response == -math.inf:
                 break
@@ -227,7 +248,13 @@ class Pool:
             late = self._loop.time() + pause >= end
             if failure.code not in TRANSIENT or failures >= endpoint.max_attempts or late:
                 break
+            if progress.unfinished is not None:
+                # Its money, and that of earlier attempts, is written down before more is spent.
+                unfinished, progress.unfinished, progress.uncertain = progress.unfinished, None, 0
+                await self._land(unfinished, final=False)
             await asyncio.sleep(pause)
+        if progress.unfinished is not None:
+            return progress.unfinished
         assert failure is not None, "only a later attempt has an end"
         if not failure.connected and self._last_response < began:
             raise EndpointUnreachable(unreachable_sentence(endpoint, failure.message))
@@ -319,7 +346,8 @@ class Pool:
             records = [landing.record for landing in landings]
             if records:
                 await self._loop.run_in_executor(None, self.journal.append, *records)
-                self.landed.put(records)
+                self.landed.put([landing.record for landing in landings if landing.final])
             for landing in landings:
-                self.usage.count(landing.record.failure, landing.record.tokens, landing.record.cost)
+                record, failure = landing.record, landing.record.failure if landing.final else None
+                self.usage.count(failure, record.tokens, record.cost)
                 landing.written.set()

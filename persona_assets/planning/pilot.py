@@ -12,6 +12,7 @@ import polars as pl
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation.journal.call_record import TRANSIENT
+from persona_assets.generation.parsing.finish_reasons import FAILED
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.model_asset import RECORD_SCHEMA, ModelAsset, is_sharded
 from persona_assets.project import Project
@@ -61,7 +62,9 @@ class Pilot:
 
     def count_settled_calls(self, asset: ModelAsset, partition: str | None) -> int:
         """Count the calls that need no further attempt, for the current prompts and models."""
-        settled = pl.col("error_code").fill_null("").is_in(list(TRANSIENT)).not_()
+        failed = pl.col("error_code").fill_null("").is_in(list(TRANSIENT))
+        word = pl.col("finish_reason").fill_null("").str.to_lowercase()
+        settled = (failed | word.is_in(list(FAILED))).not_()
         return self.records(asset, partition).filter(settled)["key"].n_unique()
 
     def count_texts(self, asset: ModelAsset) -> int:

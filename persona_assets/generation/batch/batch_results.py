@@ -67,6 +67,7 @@ def collect_results(
     left = folder.tickets(batch)
     failures: dict[str, AttemptFailure] = {}
     group: list[RequestResult] = []
+    broken_off: dict[str, RequestResult] = {}
     ignored = 0
     for line in folder.results(batch):
         key, outcome = read_result(endpoint, line)
@@ -74,6 +75,12 @@ def collect_results(
             ignored += 1
         elif isinstance(outcome, AttemptFailure) and (outcome.stop or outcome.code in TRANSIENT):
             failures[key] = outcome
+        elif (
+            isinstance(outcome, CallRecord)
+            and not outcome.answered
+            and left[key].attempt < endpoint.max_attempts
+        ):
+            broken_off[key] = RequestResult(key, outcome, left[key])
         else:
             group.append(RequestResult(key, outcome, left.pop(key)))
         if len(group) == GROUP:
@@ -84,20 +91,28 @@ def collect_results(
         if ticket.attempt >= endpoint.max_attempts and not stop:
             group.append(RequestResult(key, failures.get(key, MISSING), left.pop(key)))
     _land(pending, batch, group, stop_token)
+    broken_off = {key: result for key, result in broken_off.items() if key in left}
+    _land(pending, batch, list(broken_off.values()), stop_token, final=False)
     billed = {key for key in left if failures.get(key, MISSING).code in BILLED}
-    unspent = sum((ticket.most for key, ticket in left.items() if key not in billed), ZERO)
+    accounted = billed | broken_off.keys()
+    unspent = sum((ticket.most for key, ticket in left.items() if key not in accounted), ZERO)
     return CollectedResults(left, len(billed), unspent, ignored, stop)
 
 
 def _land(
-    pending: PendingRequests, batch: Batch, results: list[RequestResult], stop_token: StopToken
+    pending: PendingRequests,
+    batch: Batch,
+    results: list[RequestResult],
+    stop_token: StopToken,
+    *,
+    final: bool = True,
 ) -> None:
     while pending.landed.qsize() >= BACKLOG:
         with stop_token.released():
             stop_token.stopping.wait(READER_POLL)
     stop_token.raise_if_stopped()
     if results:
-        pending.land(batch, results)
+        pending.land(batch, results, final=final)
 
 
 def read_result(endpoint: Endpoint, line: bytes) -> tuple[str, CallRecord | AttemptFailure]:

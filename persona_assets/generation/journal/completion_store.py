@@ -21,6 +21,7 @@ from persona_assets.generation.journal.completion_row import (
     to_table,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
+from persona_assets.generation.parsing.finish_reasons import finish_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,8 +116,10 @@ class CompletionStore:
         """Index of the rows that settle a call, by key."""
         return KeyIndex(
             (key if line is None else CallRecord.from_line(line).key, row)
-            for row, (key, code, line) in self._scan("key", "error_code", "line")
-            if code not in TRANSIENT
+            for row, (key, code, reason, line) in self._scan(
+                "key", "error_code", "finish_reason", "line"
+            )
+            if code not in TRANSIENT and finish_of(reason) != "failed"
         )
 
     @cached_property

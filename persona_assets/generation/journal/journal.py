@@ -28,6 +28,7 @@ from persona_assets.generation.journal.completion_store import (
     sync_folder,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
+from persona_assets.generation.parsing.finish_reasons import finish_of
 
 __all__ = ["Journal", "JournalBusy", "JournalCorrupt", "compact"]
 
@@ -244,7 +245,7 @@ def _settled_keys(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
 
 
 def _quick_key(line: bytes) -> str | None:
-    """Return the key of a usual line without an error, three times as fast as CallRecord."""
+    """Return the key of a usual line without a failure, three times as fast as CallRecord."""
     try:
         # This parser rejects some lines that CallRecord reads, such as lone surrogates, and accepts
         # no line that CallRecord rejects.
@@ -253,7 +254,12 @@ def _quick_key(line: bytes) -> str | None:
             return None
         if (cost := data.get("cost_usd")) is not None:
             Decimal(cost)
+        reason = data["response"]["body"]["choices"][0]["finish_reason"]
+    except (KeyError, IndexError):
+        reason = None
     except (ValueError, TypeError, ArithmeticError):
+        return None
+    if reason != "stop" and finish_of(reason) == "failed":
         return None
     key = data.get("custom_id")
     return key if isinstance(key, str) else None
