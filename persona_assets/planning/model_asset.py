@@ -127,7 +127,7 @@ class ModelAsset:
                     record.model,
                     record.prompt_version,
                     record.batch,
-                    # As in a completions file: a response that was broken off is no error, but paid.
+                    # As in a completions file: a response that was broken off is paid, no error.
                     None if record.failure == UNFINISHED else record.failure,
                     record.finish_reason,
                     *counts,

@@ -185,8 +185,8 @@ class Session:
     def metadata(self) -> dict[str, Any]:
         """Return the usage as metadata of a materialization; no `cost_usd` if it is unknown.
 
-        `repaired` counts the values that were read from JSON which is not strict; names and words of
-        the endpoint appear with their counts where they differ from what was expected.
+        `repaired` counts the values that were read from JSON which is not strict; names and words
+        of the endpoint appear with their counts where they differ from what was expected.
         """
         usage = self.usage
         tokens = usage.tokens

@@ -99,8 +99,8 @@ class PendingRequests:
         """Append results to the journal, then deliver the requested records to `landed`.
 
         Results that the journal received before a crash are not appended again. The worst cases of
-        the requests are refunded up to their costs, unless another run was charged. Results that are
-        not final are written down for the accounts alone: their requests stay pending.
+        the requests are refunded up to their costs, unless another run was charged. Results that
+        are not final are written down for the accounts alone: their requests stay pending.
         """
         records = [self._record(batch.batch_id, result) for result in results]
         # `Journal.get` returns no transient errors, so their ids are read from the journal itself.

@@ -98,10 +98,10 @@ class Tokens:
 def _count(counts: object, name: str) -> int:
     """Return a count; 0 if the endpoint left it out or set it to null or nonsense."""
     value = counts.get(name) if isinstance(counts, Mapping) else None
-    if isinstance(value, str) and value.isdecimal() and len(value) < 16:
-        value = int(value)
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, str):
+        value = int(value) if value.isdecimal() and len(value) < 16 else None
+    elif isinstance(value, float):
+        value = int(value) if value.is_integer() else None
     return value if isinstance(value, int) and value >= 0 else 0
 
 

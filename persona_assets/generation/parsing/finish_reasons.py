@@ -14,16 +14,16 @@ Finish = Literal[
 """Meaning of a finish reason.
 
 whole: the model ended its answer. truncated: the limit of tokens cut it off. full: the model's
-context is full, so that a larger limit is of no use. filtered: a content filter cut it off. refused:
-the model declined. spoiled: the model went astray (a tool call that nobody offered, endless
-repetition); another sample may do better. failed: the endpoint broke off; the same request may
-succeed. unknown: a word without an entry."""
+context is full, so that a larger limit is of no use. filtered: a content filter cut it off.
+refused: the model declined. spoiled: the model went astray (a tool call that nobody offered,
+endless repetition); another sample may do better. failed: the endpoint broke off; the same request
+may succeed. unknown: a word without an entry."""
 
 _WORDS: dict[Finish, str] = {
     "whole": """
-        stop stopped stop_sequence stop_str stop_string stop_token stop_word stop_words eos eos_token
-        eos_found eot end end_turn end_of_turn end_of_text end_of_sequence endoftext complete
-        completed done finished final normal natural success stop_string_found null none
+        stop stopped stop_sequence stop_str stop_string stop_string_found stop_token stop_word
+        stop_words eos eos_token eos_found eot end end_turn end_of_turn end_of_text end_of_sequence
+        endoftext complete completed done finished final normal natural success null none
         <|eot_id|> <|im_end|> <|end|> <|return|> <|endoftext|> <end_of_turn> </s>
     """,
     "truncated": """

@@ -9,45 +9,44 @@ Few commands could be a line break or a tab before a word or the name of a varia
 
 - `\ni`, `\nless`, `\nmid`, `\nsim`, `\nexists`, `\nparallel` (before "i", "less", "mid" ...) are
   commands between `$...$`, `\(...\)` or `\[...\]` alone;
-- `\nu`, `\ne`, `\neg`, `\to`, `\top`, `\tan` (before "u", "e", "eg", "o" ...) are commands there, and
-  elsewhere unless they stand directly behind a word, a punctuation mark or another line break.
+- `\nu`, `\ne`, `\neg`, `\to`, `\top`, `\tan` (before "u", "e", "eg", "o" ...) are commands there,
+  and elsewhere unless they stand directly behind a word, a punctuation mark or a line break.
 """
 
 import re
 from bisect import bisect_right
 
-_COMMANDS = frozenset(
-    """
-    backepsilon backprime backsim backslash bar barwedge bbox bcancel because begin begingroup beta
-    beth between bf bfseries bibitem big bigcap bigcirc bigcup bigg biggl biggm biggr bigl bigm
-    bigodot bigoplus bigotimes bigr bigskip bigsqcup bigstar bigtriangledown bigtriangleup biguplus
-    bigvee bigwedge binom blacklozenge blacksquare blacktriangle blacktriangledown
-    blacktriangleleft blacktriangleright bm bmod bold boldmath boldsymbol bot bowtie boxdot boxed
-    boxminus boxplus boxtimes bra braket breve bullet bumpeq
+_NAMES = """
+    backepsilon backprime backsim backslash bar barwedge bbox bcancel because begin begingroup
+    beta beth between bf bfseries bibitem big bigcap bigcirc bigcup bigg biggl biggm biggr bigl
+    bigm bigodot bigoplus bigotimes bigr bigskip bigsqcup bigstar bigtriangledown bigtriangleup
+    biguplus bigvee bigwedge binom blacklozenge blacksquare blacktriangle blacktriangledown
+    blacktriangleleft blacktriangleright bm bmod bold boldmath boldsymbol bot bowtie boxdot
+    boxed boxminus boxplus boxtimes bra braket breve bullet bumpeq
     fallingdotseq fbox fcolorbox flat flushleft flushright fontsize footnote footnotesize forall
     frac frak framebox frown
-    nLeftarrow nLeftrightarrow nRightarrow nVDash nVdash nabla natural ncong nearrow neq
-    newcommand newline newpage ngeq ngeqq ngeqslant ngtr nleftarrow nleftrightarrow nleq nleqq
-    nleqslant nobreak noindent nolimits nolinebreak nonumber norm normalsize not notag notin nprec
-    npreceq nrightarrow nshortmid nsubseteq nsubseteqq nsucc nsucceq nsupseteq nsupseteqq
-    ntriangleleft ntrianglelefteq ntriangleright ntrianglerighteq nvDash nvdash nwarrow
-    raggedright raisebox rangle rbrace rbrack rceil ref reflectbox renewcommand rfloor rgroup rhd
-    rho right rightarrow rightarrowtail rightharpoondown rightharpoonup rightleftarrows
+    nabla natural ncong nearrow neq newcommand newline newpage ngeq ngeqq ngeqslant ngtr
+    nLeftarrow nleftarrow nLeftrightarrow nleftrightarrow nleq nleqq nleqslant nobreak noindent
+    nolimits nolinebreak nonumber norm normalsize not notag notin nprec npreceq nRightarrow
+    nrightarrow nshortmid nsubseteq nsubseteqq nsucc nsucceq nsupseteq nsupseteqq ntriangleleft
+    ntrianglelefteq ntriangleright ntrianglerighteq nVDash nVdash nvDash nvdash nwarrow
+    raggedright raisebox rangle rbrace rbrack rceil ref reflectbox renewcommand rfloor rgroup
+    rhd rho right rightarrow rightarrowtail rightharpoondown rightharpoonup rightleftarrows
     rightleftharpoons rightrightarrows rightsquigarrow rightthreetimes risingdotseq rlap rm
     rmfamily rmoustache root rotatebox rtimes rule rVert rvert
-    tag tanh tau text textasciicircum textasciitilde textbackslash textbf textbullet textcircled
-    textcolor textdegree textdollar texteuro textgreater textheight textit textless textmd textmu
-    textnormal textregistered textrm textsc textsf textsl textstyle textsubscript textsuperscript
-    texttt textunderscore textup textwidth tfrac tbinom therefore theta thickapprox thicksim
-    thinspace threefourths tilde times tiny toprule triangle triangledown triangleleft
+    tag tanh tau tbinom text textasciicircum textasciitilde textbackslash textbf textbullet
+    textcircled textcolor textdegree textdollar texteuro textgreater textheight textit textless
+    textmd textmu textnormal textregistered textrm textsc textsf textsl textstyle textsubscript
+    textsuperscript texttt textunderscore textup textwidth tfrac therefore theta thickapprox
+    thicksim thinspace threefourths tilde times tiny toprule triangle triangledown triangleleft
     trianglelefteq triangleq triangleright trianglerighteq ttfamily twoheadleftarrow
     twoheadrightarrow
-    """.split()
-)
+"""
+_COMMANDS = frozenset(_NAMES.split())
 """Commands that begin with the letter of a JSON escape and cannot be text behind it."""
 
-_WORDS = frozenset("ni nless nmid nsim nexists nparallel".split())
-_VARIABLES = frozenset("nu ne neg to top tan".split())
+_WORDS = frozenset({"ni", "nless", "nmid", "nsim", "nexists", "nparallel"})
+_VARIABLES = frozenset({"nu", "ne", "neg", "to", "top", "tan"})
 
 _ESCAPE = re.compile(r"""\\(?:["\\/']|u[0-9a-fA-F]{4}|([bfnrt][A-Za-z]*)|(.?))""", re.DOTALL)
 _CONTROL = {"\b": "b", "\f": "f", "\t": "t"}

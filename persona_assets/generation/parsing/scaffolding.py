@@ -9,20 +9,17 @@ Rules, all of them for text outside of inline code and code fences:
 - The content of a message in harmony format is its last final channel.
 - Tokens of chat templates are removed at the start and at the end. In between, a token that ends a
   turn ends the content: what follows is a turn that the model made up. `</s>` is such a token
-  unless an `<s>` before it makes both HTML, and an `<s>` at the start is a token unless text follows
-  its `</s>`.
+  unless an `<s>` before it makes both HTML, and an `<s>` at the start is a token unless text
+  follows its `</s>`.
 """
 
 import re
 from dataclasses import dataclass
 
+_NAMES = "think thinking thought thoughts reasoning reflection scratchpad seed:think"
+
 _PAIRS = (
-    *(
-        (f"<{name}>", f"</{name}>")
-        for name in (
-            "think thinking thought thoughts reasoning reflection scratchpad seed:think".split()
-        )
-    ),
+    *((f"<{name}>", f"</{name}>") for name in _NAMES.split()),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
@@ -104,19 +101,19 @@ def split_message(text: str) -> Content:
     text = text.strip()
     if not any(mark in text for mark in ("<", "[", "◁", _BARE_FINAL)):
         return Content(text)
-    text, thinking = _final_channel(text)
-    begin = _after_tokens(text, 0)
-    template = begin > 0
-    while (end := _end_of_block(text, begin)) is not None:
-        thinking, begin = True, _after_tokens(text, end)
-    text = text[begin:]
-    begin, end = _borders(text)
-    content = text[:end] if end < len(text) else text[: _before_tokens(text)]
-    if begin:
-        thinking = True
-        content = content[_after_tokens(content, begin) :]
-    template = template or bool(text[begin + len(content) :].strip())
-    return Content(content.strip(), thinking, template)
+    content, thinking = _final_channel(text)
+    begin = _after_tokens(content, 0)
+    template = content is not text or begin > 0
+    while (end := _end_of_block(content, begin)) is not None:
+        thinking, begin = True, _after_tokens(content, end)
+    content = content[begin:]
+    begin, end = _borders(content)
+    if end == len(content):
+        end = _before_tokens(content)
+    thinking = thinking or begin > 0
+    start = _after_tokens(content, begin) if begin else 0
+    template = template or bool((content[begin:start] + content[end:]).strip())
+    return Content(content[start:end].strip(), thinking, template)
 
 
 def _final_channel(text: str) -> tuple[str, bool]:
@@ -141,10 +138,9 @@ def _final_channel(text: str) -> tuple[str, bool]:
 
 def _after_tokens(text: str, start: int) -> int:
     """Return the end of the template tokens and white space at `start`."""
-    if text.startswith("<s>", start) and not text[text.find("</s>", start) + 4 :].strip():
-        start += 3
-    elif text.startswith("<s>", start) and "</s>" not in text:
-        start += 3
+    if text.startswith("<s>", start):
+        end = text.find("</s>", start)
+        start += 3 if end < 0 or not text[end + 4 :].strip() else 0
     leading = _LEADING.match(text, start)
     return leading.end() if leading else start
 

@@ -7,7 +7,8 @@
     4. the same by the library json-repair, if it neither invents nor loses a letter or a member
 
 A value may be the only item of an array. Text that leaves a value open, such as an object that was
-cut off, is refused, and so is an ellipsis for an item: what is missing nobody knows. Every value is validated by the output model.
+cut off, is refused, and so is an ellipsis for an item: what is missing nobody knows. Every value
+is validated by the output model.
 """
 
 import json
@@ -268,10 +269,10 @@ def _balanced_value(text: str, start: int) -> _Span | None:
         elif kind == "quote":
             is_key = stack[-1] == "{" and last != ":"
             after = _KEY if is_key else _VALUE if stack[-1] == "{" else _ITEM
-            end = _end_of_string(text, position, _CLOSERS[part], after)
-            if end is None:
+            closing = _end_of_string(text, position, _CLOSERS[part], after)
+            if closing is None:
                 return None
-            part, position = _string(text[position:end]), end + 1
+            part, position = _string(text[position:closing]), closing + 1
         elif kind == "word":
             if not part.strip(".…"):
                 return None
