@@ -42,11 +42,14 @@ _NAMES = """
     trianglelefteq triangleq triangleright trianglerighteq ttfamily twoheadleftarrow
     twoheadrightarrow
 """
-_COMMANDS = frozenset(_NAMES.split())
+_PLAIN = frozenset(_NAMES.split())
 """Commands that begin with the letter of a JSON escape and cannot be text behind it."""
 
 _WORDS = frozenset({"ni", "nless", "nmid", "nsim", "nexists", "nparallel"})
 _VARIABLES = frozenset({"nu", "ne", "neg", "to", "top", "tan"})
+
+COMMANDS = _PLAIN | _WORDS | _VARIABLES
+"""Known commands that begin with the letter of a JSON escape."""
 
 _ESCAPE = re.compile(r"""\\(?:["\\/']|u[0-9a-fA-F]{4}|([bfnrt][A-Za-z]*)|(.?))""", re.DOTALL)
 _CONTROL = {"\b": "b", "\f": "f", "\t": "t"}
@@ -74,7 +77,7 @@ def restore_backslashes(text: str) -> str:
         if name is not None:
             if len(name) == 1:
                 return match[0]
-            known = name in _COMMANDS
+            known = name in _PLAIN
             if not known and (name in _VARIABLES or name in _WORDS):
                 if math is None:
                     math = _math_spans(text)
@@ -98,7 +101,7 @@ def restore_controls(text: str) -> str:
 
     def replace(match: re.Match[str]) -> str:
         name = _CONTROL[match[1]] + match[2]
-        return f"\\\\{name}" if name in _COMMANDS else match[0]
+        return f"\\\\{name}" if name in _PLAIN else match[0]
 
     return _RAW.sub(replace, text)
 
