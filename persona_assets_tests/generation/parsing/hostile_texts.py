@@ -1,4 +1,4 @@
-"""Texts of 200 kB on which a parser that looks back or ahead without a bound takes minutes."""
+"""Texts of 100 kB on which a parser that looks back or ahead without a bound takes minutes."""
 
 import itertools
 
@@ -15,6 +15,6 @@ AROUND = (
 )
 
 HOSTILE = [
-    before + (unit * (200_000 // len(unit))) + after
+    before + (unit * (100_000 // len(unit))) + after
     for unit, (before, after) in itertools.product(UNITS, AROUND)
 ]
