@@ -141,6 +141,7 @@ class _Verdict:
     value: dict[str, Any] | None = None
     remedy: Remedy = "none"
     notes: tuple[str, ...] = ()
+    unknown_finish_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,6 @@ def to_answer(request: Request, record: CallRecord) -> Answer:
 
 
 def _answer(request: Request, record: CallRecord, verdict: _Verdict) -> Answer:
-    unknown = finish_of(record.choice.get("finish_reason")) == "unknown"
     return Answer(
         record.key,
         record.model,
@@ -296,21 +296,24 @@ def _answer(request: Request, record: CallRecord, verdict: _Verdict) -> Answer:
         request.prompt_version,
         verdict.notes,
         other_model(record.model, as_object(record.body).get("model")),
-        shown(record.choice.get("finish_reason")) if unknown else "",
+        verdict.unknown_finish_reason,
     )
 
 
 def _check(request: Request, record: CallRecord) -> _Verdict:
-    if record.failure == "content_filter":
+    failure, choice = record.failure, record.choice
+    if failure == "content_filter":
         return _Verdict("filtered", "the provider's content filter stopped the prompt")
-    if record.failure is not None:
-        return _Verdict("error", f"error:{record.failure}")
-    finish = finish_of(record.choice.get("finish_reason"))
+    if failure is not None:
+        return _Verdict("error", f"error:{failure}")
+    finish = finish_of(choice.get("finish_reason"))
     if finish != "whole":
         status, reason, remedy = _FINISHES[finish]
-        word = shown(record.choice.get("finish_reason"))
-        return _Verdict(status, reason.format(word), remedy=remedy)
-    message = read_message(record.choice.get("message"))
+        word = shown(choice.get("finish_reason"))
+        unknown = word if finish == "unknown" else ""
+        reason = reason.format(word)
+        return _Verdict(status, reason, remedy=remedy, unknown_finish_reason=unknown)
+    message = read_message(choice.get("message"))
     if message.refusal:
         return _Verdict("refused", "the model refused")
     read = _read_json if request.format == "json" else _read_text

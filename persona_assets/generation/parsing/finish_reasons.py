@@ -72,8 +72,10 @@ def finish_of(reason: object) -> Finish:
         >>> finish_of("stop"), finish_of("MAX_TOKENS"), finish_of(None), finish_of("tired")
         ('whole', 'truncated', 'whole', 'unknown')
     """
-    reason = finish_text(reason)
-    return _finish(reason) if reason else "whole"
+    if reason == "stop":
+        return "whole"
+    word = finish_text(reason)
+    return _finish(word) if word else "whole"
 
 
 def finish_text(reason: object) -> str | None:

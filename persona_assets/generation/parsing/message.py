@@ -22,15 +22,13 @@ class Message:
 
     Attributes:
         text: Content without thinking and refusal.
-        thinking: True if the message has thinking apart from its content.
+        thinking: True if a message without text has thinking.
         refusal: True if the model refused.
-        parts: True if the content was no plain text.
     """
 
     text: str
     thinking: bool = False
     refusal: bool = False
-    parts: bool = False
 
 
 def read_message(message: object) -> Message:
@@ -41,14 +39,14 @@ def read_message(message: object) -> Message:
         'a beekeeper'
         >>> parts = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "A baker"}]
         >>> read_message({"content": parts})
-        Message(text='A baker', thinking=True, refusal=False, parts=True)
+        Message(text='A baker', thinking=False, refusal=False)
     """
     members = as_object(message)
     content = members.get("content")
-    thinking = any(_has_text(members.get(name)) for name in _APART)
     refusal = bool(members.get("refusal"))
-    if isinstance(content, str):
-        return Message(content, thinking, refusal)
+    if isinstance(content, str) and content.strip():
+        return Message(content, refusal=refusal)
+    thinking = any(_has_text(members.get(name)) for name in _APART)
     texts: list[str] = []
     for kind, text in _parts(content):
         if kind in THINKING:
@@ -57,7 +55,8 @@ def read_message(message: object) -> Message:
             refusal = True
         else:
             texts.append(text)
-    return Message("".join(texts), thinking, refusal, parts=content is not None)
+    text = "".join(texts)
+    return Message(text, thinking and not text.strip(), refusal)
 
 
 def _parts(content: object) -> Iterator[tuple[str, str]]:

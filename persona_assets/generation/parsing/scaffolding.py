@@ -64,6 +64,9 @@ _MARK = re.compile(
     rf"|(?P<opener>{_any(_CLOSER)})|(?P<end>{_any(_ENDS)})|(?P<html><s[ >])|(?P<eos></s>)",
     re.IGNORECASE,
 )
+_FIRST = {tag[1:].lower().lstrip("/")[:3] for tag in (*_CLOSER, *_OPENER, *_STARTS, *_ENDS)}
+_ANY = re.compile(rf"[<\[◁]/?(?i:s[ >]|start|{'|'.join(sorted(map(re.escape, _FIRST)))})")
+"""Any tag or token may begin here: most messages have none."""
 _TRAILING = re.compile(rf"(?:{_any(_ENDS)}|</s>)\s*\Z", re.IGNORECASE)
 _LONGEST_END = 40
 _HTML = re.compile(r"<s[ >]", re.IGNORECASE)
@@ -99,7 +102,7 @@ def split_message(text: str) -> Content:
         'Old price: <s>9</s> 7'
     """
     text = text.strip()
-    if not any(mark in text for mark in ("<", "[", "◁", _BARE_FINAL)):
+    if _ANY.search(text) is None and _BARE_FINAL not in text:
         return Content(text)
     content, thinking = _final_channel(text)
     begin = _after_tokens(content, 0)

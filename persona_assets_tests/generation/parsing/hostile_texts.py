@@ -6,7 +6,14 @@ UNITS = (
     *("{", "[", '"', "'", "\\", '\\"', "\\(", "$", "`", "```", "\n", " ", ",", ":", "/*", "// "),
     *("{}", "[]", '{"a":', '{"a": "', '{"a":1 ', "{'a': ", "[1 ", '{"a" "b" ', '","', '"\n"', "“"),
     *("<think>", "</think>", "<think></think>", "a</think>", "<s>", "</s>", "</s> x", "<|im_end|>"),
-    *("<|channel|>", "<|channel|>final<|message|>", "<|start|>assistant", "[THINK]", "<", "◁think▷"),
+    *(
+        "<|channel|>",
+        "<|channel|>final<|message|>",
+        "<|start|>assistant",
+        "[THINK]",
+        "<",
+        "◁think▷",
+    ),
     *("\\nu ", "\\ni ", "\\theta", "\\u", "\ttheta", "analysis", "assistantfinal", "..."),
 )
 AROUND = (

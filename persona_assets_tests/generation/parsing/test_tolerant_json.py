@@ -158,3 +158,29 @@ def test_published_tools_are_read_as_far_as_they_are_whole() -> None:
         if parsed.repairs == ("string",):
             assert parsed.value.model_dump(by_alias=True) == json.loads(json.loads(text))
     assert (len(lines), read, refused) == (5000, 4978, 22)
+
+
+def published_solutions() -> list[str]:
+    lines = shared_file("math_test.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = map(json.loads, lines)
+    return [text for row in rows for text in (row["problem"], row["solution"])]
+
+
+def test_latex_that_is_escaped_is_left_alone() -> None:
+    for text in published_solutions():
+        parsed = read_json(json.dumps({"a": text}), Item)
+        assert (parsed.value, parsed.repairs) == (Item(a=text), ())
+
+
+def test_latex_that_is_not_escaped_is_read_as_it_was_meant() -> None:
+    """What remains is a line break before a variable, which could as well be a command."""
+    texts = [text for text in published_solutions() if "\\" in text]
+    other = 0
+    for text in texts:
+        source = text.replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+        value = read_json(f'{{"a": "{source}"}}', Item).value
+        assert isinstance(value, Item)
+        assert all(character.isprintable() or character in "\n\t" for character in value.a)
+        other += value.a != text
+    assert len(texts) > 7_000
+    assert other < len(texts) / 500
