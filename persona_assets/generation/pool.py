@@ -52,6 +52,9 @@ LONGEST = 30.0
 CUT_OFF = AttemptFailure("connection", "the run ended before an answer came")
 """Failure of a call that was in flight at the end of the run and may have been billed."""
 
+BROKEN_OFF = AttemptFailure("server_error", "the endpoint broke off its answer", status_code=200)
+"""Failure of an attempt whose response is no answer, but billed."""
+
 
 class PoolClosed(EndpointError):
     """The pool was closed before this call was answered."""
@@ -59,9 +62,13 @@ class PoolClosed(EndpointError):
 
 @dataclass(slots=True)
 class _Landing:
-    """A record to be written, and the event that reports it as written."""
+    """A record to be written, and the event that reports it as written.
+
+    A record that is not final is written for the accounts: its call goes on.
+    """
 
     record: CallRecord
+    final: bool = True
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -75,6 +82,7 @@ class _Progress:
         uncertain: Number of attempts that may have been billed.
         sent: Call as the last attempt sent it.
         changes: Changes that the endpoint's refusals of this call asked for, with its sentences.
+        unfinished: Billed response that is no answer, until it is written down.
     """
 
     call: Call
@@ -82,6 +90,7 @@ class _Progress:
     uncertain: int = 0
     sent: Call | None = None
     changes: dict[Change, str] = field(default_factory=dict)
+    unfinished: CallRecord | None = None
 
     @property
     def difference(self) -> dict[str, Any] | None:
@@ -208,9 +217,13 @@ class Pool:
         while not self._stopping:
             record = await self._ask(client, await self._calls.get())
             if record is not None:
-                landing = _Landing(record)
-                self._landings.put_nowait(landing)
-                await landing.written.wait()
+                await self._land(record)
+
+    async def _land(self, record: CallRecord, *, final: bool = True) -> None:
+        """Wait until a record is on disk."""
+        landing = _Landing(record, final)
+        self._landings.put_nowait(landing)
+        await landing.written.wait()
 
     async def _ask(self, client: Client, call: Call) -> CallRecord | None:
         """Return the record of a call; None if the pool stops before there is an answer."""
@@ -219,7 +232,9 @@ class Pool:
             record = await self._retry(client, progress)
         finally:
             # Whatever ended the call: attempts that may have been billed are written down.
-            if record is None and progress.uncertain:
+            if record is None and progress.unfinished is not None:
+                self._landings.put_nowait(_Landing(progress.unfinished, final=False))
+            elif record is None and progress.uncertain:
                 self._landings.put_nowait(_Landing(self._error(progress, CUT_OFF)))
         return record
 
@@ -243,7 +258,7 @@ class Pool:
                 refusals.succeed()
                 for change, said in progress.changes.items():
                     self._adaptations.keep([change], said)
-                return replace(
+                record = replace(
                     outcome,
                     run_id=self.run_id,
                     attempt=attempt,
@@ -251,7 +266,11 @@ class Pool:
                     cost=cost,
                     sent=progress.difference,
                 )
-            failure = outcome
+                if record.answered:
+                    return record
+                progress.unfinished, failure = record, BROKEN_OFF
+            else:
+                failure = outcome
             if self._adapt(progress, failure) and not self._stopping:
                 continue
             if stop := refusals.stop_sentence(progress.call.key, failure):
@@ -259,7 +278,7 @@ class Pool:
             if self.limiter.broken:
                 raise EndpointUnreachable(broken_sentence(endpoint, failure.message))
             if self._stopping:
-                return None
+                return progress.unfinished
             down = self.limiter.tripped
             if down and not failure.connected and self._last_response == -math.inf:
                 break
@@ -271,7 +290,13 @@ class Pool:
             again = failure.code in RETRIED or failure.evidence == "named"
             if not again or failures >= endpoint.max_attempts or late:
                 break
+            if progress.unfinished is not None:
+                # Its money, and that of earlier attempts, is written down before more is spent.
+                unfinished, progress.unfinished, progress.uncertain = progress.unfinished, None, 0
+                await self._land(unfinished, final=False)
             await asyncio.sleep(pause)
+        if progress.unfinished is not None:
+            return progress.unfinished
         assert failure is not None, "only a later attempt has an end"
         if not failure.connected and self._last_response < began:
             raise EndpointUnreachable(unreachable_sentence(endpoint, failure.message))
@@ -386,7 +411,8 @@ class Pool:
             records = [landing.record for landing in landings]
             if records:
                 await self._loop.run_in_executor(None, self.journal.append, *records)
-                self.landed.put(records)
+                self.landed.put([landing.record for landing in landings if landing.final])
             for landing in landings:
-                self.usage.count(landing.record.failure, landing.record.tokens, landing.record.cost)
+                record, failure = landing.record, landing.record.failure if landing.final else None
+                self.usage.count(failure, record.tokens, record.cost)
                 landing.written.set()

@@ -9,6 +9,7 @@ import polars as pl
 
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation import Journal, Tokens, pricing
+from persona_assets.generation.money.usage import UNFINISHED
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
@@ -25,6 +26,7 @@ RECORD_SCHEMA = pl.Schema(
         "prompt_version": pl.String(),
         "batch": pl.Boolean(),
         "error_code": pl.String(),
+        "finish_reason": pl.String(),
         "input_tokens": pl.Int64(),
         "cached_tokens": pl.Int64(),
         "output_tokens": pl.Int64(),
@@ -125,7 +127,9 @@ class ModelAsset:
                     record.model,
                     record.prompt_version,
                     record.batch,
-                    record.failure,
+                    # As in a completions file: a response that was broken off is paid, no error.
+                    None if record.failure == UNFINISHED else record.failure,
+                    record.finish_reason,
                     *counts,
                     record.cost,
                 )

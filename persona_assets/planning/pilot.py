@@ -12,6 +12,7 @@ import polars as pl
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation.journal.call_record import FINAL
+from persona_assets.generation.parsing.finish_reasons import FAILED
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.model_asset import RECORD_SCHEMA, ModelAsset, is_sharded
 from persona_assets.project import Project
@@ -62,7 +63,8 @@ class Pilot:
     def count_settled_calls(self, asset: ModelAsset, partition: str | None) -> int:
         """Count the calls that need no further attempt, for the current prompts and models."""
         code = pl.col("error_code")
-        settled = code.is_null() | code.is_in(list(FINAL))
+        word = pl.col("finish_reason").fill_null("").str.to_lowercase()
+        settled = (code.is_null() & ~word.is_in(list(FAILED))) | code.is_in(list(FINAL))
         return self.records(asset, partition).filter(settled)["key"].n_unique()
 
     def count_texts(self, asset: ModelAsset) -> int:

@@ -166,6 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, owner.reply(message, body))
             case "length" | "content_filter":
                 self._send(200, chat("cut sho", finish=step))
+            case _ if step.startswith("finish:"):
+                self._send(200, chat("cut sho", finish=step.removeprefix("finish:")))
+            case "thinking":
+                self._send(200, chat("<think>Who would read this?"))
             case "refusal":
                 self._send(200, chat(None, refusal="I would rather not."))
             case "hang":

@@ -94,7 +94,9 @@ def test_json_answer_is_read_with_and_without_a_fence(wrap: str) -> None:
         (Life, '{"trades": "\ud800SECRET"}', ""),
         (Life, "", "the answer is empty"),
         (Life, None, "the answer is empty"),
-        (Life, [{"type": "text", "text": "SECRET"}], "the answer is empty"),
+        (Life, [{"type": "text", "text": "SECRET"}], "Invalid JSON"),
+        (Life, 'SECRET: {"trades": ["SECRET"]', "Invalid JSON"),
+        (Life, 'SECRET: {"trades": "SECRET"}', "trades: "),
     ],
 )
 def test_reason_of_an_invalid_answer_names_the_error_but_not_the_answer(

@@ -87,6 +87,7 @@ def collect_results(
     left = folder.tickets(batch)
     failures: dict[str, AttemptFailure] = {}
     group: list[RequestResult] = []
+    broken_off: dict[str, RequestResult] = {}
     ignored = 0
     sent = set[str]()
     embeddings = batch.url.endswith("/embeddings")
@@ -97,6 +98,12 @@ def collect_results(
             ignored += 1
         elif isinstance(outcome, AttemptFailure) and outcome.code != "content_filter":
             failures[key] = outcome
+        elif (
+            isinstance(outcome, CallRecord)
+            and not outcome.answered
+            and left[key].attempt < endpoint.max_attempts
+        ):
+            broken_off[key] = RequestResult(key, outcome, left[key])
         else:
             ticket = left.pop(key)
             if isinstance(outcome, CallRecord):
@@ -123,8 +130,11 @@ def collect_results(
             _land(pending, batch, group, stop_token)
             group = []
     _land(pending, batch, group, stop_token)
+    broken_off = {key: result for key, result in broken_off.items() if key in left}
+    _land(pending, batch, list(broken_off.values()), stop_token, final=False)
     billed = {key for key in left if failures.get(key, MISSING).code in BILLED}
-    unspent = sum((ticket.most for key, ticket in left.items() if key not in billed), ZERO)
+    accounted = billed | broken_off.keys()
+    unspent = sum((ticket.most for key, ticket in left.items() if key not in accounted), ZERO)
     return CollectedResults(left, len(billed), unspent, ignored, stop)
 
 
@@ -171,14 +181,19 @@ def _adapt(
 
 
 def _land(
-    pending: PendingRequests, batch: Batch, results: list[RequestResult], stop_token: StopToken
+    pending: PendingRequests,
+    batch: Batch,
+    results: list[RequestResult],
+    stop_token: StopToken,
+    *,
+    final: bool = True,
 ) -> None:
     while pending.landed.qsize() >= BACKLOG:
         with stop_token.released():
             stop_token.stopping.wait(READER_POLL)
     stop_token.raise_if_stopped()
     if results:
-        pending.land(batch, results)
+        pending.land(batch, results, final=final)
 
 
 def read_result(

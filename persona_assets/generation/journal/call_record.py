@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self, cast
 
-from persona_assets.generation.money.usage import Tokens
+from persona_assets.generation.money.usage import UNFINISHED, Tokens
+from persona_assets.generation.parsing.finish_reasons import finish_of, finish_text
 
 FINAL = frozenset({"content_filter"})
 """Error codes that settle a call for all runs, since they depend on the request alone.
@@ -63,10 +64,15 @@ class CallRecord:
 
     @property
     def failure(self) -> str | None:
-        """Error code, or None if the call succeeded."""
+        """Error code, or None if the call succeeded.
+
+        A response that the endpoint broke off is a failure, although it has no error and is paid.
+        """
         if self.error is not None:
             return self.error.get("code") or "unknown"
-        return None if self.status_code == 200 else "bad_request"
+        if self.status_code != 200:
+            return "bad_request"
+        return UNFINISHED if finish_of(self.choice.get("finish_reason")) == "failed" else None
 
     @property
     def answered(self) -> bool:
@@ -91,8 +97,7 @@ class CallRecord:
     @property
     def finish_reason(self) -> str | None:
         """Reason why the model stopped: "stop", "length", "content_filter" ..."""
-        reason = self.choice.get("finish_reason")
-        return reason if isinstance(reason, str) else None
+        return finish_text(self.choice.get("finish_reason"))
 
     def to_line(self) -> bytes:
         """Return the record as a line of a journal, newline included."""

@@ -22,6 +22,7 @@ from persona_assets.generation.journal.completion_row import (
     to_table,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
+from persona_assets.generation.parsing.finish_reasons import finish_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,13 +126,15 @@ class CompletionStore:
         )
 
     def _settled_keys(self) -> Iterator[tuple[str, int]]:
-        columns = ("key", "status_code", "error_code", "line")
-        for row, (key, status, code, line) in self._scan(*columns):
+        columns = ("key", "status_code", "error_code", "finish_reason", "line")
+        for row, (key, status, code, reason, line) in self._scan(*columns):
             if line is not None:
                 record = CallRecord.from_line(line)
                 if record.answered:
                     yield record.key, row
-            elif code in FINAL or (code is None and status == 200):
+            elif code in FINAL or (
+                code is None and status == 200 and finish_of(reason) != "failed"
+            ):
                 yield key, row
 
     def _scan(self, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:

@@ -28,6 +28,7 @@ from persona_assets.generation.journal.completion_store import (
     sync_folder,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
+from persona_assets.generation.parsing.finish_reasons import finish_of
 
 __all__ = ["Journal", "JournalBusy", "JournalCorrupt", "compact"]
 
@@ -256,7 +257,12 @@ def _quick_key(line: bytes) -> str | None:
             return None
         if (cost := data.get("cost_usd")) is not None:
             Decimal(cost)
+        reason = data["response"]["body"]["choices"][0]["finish_reason"]
+    except (KeyError, IndexError):
+        reason = None
     except (ValueError, TypeError, ArithmeticError):
+        return None
+    if reason != "stop" and finish_of(reason) == "failed":
         return None
     key = data.get("custom_id")
     return key if isinstance(key, str) else None

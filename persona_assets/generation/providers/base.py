@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
 from persona_assets.generation.journal.call_record import as_list
+from persona_assets.generation.parsing.embeddings import has_vectors
 from persona_assets.generation.providers.error_rules import COMMON_RULES, Rule
 
 if TYPE_CHECKING:
@@ -89,12 +90,13 @@ class Provider:
     def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
         """Return True if the body of a response with status 200 answers the call.
 
-        An answer has a choice or, for embeddings, a vector per text.
+        An answer has a choice or, for embeddings, a vector per text. Whether the choice is whole is
+        a matter of its finish reason (parsing/finish_reasons.py), whatever the provider.
         """
         if call.url != "/embeddings":
             return bool(as_list(body.get("choices")))
         texts = call.body.get("input")
-        return len(as_list(body.get("data"))) == (len(texts) if isinstance(texts, list) else 1)
+        return has_vectors(body, len(texts) if isinstance(texts, list) else 1)
 
     def error_names(self, error: Mapping[str, Any]) -> set[str]:
         """Return names that the error object contains beyond its code, type, status and reason.

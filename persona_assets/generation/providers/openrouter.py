@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from persona_assets.generation.journal.call_record import as_list, as_object
+from persona_assets.generation.journal.call_record import as_object
 from persona_assets.generation.providers.base import Provider
 from persona_assets.generation.providers.error_rules import Meaning, Rule
-
-if TYPE_CHECKING:
-    from persona_assets.generation.calls.call import Call
 
 FLAGGED = frozenset({"flagged_input", "reasons"})
 """Members of an error's metadata that only a moderation error has."""
@@ -28,12 +25,6 @@ class OpenRouter(Provider):
         Rule(Meaning.RATE_LIMIT, codes={"in_flight_budget_exhausted"}),
         *Provider.error_rules,
     )
-
-    def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
-        """Return False where the model failed after the status 200 had been sent."""
-        choices = map(as_object, as_list(body.get("choices")))
-        failed = any(choice.get("finish_reason") == "error" for choice in choices)
-        return not failed and super().is_answer(call, body)
 
     def error_names(self, error: Mapping[str, Any]) -> set[str]:
         """Return the type and reason in the error's metadata.

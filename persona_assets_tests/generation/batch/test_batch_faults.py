@@ -1,12 +1,19 @@
 """The batch transport survives a misbehaving server, and sends and pays for nothing twice."""
 
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
-from persona_assets_tests.generation.batch_sending import BatchRun, MakeCalls, MakeEndpoint, OpenRun
+from persona_assets_tests.generation.batch_sending import (
+    BatchRun,
+    FlatSpending,
+    MakeCalls,
+    MakeEndpoint,
+    OpenRun,
+)
 from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
 
@@ -39,6 +46,26 @@ def test_request_is_sent_up_to_the_number_of_attempts(
         assert (records[sent[1].key].failure, records[sent[1].key].attempt) == (failure, 3)
         assert server.sent[sent[1].key] == 3
         assert records[sent[0].key].failure is None
+
+
+@pytest.mark.parametrize(("times", "failure"), [(1, None), (9, "unfinished")])
+def test_response_that_was_broken_off_is_accounted_and_its_request_sent_again(
+    open_run: OpenRun, times: int, failure: str | None
+) -> None:
+    sent = [call("row 0"), call("row 1")]
+    spending = FlatSpending(cap="9", most="1")
+    lines = {"row 1": ["finish:error"] * times}
+    with BatchServer(lines=lines) as server, open_run(server, spending=spending) as run:
+        records = run.land(sent)
+        billed = server.billed.total()
+        assert billed == 2 + min(times, 2)
+        assert [records[row.key].failure for row in sent] == [None, failure]
+        # 7 tokens of input and 3 of output at a cent each.
+        written = list(run.journal.records())
+        assert [str(record.cost) for record in written] == ["0.10"] * billed
+        assert (run.usage.calls, run.usage.cost) == (billed, Decimal("0.10") * billed)
+        assert run.usage.failed == (failure is not None)
+        assert spending.left == 9 - Decimal("0.10") * billed
 
 
 @pytest.mark.parametrize("end", ["expired", "expired-bare", "cancelled"])
