@@ -1,6 +1,7 @@
 """Session: the models of a table while it is made.
 
-Calls that the table's journal answers are not sent; all others are sent to the role's endpoint.
+Calls that the journal of this or another table answers are not sent; all others are sent to the
+role's endpoint.
 """
 
 import base64
@@ -76,6 +77,7 @@ class Session:
         budget: Caps on spending.
         report: Called with each line of progress.
         tuned: Fine-tuned model in the evaluation role.
+        reuse: Returns a record of another table that settles the call of a key, or None.
         open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
             not those that an embedded endpoint names.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
@@ -90,6 +92,7 @@ class Session:
         report: Callable[[str], None],
         tuned: TunedModel | None,
         *,
+        reuse: Callable[[str], CallRecord | None],
         open_client: Callable[[ModelEndpoint, Path | None], Client],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
     ) -> None:
@@ -99,6 +102,7 @@ class Session:
         self._budget = budget
         self._report = report
         self._tuned = tuned
+        self._reuse = reuse
         self._open_client = open_client
         self._embed_locally = embed_locally
         self._engines: dict[str, Engine] = {}
@@ -175,6 +179,7 @@ class Session:
             "models": sorted({engine.endpoint.model for engine in self._engines.values()}),
             "calls": usage.calls,
             "replayed": usage.replayed,
+            "reused": usage.reused,
             "failed_calls": usage.failed,
             "uncertain_attempts": usage.uncertain,
             "input_tokens": tokens.input,
@@ -196,6 +201,7 @@ class Session:
                 run_id=self._run_id,
                 budget=self._budget,
                 report=self._progress(role),
+                reuse=self._reuse,
                 client=lambda _: self._open_client(endpoint, path),
             )
         return self._engines[role]
@@ -245,6 +251,7 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         f"{done} of {'?' if total is None else total} answered",
         f"{usage.calls} calls ({rate:.2f}/s)",
         f"{usage.replayed} replayed",
+        f"{usage.reused} reused" if usage.reused else "",
         f"{usage.tokens.input + usage.tokens.output} tokens",
         " + ".join(part for part in (known, unknown) if part),
         f"{(total - done) / rate:.0f} s left" if rate and total else "",

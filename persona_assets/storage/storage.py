@@ -88,6 +88,11 @@ class Storage:
         """Return the path of the paid responses of a published table."""
         return self.path(asset, shard, "completions")
 
+    @property
+    def paid_folders(self) -> tuple[Path, Path, Path]:
+        """Folders of the index of paid keys, of all journals, and of all completions."""
+        return tuple(self.data_dir / name for name in ("paid_keys", "journals", "completions"))
+
     def check_space(self, least: int = LEAST_FREE_BYTES) -> None:
         """Check the free disk space, before any paid call.
 

@@ -33,6 +33,8 @@ class CallRecord:
         batch: True if the provider's Batch API processed the call.
         id: Identifier of the record itself; two records of one key differ in it.
         time: ISO 8601 time at which the record was made, in UTC.
+        reused: True for a copy of another table's record: it has the same id, and its cost is that
+            table's.
 
     Example:
         >>> record = CallRecord("key", error={"code": "timeout", "message": "no response"})
@@ -56,6 +58,7 @@ class CallRecord:
     batch: bool = False
     id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    reused: bool = False
 
     @property
     def failure(self) -> str | None:
@@ -115,6 +118,8 @@ class CallRecord:
             "finish_reason": self.finish_reason,
             "time": self.time,
         }
+        if self.reused:
+            line["reused"] = True
         # ASCII escapes preserve lone surrogates, which a model may emit, and leave no raw newline.
         return _LINE.encode(line).encode("ascii") + b"\n"
 
@@ -154,6 +159,7 @@ class CallRecord:
             batch=data.get("batch", False),
             id=data.get("id", ""),
             time=data.get("time", ""),
+            reused=data.get("reused") is True,
         )
 
 
