@@ -30,6 +30,7 @@ RECORD_SCHEMA = pl.Schema(
         "output_tokens": pl.Int64(),
         "reasoning_tokens": pl.Int64(),
         "cost_usd": pl.Decimal(38, 12),
+        "reused": pl.Boolean(),
     }
 )
 """Columns of the completions that a forecast reads."""
@@ -128,16 +129,24 @@ class ModelAsset:
                     record.failure,
                     *counts,
                     record.cost,
+                    record.reused,
                 )
             )
         frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
         if completions.exists():
-            frames.insert(0, pl.read_parquet(completions, columns=RECORD_SCHEMA.names()))
+            # Files of earlier versions lack columns.
+            stored = pl.scan_parquet(
+                completions,
+                schema=RECORD_SCHEMA,
+                missing_columns="insert",
+                extra_columns="ignore",
+            )
+            frames.insert(0, stored.collect())
         models = [endpoint.model for endpoint in self.endpoints.values()]
         return (
             pl.concat(frames)
             .with_columns(
-                pl.col("batch").fill_null(False),
+                pl.col("batch", "reused").fill_null(False),
                 pl.col("time", "run_id", "prompt_version").fill_null(""),
             )
             .filter(
