@@ -132,7 +132,8 @@ class PaidRecords:
             except (OSError, ValueError, RecursionError) as error:
                 self._tell(f"records of {name} are not reused: {error}")
                 continue
-            if record is not None and record.answered:
+            # Any other error may be of a configuration that has been corrected since.
+            if record is not None and record.failure in (None, "content_filter"):
                 return record
         return None
 
