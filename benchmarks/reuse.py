@@ -39,9 +39,9 @@ from generation import serve
 from peers.clients import endpoint, requests
 
 from persona_assets.generation import Engine, Journal, complete
+from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.completion_row import CompletionRow, completion_schema
 from persona_assets.generation.journal.completion_store import GROUP_ROWS
-from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.paid_index import PaidIndex
 from persona_assets.generation.journal.paid_records import PaidRecords
 
@@ -139,14 +139,17 @@ def measure_look_ups(project: Project, options: argparse.Namespace) -> None:
 
 def measure_run(project: Project, calls: int) -> None:
     """Send calls without the search, then search for their keys."""
-    with serve(latency_ms=20) as url, tempfile.TemporaryDirectory() as name:
-        with Journal(Path(name) / "a.jsonl") as journal:
-            engine = Engine(endpoint(url, 64), journal)
-            start = time.process_time()
-            for _ in complete(requests(calls), engine):
-                pass
-            run = time.process_time() - start
-            keys = [record.key for record in journal.records()]
+    with (
+        serve(latency_ms=20) as url,
+        tempfile.TemporaryDirectory() as name,
+        Journal(Path(name) / "a.jsonl") as journal,
+    ):
+        engine = Engine(endpoint(url, 64), journal)
+        start = time.process_time()
+        for _ in complete(requests(calls), engine):
+            pass
+        run = time.process_time() - start
+        keys = [record.key for record in journal.records()]
     start = time.process_time()
     with project.open() as paid:
         for key in keys:

@@ -5,10 +5,13 @@ import shutil
 import signal
 from collections.abc import Callable, Sequence
 
+import dagster as dg
 import polars as pl
 import pytest
 
 from persona_assets.planning import cost
+from persona_assets.planning.plan import make_plan
+from persona_assets.project import Project
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import SampleProject
 
@@ -114,23 +117,51 @@ def test_changed_corpus_costs_no_call_and_has_the_same_answers(
             chain = paid.catalog.trace(row)
             assert chain["asset"].to_list() == ["hop_1_personas", "text_personas", "raw_corpus"]
             assert set(chain["shard"]) == {shard}
-    assert paid.stale() == [] or {
-        name for work in paid.stale() for name in work.reasons
-    }.isdisjoint({"raw_corpus", "text_personas", "hop_1_personas"})
 
 
-def test_renamed_corpus_costs_no_call_up_to_its_samples(paid: SampleProject) -> None:
-    select = "+key:instructions or +key:math_solutions"
-    paid.values["prompting"] = {}
-    run(paid, select)
-    calls = dict(paid.server.calls)
-    for shard in ("a", "b"):
-        (paid.corpus / f"{shard}.jsonl").rename(paid.corpus / f"{shard} renamed.jsonl")
-    run(paid, select)
-    # An embedding call holds a batch of texts in the order of their ids, which are new.
-    assert dict(paid.server.calls) | {"embeddings": 0} == calls | {"embeddings": 0}
-    for task in ("instructions", "math_problems"):
-        assert len(paid.rows(task, "a renamed.jsonl")) > 0
+def test_renamed_corpus_costs_no_call_up_to_its_samples(fresh: SampleProject) -> None:
+    shutil.rmtree(fresh.corpus)
+    fresh.values |= {"personas_per_hop": None, "relations_per_persona": 1, "tasks": {}}
+    fresh.write("a.jsonl", TEXTS[:2])
+    run(fresh, "+key:instructions")
+    calls = dict(fresh.server.calls)
+    (fresh.corpus / "a.jsonl").rename(fresh.corpus / "renamed.jsonl")
+    run(fresh, "+key:instructions")
+    # An embedding call holds many texts, in an order that depends on their ids, which are new.
+    embeddings = {"embeddings": calls["embeddings"] + 1}
+    assert dict(fresh.server.calls) in (calls, calls | embeddings)
+    assert len(fresh.rows("instructions", "renamed.jsonl")) == calls["instructions"]
+
+
+def test_plan_of_a_renamed_corpus_forecasts_no_call(paid: SampleProject) -> None:
+    rename(paid)
+    paid.write("new.jsonl", ["A text that is new.", TEXTS[5]])
+    with paid.runner("+key:hop_2_personas") as runner:
+        plan = make_plan(Project(paid.settings), runner)
+    asked = paid.server.asked_of.total()
+    forecasts = {forecast.asset: forecast for forecast in plan.assets}
+    # Of seven texts, six have a persona.
+    for asset, expected in (("text_personas", 1), ("hop_1_personas", 6 / 7)):
+        assert forecasts[asset].tables == 1
+        calls = forecasts[asset].calls
+        assert calls is not None
+        assert calls.estimate == pytest.approx(expected)
+    # No table of the second round exists anywhere.
+    assert forecasts["hop_2_personas"].tables == 3
+    run(paid, "+key:hop_1_personas")
+    assert paid.server.asked_of.total() == asked + 2
+
+
+def test_plan_counts_calls_whose_demonstrations_depend_on_the_shard(paid: SampleProject) -> None:
+    paid.values["prompting"] = {"persona_to_persona": {"mode": "few-shot", "shots": 1}}
+    run(paid)
+    rename(paid)
+    with paid.runner(SELECT) as runner:
+        plan = make_plan(Project(paid.settings), runner)
+    [forecast] = plan.assets
+    assert (forecast.asset, forecast.tables) == ("hop_1_personas", 1)
+    assert forecast.calls is not None
+    assert forecast.calls.estimate == pytest.approx(4 * 6 / 7)
 
 
 def test_responses_of_a_removed_shard_stay_usable(paid: SampleProject) -> None:
@@ -149,23 +180,13 @@ def test_responses_of_a_removed_shard_stay_usable(paid: SampleProject) -> None:
 def test_metadata_of_a_table_tells_reused_calls(paid: SampleProject) -> None:
     repeat(paid)
     run(paid)
-    with paid.instance() as instance:
-        metadata = {
-            event.asset_key.to_user_string(): event.asset_materialization.metadata
-            for record in instance.get_records_for_run(
-                next(run for run in instance.get_runs()).run_id, of_type=None
-            ).records
-            if (event := record.event_log_entry.dagster_event)
-            and event.is_step_materialization
-            and event.asset_key
-            and event.asset_materialization
-        }
-    counts = {
-        name: tuple(one[kind].value for kind in ("calls", "replayed", "reused"))
-        for name, one in metadata.items()
-        if "reused" in one
-    }
-    assert counts == {"text_personas": (0, 0, 3), "hop_1_personas": (0, 0, 2)}
+    for asset, reused in (("text_personas", 3), ("hop_1_personas", 2)):
+        with paid.instance() as instance:
+            [record] = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+        assert record.asset_materialization is not None
+        metadata = record.asset_materialization.metadata
+        counts = [metadata[name].value for name in ("calls", "replayed", "reused")]
+        assert counts == [0, 0, reused]
 
 
 def test_reused_calls_of_a_failed_run_are_found_in_its_journal(paid: SampleProject) -> None:

@@ -58,11 +58,13 @@ class ModelAsset:
         asset: The asset in the graph.
         endpoints: Endpoints by role.
         prompt_versions: Versions of the asset's prompts and their variants.
+        prompts: Names of the prompts.
     """
 
     asset: Asset
     endpoints: Mapping[str, ModelEndpoint]
     prompt_versions: frozenset[str]
+    prompts: tuple[str, ...]
 
     @classmethod
     def from_declaration(
@@ -81,7 +83,7 @@ class ModelAsset:
         ]
         # Embedding calls have no prompt.
         versions = {"", *(prompt.version for prompt in (*prompts.values(), *variants))}
-        return cls(asset, endpoints, frozenset(versions))
+        return cls(asset, endpoints, frozenset(versions), tuple(prompts))
 
     @property
     def name(self) -> str:

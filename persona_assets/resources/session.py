@@ -213,10 +213,7 @@ class Session:
             return endpoint.model_copy(
                 update={"weights_sha256": self._tuned.sha256, "price": price}
             )
-        if not endpoint.embedded:
-            return endpoint
-        sha256 = embedded_sha256(role, endpoint)
-        return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
+        return role_endpoint(self._settings, role)
 
     def _embedding_call(self, batch: Sequence[str]) -> Call:
         body: dict[str, Any] = {"input": list(batch), "encoding_format": "base64"}
@@ -257,6 +254,19 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         f"{(total - done) / rate:.0f} s left" if rate and total else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
+    """Return a role's endpoint, for an embedded model with the hash of its weights and no price.
+
+    Raises:
+        WeightsError: No embedded model has the endpoint's name.
+    """
+    endpoint = settings.endpoint(role)
+    if not endpoint.embedded:
+        return endpoint
+    sha256 = embedded_sha256(role, endpoint)
+    return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
 
 
 def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:

@@ -149,6 +149,10 @@ class PaidIndex:
         names = (self._names.get(number - first) for number in sorted(numbers))
         return [name for name in names if name is not None]
 
+    def has(self, table: str) -> bool:
+        """Return True if the index covers a file of a table."""
+        return table in self._manifest.tables
+
     def refresh(self, patience: float = 0.0) -> bool:
         """Bring the index up to date with the files on disk.
 

@@ -1,5 +1,6 @@
 """Segments hold a set of integers, whatever the order of its parts, and damage to a file shows."""
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_segments_hold_the_union_of_the_parts(
         assert {value for part in found for value in part} == expected
         assert all(part == sorted(set(part)) for part in found)
         sizes = [segment.segment.count for segment in segments]
-        assert all(large > GROWTH * small for large, small in zip(sizes, sizes[1:], strict=False))
+        assert all(large > GROWTH * small for large, small in itertools.pairwise(sizes))
 
 
 def test_merge_in_chunks_equals_the_union(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
