@@ -91,7 +91,8 @@ class Storage:
     @property
     def paid_folders(self) -> tuple[Path, Path, Path]:
         """Folders of the index of paid keys, of all journals, and of all completions."""
-        return tuple(self.data_dir / name for name in ("paid_keys", "journals", "completions"))
+        root = self.data_dir
+        return root / "paid_keys", root / "journals", root / "completions"
 
     def check_space(self, least: int = LEAST_FREE_BYTES) -> None:
         """Check the free disk space, before any paid call.

@@ -233,15 +233,20 @@ def _open_store(completions: Path | None) -> CompletionStore | None:
         return None
 
 
-def settled_keys(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
+def settled_keys(path: Path, file: BinaryIO, offset: int = 0) -> Iterator[tuple[str, int]]:
     """Iterate over key and offset of each line that settles a call; check that all are records.
+
+    Args:
+        path: Path of the file, for messages.
+        file: The journal.
+        offset: Begin of the first line to read.
 
     A last line without its end, which a run may be writing, is left out.
 
     Raises:
         JournalCorrupt: A whole line is not a record.
     """
-    offset = 0
+    file.seek(offset)
     for number, line in enumerate(file, start=1):
         if not line.endswith(b"\n"):
             return

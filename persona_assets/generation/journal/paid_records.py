@@ -153,7 +153,7 @@ class PaidRecords:
         except FileNotFoundError:
             return None
         known, reader = self._open.pop(path, (None, None))
-        if reader is not None and known != state:
+        if reader is not None and known is not None and not _continues(path, known, state):
             reader.close()
             reader = None
         if reader is None:
@@ -175,6 +175,12 @@ class PaidRecords:
         if message not in self._reported:
             self._reported.add(message)
             self._report(message)
+
+
+def _continues(path: Path, known: FileState, state: FileState) -> bool:
+    """Return True if an open file is the file of a path: a journal grows, others are replaced."""
+    is_journal = path.suffix != ".parquet"
+    return known == state or (is_journal and known[2] == state[2] and known[0] <= state[0])
 
 
 class _Reader(Protocol):

@@ -109,6 +109,28 @@ def test_record_that_another_run_adds_is_found_after_the_next_refresh(
         assert paid.get("next") is not None
 
 
+def test_journal_that_another_run_writes_is_read_on_from_its_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paid_records, "REFRESH", 0.0)
+    monkeypatch.setattr(paid_records, "REFRESH_SHARE", 0.0)
+    late = CallRecord("late", error={"code": "timeout", "message": "no"})
+    path = tmp_path / "journals" / "hop" / "a.jsonl"
+    with paid_of(tmp_path) as paid, Journal(path) as journal:
+        for number in range(6):
+            journal.append(late, answer(f"key {number}"), late)
+            assert paid.get(f"key {number}") == journal.get(f"key {number}")
+            with path.open("ab") as file:
+                # Half a line, as a reader may see it.
+                file.write(answer("torn").to_line()[:30])
+            assert paid.get("torn") is None
+            with path.open("ab") as file:
+                file.truncate(path.stat().st_size - 30)
+        [(_, reader)] = paid._open.values()
+        assert reader.get("late") is None
+        assert reader.get("key 0") == journal.get("key 0")
+
+
 def test_file_of_an_earlier_version_is_read_and_grows(tmp_path: Path) -> None:
     path = tmp_path / "completions" / "hop" / "a.parquet"
     path.parent.mkdir(parents=True)
