@@ -234,7 +234,7 @@ def test_file_of_an_earlier_version_is_indexed(tmp_path: Path) -> None:
     assert index.tables("0" * 32) == ["hop/a"]
 
 
-def test_two_processes_that_build_at_once_give_one_index(tmp_path: Path) -> None:
+def test_indexes_that_are_built_at_once_are_one(tmp_path: Path) -> None:
     for number in range(30):
         record(tmp_path, f"hop/{number}", f"key {number}", published=True)
     indexes = [index_of(tmp_path) for _ in range(4)]
