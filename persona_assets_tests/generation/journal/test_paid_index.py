@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -194,11 +195,16 @@ def test_files_of_batches_and_hidden_files_are_no_tables(tmp_path: Path) -> None
     assert index.tables("k") == ["all"]
 
 
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 UNREADABLE: dict[str, Callable[[Path], object]] = {
     "other columns": lambda path: shutil.copy(Path(__file__), path),
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
-    "folder": lambda path: (path.unlink(), path.mkdir()),
+    "folder": replace_by_folder,
 }
 
 
@@ -279,14 +285,13 @@ def test_memory_does_not_grow_with_the_batches(
 ) -> None:
     monkeypatch.setattr(paid_index, "BATCH", 100)
     held: list[int] = []
-    monkeypatch.setattr(
-        PaidIndex,
-        "_publish",
-        lambda self, tables, number, entries, publish=PaidIndex._publish: (
-            held.append(len(entries)),
-            publish(self, tables, number, entries),
-        )[1],
-    )
+    publish = PaidIndex._publish
+
+    def watched(self: PaidIndex, tables: Any, number: int, entries: Any) -> None:
+        held.append(len(entries))
+        publish(self, tables, number, entries)
+
+    monkeypatch.setattr(PaidIndex, "_publish", watched)
     for number in range(9):
         keys = [f"{number} {row}" for row in range(60)]
         merge_journal(

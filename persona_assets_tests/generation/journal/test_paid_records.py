@@ -18,9 +18,9 @@ EARLIER = Path(__file__).parent / "earlier" / "a.parquet"
 
 
 def paid_of(root: Path, told: list[str] | None = None, own: str = "own") -> PaidRecords:
-    names = ("paid_keys", "journals", "completions")
+    folder, journals, completions = root / "paid_keys", root / "journals", root / "completions"
     report: Callable[[str], None] = (told if told is not None else list[str]()).append
-    return PaidRecords(*(root / name for name in names), root / "journals" / f"{own}.jsonl", report)
+    return PaidRecords(folder, journals, completions, journals / f"{own}.jsonl", report)
 
 
 def record(root: Path, table: str, *records: CallRecord, published: bool = False) -> None:

@@ -18,7 +18,8 @@ CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "open"})
 
 
 def main(root: str, change: str) -> None:
-    index = PaidIndex(*(Path(root, name) for name in ("paid_keys", "journals", "completions")))
+    project = Path(root)
+    index = PaidIndex(project / "paid_keys", project / "journals", project / "completions")
     if change == "0":
         index.folder.mkdir()
         with paid_index._locked(index.folder / "lock", 0):
