@@ -91,7 +91,8 @@ def hop_personas(number: int) -> TableAsset:
                 relations=project.settings.relations_per_persona,
                 limit=project.settings.personas_per_hop,
             )
-        expanded = session.usage.calls + session.usage.replayed
+        usage = session.usage
+        expanded = usage.calls + usage.replayed + usage.reused
         return materialize_result(
             result, session, yield_per_persona=len(result.rows) / max(expanded, 1)
         )

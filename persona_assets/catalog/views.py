@@ -26,19 +26,19 @@ _SQL_TYPES: Mapping[object, str] = {
     Decimal | None: "DECIMAL(38, 12)",
 }
 
-_COMPLETION_COLUMNS = [
-    column for column, kind in CompletionRow.__annotations__.items() if kind in _SQL_TYPES
-]
-
-NO_COMPLETIONS = sql.empty_query(
-    asset="VARCHAR",
-    shard="VARCHAR",
+_COMPLETION_TYPES = {
+    "asset": "VARCHAR",
+    "shard": "VARCHAR",
     **{
         column: _SQL_TYPES[kind]
         for column, kind in CompletionRow.__annotations__.items()
         if kind in _SQL_TYPES
     },
-)
+}
+COMPLETION_COLUMNS = frozenset(_COMPLETION_TYPES)
+"""Columns of the view `completions`."""
+
+NO_COMPLETIONS = sql.empty_query(**_COMPLETION_TYPES)
 """Query with the columns of the view `completions` and no rows."""
 
 _NO_DROPS = sql.empty_query(
@@ -62,13 +62,17 @@ class Views:
 
     def are_current(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
         """Return True if the views exist and match the columns and files of a table."""
-        if _columns(connection, footer.asset) != [
-            "shard",
-            *self._tables[footer.asset].schema.names(),
-        ]:
+        view_columns = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+            [footer.asset],
+        )
+        columns = [column for [column] in view_columns.fetchall()]
+        if columns != ["shard", *self._tables[footer.asset].schema.names()]:
             return False
-        # A catalog of an earlier version lacks a column.
-        if _columns(connection, "completions") != ["asset", "shard", *_COMPLETION_COLUMNS]:
+        completions = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = 'completions'"
+        )
+        if {column for [column] in completions.fetchall()} != COMPLETION_COLUMNS:
             return False
         over_files = connection.execute(
             "SELECT view_name FROM duckdb_views() WHERE contains(sql, 'read_parquet')"
@@ -161,27 +165,19 @@ class Views:
         root = self._root("completions")
         if not any(root.rglob("*.parquet")):
             return NO_COMPLETIONS
-        # Files of earlier versions lack a column, which the query without rows supplies.
-        columns = ", ".join(f"t.{column}" for column in _COMPLETION_COLUMNS)
         below = f"substr(t.filename, {len(str(root)) + 2})"
+        # Files of earlier versions lack columns, so the names come from the empty query.
         return (
+            f"{NO_COMPLETIONS} UNION ALL BY NAME "
             f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
-            f"{columns} FROM (SELECT * FROM ({NO_COMPLETIONS}) UNION ALL BY NAME "
-            f"SELECT * FROM read_parquet({_below(root)}, filename = true, union_by_name = true)) t "
+            "t.* EXCLUDE (filename, line) "
+            f"FROM read_parquet({_below(root)}, filename = true, union_by_name = true) t "
             "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
             "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
         )
 
     def _root(self, kind: str) -> Path:
         return (self._storage.data_dir / kind).resolve()
-
-
-def _columns(connection: "duckdb.DuckDBPyConnection", view: str) -> list[str]:
-    columns = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-        [view],
-    )
-    return [column for [column] in columns.fetchall()]
 
 
 def _below(root: Path) -> str:

@@ -32,6 +32,7 @@ RECORD_SCHEMA = pl.Schema(
         "output_tokens": pl.Int64(),
         "reasoning_tokens": pl.Int64(),
         "cost_usd": pl.Decimal(38, 12),
+        "reused": pl.Boolean(),
     }
 )
 """Columns of the completions that a forecast reads."""
@@ -59,11 +60,13 @@ class ModelAsset:
         asset: The asset in the graph.
         endpoints: Endpoints by role.
         prompt_versions: Versions of the asset's prompts and their variants.
+        prompts: Names of the prompts.
     """
 
     asset: Asset
     endpoints: Mapping[str, ModelEndpoint]
     prompt_versions: frozenset[str]
+    prompts: tuple[str, ...]
 
     @classmethod
     def from_declaration(
@@ -82,7 +85,7 @@ class ModelAsset:
         ]
         # Embedding calls have no prompt.
         versions = {"", *(prompt.version for prompt in (*prompts.values(), *variants))}
-        return cls(asset, endpoints, frozenset(versions))
+        return cls(asset, endpoints, frozenset(versions), tuple(prompts))
 
     @property
     def name(self) -> str:
@@ -132,16 +135,24 @@ class ModelAsset:
                     record.finish_reason,
                     *counts,
                     record.cost,
+                    record.reused,
                 )
             )
         frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
         if completions.exists():
-            frames.insert(0, pl.read_parquet(completions, columns=RECORD_SCHEMA.names()))
+            # Files of earlier versions lack columns.
+            stored = pl.scan_parquet(
+                completions,
+                schema=RECORD_SCHEMA,
+                missing_columns="insert",
+                extra_columns="ignore",
+            )
+            frames.insert(0, stored.collect())
         models = [endpoint.model for endpoint in self.endpoints.values()]
         return (
             pl.concat(frames)
             .with_columns(
-                pl.col("batch").fill_null(False),
+                pl.col("batch", "reused").fill_null(False),
                 pl.col("time", "run_id", "prompt_version").fill_null(""),
             )
             .filter(

@@ -119,8 +119,8 @@ class Pilot:
         """Measure the calls and seconds of each asset in each run that made some of its calls.
 
         Assets of a run follow each other: an asset lasts from the last response of the asset before
-        it to its own last response. The first asset is timed from its first response. Batches are
-        left out.
+        it to its own last response. The first asset is timed from its first response. Batches and
+        reused records are left out.
 
         Returns:
             Pairs of calls and seconds, a pair per run, by asset.
@@ -129,7 +129,7 @@ class Pilot:
         for asset in assets:
             for partition in self.partitions(asset):
                 online = self.records(asset, partition).filter(
-                    ~pl.col("batch"), pl.col("time") > ""
+                    ~pl.col("batch"), ~pl.col("reused"), pl.col("time") > ""
                 )
                 runs = online.group_by("run_id").agg(
                     pl.col("time").max().alias("last"),

@@ -1,6 +1,7 @@
 """Session: the models of a table while it is made.
 
-Calls that the table's journal answers are not sent; all others are sent to the role's endpoint.
+Calls that the journal of this or another table answers are not sent; all others are sent to the
+role's endpoint.
 """
 
 import itertools
@@ -82,6 +83,7 @@ class Session:
         budget: Caps on spending.
         report: Called with each line of progress.
         tuned: Fine-tuned model in the evaluation role.
+        reuse: Returns a record of another table that settles the call of a key, or None.
         open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
             not those that an embedded endpoint names.
         adaptations: File with the parameters that endpoints refuse.
@@ -98,6 +100,7 @@ class Session:
         tuned: TunedModel | None,
         *,
         adaptations: Path,
+        reuse: Callable[[str], CallRecord | None],
         open_client: Callable[[ModelEndpoint, Path | None], Client],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
     ) -> None:
@@ -109,6 +112,7 @@ class Session:
         self._tuned = tuned
         self._adaptations = adaptations
         self._told = set[str]()
+        self._reuse = reuse
         self._open_client = open_client
         self._embed_locally = embed_locally
         self._engines: dict[str, Engine] = {}
@@ -200,6 +204,7 @@ class Session:
             "models": sorted({engine.endpoint.model for engine in self._engines.values()}),
             "calls": usage.calls,
             "replayed": usage.replayed,
+            "reused": usage.reused,
             "failed_calls": usage.failed,
             "uncertain_attempts": usage.uncertain,
             "input_tokens": tokens.input,
@@ -260,6 +265,7 @@ class Session:
                 run_id=self._run_id,
                 budget=self._budget,
                 report=self._progress(role),
+                reuse=self._reuse,
                 client=lambda _: self._open_client(endpoint, path),
                 adaptations=Adaptations(endpoint, self._adaptations),
             )
@@ -272,10 +278,7 @@ class Session:
             return endpoint.model_copy(
                 update={"weights_sha256": self._tuned.sha256, "price": price}
             )
-        if not endpoint.embedded:
-            return endpoint
-        sha256 = embedded_sha256(role, endpoint)
-        return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
+        return role_endpoint(self._settings, role)
 
     def _embedding_call(self, batch: Sequence[str]) -> Call:
         body: dict[str, Any] = {"input": list(batch), "encoding_format": "base64"}
@@ -314,11 +317,25 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         f"{done} of {'?' if total is None else total} answered",
         f"{usage.calls} calls ({rate:.2f}/s)",
         f"{usage.replayed} replayed",
+        f"{usage.reused} reused" if usage.reused else "",
         f"{usage.tokens.input + usage.tokens.output} tokens",
         " + ".join(part for part in (known, unknown) if part),
         f"{(total - done) / rate:.0f} s left" if rate and total else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
+    """Return a role's endpoint, for an embedded model with the hash of its weights and no price.
+
+    Raises:
+        WeightsError: No embedded model has the endpoint's name.
+    """
+    endpoint = settings.endpoint(role)
+    if not endpoint.embedded:
+        return endpoint
+    sha256 = embedded_sha256(role, endpoint)
+    return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
 
 
 def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:

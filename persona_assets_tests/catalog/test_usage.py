@@ -1,6 +1,7 @@
 """`usage` counts each recorded call and its cost once, by asset, shard, model and run."""
 
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -106,6 +107,59 @@ def test_usage_counts_a_record_once_in_journal_and_completions(
     catalog.add(*table)
     [row] = catalog.query("FROM usage WHERE model = 'n'").rows()
     assert row == ("texts", "a.txt", "n", "", 2, 1, 0, 0, 0, 0, 0, Decimal("0.5"), 0)
+
+
+EARLIER = Path(__file__).parents[1] / "generation" / "journal" / "earlier" / "a.parquet"
+"""Completions file of a version without the column `reused`: 4 records, of which 3 cost 0.5."""
+
+
+def test_reused_records_count_where_they_were_paid_for(storage: Storage, catalog: Catalog) -> None:
+    record_calls(storage)
+    paid = list(Journal(storage.journal("texts", "a.txt")).records())
+    journal, completions = storage.journal("texts", "b.txt"), storage.completions("texts", "b.txt")
+    with Journal(journal) as opened:
+        opened.append(*(replace(record, reused=True) for record in paid))
+    tables = [write(storage, "texts", shard, {shard: None}) for shard in ("a.txt", "b.txt")]
+    for step in ("live", "compacted"):
+        if step == "compacted":
+            compact(journal, completions)
+            compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+        for table in tables:
+            catalog.add(*table)
+        assert catalog.query("FROM usage ORDER BY ALL").rows() == USAGE, step
+        catalog.rebuild()
+        assert catalog.query("FROM usage ORDER BY ALL").rows() == USAGE, step
+    reused = "SELECT shard, count(*) FROM completions WHERE reused GROUP BY ALL"
+    assert catalog.query(reused).rows() == [("b.txt", 5)]
+
+
+@pytest.mark.parametrize("shard", ["0 earlier.txt", "z earlier.txt"])
+def test_files_of_earlier_versions_are_counted_beside_new_ones(
+    storage: Storage, catalog: Catalog, shard: str
+) -> None:
+    record_calls(storage)
+    compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+    shutil.copy(EARLIER, storage.completions("texts", shard))
+    for each in ("a.txt", shard):
+        catalog.add(*write(storage, "texts", each, {each: None}))
+    assert dict(catalog.usage().select("shard", "calls").iter_rows()) == {"a.txt": 5, shard: 4}
+    counts = "SELECT reused, count(*) FROM completions GROUP BY ALL ORDER BY ALL"
+    assert catalog.query(counts).rows() == [(False, 5), (None, 4)]
+    assert "line" not in catalog.query("DESCRIBE completions")["column_name"].to_list()
+
+
+def test_view_of_an_earlier_version_is_replaced(storage: Storage, catalog: Catalog) -> None:
+    storage.completions("texts", "a.txt").parent.mkdir(parents=True)
+    shutil.copy(EARLIER, storage.completions("texts", "a.txt"))
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    catalog.add(*table)
+    with duckdb.connect(catalog.path) as connection:
+        connection.execute(
+            "CREATE OR REPLACE VIEW completions AS SELECT 'texts' AS asset, 'a.txt' AS shard, "
+            f"t.* EXCLUDE (line) FROM read_parquet('{storage.completions('texts', 'a.txt')}') t"
+        )
+    catalog.add(*table)
+    assert "reused" in catalog.query("DESCRIBE completions")["column_name"].to_list()
 
 
 def test_usage_sums_known_costs_and_counts_unpriced_calls(

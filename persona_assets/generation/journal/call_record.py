@@ -37,6 +37,8 @@ class CallRecord:
             if the request was sent as it is.
         id: Identifier of the record itself; two records of one key differ in it.
         time: ISO 8601 time at which the record was made, in UTC.
+        reused: True for a copy of another table's record: it has the same id, and its cost is that
+            table's.
 
     Example:
         >>> record = CallRecord("key", error={"code": "timeout", "message": "no response"})
@@ -61,6 +63,7 @@ class CallRecord:
     sent: dict[str, Any] | None = None
     id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    reused: bool = False
 
     @property
     def failure(self) -> str | None:
@@ -126,6 +129,8 @@ class CallRecord:
         }
         if self.sent is not None:
             line["sent"] = self.sent
+        if self.reused:
+            line["reused"] = True
         # ASCII escapes preserve lone surrogates, which a model may emit, and leave no raw newline.
         return _LINE.encode(line).encode("ascii") + b"\n"
 
@@ -166,6 +171,7 @@ class CallRecord:
             sent=data.get("sent"),
             id=data.get("id", ""),
             time=data.get("time", ""),
+            reused=data.get("reused") is True,
         )
 
 

@@ -18,8 +18,9 @@ from persona_assets.generation.journal.call_record import FINAL, CallRecord
 from persona_assets.generation.journal.completion_row import (
     CompletionRow,
     completion_schema,
-    earlier_schema,
+    is_completion_schema,
     to_table,
+    with_added_columns,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
 from persona_assets.generation.parsing.finish_reasons import finish_of
@@ -43,7 +44,10 @@ class CompletionStore:
     """Records of a completions file by key; a context manager that keeps the file open.
 
     A store reads the file as it was when opened, even if the file is replaced meanwhile. `get` may
-    be called from many threads.
+    be called from many threads. Columns that files of earlier versions lack are read as nulls.
+
+    Args:
+        groups_cached: Number of decoded row groups kept in memory.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -60,15 +64,16 @@ class CompletionStore:
         (1, True, False)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, groups_cached: int = GROUPS_CACHED) -> None:
         import pyarrow.parquet as pq
 
         self.path = path
+        self._groups_cached = groups_cached
         self._cache: dict[int, list[CompletionRow]] = {}
         self._lock = threading.RLock()
         with self._reading():
             self._file = pq.ParquetFile(path)
-        if self._file.schema_arrow not in (completion_schema(), earlier_schema()):
+        if not is_completion_schema(self._file.schema_arrow):
             self.close()
             raise JournalCorrupt(f"{path} has other columns than completions have: move it away")
         groups = range(self._file.num_row_groups)
@@ -112,6 +117,11 @@ class CompletionStore:
             for row in self._read(group):
                 yield row.record()
 
+    def columns(self, *names: str) -> Iterator[list[list[Any]]]:
+        """Iterate over groups of rows, each as the values of the named columns."""
+        for group in range(len(self._starts) - 1):
+            yield self._columns(group, names)
+
     @cached_property
     def keys(self) -> KeyIndex:
         """Index of the rows that settle a call, by key."""
@@ -139,8 +149,7 @@ class CompletionStore:
 
     def _scan(self, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Iterate over row numbers and the values of the named columns."""
-        groups = range(len(self._starts) - 1)
-        rows = (zip(*self._columns(group, names), strict=True) for group in groups)
+        rows = (zip(*columns, strict=True) for columns in self.columns(*names))
         return enumerate(itertools.chain.from_iterable(rows))
 
     def _row(self, number: int) -> CompletionRow:
@@ -149,7 +158,7 @@ class CompletionStore:
         with self._lock:
             rows = self._cache.pop(group, None) or self._read(group)
             self._cache[group] = rows
-            if len(self._cache) > GROUPS_CACHED:
+            if len(self._cache) > self._groups_cached:
                 del self._cache[next(iter(self._cache))]
         return rows[number - self._starts[group]]
 
@@ -161,19 +170,13 @@ class CompletionStore:
         table = self._table(group, names)
         return [table.column(name).to_pylist() for name in names]
 
-    def _table(self, group: int, names: Sequence[str] = CompletionRow._fields) -> "pa.Table":
-        import pyarrow as pa
-
-        existing = set(self._file.schema_arrow.names)
+    def _table(self, group: int, names: Iterable[str] = CompletionRow._fields) -> "pa.Table":
+        stored = set(self._file.schema_arrow.names)
         with self._lock, self._reading():
             table = self._file.read_row_group(
-                group, columns=[name for name in names if name in existing], use_threads=False
+                group, columns=[name for name in names if name in stored], use_threads=False
             )
-        for name in names:
-            if name not in existing:
-                field = completion_schema().field(name)
-                table = table.append_column(field, pa.nulls(len(table), field.type))
-        return table.select(list(names))
+        return with_added_columns(table, names)
 
     def _copy(self, writer: "_Writer") -> None:
         """Copy full row groups unchanged and add the rows of the last group singly.

@@ -8,6 +8,7 @@ table is published, `compact` moves its journal into the table's completions fil
 import fcntl
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -40,9 +41,9 @@ class JournalBusy(RuntimeError):
 class Journal:
     """Call records of an asset's shard by key; a context manager that holds an exclusive lease.
 
-    Memory holds file offsets alone, and lines are read on demand. A thread may call `append` while
-    others call `get`. `records` and `live` need no lease: they work without entering, even while
-    another process holds the journal.
+    Memory holds file offsets alone, and lines are read on demand. Threads may call `append` and
+    `get` at the same time. `records` and `live` need no lease: they work without entering, even
+    while another process holds the journal.
 
     Args:
         completions: Completions file with the records of published runs.
@@ -67,6 +68,7 @@ class Journal:
         self._offsets = KeyIndex()
         self._store: CompletionStore | None = None
         self._end = 0
+        self._appending = threading.Lock()
         self._file: FileIO | None = None
         self._lease: FileIO | None = None
 
@@ -77,7 +79,7 @@ class Journal:
             self._file = FileIO(self.path, "a+")
             self._end = _remove_torn_line(self.path, self._file)
             with self.path.open("rb") as file:
-                self._offsets = KeyIndex(_settled_keys(self.path, file))
+                self._offsets = KeyIndex(settled_keys(self.path, file))
             self._store = _open_store(self.completions)
             sync_folder(self.path.parent)
         except BaseException:
@@ -130,17 +132,18 @@ class Journal:
         file = self._require_file()
         lines = [record.to_line() for record in records]
         data = memoryview(b"".join(lines))
-        try:
-            while data:
-                data = data[file.write(data) :]
-            os.fdatasync(file.fileno())
-        except OSError:
-            file.truncate(self._end)
-            raise
-        for record, line in zip(records, lines, strict=True):
-            if record.answered:
-                self._offsets.add(record.key, self._end)
-            self._end += len(line)
+        with self._appending:
+            try:
+                while data:
+                    data = data[file.write(data) :]
+                os.fdatasync(file.fileno())
+            except OSError:
+                file.truncate(self._end)
+                raise
+            for record, line in zip(records, lines, strict=True):
+                if record.answered:
+                    self._offsets.add(record.key, self._end)
+                self._end += len(line)
 
     def records(self) -> Iterator[CallRecord]:
         """Iterate over all records in the order in which they were added, with errors."""
@@ -231,10 +234,23 @@ def _open_store(completions: Path | None) -> CompletionStore | None:
         return None
 
 
-def _settled_keys(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Iterate over key and offset of each line that settles a call; check that all are records."""
-    offset = 0
+def settled_keys(path: Path, file: BinaryIO, offset: int = 0) -> Iterator[tuple[str, int]]:
+    """Iterate over key and offset of each line that settles a call; check that all are records.
+
+    Args:
+        path: Path of the file, for messages.
+        file: The journal.
+        offset: Begin of the first line to read.
+
+    A last line without its end, which a run may be writing, is left out.
+
+    Raises:
+        JournalCorrupt: A whole line is not a record.
+    """
+    file.seek(offset)
     for number, line in enumerate(file, start=1):
+        if not line.endswith(b"\n"):
+            return
         key = _quick_key(line)
         if key is None:
             record = _parse_line(path, number, line)

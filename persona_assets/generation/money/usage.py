@@ -113,6 +113,7 @@ class Usage:
         attempts: Number of requests sent.
         calls: Number of requests with status 200, which the endpoint bills.
         replayed: Number of calls answered from the journal.
+        reused: Number of calls answered by records of other journals.
         failed: Number of calls that ended in an error.
         tokens: Tokens as counted by the endpoint.
         cost: US dollars of the responses whose price is known.
@@ -129,6 +130,7 @@ class Usage:
     attempts: int = 0
     calls: int = 0
     replayed: int = 0
+    reused: int = 0
     failed: int = 0
     tokens: Tokens = field(default_factory=Tokens)
     cost: Decimal = Decimal(0)

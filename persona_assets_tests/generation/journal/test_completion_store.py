@@ -201,7 +201,7 @@ def test_row_of_a_response_has_a_value_in_each_column_but_line(
             '{"choices":[{"message":{"content":"to a"},"finish_reason":"stop"}],"usage":'
             '{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens":5,'
             '"completion_tokens_details":{"reasoning_tokens":2}}}',
-            *("call_a", None, None),
+            *("call_a", None, None, False),
         )
     ]
 
