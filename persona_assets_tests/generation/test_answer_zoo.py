@@ -1,4 +1,4 @@
-"""Replies as endpoints and models send them, a row of zoo/answers.jsonl for each, and their answers.
+"""Replies as endpoints and models send them, a row of zoo/answers.jsonl each, and their answers.
 
 A row has `name`, `format`, `message` (a text is the content of a message), `finish` (the finish
 reason, "stop" if absent) and, of the answer, `status`, `value`, `notes` and a part of the `reason`.
