@@ -118,9 +118,8 @@ class PaidIndex:
         ...     with Journal(root / "journals" / "hop" / "a.jsonl") as journal:
         ...         journal.append(CallRecord("key", 200, {}))
         ...     index = PaidIndex(root / "index", root / "journals", root / "completions")
-        ...     index.refresh()
-        ...     index.tables("key"), index.tables("absent")
-        (['hop/a'], [])
+        ...     index.refresh(), index.tables("key"), index.tables("absent")
+        (True, ['hop/a'], [])
     """
 
     def __init__(
