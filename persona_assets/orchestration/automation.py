@@ -46,9 +46,14 @@ def new_shards(
 ) -> dg.SensorResult | dg.SkipReason:
     """Add a shard for each new file in the corpus, and request its tables from text to personas."""
     known = set(context.instance.get_dynamic_partitions(str(shards.name)))
-    new = [shard for shard in corpus.shards() if shard not in known]
+    files = corpus.files()
+    new = [shard for shard in files.shards if shard not in known]
+    unread = files.describe_unread()
     if not new:
-        return dg.SkipReason(f"no new file in {corpus.root}: {len(known)} shards")
+        told = f"; {unread}" if unread else ""
+        return dg.SkipReason(f"no new file in {corpus.root}: {len(known)} shards{told}")
+    if unread:
+        context.log.info(unread)
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=shard, partition_key=shard) for shard in new],
         dynamic_partitions_requests=[shards.build_add_request(new)],
@@ -91,7 +96,9 @@ def _nightly(
         corpus: dg.ResourceParam[Corpus],
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         instance = context.instance
-        register_partitions(instance, project.settings, corpus, project.storage)
+        arrivals = register_partitions(instance, project.settings, corpus, project.storage)
+        for note in arrivals.notes():
+            context.log.info(note)
         fail_dead_runs(instance)
         if instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
             yield dg.SkipReason("runs are under way: the next tick looks again")

@@ -5,11 +5,12 @@ import shutil
 import socket
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import dagster as dg
 
 from persona_assets.partitions import shards, training_sizes
-from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.resources.corpus_folder import Corpus, CorpusFiles
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
@@ -29,6 +30,9 @@ RUNNER = "persona_assets/runner"
 BACKFILL = "persona_assets/backfill"
 """Tag shared by the runs of a command or of a night; these runs share a spending cap."""
 
+_MOST_SHARDS = 5
+"""New shards that a note names."""
+
 _COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 
 
@@ -45,18 +49,45 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
+@dataclass(frozen=True)
+class Arrivals:
+    """Files of the corpus, and its shards that no table was made of yet.
+
+    Attributes:
+        files: Files of the corpus folder.
+        new: Shards without a table, in a project that has tables; empty in a new project.
+    """
+
+    files: CorpusFiles
+    new: list[str]
+
+    def notes(self) -> list[str]:
+        """Return sentences on new shards and unread files, for the user to see before a run."""
+        unread = self.files.describe_unread()
+        return [*([self._new()] if self.new else []), *([unread] if unread else [])]
+
+    def _new(self) -> str:
+        shown = ", ".join(self.new[:_MOST_SHARDS])
+        rest = len(self.new) - _MOST_SHARDS
+        more = f" and {rest:,} more" if rest > 0 else ""
+        return f"{len(self.new):,} new {'shard' if len(self.new) == 1 else 'shards'}: {shown}{more}"
+
+
 def register_partitions(
     instance: dg.DagsterInstance, settings: Settings, corpus: Corpus, storage: Storage
-) -> None:
-    """Add missing partition keys to the instance.
+) -> Arrivals:
+    """Add missing partition keys to the instance, after a single walk of the corpus.
 
     Shards that already have tables are added first, in their order of arrival.
     """
     known = storage.shards("raw_corpus")
-    keys = [*known, *(shard for shard in corpus.shards() if shard not in known)]
-    instance.add_dynamic_partitions(str(shards.name), keys)
+    files = corpus.files()
+    with_tables = set(known)
+    new = [shard for shard in files.shards if shard not in with_tables]
+    instance.add_dynamic_partitions(str(shards.name), [*known, *new])
     sizes = [str(size) for size in settings.training_sizes]
     instance.add_dynamic_partitions(str(training_sizes.name), sizes)
+    return Arrivals(files, new if known else [])
 
 
 def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:

@@ -115,10 +115,10 @@ def list_formats() -> str:
 
     Example:
         >>> list_formats()
-        '.jsonl .ndjson .parquet .txt .json .csv .tsv .warc .wet (text also packed: .gz .zst .bz2 .xz)'
+        '.jsonl .ndjson .parquet .txt .json .csv .tsv .warc .wet (also packed: .gz .zst .bz2 .xz)'
     """
     plain = [ending for ending in known_endings() if not ending.endswith(PACKINGS)]
-    return f"{' '.join(plain)} (text also packed: {' '.join(PACKINGS)})"
+    return f"{' '.join(plain)} (also packed: {' '.join(PACKINGS)})"
 
 
 def _names_by_ending() -> dict[str, str]:

@@ -78,7 +78,9 @@ def split_rows(chunks: Iterable[bytes], delimiter: bytes, limit: int) -> Iterato
                 quotes, lines = _Quotes(delimiter), 0
             del row[limit + 1 :]
     if quotes.is_open:
-        raise DamagedFileError("unclosed_quote: it takes in the rest of the file: close or remove it")
+        raise DamagedFileError(
+            "unclosed_quote: it takes in the rest of the file: close or remove it"
+        )
     if row:
         yield bytes(row) if len(row) <= limit else None
 
@@ -144,8 +146,10 @@ def _read_header(
     """Return all chunks of a file, its column names and its delimiter."""
     head: list[bytes] = []
     rows = split_rows(_recorded(chunks, head, file), b",", file.max_record_bytes)
-    header = next((row for row in rows if row is None or row.strip()), None)
+    header = next((row for row in rows if row is None or row.strip()), b"")
     if header is None:
+        raise DamagedFileError(f"no_header: over {file.max_record_bytes} bytes")
+    if not header:
         return iter([]), [], ","
     text = header.decode(errors="replace")
     is_tabbed = file.key.lower().endswith(with_packings(".tsv"))

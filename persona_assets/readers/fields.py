@@ -85,9 +85,7 @@ def to_record(
     return TextRecord(row, text, **(default_labels(row, shard) | find_labels(data, paths)))
 
 
-def find_labels(
-    data: Mapping[str, object], paths: Mapping[str, tuple[str, ...]]
-) -> dict[str, str]:
+def find_labels(data: Mapping[str, object], paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Return source, licence and language of an object, without those that it does not have.
 
     Example:

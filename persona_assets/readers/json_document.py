@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from persona_assets.readers.base import BadRecord, DamagedFileError, ShardFile, TextRecord
 from persona_assets.readers.compression import AGAIN, read_chunks, with_packings
-from persona_assets.readers.text_chunks import read_head, to_utf8
 from persona_assets.readers.json_lines import parse_line, split_lines
+from persona_assets.readers.text_chunks import read_head, to_utf8
 
 # Possessive, so that no text makes a pattern go back.
 _STRING = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"', re.DOTALL)
@@ -43,7 +43,7 @@ class JsonDocumentReader:
 def split_values(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | None]:
     """Yield the elements of top-level arrays and other top-level values, unparsed.
 
-    A value over `limit` bytes is None; at most `limit` bytes of a value, and a chunk, are in memory.
+    A value over `limit` bytes is None. At most `limit` bytes of a value, and a chunk, are held.
     JSON allows no newline in a string: after such a newline a value ends where it is, and the next
     begins at the next line that starts with a brace.
 

@@ -1,7 +1,6 @@
 """Columns that the folders of a partitioned data set hold: `language=de/part-0.parquet`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from urllib.parse import unquote
 
 from persona_assets.readers.base import BadRecord, TextRecord
@@ -46,12 +45,9 @@ def fill_labels(
     labels = find_labels(folder_columns(shard), known)
     for record in records:
         if labels and isinstance(record, TextRecord):
+            own = {name: getattr(record, name) for name in LABELS}
             default = default_labels(record.row, shard)
-            missing = {
-                column: label
-                for column, label in labels.items()
-                if getattr(record, column) == default[column]
-            }
-            yield replace(record, **missing)
+            missing = {name: label for name, label in labels.items() if own[name] == default[name]}
+            yield TextRecord(record.row, record.text, **(own | missing))
         else:
             yield record

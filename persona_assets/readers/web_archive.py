@@ -22,8 +22,8 @@ from persona_assets.readers.http_page import PageError, content_text, response_t
 if TYPE_CHECKING:
     from fastwarc.warc import WarcRecord
 
-TYPES = ("response", "resource", "conversion")
-"""Types of records with a text. All others (requests, metadata, revisits) are passed over."""
+PASSED_OVER = ("warcinfo", "request", "metadata", "revisit")
+"""Types of records without a text of their own."""
 
 
 class WebArchiveReader:
@@ -54,7 +54,7 @@ class WebArchiveReader:
         try:
             # HTTP is not parsed here: one page that cannot be decoded would end the reading.
             for record in ArchiveIterator(stream, parse_http=False, stream_detect=False):
-                if record.headers.get("WARC-Type", "").lower() in TYPES:
+                if _header(record, "WARC-Type").lower() not in PASSED_OVER:
                     row += 1
                     yield _read_page(record, row, file)
                 if stream.damage:
@@ -98,30 +98,31 @@ class _ChunkStream(io.RawIOBase):
 
 
 def _read_page(record: "WarcRecord", row: int, file: ShardFile) -> TextRecord | BadRecord:
-    headers = record.headers
-    if headers.get("Content-Length") is None:
+    if not _header(record, "Content-Length"):
         return BadRecord(row, f"truncated_warc: {AGAIN}")
     if record.content_length > file.max_record_bytes:
         return file.too_large(row)
     content = record.reader.read()
     if len(content) < record.content_length:
         return BadRecord(row, f"truncated_warc: {AGAIN}")
-    kind = headers.get("WARC-Type", "").lower()
-    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind = _header(record, "WARC-Type").lower()
+    media_type = _header(record, "Content-Type").partition(";")[0].strip().lower()
     try:
         if kind == "conversion":
             text = content.decode()
         elif kind == "response" and media_type in ("application/http", ""):
             text = response_text(content, file.max_record_bytes)
-        else:
+        elif kind in ("response", "resource"):
             text = content_text(content, media_type)
+        else:
+            return BadRecord(row, "not_a_page: a record of another type")
     except UnicodeDecodeError as error:
         return BadRecord(row, f"invalid_utf8: {error.reason}")
     except PageError as error:
         return BadRecord(row, str(error))
-    url = headers.get("WARC-Target-URI", "").strip("<> ")
-    date = headers.get("WARC-Date", "").strip()
-    languages = headers.get("WARC-Identified-Content-Language", "").split(",")
+    url = _header(record, "WARC-Target-URI").strip("<> ")
+    date = _header(record, "WARC-Date")
+    languages = _header(record, "WARC-Identified-Content-Language").split(",")
     data = {
         "text": text,
         "source": f"{url} {date}" if url else "",
@@ -130,3 +131,7 @@ def _read_page(record: "WarcRecord", row: int, file: ShardFile) -> TextRecord | 
         "language": languages[0],
     }
     return to_record(data, row, file.key, file.fields)
+
+
+def _header(record: "WarcRecord", name: str) -> str:
+    return (record.headers.get(name) or "").strip()
