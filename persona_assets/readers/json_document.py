@@ -117,7 +117,8 @@ class _Splitter:
         """Yield the last value of a file of values without brackets."""
         if self._is_array or self._depth or self._in_string:
             raise DamagedFileError(f"truncated_json: the last bracket is missing: {AGAIN}")
-        yield self._take(b"")
+        if self._value.strip():
+            yield self._take(b"")
 
     def _is_between(self, before: bytes) -> bool:
         """Return True at the top level, with nothing between the last value and this bracket."""
