@@ -216,8 +216,8 @@ OTHER_KEY = "OTHER_MODEL_KEY"
     ("role", "select", "changes", "is_needed"),
     [
         ("judge", "key:text_personas", {}, False),
-        ("judge", "key:math_train", {"PERSONA_EQUALITY": "judge"}, True),
-        ("judge", "key:math_train", {"PERSONA_EQUALITY": "math_verify"}, False),
+        ("judge", "key:math_test", {"PERSONA_EQUALITY": "judge"}, True),
+        ("judge", "key:math_test", {"PERSONA_EQUALITY": "math_verify"}, False),
         ("solver", "key:text_personas", {}, False),
         ("solver", "key:math_solutions", {}, True),
         ("embedder", "key:text_personas", {}, False),

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from persona_assets.catalog.catalog import Catalog
 from persona_assets.definitions import defs
 from persona_assets.orchestration.instance import open_instance
 from persona_assets.settings import Settings

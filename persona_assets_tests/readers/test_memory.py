@@ -53,7 +53,7 @@ ROW = b"0123456789 " * 100_000
         ("a.json.gz", b'{"text": "', ROW, b'"}\n{"text": "b"}', 1, "record_too_large"),
         ("a.csv.gz", b"text,n\n", b'"' + ROW + b'\n""",1\n', b"", 200, None),
         ("a.csv.gz", b'text,n\n"', ROW, b'",1\nb,2\n', 1, "record_too_large"),
-        ("a.csv.gz", b"text,n\n", b'"' + ROW + b"\n", b"", 0, "unclosed_quote"),
+        ("a.csv.gz", b'text,n\n"', ROW + b"\n", b"", 0, "unclosed_quote"),
         ("a.csv.gz", b"text", ROW, b"\nb\n", 0, "no_header"),
     ],
     ids=["array", "element", "line", "csv", "field", "quote", "header"],
@@ -69,7 +69,7 @@ def test_file_of_200_megabytes_is_never_held(
 ) -> None:
     with gzip.open(tmp_path / key, "wb", compresslevel=1) as file:
         file.write(start)
-        for _ in range(199 if reason == "unclosed_quote" else 200):
+        for _ in range(200):
             file.write(row)
         file.write(end)
     shard, reader = shard_file(tmp_path, key, max_record_bytes=2_000_000), reader_for(key)
