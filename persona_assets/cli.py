@@ -263,7 +263,7 @@ def _runner(
     fail_dead_runs(instance)
     defs = build_defs(settings, **({"models": models} if models else {}))
     runner = Runner(defs, instance, project.storage, corpus, select=select, only=only)
-    return runner, arrivals.notes()
+    return runner, arrivals.notes(only)
 
 
 def _roles_in_use(project: Project, calls: Mapping[str, int | None]) -> set[str]:

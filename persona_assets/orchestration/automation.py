@@ -47,13 +47,11 @@ def new_shards(
     """Add a shard for each new file in the corpus, and request its tables from text to personas."""
     known = set(context.instance.get_dynamic_partitions(str(shards.name)))
     files = corpus.files()
-    new = [shard for shard in files.shards if shard not in known]
-    unread = files.describe_unread()
-    if not new:
-        told = f"; {unread}" if unread else ""
-        return dg.SkipReason(f"no new file in {corpus.root}: {len(known)} shards{told}")
-    if unread:
+    if unread := files.describe_unread():
         context.log.info(unread)
+    new = [shard for shard in files.shards if shard not in known]
+    if not new:
+        return dg.SkipReason(f"no new file in {corpus.root}: {len(known)} shards")
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=shard, partition_key=shard) for shard in new],
         dynamic_partitions_requests=[shards.build_add_request(new)],

@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -61,16 +61,19 @@ class Arrivals:
     files: CorpusFiles
     new: list[str]
 
-    def notes(self) -> list[str]:
-        """Return sentences on new shards and unread files, for the user to see before a run."""
-        unread = self.files.describe_unread()
-        return [*([self._new()] if self.new else []), *([unread] if unread else [])]
+    def notes(self, only: Sequence[str] = ()) -> list[str]:
+        """Return sentences on new shards and unread files, for the user to see before a run.
 
-    def _new(self) -> str:
-        shown = ", ".join(self.new[:_MOST_SHARDS])
-        rest = len(self.new) - _MOST_SHARDS
-        more = f" and {rest:,} more" if rest > 0 else ""
-        return f"{len(self.new):,} new {'shard' if len(self.new) == 1 else 'shards'}: {shown}{more}"
+        Args:
+            only: Shards of the run; empty for all.
+        """
+        new = [shard for shard in self.new if not only or shard in only]
+        shown = ", ".join(new[:_MOST_SHARDS])
+        more = f" and {len(new) - _MOST_SHARDS:,} more" if len(new) > _MOST_SHARDS else ""
+        kind = "shard" if len(new) == 1 else "shards"
+        told = [f"{len(new):,} new {kind}: {shown}{more}"] if new else []
+        unread = self.files.describe_unread()
+        return [*told, *([unread] if unread else [])]
 
 
 def register_partitions(
