@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import get_args
@@ -14,7 +14,7 @@ from typing import get_args
 import dagster as dg
 from dotenv import load_dotenv
 
-from persona_assets.assets.graph import call_bounds, table_contracts
+from persona_assets.assets.graph import call_bounds, load_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
@@ -171,12 +171,12 @@ def _run(options: argparse.Namespace) -> int:
     project.storage.check_space()
     models = Models(settings, project.storage)
     with closing(models), open_instance(settings) as instance:
-        runner = _runner(project, instance, options.select, options.shards, models)
+        runner, notes = _runner(project, instance, options.select, options.shards, models)
+        console.print_notes(notes)
         if runner.anything_stale():
             most = call_bounds(project, runner.shards).all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
-            if any(calls != 0 for calls in chosen.values()):
-                models.check()
+            models.check(_roles_in_use(project, chosen))
             console.print_forecast(chosen, runner.shards, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
@@ -191,10 +191,12 @@ def _plan(options: argparse.Namespace) -> int:
     settings = Settings.load()
     project = Project(settings)
     with open_instance(settings) as instance:
-        found = make_plan(project, _runner(project, instance, options.select, options.shards))
+        runner, notes = _runner(project, instance, options.select, options.shards)
+        found = make_plan(project, runner)
     if options.json:
-        reports.print_plan_json(found)
+        reports.print_plan_json(found, notes)
     else:
+        console.print_notes(notes)
         reports.print_plan(found, settings)
     return 0
 
@@ -214,7 +216,9 @@ def _cost(options: argparse.Namespace) -> int:
 def _status(_: argparse.Namespace) -> int:
     settings = Settings.load()
     with open_instance(settings) as instance:
-        console.print_status(_runner(Project(settings), instance))
+        runner, notes = _runner(Project(settings), instance)
+        console.print_notes(notes)
+        console.print_status(runner)
     return 0
 
 
@@ -246,13 +250,36 @@ def _runner(
     select: str = "*",
     only: Sequence[str] = (),
     models: Models | None = None,
-) -> Runner:
+) -> tuple[Runner, list[str]]:
+    """Return the runner of a selection, and notes on the corpus for the user.
+
+    Raises:
+        FileNotFoundError: The corpus has no shard.
+    """
     settings = project.settings
     corpus = Corpus(settings.corpus, settings.corpus_fields)
-    register_partitions(instance, settings, corpus, project.storage)
+    arrivals = register_partitions(instance, settings, corpus, project.storage)
+    arrivals.files.check()
     fail_dead_runs(instance)
     defs = build_defs(settings, **({"models": models} if models else {}))
-    return Runner(defs, instance, project.storage, corpus, select=select, only=only)
+    runner = Runner(defs, instance, project.storage, corpus, select=select, only=only)
+    return runner, arrivals.notes(only)
+
+
+def _roles_in_use(project: Project, calls: Mapping[str, int | None]) -> set[str]:
+    """Return the roles that assets ask: embedded models too, which no bound on calls counts.
+
+    Args:
+        project: Settings and prompts.
+        calls: Most calls by asset.
+    """
+    assets = load_assets(project.prompts)
+    return {
+        role
+        for name, most in calls.items()
+        for role in assets[name].roles(project)
+        if most != 0 or project.settings.endpoint(role).embedded
+    }
 
 
 def _ui(options: argparse.Namespace) -> int:

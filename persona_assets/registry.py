@@ -48,6 +48,10 @@ class Registry(Generic[T]):
         """
         return [*self._builtin, *self._entry_points()]
 
+    def is_builtin(self, name: str) -> bool:
+        """Return True if a name is one of those listed in code."""
+        return name in self._builtin
+
     def get(self, name: str) -> T:
         """Return the implementation of a name, imported on first use.
 

@@ -207,3 +207,40 @@ def test_run_in_a_pipe_starts_with_the_largest_number_of_calls(
     assert out.startswith("2 shards: at most 24 model calls, less those answered before\n"), (
         out.splitlines()[0]
     )
+
+
+OTHER_KEY = "OTHER_MODEL_KEY"
+
+
+@pytest.mark.parametrize(
+    ("role", "select", "changes", "is_needed"),
+    [
+        ("judge", "key:text_personas", {}, False),
+        ("judge", "key:math_test", {"PERSONA_EQUALITY": "judge"}, True),
+        ("judge", "key:math_test", {"PERSONA_EQUALITY": "math_verify"}, False),
+        ("solver", "key:text_personas", {}, False),
+        ("solver", "key:math_solutions", {}, True),
+        ("embedder", "key:text_personas", {}, False),
+        ("embedder", "key:persona_embeddings", {}, True),
+        ("writer", "key:persona_embeddings", {}, False),
+        ("writer", "key:raw_corpus", {}, False),
+        ("writer", "key:lexical_duplicates or key:lexical_survivors", {}, False),
+        ("writer", "+key:persona_hub", {}, True),
+    ],
+)
+def test_run_checks_only_the_roles_of_the_selected_assets(
+    project: SampleProject,
+    command: Run,
+    role: str,
+    select: str,
+    changes: dict[str, str],
+    is_needed: bool,
+) -> None:
+    for table in sorted((project.data / "tables").rglob("*.parquet")):
+        table.unlink()
+    endpoint = json.dumps({**project.values[role], "api_key_env": OTHER_KEY})
+    changes = {f"PERSONA_{role.upper()}": endpoint, **changes}
+    code, out, err = command(project, "run", "--select", select, **changes)
+    assert (f"environment variable {OTHER_KEY} is not set" in err) == is_needed
+    assert OTHER_KEY not in out
+    assert code == 1 if is_needed else "persona-assets:" not in err

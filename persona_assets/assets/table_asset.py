@@ -20,6 +20,9 @@ from persona_assets.tables import Table
 POOL = "llm"
 """Pool of assets that ask a model or need the machine's memory; dagster.yaml has its limit."""
 
+JUDGE_PROMPT = "answer_equality"
+"""Prompt of the judge, who is asked only if the setting `equality` says so."""
+
 READS = "persona_assets/reads"
 """Metadata key of an asset's reads."""
 
@@ -87,6 +90,15 @@ class TableAsset:
     def inputs(self) -> list[str]:
         """Names of the upstream assets."""
         return [dep.asset_key.to_user_string() for dep in self.spec.deps]
+
+    def roles(self, project: Project) -> set[str]:
+        """Return the roles whose models the asset may ask; none of a judge that is not in use."""
+        equality = project.settings.equality if "equality" in self.reads.settings else "judge"
+        prompts = [
+            name for name in self.reads.prompts if name != JUDGE_PROMPT or equality == "judge"
+        ]
+        asked = {project.prompt(name).head.role for name in prompts}
+        return asked | {name for name in self.reads.settings if name in ROLES}
 
     def versioned(self, project: Project) -> "TableAsset":
         """Return the asset with the code version and prompt versions of a project.

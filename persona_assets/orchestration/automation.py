@@ -46,7 +46,10 @@ def new_shards(
 ) -> dg.SensorResult | dg.SkipReason:
     """Add a shard for each new file in the corpus, and request its tables from text to personas."""
     known = set(context.instance.get_dynamic_partitions(str(shards.name)))
-    new = [shard for shard in corpus.shards() if shard not in known]
+    files = corpus.files()
+    if unread := files.describe_unread():
+        context.log.info(unread)
+    new = [shard for shard in files.shards if shard not in known]
     if not new:
         return dg.SkipReason(f"no new file in {corpus.root}: {len(known)} shards")
     return dg.SensorResult(
@@ -91,7 +94,9 @@ def _nightly(
         corpus: dg.ResourceParam[Corpus],
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         instance = context.instance
-        register_partitions(instance, project.settings, corpus, project.storage)
+        arrivals = register_partitions(instance, project.settings, corpus, project.storage)
+        for note in arrivals.notes():
+            context.log.info(note)
         fail_dead_runs(instance)
         if instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
             yield dg.SkipReason("runs are under way: the next tick looks again")

@@ -4,12 +4,13 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
 from persona_assets.partitions import shards, training_sizes
-from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.resources.corpus_folder import Corpus, CorpusFiles
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
@@ -29,6 +30,9 @@ RUNNER = "persona_assets/runner"
 BACKFILL = "persona_assets/backfill"
 """Tag shared by the runs of a command or of a night; these runs share a spending cap."""
 
+_MOST_SHARDS = 5
+"""New shards that a note names."""
+
 _COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 
 
@@ -45,18 +49,48 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
+@dataclass(frozen=True)
+class Arrivals:
+    """Files of the corpus, and its shards that no table was made of yet.
+
+    Attributes:
+        files: Files of the corpus folder.
+        new: Shards without a table, in a project that has tables; empty in a new project.
+    """
+
+    files: CorpusFiles
+    new: list[str]
+
+    def notes(self, only: Sequence[str] = ()) -> list[str]:
+        """Return sentences on new shards and unread files, for the user to see before a run.
+
+        Args:
+            only: Shards of the run; empty for all.
+        """
+        new = [shard for shard in self.new if not only or shard in only]
+        shown = ", ".join(new[:_MOST_SHARDS])
+        more = f" and {len(new) - _MOST_SHARDS:,} more" if len(new) > _MOST_SHARDS else ""
+        kind = "shard" if len(new) == 1 else "shards"
+        told = [f"{len(new):,} new {kind}: {shown}{more}"] if new else []
+        unread = self.files.describe_unread()
+        return [*told, *([unread] if unread else [])]
+
+
 def register_partitions(
     instance: dg.DagsterInstance, settings: Settings, corpus: Corpus, storage: Storage
-) -> None:
-    """Add missing partition keys to the instance.
+) -> Arrivals:
+    """Add missing partition keys to the instance, after a single walk of the corpus.
 
     Shards that already have tables are added first, in their order of arrival.
     """
     known = storage.shards("raw_corpus")
-    keys = [*known, *(shard for shard in corpus.shards() if shard not in known)]
-    instance.add_dynamic_partitions(str(shards.name), keys)
+    files = corpus.files()
+    with_tables = set(known)
+    new = [shard for shard in files.shards if shard not in with_tables]
+    instance.add_dynamic_partitions(str(shards.name), [*known, *new])
     sizes = [str(size) for size in settings.training_sizes]
     instance.add_dynamic_partitions(str(training_sizes.name), sizes)
+    return Arrivals(files, new if known else [])
 
 
 def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:

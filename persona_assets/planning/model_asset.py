@@ -14,7 +14,7 @@ from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.session import FREE
-from persona_assets.settings import ROLES, ModelEndpoint
+from persona_assets.settings import ModelEndpoint
 from persona_assets.storage.storage import Storage
 
 RECORD_SCHEMA = pl.Schema(
@@ -75,9 +75,8 @@ class ModelAsset:
         """Derive endpoints and prompt versions from the declaration of an asset."""
         reads = declaration.reads
         prompts = {name: project.prompt(name) for name in reads.prompts}
-        roles: set[str] = {prompt.head.role for prompt in prompts.values()}
-        roles |= {name for name in reads.settings if name in ROLES}
-        endpoints = {role: project.settings.endpoint(role) for role in sorted(roles)}
+        roles = sorted(declaration.roles(project))
+        endpoints = {role: project.settings.endpoint(role) for role in roles}
         variants = [
             prompts[name].with_variables(**variables)
             for name, variable_sets in (reads.variables or {}).items()

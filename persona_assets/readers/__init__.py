@@ -6,27 +6,35 @@ corpus folder and fingerprints (`resources/corpus_folder.py`), cleaning and cutt
 
 | name | endings | records |
 |---|---|---|
-| json_lines | .jsonl .ndjson .jsonl.gz .jsonl.zst .json.gz | a JSON object per line |
+| json_lines | .jsonl .ndjson | a JSON object per line |
+| json_document | .json | the objects of an array, an object per line, or one object |
 | parquet | .parquet | the rows |
-| plain_text | .txt .txt.gz | the whole file |
+| delimited_text | .csv .tsv | the rows after the header |
+| web_archive | .warc .wet | the pages |
+| plain_text | .txt | the whole file |
+
+All but .parquet may be packed: .gz, .zst, .bz2, .xz. Folders as `language=de` fill in the labels
+that a file does not have (`partition_folders.py`).
 
 A further format is a module here, with a class that has `endings` and `read`, and a line in
 `READERS`. In another package, an entry point replaces that line:
 
     [project.entry-points."persona_assets.readers"]
-    warc = "my_package.warc:WarcReader"
+    mailbox = "my_package.mailbox:MailboxReader"
 """
 
 from persona_assets.readers.base import (
     BadRecord,
     DamagedFileError,
     Reader,
+    ReaderMissingError,
     ShardFile,
     TextRecord,
 )
-from persona_assets.readers.compression import read_chunks
+from persona_assets.readers.compression import PACKINGS, read_chunks
 from persona_assets.readers.fields import field_paths, to_record
 from persona_assets.readers.json_lines import split_lines
+from persona_assets.readers.partition_folders import fill_labels
 from persona_assets.registry import Registry
 
 __all__ = [
@@ -34,10 +42,13 @@ __all__ = [
     "BadRecord",
     "DamagedFileError",
     "Reader",
+    "ReaderMissingError",
     "ShardFile",
     "TextRecord",
     "field_paths",
+    "fill_labels",
     "known_endings",
+    "list_formats",
     "read_chunks",
     "reader_for",
     "split_lines",
@@ -50,9 +61,25 @@ READERS: Registry[type[Reader]] = Registry(
         "json_lines": "persona_assets.readers.json_lines:JsonLinesReader",
         "parquet": "persona_assets.readers.parquet:ParquetReader",
         "plain_text": "persona_assets.readers.plain_text:PlainTextReader",
+        "json_document": "persona_assets.readers.json_document:JsonDocumentReader",
+        "delimited_text": "persona_assets.readers.delimited_text:DelimitedTextReader",
+        "web_archive": "persona_assets.readers.web_archive:WebArchiveReader",
     },
 )
 """Reader classes by name; each is called without arguments."""
+
+RESERVED = (
+    ".jsonl",
+    ".ndjson",
+    ".jsonl.gz",
+    ".jsonl.zst",
+    ".json.gz",
+    ".parquet",
+    ".txt",
+    ".txt.gz",
+)
+"""Endings that are read by the built-in readers alone. An installed reader of another ending, which
+may be older than the built-in one, keeps it."""
 
 
 def known_endings() -> tuple[str, ...]:
@@ -83,10 +110,27 @@ def reader_for(key: str) -> Reader:
     return READERS.get(names[max(matching, key=len)])()
 
 
+def list_formats() -> str:
+    """Return the endings of all readers as a phrase, those of packed files in short.
+
+    Example:
+        >>> list_formats()
+        '.jsonl .ndjson .parquet .txt .json .csv .tsv .warc .wet (also packed: .gz .zst .bz2 .xz)'
+    """
+    plain = [ending for ending in known_endings() if not ending.endswith(PACKINGS)]
+    return f"{' '.join(plain)} (also packed: {' '.join(PACKINGS)})"
+
+
 def _names_by_ending() -> dict[str, str]:
     names: dict[str, str] = {}
+    builtin = set[str]()
     for name, reader in READERS.all():
         for ending in reader().endings:
-            if names.setdefault(ending, name) != name:
+            if names.get(ending, name) != name and (ending in RESERVED or ending not in builtin):
                 raise ValueError(f"readers {names[ending]} and {name} both read {ending} files")
+            names[ending] = name
+            if READERS.is_builtin(name):
+                builtin.add(ending)
+            else:
+                builtin.discard(ending)
     return names

@@ -33,6 +33,10 @@ class DamagedFileError(Exception):
     """The rest of a file cannot be read; the argument is the reason of the BadRecord."""
 
 
+class ReaderMissingError(ValueError):
+    """A package that a reader needs is not installed; the message names it."""
+
+
 @dataclass(frozen=True)
 class ShardFile:
     """The file of a shard, and how its records are read.

@@ -34,6 +34,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 A dot enters an object, or a string that holds an object as JSON (RedPajama's `meta`).
 """
 
+LABELS = ("source", "licence", "language")
+"""Columns of a record beside its text."""
+
 
 def field_paths(fields: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Return `FIELDS` with the user's own paths in place of a column's known paths.
@@ -79,13 +82,23 @@ def to_record(
         return BadRecord(row, f"text_not_a_string: {type(text).__name__}")
     if not text.strip():
         return BadRecord(row, "empty_text")
-    return TextRecord(
-        row,
-        text,
-        _label(data, paths["source"], f"{shard}#{row}"),
-        _label(data, paths["licence"], "unknown"),
-        _label(data, paths["language"], "und"),
-    )
+    return TextRecord(row, text, **(default_labels(row, shard) | find_labels(data, paths)))
+
+
+def find_labels(data: Mapping[str, object], paths: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return source, licence and language of an object, without those that it does not have.
+
+    Example:
+        >>> find_labels({"meta": {"language": "de"}, "license": " "}, FIELDS)
+        {'language': 'de'}
+    """
+    labels = {column: _label(data, paths[column]) for column in LABELS}
+    return {column: label for column, label in labels.items() if label is not None}
+
+
+def default_labels(row: int, shard: str) -> dict[str, str]:
+    """Return source, licence and language of a record that has none of its own."""
+    return {"source": f"{shard}#{row}", "licence": "unknown", "language": "und"}
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -97,13 +110,13 @@ def _values(data: Mapping[str, object], paths: Iterable[str]) -> Iterator[object
     return (value for value in values if value is not None)
 
 
-def _label(data: Mapping[str, object], paths: Iterable[str], default: str) -> str:
+def _label(data: Mapping[str, object], paths: Iterable[str]) -> str | None:
     for value in _values(data, paths):
         if isinstance(value, str) and value.strip():
             return value.strip()
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-    return default
+    return None
 
 
 def _lookup(data: Mapping[str, object], path: str) -> object:

@@ -1,17 +1,17 @@
-"""Reader of JSON lines, plain or compressed."""
+"""Reader of JSON lines, plain or packed."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from persona_assets.readers.base import BadRecord, DamagedFileError, ShardFile, TextRecord
-from persona_assets.readers.compression import read_chunks
+from persona_assets.readers.compression import read_chunks, with_packings
 from persona_assets.readers.fields import to_record
 
 
 class JsonLinesReader:
     """A JSON object per line; blank lines are skipped but counted."""
 
-    endings: tuple[str, ...] = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".json.gz")
+    endings: tuple[str, ...] = with_packings(".jsonl", ".ndjson")
 
     def read(self, file: ShardFile) -> Iterator[TextRecord | BadRecord]:
         """Yield a record per line; a damaged archive ends the reading with its reason."""

@@ -1,16 +1,16 @@
-"""Reader of plain text, with or without gzip."""
+"""Reader of plain text, plain or packed."""
 
 from collections.abc import Iterator
 
 from persona_assets.readers.base import BadRecord, DamagedFileError, ShardFile, TextRecord
-from persona_assets.readers.compression import read_chunks
+from persona_assets.readers.compression import read_chunks, with_packings
 from persona_assets.readers.fields import FIELDS, to_record
 
 
 class PlainTextReader:
     """A text per file, in UTF-8."""
 
-    endings: tuple[str, ...] = (".txt", ".txt.gz")
+    endings: tuple[str, ...] = with_packings(".txt")
 
     def read(self, file: ShardFile) -> Iterator[TextRecord | BadRecord]:
         """Yield a single record; the user's own field paths are for objects and do not apply."""

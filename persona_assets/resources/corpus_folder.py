@@ -1,10 +1,12 @@
-"""The corpus folder: finds its shards, notices changed files, has their records read.
+"""The corpus folder: finds its shards, tells its other files, notices changes, has records read.
 
 Does not belong here: file formats (`readers/`).
 """
 
 import hashlib
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +17,76 @@ from persona_assets.readers import (
     ShardFile,
     TextRecord,
     field_paths,
+    fill_labels,
     known_endings,
+    list_formats,
     reader_for,
 )
+from persona_assets.readers.compression import PACKINGS
 from persona_assets.storage.footer import SourceFile
 from persona_assets.storage.shard_keys import check_shard_key
+
+LINK = "link"
+"""Kind of an unread link: out of the folder, to a folder, or to nothing."""
+
+PLAIN = "without an ending"
+"""Kind of an unread file whose name has no ending."""
+
+_MOST_KINDS = 6
+_HIDDEN = (".", "~")
+# Notes of Hadoop, Spark and Delta Lake beside their files.
+_MARKERS = ("_SUCCESS", "_metadata", "_common_metadata")
+_MARKER_STARTS = ("_committed_", "_started_")
+_MARKER_FOLDERS = ("_temporary", "_delta_log", "_spark_metadata")
+_CHECKSUM = ".crc"
+_ENDING = re.compile(r"(?:\.[a-z0-9]{1,10})?\.[a-z0-9~_-]{1,10}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class CorpusFiles:
+    """Files of a corpus folder, from one walk.
+
+    Attributes:
+        root: The folder.
+        shards: Keys of all shards, sorted.
+        unread: Number of files that are no shards, by kind: their ending, LINK or PLAIN.
+    """
+
+    root: Path
+    shards: list[str]
+    unread: Mapping[str, int]
+
+    def describe_unread(self) -> str:
+        """Return a sentence on the files that are not read; empty if there are none.
+
+        Example:
+            >>> CorpusFiles(Path("texts"), [], {".docx": 2, ".pdf": 1}).describe_unread()[:55]
+            '3 files in texts are not read: 2 .docx, 1 .pdf; readers'
+        """
+        count = sum(self.unread.values())
+        if not count:
+            return ""
+        files = "1 file in {} is" if count == 1 else f"{count:,} files in {{}} are"
+        return f"{files.format(self.root)} not read: {self._kinds()}; readers take {list_formats()}"
+
+    def check(self) -> None:
+        """Raise an error that names what was found if there is no shard.
+
+        Raises:
+            FileNotFoundError: There is no shard.
+        """
+        if not self.shards:
+            found = f"{self._kinds()} found" if self.unread else "it is empty"
+            raise FileNotFoundError(
+                f"corpus folder {self.root} has no file that a reader takes ({found}): add files "
+                f"of {list_formats()}, or set PERSONA_CORPUS to their folder"
+            )
+
+    def _kinds(self) -> str:
+        by_count = sorted(self.unread.items(), key=lambda item: (-item[1], item[0]))
+        kinds = [f"{count:,} {kind}" for kind, count in by_count[:_MOST_KINDS]]
+        others = sum(count for _, count in by_count[_MOST_KINDS:])
+        return ", ".join([*kinds, *([f"{others:,} others"] if others else [])])
 
 
 @dataclass(frozen=True)
@@ -45,11 +112,13 @@ class Corpus:
         if self.max_record_bytes < 1:
             raise ValueError(f"max_record_bytes must be positive; it is {self.max_record_bytes}")
 
-    def shards(self) -> list[str]:
-        """Return the keys of all shards in the folder, sorted.
+    def files(self) -> CorpusFiles:
+        """Return the shards of the folder, and the number of its other files by kind.
 
-        Left out: files without a known ending, names that start with `.` or `~`, files in hidden or
-        linked folders, and links that leave the root.
+        No shards: files without a known ending, links that leave the root, and files in linked
+        folders; all of these are counted. Neither shards nor counted: hidden names, which start
+        with `.` or `~`; hidden folders; checksums, and the notes that Hadoop, Spark and Delta Lake
+        leave beside their files (`_SUCCESS`, `_temporary/`).
 
         Raises:
             FileNotFoundError: The root does not exist.
@@ -59,14 +128,25 @@ class Corpus:
         base = self._base()
         endings = known_endings()
         keys: list[str] = []
+        unread = Counter[str]()
         for folder, folders, names in os.walk(base, onerror=_raise):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not _is_hidden_folder(name)]
+            unread[LINK] += sum(Path(folder, name).is_symlink() for name in folders)
             for name in names:
+                if _is_hidden(name):
+                    continue
                 path = Path(folder, name)
-                key = path.relative_to(base).as_posix()
-                if _is_shard_name(name, endings) and _is_inside(path, base):
-                    keys.append(check_shard_key(key))
-        return sorted(keys)
+                if name.lower().endswith(endings) and _is_inside(path, base):
+                    keys.append(check_shard_key(path.relative_to(base).as_posix()))
+                elif path.is_symlink():
+                    unread[LINK] += 1
+                elif path.is_file():
+                    unread[_kind(name)] += 1
+        return CorpusFiles(self.root, sorted(keys), +unread)
+
+    def shards(self) -> list[str]:
+        """Return the keys of all shards in the folder, sorted; see `files`."""
+        return self.files().shards
 
     def has(self, key: str) -> bool:
         """Return True if the file of the shard exists."""
@@ -103,16 +183,17 @@ class Corpus:
     def read(self, key: str) -> Iterator[TextRecord | BadRecord]:
         """Return an iterator over a shard's records, with a BadRecord for each unreadable record.
 
-        A bad record does not stop the reading. A file without any record gives `empty_file`.
+        A bad record does not stop the reading. A file without any record gives `empty_file`. A
+        label that the file does not have is that of its folders, as in `language=de`.
 
         Raises:
             FileNotFoundError: The file is gone.
-            ValueError: No reader knows the file's ending.
+            ValueError: No reader knows the file's ending, or its reader is not installed.
         """
         path = self._present(key)
         reader = reader_for(key)
         file = ShardFile(key, path, field_paths(self.fields), self.max_record_bytes)
-        return _or_empty_file(reader.read(file))
+        return _or_empty_file(fill_labels(reader.read(file), key, file.fields))
 
     def _base(self) -> Path:
         if not self.root.exists():
@@ -147,8 +228,23 @@ def _hash(path: Path) -> SourceFile:
     return SourceFile(size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
 
 
-def _is_shard_name(name: str, endings: tuple[str, ...]) -> bool:
-    return name.lower().endswith(endings) and name[0] not in ".~"
+def _is_hidden(name: str) -> bool:
+    is_marker = name in _MARKERS or name.startswith(_MARKER_STARTS)
+    return name.startswith(_HIDDEN) or is_marker or name.lower().endswith(_CHECKSUM)
+
+
+def _is_hidden_folder(name: str) -> bool:
+    return name.startswith(".") or name in _MARKER_FOLDERS
+
+
+def _kind(name: str) -> str:
+    """Return the ending of a name, two of them for a packed file; names are untrusted."""
+    suffixes = Path(name.lower()).suffixes
+    if not suffixes:
+        return PLAIN
+    is_packed = suffixes[-1] in PACKINGS
+    ending = "".join(suffixes[-2:] if is_packed else suffixes[-1:])
+    return ending if _ENDING.fullmatch(ending) else "with an unusual ending"
 
 
 def _is_inside(path: Path, base: Path) -> bool:

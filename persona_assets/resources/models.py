@@ -3,7 +3,7 @@
 Only one embedded server runs at a time: a second would use the cores that the first needs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,10 +35,13 @@ class Models:
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
 
-    def check(self) -> None:
+    def check(self, roles: Collection[str] = ROLES) -> None:
         """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.
 
         Each exception's message is a sentence that names the remedy.
+
+        Args:
+            roles: Roles in use; the fine-tuned model of `evaluation` is not there yet.
 
         Raises:
             EndpointRefused: A key is missing or not accepted.
@@ -47,7 +50,7 @@ class Models:
             EmbedderError: The embedded embedding model is unknown or cannot be loaded.
         """
         checked = set[tuple[str | None, ...]]()
-        for role in ROLES:
+        for role in (role for role in ROLES if role in roles and role != "evaluation"):
             endpoint = self._settings.endpoint(role)
             place = (
                 endpoint.base_url,
@@ -55,8 +58,6 @@ class Models:
                 endpoint.provider,
                 endpoint.api_version,
             )
-            if role == "evaluation":
-                continue
             if endpoint.embedded and role == "embedder":
                 LocalEmbedder(endpoint.model)
             elif endpoint.embedded:

@@ -1,7 +1,7 @@
 """Output of `run`, `status` and `trace`: progress, and tables at the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -73,6 +73,12 @@ def run_with_progress(runner: Runner, models: Models) -> RunSummary:
         current = ""
         show_status()
     return summary
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print notes on the corpus: its new shards, and its files that are not read."""
+    for note in notes:
+        OUT.print(note, soft_wrap=True, markup=False)
 
 
 def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -> None:

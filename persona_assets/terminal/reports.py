@@ -99,9 +99,12 @@ def print_plan(plan: Plan, settings: Settings) -> None:
         OUT.print(f"\n{note}", soft_wrap=True, markup=False)
 
 
-def print_plan_json(plan: Plan) -> None:
-    """Print a plan as a JSON object; `level` is the confidence level of its intervals."""
-    print(json.dumps({"level": LEVEL, **asdict(plan)}))
+def print_plan_json(plan: Plan, notes: Sequence[str] = ()) -> None:
+    """Print a plan as a JSON object.
+
+    `level` is the confidence level of its intervals, `notes` tells new shards and unread files.
+    """
+    print(json.dumps({"level": LEVEL, "notes": list(notes), **asdict(plan)}))
 
 
 def _notes(plan: Plan, settings: Settings) -> Iterator[str]:

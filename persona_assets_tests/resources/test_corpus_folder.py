@@ -1,5 +1,6 @@
 """A corpus folder finds its shards, notices changed files, and has their records read."""
 
+import bz2
 import gzip
 import os
 from collections.abc import Callable
@@ -19,12 +20,16 @@ def test_shards_are_the_files_with_known_endings_by_relative_path(tmp_path: Path
         "B.JSONL",
         "a.jsonl",
         "a.ndjson",
+        "c.json",
         "c.json.gz",
         "deep/er/a.jsonl.gz",
         "deep/er/a.jsonl.zst",
+        "deep/er/c.csv.xz",
+        "language=de/t.parquet",
         "t.parquet",
         "t.txt",
         "t.txt.gz",
+        "w.warc.wet.gz",
     ]
     unwanted = [
         ".a.jsonl",
@@ -34,13 +39,65 @@ def test_shards_are_the_files_with_known_endings_by_relative_path(tmp_path: Path
         "a.jsonl.tmp",
         "a.jsonl~",
         "bare",
-        "c.json",
         "~$t.txt",
+        "_SUCCESS",
+        "_metadata",
+        "_common_metadata",
+        "_committed_17.json",
+        "_started_17.json",
+        "t.txt.crc",
+        "_temporary/0/t.parquet",
+        "_delta_log/00000.json",
     ]
     for key in wanted + unwanted:
         write(tmp_path, key, b"x")
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert Corpus(tmp_path).shards() == wanted
+    files = Corpus(tmp_path).files()
+    assert files.shards == Corpus(tmp_path).shards() == wanted
+    assert files.unread == {
+        ".md": 1,
+        ".part": 1,
+        ".tmp": 1,
+        ".jsonl~": 1,
+        "without an ending": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ([], ""),
+        (["a.txt"], ""),
+        (
+            ["a.PDF", "b.docx", "c.DOCX"],
+            "3 files in {} are not read: 2 .docx, 1 .pdf; readers take",
+        ),
+        (["a.docx.gz"], "1 file in {} is not read: 1 .docx.gz; readers take .jsonl "),
+        (["a.\x1b[31mred"], "1 file in {} is not read: 1 with an unusual ending; readers"),
+        ([f"{n}.x{n}" for n in range(8)], "1 .x4, 1 .x5, 2 others; readers take"),
+    ],
+)
+def test_unread_files_are_counted_by_their_ending(
+    tmp_path: Path, names: list[str], sentence: str
+) -> None:
+    for name in names:
+        write(tmp_path, name, b"x")
+    told = Corpus(tmp_path).files().describe_unread()
+    assert bool(told) == bool(sentence)
+    assert sentence.format(tmp_path) in told
+    assert "\x1b" not in told
+
+
+def test_corpus_without_a_shard_is_an_error_that_names_what_was_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=rf"{tmp_path} has no file .* \(it is empty\): add"):
+        Corpus(tmp_path).files().check()
+    write(tmp_path, "a.docx", b"x")
+    with pytest.raises(
+        FileNotFoundError, match=r"\(1 \.docx found\): add files of \.jsonl .*\.warc"
+    ):
+        Corpus(tmp_path).files().check()
+    write(tmp_path, "a.txt", b"x")
+    Corpus(tmp_path).files().check()
 
 
 def test_links_are_followed_inside_the_root_only(tmp_path: Path) -> None:
@@ -54,6 +111,7 @@ def test_links_are_followed_inside_the_root_only(tmp_path: Path) -> None:
     (root / "e").symlink_to(tmp_path)
     corpus = Corpus(root)
     assert corpus.shards() == ["a.txt", "b.txt"]
+    assert corpus.files().unread == {"link": 4}
     assert corpus.fingerprint("c.txt") is None
     assert corpus.fingerprint("e/secret.txt") is None
     with pytest.raises(FileNotFoundError, match=r"c\.txt"):
@@ -175,6 +233,9 @@ def test_records_over_the_corpus_size_limit_are_bad_records(tmp_path: Path) -> N
         ("a.txt", b" \n"),
         ("a.txt.gz", gzip.compress(b"")),
         ("a.parquet", b""),
+        ("a.json", b" "),
+        ("a.csv.bz2", bz2.compress(b"")),
+        ("a.warc", b""),
     ],
 )
 def test_file_without_records_is_an_empty_file(tmp_path: Path, key: str, data: bytes) -> None:

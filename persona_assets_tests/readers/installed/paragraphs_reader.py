@@ -20,3 +20,9 @@ class SecondJsonLinesReader(ParagraphsReader):
     """Claims an ending that a built-in reader has."""
 
     endings = (".jsonl",)
+
+
+class OlderArchiveReader(ParagraphsReader):
+    """Claims an ending that a built-in reader has, too."""
+
+    endings = (".warc.gz",)
