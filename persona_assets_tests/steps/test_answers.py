@@ -75,9 +75,7 @@ def test_final_answer_without_a_box_is_the_last_stated_answer(solution: str, ans
     [
         "",
         "We cannot say.",
-        "So x = 5.",
-        r"\boxed{5",
-        r"The answer is \boxed{\frac{1}{2}",
+        r"The answer is \boxed{\frac{1}{2",
         r"\boxed{}",
         r"\boxed{ $ $ }",
         "Answer:",
@@ -127,7 +125,7 @@ def test_final_answer_of_any_text_is_tidy_or_none(text: str) -> None:
     st.recursive(st.text(alphabet="x1+ ", max_size=5), lambda s: st.builds("{{{}{}}}".format, s, s))
 )
 def test_final_answer_keeps_balanced_content_of_a_box(content: str) -> None:
-    expected = " ".join(content.split()) or None
+    expected = " ".join(content.split()) if content.strip("{} ") else None
     assert extract_final_answer(rf"text \boxed{{{content}}} text") == expected
 
 
