@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic_monty import Monty, MontyError
 
 VERSION = "2"
-"""Part of the code version of every table with answers of programs."""
+"""VERSION of answers of programs, bumped by hand when they change: part of a code version."""
 
 MODULES = ("collections", "datetime", "decimal", "functools", "itertools", "math", "random", "re")
 """Modules for mathematics that the sandbox has. It lacks sympy, fractions and numpy."""
@@ -107,7 +107,8 @@ class Sandbox:
     """Sandbox that runs each program in a fresh interpreter.
 
     The answer of a program is the value of its variable `answer` or, if that is not set, its last
-    printed line, with floats in plain notation and to 12 significant digits. Random numbers and clock are fixed, so that a program always has the same answer.
+    printed line, with floats in plain notation and to 12 significant digits. Random numbers and
+    clock are fixed, so that a program always has the same answer.
 
     The worker processes start with the first program and end with `close()`, with this object or
     with this process. Several threads may run programs at the same time.

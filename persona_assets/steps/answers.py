@@ -8,10 +8,16 @@ from textwrap import dedent
 
 from persona_assets.steps.reply.boxes import boxed_answer, boxes
 from persona_assets.steps.reply.statements import claim, conclusion, next_turn, statements
-from persona_assets.steps.reply.text import PYTHON, fenced_blocks, prose, tagged_answer, visible_text
+from persona_assets.steps.reply.text import (
+    PYTHON,
+    fenced_blocks,
+    prose,
+    tagged_answer,
+    visible_text,
+)
 
 VERSION = "2"
-"""Part of the code version of every table with answers that these functions found."""
+"""VERSION of the parsers, bumped by hand when their results change: part of a code version."""
 
 _CODE = re.compile(r"(?:import|from|def|for|while|if|class)\s|print\(|[A-Za-z_]\w*\s*=(?!=)")
 
@@ -24,15 +30,15 @@ def extract_final_answer(solution: str) -> str | None:
 
     1. the last `<answer>...</answer>`;
     2. the last box: `\boxed{...}`, `\fbox{...}`, `\framebox{...}` or `\boxed 5`, the outermost of
-       nested boxes. Boxes joined by "and" or a comma are one answer. A box without its closing brace
-       ends with its formula or line; if it ends with the reply, it counts only where no other box
-       or sentence states an answer;
+       nested boxes. Boxes joined by "and" or a comma are one answer. A box without its closing
+       brace ends with its formula or line; if it ends with the reply, it counts only where no
+       other box or sentence states an answer;
     3. the last sentence `The answer is ...`, `Answer: ...` (the answer may follow on the next line)
        or `#### ...` (GSM8K), in English, Chinese and other languages;
     4. the last sentence if it draws a conclusion (`So x = 5.`), or a reply that is a bare value.
 
-    Placeholders such as `\boxed{}` and `\boxed{answer}`, which repeat the instruction, do not count.
-    Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are removed.
+    Placeholders such as `\boxed{}` and `\boxed{answer}`, which repeat the instruction, are no
+    answers. Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are removed.
 
     Args:
         solution: Reply that ended by itself; the last value of a reply cut short may be incomplete.

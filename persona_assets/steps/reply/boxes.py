@@ -3,20 +3,21 @@ r"""Boxes around final answers: `\boxed{5}`, `\fbox{5}`, `\framebox{5}`, `\boxed
 import re
 from dataclasses import dataclass
 
-from persona_assets.steps.reply.typography import is_placeholder, tidy
+from persona_assets.steps.reply.typography import BOX, is_placeholder, tidy
 
 # Some replies escape their LaTeX twice: a box may follow two backslashes.
 _TOKEN = re.compile(
     r"(\\{1,2})(?:boxed|fbox|framebox(?:\[[^\]\n]{0,20}\]){0,2})\s*\{"
-    r"|\\\\|\\[{}]|[{}]|(\n[ \t]*\n)"
+    r"|\\\\|\\[{}]|[{}]|(\n[ \t]*\n)|(\$|\\[)\]])"
 )
 _BARE = re.compile(
     r"(\\{1,2})(?:boxed|fbox)(?:[ \t]+|(?=\\[a-z]))(?=[^\s{}$A-Za-z]|[A-Za-z](?![A-Za-z]))"
     r"(?:([^\n$]{1,200})(?=\$)|([^\s{}$\\]+))"
 )
-_NAME = re.compile(r"\\{1,2}(?:boxed|fbox|framebox)(?![A-Za-z])")
 _CUT_END = re.compile(r"[$\n]|\\[)\]]")
-_MINUS = re.compile(r"(?:=|\$|\\\(|\bis|:|^)\s*[-−]\s*\Z")
+_MINUS = re.compile(
+    r"(?:(?:[=$]|\\\(|\\approx)[ \t]*[-−][ \t]*|(?:\bis|:)[ \t]+[-−]|^[-−])\Z"  # a list has "- "
+)
 _BASE = re.compile(r"_(?:\w|\{\w+\})")
 _BETWEEN = re.compile(r"[\s$]+|\\[,;:! ]|\\q?quad(?![A-Za-z])")
 _JOINT = re.compile(
@@ -69,7 +70,7 @@ def boxes(text: str) -> list[Box]:
             swallows = any(later < close for later, _, _ in spans[number + 1 : number + 2])
             if swallows or content.count("{") > content.count("}"):
                 continue
-        content = _NAME.sub("", content)
+        content = BOX.sub("", content)
         if text.startswith(r"\\", start):
             content = content.replace(r"\\", "\\")
         if not is_placeholder(content):
@@ -113,21 +114,24 @@ def _is_joint(between: str) -> bool:
 def _spans(text: str) -> list[tuple[int, int, int]]:
     """Return (start, start of content, end of content) of each box; the end is -1 if it is missing.
 
-    A box that holds a blank line lacks its brace: some later brace closed it.
+    A box that holds the end of a formula and a blank line lacks its brace: some later brace closed
+    it.
     """
     spans: list[tuple[int, int, int]] = []
     open_braces: list[tuple[int, int] | None] = []
     unclosed: tuple[int, int] | None = None
-    blank = -1
+    blank, formula_end = -1, -1
     for token in _TOKEN.finditer(text):
         if token[1]:
             open_braces.append((token.start(), token.end()))
         elif token[2]:
             blank = token.start()
+        elif token[3]:
+            formula_end = token.start()
         elif token[0] == "{":
             open_braces.append(None)
         elif token[0] == "}" and open_braces and (box := open_braces.pop()):
-            if blank > box[1]:
+            if min(blank, formula_end) > box[1]:
                 unclosed = max(unclosed or box, box)
                 continue
             while spans and spans[-1][0] > box[0]:

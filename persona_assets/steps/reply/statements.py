@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from persona_assets.steps.reply.typography import is_placeholder, tidy
+from persona_assets.steps.reply.typography import BOX, is_placeholder, tidy
 
 _NOUN = r"answers?|antwort|lösung|réponse|respuesta|resposta|risposta|antwoord|ответ"
 _VERB = r"is|are|be|equals|ist|sind|lautet|lauten|est|sont|es|son|é|è|são|sono|равен"
@@ -57,27 +57,29 @@ _UNIT = re.compile(
     r"\s*(?=[.。*]|$)",
     re.IGNORECASE,
 )
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])")
 _AND_BOLD = re.compile(r"\s*(?:[,;]|and\b|or\b)\s*(?:and\s)?(?:\*\*|__)", re.IGNORECASE)
 _SEVERAL = re.compile(r"[,;，、]\s|\b(?:and|or)\b|和|或", re.IGNORECASE)
 _BOLD = re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).)+)\1")
-_SENTENCE_END = re.compile(r"\.(?=\s|\**$)|。")
+_SENTENCE_END = re.compile(r"(?<!\.)\.(?=\s|\**$)|。")
 _REASON = re.compile(r"[,;]?\s(?:because|since|which)\b|，(?![\d$\\(-])", re.IGNORECASE)
 _COPULA = re.compile(r"\s?(?:です|である|となります|になります|입니다|이다)$")
 
 _CONCLUSION = re.compile(
-    r"(?:(?:so|thus|therefore|hence|consequently|finally|in conclusion|in total)\b|∴|所以|因此|故|于是)",
+    r"(?:(?:so|thus|therefore|hence|consequently|finally|in conclusion|in total)\b"
+    r"|∴|所以|因此|故|于是)",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _EQUALS = re.compile(r"(?<![<>!:≤≥≠])=")
-_MOST_UNITS = 3
-"""Most words after a number, as in `29 miles per hour`."""
+_PREPOSITION = r"(?:in|to|from|of|for|on|at|by|with|that|are|is|was|were|left|now|more)\b"
+_QUANTITY = re.compile(
+    rf"([-+]?\$?[\d.,/]*\d%?)((?:\s(?!{_PREPOSITION})[^\W\d_]+){{0,3}})(?=$|\s(?:({_PREPOSITION})|))"
+)
+"""Number, its unit of at most three words, and a preposition behind them."""
 
 _BARE_VALUE = re.compile(
     r"[-+]?\\?\$?[-+]?[\d.,]*\d\s?%?\.?|\$[^$=]{1,80}(?:=[^$=]{1,80})?\$\.?", re.ASCII
 )
-_NUMBER = re.compile(r"[-+]?\$?[\d.,/]*\d%?(?=\s)")
 
 
 class Statement(NamedTuple):
@@ -136,7 +138,7 @@ def claim(text: str) -> str | None:
     if not answer:
         answer = _SENTENCE_END.split(text, maxsplit=1)[0]
         answer = _COPULA.sub("", _REASON.split(answer, maxsplit=1)[0])
-    if _NO_ANSWER.match(answer) or _BOX.search(answer) or is_placeholder(answer):
+    if _NO_ANSWER.match(answer) or BOX.search(answer) or is_placeholder(answer):
         return None
     return tidy(answer)
 
@@ -152,17 +154,18 @@ def conclusion(text: str) -> str | None:
     if not lines:
         return None
     if len(lines) == 1 and _BARE_VALUE.fullmatch(lines[0]):
-        return tidy(lines[0])
+        return claim(lines[0])
     sentence = [part for part in _SENTENCE.split(lines[-1]) if part.strip()][-1].lstrip("*_# $")
     _, *sides = _EQUALS.split(sentence)
     if not sides or not _CONCLUSION.match(sentence) or _SEVERAL.search("=".join(sides)):
         return None
-    value = sides[-1].replace(r"\$", "").replace("$", "").strip()
+    value = sides[-1].replace(r"\$", "").replace("$", "").strip(" .。")
     if len(value) > _LONGEST_BELOW or value.count("{") != value.count("}"):
         return None
-    number = _NUMBER.match(value)
-    is_sentence = len(value.split()) > _MOST_UNITS + 1  # 12 students are leaving early
-    return claim(number[0] if number and is_sentence else value)
+    quantity = _QUANTITY.match(value)
+    if quantity and quantity.end() < len(value):  # "12 students", but "12" of a longer phrase
+        value = quantity[1] + (quantity[2] if quantity[3] else "")
+    return claim(value)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -179,7 +182,8 @@ def _stated(line: str, below: str | None) -> str | None:
         return _under_heading(below)
     following: int | None = None
     for match in reversed(list(_STATEMENT.finditer(line))):
-        text = line[match.end() : following].strip()
+        opened = match.end() - 2 * match[0].endswith("**")  # The answer is **5**
+        text = line[opened:following].strip()
         is_last, following = following is None, match.start()
         if not is_last and not _SENTENCE_END.search(text):
             continue  # "Final answer: the final answer is ..."

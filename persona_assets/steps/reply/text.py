@@ -18,7 +18,9 @@ _THINKING = re.compile(
 _ANSWER_TAG = re.compile(r"<(/)?(?:final_?)?answer>", re.IGNORECASE)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _CHANNEL = "<|channel|>"
-_TOKEN = r"(?:</?s>|<(?:eos|bos)>|<(?:start|end)_of_turn>|<\|\w{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[INST\])"
+_TOKEN = (
+    r"(?:</?s>|<(?:eos|bos)>|<(?:start|end)_of_turn>|<\|\w{3,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[INST\])"
+)
 _LEADING = re.compile(rf"(?:\s*{_TOKEN}(?:\s*(?:assistant|model)\b)?)+")
 _END = re.compile(_TOKEN)
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*[{.]*([\w+-]*)[^`]*")
@@ -31,7 +33,7 @@ PYTHON = frozenset(
 
 _NO_PROSE = PYTHON | {
     *("output", "tool_output", "stdout", "console", "pycon", "bash", "sh", "shell", "c", "cpp"),
-    *("java", "javascript", "js", "json", "matlab", "r", "julia", "sql", "yaml", "asy"),
+    *("java", "javascript", "js", "matlab", "r", "julia", "sql", "asy"),
 }
 
 

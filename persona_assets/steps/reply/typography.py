@@ -2,12 +2,15 @@ r"""Typography of an answer: `\left(1,\, 2\right)` is `(1, 2)`."""
 
 import re
 
+BOX = re.compile(r"\\{1,2}(?:boxed|fbox|framebox)(?![A-Za-z])")
+"""Command for a box."""
+
 _MARKUP = re.compile(
     r"(\\\\)|\\(?:left|right)(?![A-Za-z])\s*|\\!|\\?\$|\\[()\[\]]|(\\[,;: ]|~|\s+)"
 )
 _BOLD_MARK = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?![\w(\[{\\*+-])")
-_ESCAPED_TWICE = re.compile(r"\\\\(?=[A-Za-z]{2})")
-_TAIL = " .,;。；，、"
+_ESCAPED_TWICE = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{2})")
+_TAIL = " `.,;。；，、"
 _FILL = r"[\s{}()\[\]<>$\\.…,:;?!*'\"_-]*"
 _PLACEHOLDER = re.compile(
     rf"{_FILL}(?:(?:text|mathrm|textbf|mathbf)\{{{_FILL})?(?:"
@@ -32,7 +35,7 @@ def tidy(answer: str) -> str | None:
     if r"\begin" not in answer:
         answer = _ESCAPED_TWICE.sub(r"\\", answer)
     plain = _MARKUP.sub(lambda match: match[1] or (" " if match[2] else ""), answer)
-    plain = " ".join(_BOLD_MARK.sub("", plain).split()).strip("` ")
+    plain = " ".join(_BOLD_MARK.sub("", plain).split()).lstrip("` ")
     kept = plain.rstrip(_TAIL)
     dots = re.match(r"\.{2,}", plain[len(kept) :])  # 0.333...
     return kept + (dots[0] if dots and kept else "") or None
