@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from persona_assets.steps.reply.typography import is_placeholder
 
 _THINKING = re.compile(
-    r"<(?P<close>/)?(?:think|thinking|thought|reasoning|seed:think)>"
+    r"<(?P<close>/)?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|seed:think)>"
     r"|\[(?P<close_2>/)?THINK\]"
     r"|◁(?P<close_3>/)?think▷"
     r"|<\|(?:begin|(?P<close_4>end))_of_thought\|>",
@@ -18,6 +18,9 @@ _THINKING = re.compile(
 _ANSWER_TAG = re.compile(r"<(/)?(?:final_?)?answer>", re.IGNORECASE)
 _FINAL_CHANNEL = "<|channel|>final<|message|>"
 _CHANNEL = "<|channel|>"
+_BARE_CHANNELS = ("analysis", "assistantfinal")
+"""Marks of a reply in channels (harmony) whose tokens the server removed."""
+
 _TOKEN = (
     r"(?:</?s>|<(?:eos|bos)>|<(?:start|end)_of_turn>|<\|\w{3,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[INST\])"
 )
@@ -86,6 +89,9 @@ def prose(text: str) -> str:
 
 
 def _final_channel(reply: str) -> str:
+    first, last = _BARE_CHANNELS
+    if reply.startswith(first) and last in reply:
+        return reply.rpartition(last)[2]
     _, final, text = reply.rpartition(_FINAL_CHANNEL)
     return text if final or _CHANNEL not in reply else ""
 

@@ -11,7 +11,7 @@ _MARKUP = re.compile(
 _BOLD_MARK = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?![\w(\[{\\*+-])")
 _ESCAPED_TWICE = re.compile(r"(?<!\\)\\\\(?=[A-Za-z]{2})")
 _TAIL = " `.,;。；，、"
-_FILL = r"[\s{}()\[\]<>$\\.…,:;?!*'\"_-]*"
+_FILL = r"[\s{}()\[\]<>$\\.…,:;!*'\"_-]*"
 _PLACEHOLDER = re.compile(
     rf"{_FILL}(?:(?:text|mathrm|textbf|mathbf)\{{{_FILL})?(?:"
     r"(?:(?:your|the|my|insert) )?(?:(?:final|numerical|correct) )?(?:answer|result)(?: here)?"
