@@ -35,10 +35,12 @@ def extract_final_answer(solution: str) -> str | None:
        other box or sentence states an answer;
     3. the last sentence `The answer is ...`, `Answer: ...` (the answer may follow on the next line)
        or `#### ...` (GSM8K), in English, Chinese and other languages;
-    4. the last sentence if it draws a conclusion (`So x = 5.`), or a reply that is a bare value.
+    4. the last sentence if it draws a conclusion (`So x = 5.`).
 
     Placeholders such as `\boxed{}` and `\boxed{answer}`, which repeat the instruction, are no
-    answers. Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are removed.
+    answers, and a bare value is no solution: by that, benchmarks with and without worked solutions
+    are told apart. Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are
+    removed.
 
     Args:
         solution: Reply that ended by itself; the last value of a reply cut short may be incomplete.

@@ -77,10 +77,6 @@ _QUANTITY = re.compile(
 )
 """Number, its unit of at most three words, and a preposition behind them."""
 
-_BARE_VALUE = re.compile(
-    r"[-+]?\\?\$?[-+]?[\d.,]*\d\s?%?\.?|\$[^$=]{1,80}(?:=[^$=]{1,80})?\$\.?", re.ASCII
-)
-
 
 class Statement(NamedTuple):
     """Answer, and the position of its sentence."""
@@ -144,7 +140,7 @@ def claim(text: str) -> str | None:
 
 
 def conclusion(text: str) -> str | None:
-    """Return the value that the last sentence concludes with, or a text that is a bare value.
+    """Return the value that the last sentence of a text concludes with.
 
     Example:
         >>> conclusion("There are 3 bags of 5 apples. So there are 3 * 5 = 15 apples.")
@@ -153,8 +149,6 @@ def conclusion(text: str) -> str | None:
     lines = [line for _, line in _lines(text)]
     if not lines:
         return None
-    if len(lines) == 1 and _BARE_VALUE.fullmatch(lines[0]):
-        return claim(lines[0])
     sentence = [part for part in _SENTENCE.split(lines[-1]) if part.strip()][-1].lstrip("*_# $")
     _, *sides = _EQUALS.split(sentence)
     if not sides or not _CONCLUSION.match(sentence) or _SEVERAL.search("=".join(sides)):
