@@ -20,6 +20,7 @@ from persona_assets.resources.session import TunedModel
 from persona_assets.resources.trainer import VERSION as TRAINER_VERSION
 from persona_assets.resources.trainer import Trainer
 from persona_assets.steps import evaluation as steps
+from persona_assets.steps.answers import VERSION as ANSWERS_VERSION
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -72,7 +73,7 @@ def fine_tuned_model(
 @table_asset(
     group="model",
     table=Table(steps.ACCURACY, "training_size", aggregates=True),
-    version=steps.VERSION,
+    version=f"{steps.VERSION}.{ANSWERS_VERSION}",
     prompts=PROMPTS,
     settings=["equality"],
     calls=lambda bounds: accuracy_calls(bounds, bounds.rows("math_test")),
@@ -95,7 +96,7 @@ def synthetic_accuracy(
 @table_asset(
     group="model",
     table=Table(steps.ACCURACY, "training_size", aggregates=True),
-    version=steps.VERSION,
+    version=f"{steps.VERSION}.{ANSWERS_VERSION}",
     prompts=PROMPTS,
     settings=["equality", "benchmark", "benchmark_limit"],
     calls=lambda bounds: accuracy_calls(bounds, bounds.settings.benchmark_limit),

@@ -12,8 +12,10 @@ from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.steps import math_data as steps
+from persona_assets.steps.answers import VERSION as ANSWERS_VERSION
 from persona_assets.steps.grading import SOLVERS
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
@@ -45,7 +47,7 @@ def _solution_calls(bounds: CallBounds) -> int | None:
 @table_asset(
     group="math",
     table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
-    version=steps.VERSION,
+    version=f"{steps.VERSION}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
     prompts=SOLVER_PROMPTS.values(),
     settings=["held_out_share"],
     calls=_solution_calls,

@@ -5,6 +5,7 @@ sockets, processes or host modules, in worker processes of its own.
 """
 
 import re
+import sys
 import threading
 import weakref
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from pydantic_monty import Monty, MontyError
+
+VERSION = "2"
+"""VERSION of answers of programs, bumped by hand when they change: part of a code version."""
 
 MODULES = ("collections", "datetime", "decimal", "functools", "itertools", "math", "random", "re")
 """Modules for mathematics that the sandbox has. It lacks sympy, fractions and numpy."""
@@ -41,12 +45,44 @@ _REASONS = (
     (re.compile(r"ModuleNotFoundError: No module named"), "the sandbox has no module"),
 )
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d+)?[eE][+-]?\d{1,3}", re.ASCII)
-_COMPLEX = re.compile(r"\(?([+-]?[\d.]+(?:[+-][\d.]+)?)j\)?", re.ASCII)
+_FLOAT = re.compile(
+    r"(?:(?<![\w.)\]])-(?=0))?(?<![\w.])\d+(?:\.\d+)?(?:e[+-]\d+)?(?![\dj_]|\.\d|[eE][+-]?\d)",
+    re.ASCII,
+)
+_PART = r"[+-]?\d+(?:\.\d+)?(?:e[+-]\d+)?"
+_COMPLEX = re.compile(rf"\(?(?:({_PART})(?=[+-]))?({_PART})j\)?", re.ASCII)
+_COMPLEX_ITEM = re.compile(
+    rf"(?:(?<=[\[({{])|(?<=, )|(?<=: )){_COMPLEX.pattern}(?=[,\])}}])", re.ASCII
+)
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "NaN", "Infinity", "-Infinity"})
+
+DIGITS = 12
+"""Significant digits of a float in an answer: 1.1 * 100 is 110, not 110.00000000000001."""
+
+_PRELUDE = """\
+def round(number, ndigits=None, *, builtin=round):
+    if type(number) is not float or type(ndigits) is not int:
+        return builtin(number, ndigits)
+    if number in (float("inf"), -float("inf")) or number != number or ndigits > 323:
+        return number
+    if ndigits >= 0:
+        return float(f"{number:.{ndigits}f}")
+    size = abs(number)
+    whole = int(size)
+    exact = builtin(10 * whole + (size != whole), ndigits - 1)
+    return float(exact // 10) * (-1 if number < 0 else 1)
+"""
+"""CPython's `round`, which runs before each program. The interpreter's own scales the number, so
+that 2.675 to two digits becomes 2.68; CPython rounds the exact value of the float, 2.67499..."""
+
+_PRELUDE_FILE = "<python-input-0>"
+"""Name of the prelude in tracebacks."""
 
 _ANSWER = f"answer if answer is None else str(answer)[:{MAX_ANSWER + 1}]"
 """Expression that runs after the program, under the same limits, so that only a short text leaves
 the sandbox."""
+
+_TOO_LONG = f"the answer is longer than {MAX_ANSWER:,} characters"
 
 _CLOCK = datetime(2024, 1, 1, tzinfo=UTC)
 """Time at which every program starts."""
@@ -71,7 +107,8 @@ class Sandbox:
     """Sandbox that runs each program in a fresh interpreter.
 
     The answer of a program is the value of its variable `answer` or, if that is not set, its last
-    printed line. Random numbers and clock are fixed, so that a program always has the same answer.
+    printed line, with floats in plain notation and to 12 significant digits. Random numbers and
+    clock are fixed, so that a program always has the same answer.
 
     The worker processes start with the first program and end with `close()`, with this object or
     with this process. Several threads may run programs at the same time.
@@ -115,6 +152,7 @@ class Sandbox:
                 },
                 os_policy={"datetime": _CLOCK, "sleep": "zero", "random_start": {"seed": 0}},
             ) as session:
+                session.feed_run(_PRELUDE)
                 # The last line keeps the value of a final expression inside the sandbox.
                 session.feed_run(_encodable(source) + "\nNone", print_callback=printed)
                 value = session.feed_run(
@@ -124,7 +162,10 @@ class Sandbox:
             return ProgramResult(None, printed.text(), _one_line(error))
         text = printed.last_line() if value is None else str(value)
         reason = _unusable(text)
-        return ProgramResult(None if reason else _readable(text), printed.text(), reason)
+        answer = "" if reason else _readable(text)
+        if len(answer) > MAX_ANSWER:
+            reason = _TOO_LONG
+        return ProgramResult(None if reason else answer, printed.text(), reason)
 
     def close(self) -> None:
         """End the worker processes. A later call of `run` starts new processes."""
@@ -186,7 +227,9 @@ def _unusable(text: str) -> str | None:
     if not text.strip():
         return "no answer: the program neither sets `answer` nor prints"
     if len(text) > MAX_ANSWER:
-        return f"the answer is longer than {MAX_ANSWER:,} characters"
+        return _TOO_LONG
+    if text == "None":
+        return "no answer: the program prints None"
     if text in _NOT_FINITE:
         return f"the answer is not a finite number: {text}"
     if text.startswith("<") and text.endswith(">"):
@@ -195,12 +238,43 @@ def _unusable(text: str) -> str | None:
 
 
 def _readable(text: str) -> str:
-    """Write a value in mathematical notation: 1e-07 as a decimal number, 2j as 2i."""
+    """Write floats to 12 significant digits, 1e-07 as a decimal number and 2j as 2i."""
     text = text.strip()
-    if _EXPONENT.fullmatch(text):
-        return format(Decimal(text), "f")
-    imaginary = _COMPLEX.fullmatch(text)
-    return f"{imaginary[1]}i" if imaginary else text
+    if _COMPLEX.fullmatch(text):
+        return _COMPLEX.sub(_complex, text)
+    if text[0] in "[({":
+        text = _COMPLEX_ITEM.sub(_complex, text)
+    text = _FLOAT.sub(_float, text)
+    return format(Decimal(text), "f") if _EXPONENT.fullmatch(text) else text
+
+
+def _float(number: re.Match[str]) -> str:
+    """Write a numeral plainly if Python prints a float like that; leave any other numeral."""
+    value = float(number[0])
+    return _plain(value) if repr(value) == number[0] else number[0]
+
+
+def _complex(number: re.Match[str]) -> str:
+    """Write a complex number with i; a part of 10^-12 of the other part is a rounding error."""
+    real, imaginary = float(number[1] or 0), float(number[2])
+    noise = max(abs(real), abs(imaginary)) / 10**DIGITS
+    if abs(imaginary) <= noise:
+        return _plain(real)
+    sign = "+" if imaginary > 0 else ""
+    return f"{'' if abs(real) <= noise else _plain(real) + sign}{_plain(imaginary)}i"
+
+
+def _plain(value: float) -> str:
+    """Write a float without exponent.
+
+    Digits before the point are kept as long as a float holds whole numbers (2^53); above, it holds
+    15 digits for sure.
+    """
+    if 10**DIGITS <= abs(value) <= 2**53:
+        return str(round(value))
+    digits = DIGITS if abs(value) < 10**DIGITS else sys.float_info.dig
+    text = format(Decimal(f"{value:.{digits}g}"), "f")
+    return "0" if value == 0 else text
 
 
 def _one_line(error: "MontyError") -> str:
@@ -210,7 +284,7 @@ def _one_line(error: "MontyError") -> str:
     location, message = "", f"the sandbox gave up: {error}"
     if isinstance(error, (MontyRuntimeError, MontySyntaxError)):
         message = error.display("type-msg")
-        frames = error.traceback()
+        frames = [frame for frame in error.traceback() if frame.filename != _PRELUDE_FILE]
         location = f"line {frames[-1].line}: " if frames else ""
     for pattern, reason in _REASONS:
         message = pattern.sub(reason, message)

@@ -6,126 +6,91 @@ Replies are untrusted text: each function runs in time linear in the length of i
 import re
 from textwrap import dedent
 
-# Some replies escape their LaTeX twice: a box may follow two backslashes.
-_BRACES = re.compile(r"\\{1,2}(?:boxed|fbox)\s*\{|\\\\|\\[{}]|[{}]")
-_BARE_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]+(?=\S)(?:([^\n{}$]{1,200})\$|([^\s{}$\\]+))")
-_BOX_NAME = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
-_STATEMENT = re.compile(
-    r"\banswer\b[^.:=]{0,60}?(?:\bis\b|:|=)[*_:\s]{0,8}|(?<!#)####(?!#)", re.IGNORECASE
+from persona_assets.steps.reply.boxes import boxed_answer, boxes
+from persona_assets.steps.reply.statements import claim, conclusion, next_turn, statements
+from persona_assets.steps.reply.text import (
+    PYTHON,
+    fenced_blocks,
+    prose,
+    tagged_answer,
+    visible_text,
 )
-_HEADING = re.compile(r"[#*_\s]{0,8}(?:the )?(?:final )?answer[*_\s]{0,8}", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"\.(?=\s|\**$)")
-_MARKUP = re.compile(
-    r"(\\\\)|\\(?:left|right)(?![A-Za-z])\s*|\\!|\\?\$|\\[()\[\]]|(\\[,;: ]|~|\s+)"
-)
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)[^`]*")
+
+VERSION = "2"
+"""VERSION of the parsers, bumped by hand when their results change: part of a code version."""
+
 _CODE = re.compile(r"(?:import|from|def|for|while|if|class)\s|print\(|[A-Za-z_]\w*\s*=(?!=)")
-_PYTHON = frozenset({"python", "python3", "py"})
 
 
 def extract_final_answer(solution: str) -> str | None:
     r"""Return the final answer of a solution, or None if the solution states no answer.
 
-    The last balanced `\boxed{...}`, `\fbox{...}` or `\boxed 5` wins, the outermost of nested boxes.
-    Without a box, the last line with `The answer is ...`, `Answer: ...` (the answer may follow on
-    the next line) or `#### ...` (GSM8K) wins. A box that never closes is ignored: the reply was cut
-    short.
+    Thinking, code, chat-template tokens and turns that the model made up after its answer are no
+    part of a solution. What remains is searched in this order:
 
-    Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are removed.
+    1. the last `<answer>...</answer>`;
+    2. the last box: `\boxed{...}`, `\fbox{...}`, `\framebox{...}` or `\boxed 5`, the outermost of
+       nested boxes. Boxes joined by "and" or a comma are one answer. A box without its closing
+       brace ends with its formula or line; if it ends with the reply, it counts only where no
+       other box or sentence states an answer;
+    3. the last sentence `The answer is ...`, `Answer: ...` (the answer may follow on the next line)
+       or `#### ...` (GSM8K), in English, Chinese and other languages;
+    4. the last sentence if it draws a conclusion (`So x = 5.`).
+
+    Placeholders such as `\boxed{}` and `\boxed{answer}`, which repeat the instruction, are no
+    answers, and a bare value is no solution: by that, benchmarks with and without worked solutions
+    are told apart. Dollar signs, `\left`, `\right`, spacing commands and a trailing full stop are
+    removed.
+
+    Args:
+        solution: Reply that ended by itself; the last value of a reply cut short may be incomplete.
 
     Example:
         >>> extract_final_answer(r"So the point is $\boxed{\left(1,\, 2\right)}$.")
         '(1, 2)'
+        >>> extract_final_answer("<think>Is it 3?</think>The answer is $4$.")
+        '4'
     """
-    answer = _boxed(solution)
-    return _stated(solution) if answer is None else answer
+    text = prose(visible_text(solution))
+    tagged = tagged_answer(text)
+    if tagged is None:
+        return _last_stated(text) or conclusion(text)
+    lines = [line for line in tagged.splitlines() if line.strip()]
+    return _last_stated(tagged) or conclusion(tagged) or claim(lines[-1])
 
 
 def extract_program(answer: str) -> str | None:
     """Return the Python source in a reply, or None if the reply holds no program.
 
-    The source is the last fenced block marked as Python, else the last unmarked fenced block, else
-    the whole reply if its first line (except comments) is code. A fence that never closes ends with
-    the reply.
+    The source is the last fenced block marked as Python, else the last unmarked fenced block (one
+    of code, if there is one), else the whole reply if its first line (except comments) is code. A
+    fence that never closes ends with the reply. Thinking holds no program.
 
     Example:
         >>> extract_program("answer = 3 * 4")
         'answer = 3 * 4'
     """
-    blocks = _fenced(answer)
-    if blocks:
-        marked = [source for language, source in blocks if language in _PYTHON]
+    text = visible_text(answer)
+    fenced = [(language, dedent(source).strip()) for language, source in fenced_blocks(text)]
+    if blocks := [(language, source) for language, source in fenced if source]:
+        marked = [source for language, source in blocks if language in PYTHON]
         plain = [source for language, source in blocks if not language]
-        return next(reversed(marked or plain), None)
-    lines = (line for line in answer.splitlines() if not line.lstrip().startswith("#"))
+        code = [source for source in plain if any(map(_CODE.match, source.splitlines()))]
+        return next(reversed(marked or code or plain), None)
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
     first = next((line for line in lines if line.strip()), "")
-    return dedent(answer).strip() if _CODE.match(first.lstrip()) else None
+    return dedent(text).strip() if _CODE.match(first.lstrip()) else None
 
 
-def _boxed(solution: str) -> str | None:
-    """Return the content of the last box, found in a single pass with a stack of open braces."""
-    start, end = -1, -1
-    starts: list[int | None] = []
-    for token in _BRACES.finditer(solution):
-        if token[0] == "{":
-            starts.append(None)
-        elif token[0] == "}":
-            opened = starts.pop() if starts else None
-            if opened is not None and opened < token.start():
-                start, end = opened, token.start()
-        elif token[0].endswith("{") and token[0] != r"\{":
-            starts.append(token.end())
-    content = solution[start:end]
-    for bare in _BARE_BOX.finditer(solution):
-        if bare.start() > start:
-            content = bare[1] or bare[2]
-    return _tidy(_BOX_NAME.sub("", content))
-
-
-def _stated(solution: str) -> str | None:
-    """Return the answer on the last line that announces an answer."""
-    below = ""
-    for line in reversed(solution.splitlines()):
-        if not line.strip():
-            continue
-        stated = "" if _HEADING.fullmatch(line) else None
-        for match in _STATEMENT.finditer(line):
-            stated = line[match.end() :]
-        if stated is not None:
-            stated = stated.strip(" *") or below
-            return None if _BOX_NAME.search(stated) else _tidy(_first_claim(stated))
-        below = line
-    return None
-
-
-def _first_claim(text: str) -> str:
-    """Return the formula at the start of a text, else its first sentence."""
-    text = text.strip(" \t*`")
-    if text.startswith("$"):
-        formula, closing, _ = text.lstrip("$").partition("$")
-        return formula if closing else text
-    return _SENTENCE_END.split(text, maxsplit=1)[0]
-
-
-def _tidy(answer: str) -> str | None:
-    """Remove the typography of an answer; return None if nothing is left."""
-    plain = _MARKUP.sub(lambda match: match[1] or (" " if match[2] else ""), answer)
-    return " ".join(plain.split()).removesuffix(".").rstrip() or None
-
-
-def _fenced(reply: str) -> list[tuple[str, str]]:
-    """Return (language, source) of each fenced block that is not empty."""
-    blocks: list[tuple[str, list[str]]] = []
-    opening = ""
-    for line in reply.splitlines():
-        fence = _FENCE.fullmatch(line)
-        if not opening:
-            if fence:
-                opening = fence[1]
-                blocks.append((fence[2].lower(), []))
-        elif fence and fence[1].startswith(opening) and not fence[2]:
-            opening = ""
-        else:
-            blocks[-1][1].append(line)
-    sources = ((language, dedent("\n".join(lines)).strip()) for language, lines in blocks)
-    return [(language, source) for language, source in sources if source]
+def _last_stated(text: str) -> str | None:
+    """Return the last box, else the last statement, before any turn that the model made up."""
+    found, said = boxes(text), statements(text)
+    starts = [box.start for box in found if box.whole] + [statement.start for statement in said]
+    turn = next_turn(text, min(starts)) if starts else None
+    if turn is not None:
+        found = [box for box in found if box.start < turn]
+        said = [statement for statement in said if statement.start < turn]
+    whole = [box for box in found if box.whole]
+    if whole or not said:
+        return boxed_answer(text, whole or found)
+    return said[-1].answer

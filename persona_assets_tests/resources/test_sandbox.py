@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from persona_assets.resources.sandbox import (
     MAX_ANSWER,
@@ -56,6 +58,8 @@ def workers() -> list[int]:
         ("answer = ' x = 5 '", "x = 5"),
         ("answer = 3 > 2", "True"),
         ("answer = 0", "0"),
+        ("answer = 'None of them'", "None of them"),
+        ("answer = '007'", "007"),
         ("answer = 1\nanswer = 2\nprint(3)", "2"),
         ("answer = 5\n10 ** 5000", "5"),
         ("answer = 5 # a comment", "5"),
@@ -64,6 +68,119 @@ def workers() -> list[int]:
 def test_answer_is_the_variable(sandbox: Sandbox, source: str, answer: str) -> None:
     result = sandbox.run(source)
     assert (result.answer, result.error) == (answer, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        ("1.1 * 100", "110"),
+        ("0.1 + 0.2", "0.3"),
+        ("1 / 3", "0.333333333333"),
+        ("2 ** 0.5", "1.41421356237"),
+        ("-2 / 3", "-0.666666666667"),
+        ("2.0", "2"),
+        ("-0.0", "0"),
+        ("-0.0 * 5", "0"),
+        ("1e22", "10000000000000000000000"),
+        ("1.5e-10", "0.00000000015"),
+        ("1e-7 * 3", "0.0000003"),
+        ("2 ** 50 / 2", "562949953421312"),  # whole numbers that a float holds stay exact
+        ("1234567890123.45", "1234567890123"),
+        ("1.1 * 10 ** 15", "1100000000000000"),
+        ("2.0 ** 60", "1152921504606850000"),
+        ("10 ** 30", "1" + 30 * "0"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("[1.1 * 100, 2, '3']", "[110, 2, '3']"),
+        ("(0.1 + 0.2, -0.0)", "(0.3, 0)"),
+        ("(1e-07, 5)", "(0.0000001, 5)"),
+        ("[[0.1 + 0.2], {'a': 1.1 * 100}]", "[[0.3], {'a': 110}]"),
+        ("{0.1 + 0.2}", "{0.3}"),
+        ("complex(1.1 * 100, 2)", "110+2i"),
+        ("complex(0, -2.5)", "-2.5i"),
+        ("complex(3, -2)", "3-2i"),
+        ("complex(3, 0)", "3"),
+        ("complex(0.1 + 0.2, 1e-17)", "0.3"),
+        ("(-1) ** 0.5", "1i"),
+        ("0j", "0"),
+        ("[1j, complex(-1, 0.1 + 0.2)]", "[1i, -1+0.3i]"),
+        ("'3i + 2j - k'", "3i + 2j - k"),
+        ("f'{1.1 * 100} and {0.1 + 0.2}'", "110 and 0.3"),
+        ("f'x = {0.1 + 0.2}.'", "x = 0.3."),
+        ("f'{0.1 + 0.2}x - {1.1 * 100}'", "0.3x - 110"),
+        ("f'{1.1 * 100}%'", "110%"),
+        ("'2.50'", "2.50"),
+        ("'1.2.3'", "1.2.3"),
+        ("'v1.0'", "v1.0"),
+        ("Decimal('1.10') + 1", "2.10"),
+        ("Decimal(1) / 3", "0.3333333333333333333333333333"),
+        ("Decimal('0.1234567890123456789')", "0.1234567890123456789"),
+        ("True", "True"),
+        ("'None'[:3]", "Non"),
+    ],
+)
+def test_answer_has_plain_floats_of_twelve_digits(
+    sandbox: Sandbox, value: str, answer: str
+) -> None:
+    assert sandbox.run(f"from decimal import Decimal\nanswer = {value}").answer == answer
+    assert sandbox.run(f"from decimal import Decimal\nprint({value})").answer == answer
+
+
+def test_output_keeps_all_digits(sandbox: Sandbox) -> None:
+    assert sandbox.run("print(1.1 * 100)").output == "110.00000000000001\n"
+
+
+@settings(max_examples=50)
+@given(st.floats(-1e300, 1e300))
+def test_answer_of_a_float_is_correct_to_twelve_digits(sandbox: Sandbox, number: float) -> None:
+    answer = sandbox.run(f"answer = {number!r}").answer
+    assert answer is not None
+    assert "e" not in answer
+    assert float(answer) == pytest.approx(number, rel=5.1e-12, abs=0)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(-1e15, 1e15), st.integers(-17, 17))))
+def test_round_of_any_float_is_that_of_python(
+    sandbox: Sandbox, calls: list[tuple[float, int]]
+) -> None:
+    rounded = [round(number, digits) for number, digits in calls]
+    source = f"answer = [round(number, digits) for number, digits in {calls!r}] == {rounded!r}"
+    assert sandbox.run(source).answer == "True"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "round(2.5)",
+        "round(3.5)",
+        "round(-2.5)",
+        "round(0.5)",
+        "round(2.675, 2)",
+        "round(1.005, 2)",
+        "round(0.285, 2)",
+        "round(24.5095, 3)",
+        "round(5431.6235, 3)",
+        "round(14.999999999999998, -1)",
+        "round(15.0, -1)",
+        "round(-1234.5, -2)",
+        "round(25, -1)",
+        "round(-15, -1)",
+        "round(10**30 + 5, -1)",
+        "round(2.5, None)",
+        "round(2.5, ndigits=1)",
+        "round(number=2.5)",
+        "round(True)",
+        "round(1e22)",
+        "round(1.1, 400)",
+        "round(5e-324, 323)",
+        "round(float('inf'), 2) == float('inf')",
+        "list(map(round, [0.5, 1.5, 2.5]))",
+        "isinstance(round(2.5), int)",
+        "isinstance(round(2.5, 0), float)",
+    ],
+)
+def test_round_is_that_of_python(sandbox: Sandbox, call: str) -> None:
+    assert sandbox.run(f"answer = ({call}) == {eval(call)!r}").answer == "True"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +209,14 @@ def test_output_is_kept(sandbox: Sandbox) -> None:
         ("", "no answer: the program neither sets `answer` nor prints"),
         ("1 + 1", "no answer: the program neither sets `answer` nor prints"),
         ("answer = ''", "no answer: the program neither sets `answer` nor prints"),
+        ("print(None)", "no answer: the program prints None"),
+        ("def f(): pass\nanswer = f()", "no answer: the program neither sets `answer` nor prints"),
+        ("answer = [1e-300] * 4", "the answer is longer than 1,000 characters"),
+        ("round('x')", "line 1: TypeError: type str doesn't define __round__ method"),
+        (
+            "x = 1\nround()",
+            "line 2: TypeError: round() missing 1 required positional argument: 'number'",
+        ),
         ("def answer():\n    return 5", "`answer` is a function or an object, not a value"),
         ("answer = float('nan')", "the answer is not a finite number: nan"),
         ("answer = -float('inf')", "the answer is not a finite number: -inf"),

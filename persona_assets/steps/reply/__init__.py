@@ -1,0 +1,1 @@
+"""Parts of a model's reply: what it says to the reader, boxes, sentences that state an answer."""
