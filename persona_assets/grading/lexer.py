@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     r"|[0-9]{1,3}(?:\.[0-9]{3}){2,}(?![0-9.])"
     r"|[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+)"
     r"|(?P<dots>\.\.+)"
-    r"|\\(?:text|textbf|textit|textrm|textnormal|textsf|texttt|mbox|hbox|mathrm|operatorname|emph)"
+    r"|\\(?:text(?:bf|it|rm|normal|sf|tt)?|mbox|hbox|mathrm|operatorname|emph)"
     r"\*?\s*(?:(?P<brace>\{)|(?=[A-Za-z])(?P<bare>[A-Za-z]+))"
     r"|(?P<environment>\\(?:begin|end)\{[a-z]*\*?\}(?:\{[lcr|@ ]{0,40}\})?)"
     r"|(?P<command>\\[A-Za-z]+|\\\\(?:\[[^\]]{0,10}\])?|\\.|\\)"
@@ -42,7 +42,7 @@ _TOKEN = re.compile(
 )
 _UNGROUPED = re.compile(r"[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+")
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]{1,4})(?![0-9A-Za-z.^])")
-_REPEAT = re.compile(r"\\overline\s*\{?([0-9]{1,60})\}?|\(([0-9]{1,60})\)")
+_REPEAT = re.compile(r"\s?\\overline\s*\{?([0-9]{1,60})\}?|\(([0-9]{1,60})\)")
 _ELLIPSIS = re.compile(r"\s?\.\.\.+")
 _IN_TEXT = re.compile(r"[{}]")
 
@@ -118,7 +118,7 @@ def _number(content: str, text: str, position: int) -> tuple[Number, int]:
     significant = len((whole + decimals).lstrip("0")) if point and decimals else 0
     if point:
         repeat = _REPEAT.match(text, position)
-        if repeat and (repeat[1] or not decimals or not int(whole or "0")):
+        if repeat:
             period = repeat[1] or repeat[2]
             scale = 10 ** len(decimals) * (10 ** len(period) - 1)
             return Number(value + Fraction(int(period), scale)), repeat.end()

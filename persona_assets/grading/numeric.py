@@ -37,11 +37,14 @@ MAX_BITS = 1 << 16
 PRECISION = 220
 """Bits of a float in the first evaluation."""
 
-MAX_RANGE = 1 << 14
+MAX_RANGE = 1 << 12
 """Largest ratio of the terms of a sum, in bits, at which the terms are added."""
 
 MAX_WORK = 1 << 21
 """Largest total size of the exact numbers of an evaluation, in bits."""
+
+MAX_STEPS = 10_000
+"""Largest number of nodes that an evaluation visits."""
 
 _THREAD = threading.local()
 
@@ -65,6 +68,7 @@ class Evaluator:
         self._precision = precision
         self.range = 0
         self._work = 0
+        self._steps = 0
 
     @property
     def context(self) -> Any:
@@ -85,6 +89,9 @@ class Evaluator:
             Undefined: Division by zero, or a value that is not real.
             OutOfReach: A value beyond all bounds, or a node without a value.
         """
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise OutOfReach
         match node:
             case Number():
                 return node.value
@@ -157,12 +164,16 @@ class Evaluator:
     def _neg(self, a: Value) -> Value:
         return -a
 
-    def _mul(self, a: Value, b: Value) -> Value:
-        if (isinstance(a, Fraction) and not a) or (isinstance(b, Fraction) and not b):
-            return Fraction(0)
-        return a * b if isinstance(a, Fraction) == isinstance(b, Fraction) else (
-            self.float(a) * self.float(b)
-        )
+    def _mul(self, *factors: Value) -> Value:
+        product: Value = Fraction(1)
+        for factor in factors:
+            if isinstance(factor, Fraction) and not factor:
+                return factor
+            if isinstance(product, Fraction) == isinstance(factor, Fraction):
+                product = self._checked(product * factor)
+            else:
+                product = self.float(product) * self.float(factor)
+        return product
 
     def _div(self, a: Value, b: Value) -> Value:
         if not b:
@@ -466,17 +477,31 @@ def real_value(node: Node) -> Value | None:
         return None
 
 
-def linear_root(node: Node, name: str) -> Node | None:
-    """Return the zero of an expression that is linear in a variable, None for others."""
-    zero, one, far = (
-        substitute(node, name, Number(value)) for value in map(Fraction, (0, 1, "37/5"))
+def roots(node: Node, name: str) -> tuple[Node, ...] | None:
+    """Return the zeros of a polynomial of degree 1 or 2 in a variable, None for others.
+
+    The zeros are expressions in the other variables; those of degree 2 may be complex.
+    """
+    zero, one, minus, far = (
+        substitute(node, name, Number(value)) for value in map(Fraction, (0, 1, -1, "37/5"))
     )
-    slope, rise = difference(one, zero), difference(far, zero)
-    if same_value(Apply("mul", (slope, Number(Fraction(37, 5)))), rise) is not True:
+    half, step, none = (Number(value) for value in map(Fraction, ("1/2", "37/5", 0)))
+    square = difference(Apply("mul", (half, Apply("add", (one, minus)))), zero)
+    slope = Apply("mul", (half, difference(one, minus)))
+    parabola = Apply("add", (Apply("mul", (square, step)), slope))
+    if same_value(Apply("mul", (parabola, step)), difference(far, zero)) is not True:
         return None
-    if same_value(slope, Number(Fraction(0))) is not False:
-        return None
-    return Apply("neg", (Apply("div", (zero, slope)),))
+    if same_value(square, none):
+        if same_value(slope, none) is not False:
+            return None
+        return (Apply("neg", (Apply("div", (zero, slope)),)),)
+    double = Apply("mul", (Number(Fraction(2)), square))
+    product = Apply("mul", (Apply("mul", (Number(Fraction(2)), double)), zero))
+    root = Apply("root", (difference(Apply("mul", (slope, slope)), product), Number(Fraction(2))))
+    return tuple(
+        Apply("div", (Apply("add", (Apply("neg", (slope,)), signed)), double))
+        for signed in (root, Apply("neg", (root,)))
+    )
 
 
 def order(a: Value, b: Value) -> int:
@@ -499,7 +524,7 @@ def is_float_of(decimal: Node, exact: Node) -> bool:
     """Tell if a decimal is the float of an exact value, as programs print it.
 
     The decimal agrees with the value in 12 significant digits, and the value has no shorter decimal
-    expansion. A value with one differs from its float only by rounding: 0.30000000000000004.
+    expansion.
     """
     negative = isinstance(decimal, Apply) and decimal.function == "neg"
     literal = decimal.arguments[0] if isinstance(decimal, Apply) and negative else decimal
@@ -514,8 +539,7 @@ def is_float_of(decimal: Node, exact: Node) -> bool:
     shown, target = evaluator.float(-literal.value if negative else literal.value), evaluator.float(value)
     gap = abs(shown - target) / abs(target)
     if isinstance(value, Fraction) and _terminates(value):
-        printed = Fraction(repr(float(literal.value))) == literal.value
-        return bool(printed and literal.digits >= 15 and gap <= 2.0**-50)
+        return False
     return bool(gap <= 5 * evaluator.context.mpf(10) ** -FLOAT_DIGITS)
 
 

@@ -21,10 +21,14 @@ from persona_assets.grading.syntax import (
     Relation,
     Symbol,
     Words,
+    children,
 )
 
-MAX_DEPTH = 40
-"""Deepest nesting of brackets."""
+MAX_DEPTH = 60
+"""Deepest nesting of brackets, commands and powers."""
+
+MAX_TREE = 100
+"""Deepest syntax tree."""
 
 FUNCTIONS = {
     name: function
@@ -33,12 +37,12 @@ FUNCTIONS = {
         "asin": "asin arcsin", "acos": "acos arccos", "atan": "atan arctan", "acot": "acot arccot",
         "asec": "asec arcsec", "acsc": "acsc arccsc", "sinh": "sinh", "cosh": "cosh",
         "tanh": "tanh", "asinh": "asinh arcsinh", "acosh": "acosh arccosh", "atanh": "atanh arctanh",
-        "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "sqrt": "sqrt", "cbrt": "cbrt",
+        "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "power": "pow", "sqrt": "sqrt", "cbrt": "cbrt",
         "abs": "abs Abs fabs", "floor": "floor", "ceil": "ceil ceiling", "factorial": "factorial",
         "binom": "binom binomial comb nCr", "gcd": "gcd", "lcm": "lcm", "max": "max Max",
         "min": "min Min", "fraction": "Rational Fraction frac", "re": "Re", "im": "Im",
         "sign": "sgn sign", "conjugate": "conj conjugate", "matrix": "Matrix array ImmutableMatrix",
-        "identity": "int64 float64 int float Integer Float Decimal mpf int32 float32",
+        "identity": "int uint float Integer Float Decimal mpf",
         "complex": "complex", "equation": "Eq", "set": "FiniteSet set", "union": "Union",
         "interval": "Interval", "open": "Intervalopen", "lopen": "IntervalLopen",
         "ropen": "IntervalRopen", "list": "list tuple",
@@ -67,6 +71,7 @@ _RELATIONS = {
 }  # fmt: skip
 _SET_OPERATORS = {r"\cup": "union", r"\cap": "intersection", r"\setminus": "setdifference"}
 _CURRENCIES = {r"\usd": "usd", r"\eur": "eur", r"\gbp": "gbp"}
+_UNIT_SIGNS = frozenset({r"\cent", "%", *_CURRENCIES})
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 _CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
 _BARS = frozenset({"|", r"\mid", r"\|"})
@@ -91,6 +96,7 @@ class Parser:
         self._depth = 0
         self._letters_are_units = letters_are_units
         self._bars = 0
+        self._builder = False
 
     def parse(self) -> Node:
         """Return the tree of the whole answer.
@@ -99,7 +105,7 @@ class Parser:
             Unreadable: The tokens are no value.
         """
         node = self._list()
-        if self._next is not END:
+        if self._next is not END or _is_deep(node):
             raise Unreadable
         return node
 
@@ -200,7 +206,7 @@ class Parser:
 
     def _ratio(self) -> Node:
         parts = [self._union()]
-        while (self._next.text == ":" and not self._bars) or (
+        while (self._next.text == ":" and not self._builder) or (
             _is_word(self._next, "to") and self._peek(1).kind == "number"
         ):
             self._take()
@@ -227,6 +233,8 @@ class Parser:
         if self._next.kind == "letters" and self._is_prose(self._next):
             return self._words()
         node = self._sum()
+        if self._accept(r"\over"):
+            node = _quotient(node, self._sum())
         while (word := self._next).kind in ("word", "letters") and word.text.lower() in (
             units.SCALES
         ):
@@ -288,9 +296,16 @@ class Parser:
     def _unit(self) -> units.Unit | None:
         """Parse the unit that follows an expression, None without one."""
         unit, found, sign, pending = units.NONE, False, 1, 1
+        if self._next.text == "(" and self._peek(1).kind == "word" and (
+            self._peek(2).kind != "symbol" or self._peek(2).text == ")"
+        ):
+            self._take()
+            unit = self._unit() or units.NONE
+            self._expect(")")
+            return unit
         while True:
             token = self._next
-            if token.kind not in ("word", "letters") and token.text not in (r"\cent", "%"):
+            if token.kind not in ("word", "letters") and token.text not in _UNIT_SIGNS:
                 if found and token.text == "/" and self._peek(1).kind in ("word", "letters"):
                     self._take()
                     sign = -1
@@ -392,7 +407,7 @@ class Parser:
                 self._take()
                 if token.text == "*" and self._next.text == "*":
                     raise Unreadable
-                node = Apply("mul", (node, self._unary()))
+                node = _product(node, self._unary())
             elif token.text == "/":
                 if self._peek(1).kind in ("word",) and not self._starts_formula(self._peek(1)):
                     return node
@@ -405,7 +420,7 @@ class Parser:
                 if _is_bare_integer(node) and _is_proper(factor):
                     node = Apply("add", (node, factor))  # a mixed number: 1\frac{4}{5}
                 else:
-                    node = Apply("mul", (node, factor))
+                    node = _product(node, factor)
             else:
                 return node
 
@@ -439,18 +454,23 @@ class Parser:
         if token.kind == "word":
             after_number = self._position and self._tokens[self._position - 1].kind == "number"
             return self._starts_formula(token) and not (
-                after_number and len(token.text) == 1 or token.text in ("min", "sec")
+                after_number
+                and (len(token.text) == 1 and token.text not in "ie" or token.text in ("min", "sec"))
             )
         if token.kind == "command":
             if token.text in (
-                r"\cent", r"\pmod", r"\mid", r"\|", r"\}", r"\rangle", r"\rfloor", r"\rceil",
+                *_UNIT_SIGNS, r"\over", r"\cr", r"\pmod", r"\mid", r"\|", r"\}", r"\rangle", r"\rfloor", r"\rceil",
                 r"\pm", r"\mp", r"\to", r"\and", r"\or", r"\%", "\\", r"\qquad", r"\bmod",
             ):  # fmt: skip
                 return False
             return not token.text.startswith((r"\end", "\\\\"))
         if token.text == "(":
             ahead = self._peek(1)
-            return not (_is_word(ahead, "mod", "base", "in"))
+            prose = ahead.kind == "word" and (
+                not self._starts_formula(ahead)
+                or (len(ahead.text) == 1 and units.measure(ahead.text) and self._peek(2).text == ")")
+            )
+            return not prose and not _is_word(ahead, "mod", "base", "in")
         if token.text == "|":
             return not self._bars
         return token.text == "{"
@@ -473,7 +493,7 @@ class Parser:
 
     def _raised(self, base: Node) -> Node:
         while self._accept("^", "**"):
-            if self._accept(r"\circ"):
+            if self._accept(r"\circ", "o", "circ"):
                 if self._next.text in ("C", "F") and self._next.kind in ("letters", "word"):
                     unit = units.measure(self._take().text)
                     assert unit is not None
@@ -551,6 +571,12 @@ class Parser:
     # Primaries
 
     def _primary(self) -> Node:
+        self._enter()
+        node = self._atom()
+        self._depth -= 1
+        return node
+
+    def _atom(self) -> Node:
         token = self._next
         if token.kind == "number":
             self._take()
@@ -563,6 +589,8 @@ class Parser:
             return self._group()
         if token.text in _BARS:
             return self._absolute()
+        if token.text == "]":
+            return self._outward()
         if token.kind == "command":
             return self._command()
         raise Unreadable
@@ -613,36 +641,47 @@ class Parser:
     def _group(self) -> Node:
         self._enter()
         opening = self._take().text
-        bars, self._bars = self._bars, 1 if opening in (r"\{", "{") else 0
         closing = _OPENING[opening]
+        shown = "{" if opening == r"\{" else opening
         if self._accept(closing):
             self._depth -= 1
-            self._bars = bars
             if opening == "{":
                 raise Unreadable
-            return Group(opening, closing, ())
+            return Group(shown, "}" if shown == "{" else closing, ())
+        state = self._bars, self._builder
+        self._bars, self._builder = int(shown == "{"), opening == r"\{"
         start = self._position
         content = self._list()
-        if opening in (r"\{", "{") and self._accept("|", r"\mid", ":"):
-            self._bars = 0
+        if shown == "{" and self._accept("|", r"\mid", ":"):
+            self._bars, self._builder = 0, False
             content = Builder(content, self._list())
+        self._bars, self._builder = state
         end = self._take().text
+        if end == "[" and opening == "[" and isinstance(content, Listing):
+            end = ")"  # `[0, 1[`
         if end not in _CLOSING or (end != closing and {opening, end} - {"(", "[", ")", "]"}):
             raise Unreadable
         self._depth -= 1
-        self._bars = bars
         if isinstance(content, Builder):
             return content
         if isinstance(content, Listing):
             commas = [token for token in self._tokens[start : self._position] if token.text == ","]
-            loose = opening == "[" and all(comma.loose for comma in commas)
-            shown = "{" if opening == r"\{" else opening
-            return Group(shown, "}" if end == r"\}" else end, content.items, loose)
-        if opening == r"\{":
-            return Group("{", "}", (content,))
-        if opening == "[" and not isinstance(content, Listing):
-            return Group("[", end, (content,))
+            loose = (opening, end) == ("[", "]") and all(comma.loose for comma in commas)
+            return Group(shown, "}" if shown == "{" else end, content.items, loose)
+        if opening in (r"\{", "["):
+            return Group(shown, "}" if shown == "{" else end, (content,))
         return content
+
+    def _outward(self) -> Node:
+        """Parse an interval with brackets that point outward: `]0, 1]`."""
+        self._enter()
+        self._take()
+        content = self._list()
+        end = self._take().text
+        self._depth -= 1
+        if not isinstance(content, Listing) or end not in ("[", "]"):
+            raise Unreadable
+        return Group("(", ")" if end == "[" else "]", content.items)
 
     def _absolute(self) -> Node:
         self._enter()
@@ -697,6 +736,8 @@ class Parser:
                 raise Unreadable
         if name.startswith("begin"):
             return self._matrix(text)
+        if name in ("pmatrix", "bmatrix", "matrix") and self._accept("{"):
+            return self._matrix(rf"\begin{{{name}}}")
         if name == "emptyset":
             return Group("{", "}", ())
         if name in FUNCTIONS or name in _NAMES:
@@ -765,7 +806,7 @@ class Parser:
                 break
             if token.text in ("(", "|"):
                 break
-            node = Apply("mul", (node, self._power()))
+            node = _product(node, self._power())
         return _negative(node) if negative else node
 
     def _matrix(self, begin: str) -> Node:
@@ -774,10 +815,10 @@ class Parser:
             raise Unreadable
         self._enter()
         rows: list[list[Node]] = [[]]
-        while not self._next.text.startswith(r"\end{"):
+        while not self._next.text.startswith((r"\end{", "}")):
             if self._next is END:
                 raise Unreadable
-            if self._next.text.startswith("\\\\"):
+            if self._next.text.startswith(("\\\\", r"\cr")):
                 self._take()
                 rows.append([])
             elif not self._accept("&"):
@@ -859,6 +900,23 @@ def _is_proper(node: Node) -> bool:
     return False
 
 
+def _product(node: Node, factor: Node) -> Node:
+    """Append a factor to a product, so that a long product is no deep tree."""
+    if isinstance(node, Apply) and node.function == "mul":
+        return Apply("mul", (*node.arguments, factor))
+    return Apply("mul", (node, factor))
+
+
+def _is_deep(node: Node) -> bool:
+    stack = [(node, 1)]
+    while stack:
+        part, depth = stack.pop()
+        if depth > MAX_TREE:
+            return True
+        stack.extend((child, depth + 1) for child in children(part))
+    return False
+
+
 def _quotient(numerator: Node, denominator: Node) -> Node:
     return Apply("div", (numerator, denominator))
 
@@ -900,6 +958,8 @@ def _compound(items: list[Node]) -> Node | None:
 
 def _function(name: str, arguments: tuple[Node, ...], base: Node | None) -> Node:
     match name, arguments:
+        case "power", (root, exponent):
+            return Apply("pow", (root, exponent))
         case "fraction", (top, bottom):
             return _quotient(top, bottom)
         case "sqrt", (radicand,):

@@ -137,6 +137,11 @@ def values_of(node: Node) -> Iterator[Value]:
         case Numeral(digits, base):
             yield Digits(digits, base)
         case Ratio(parts):
+            if isinstance(parts[0], Words):
+                rest = parts[1] if len(parts) == 2 else Ratio(parts[1:])
+                name = " ".join(parts[0].words)
+                yield from (Named(name, value) for value in values_of(rest))
+                return
             yield Proportion(parts)
             if len(parts) == 2:
                 if isinstance(parts[0], Symbol) and not isinstance(parts[1], Symbol):
@@ -409,7 +414,7 @@ def _group(node: Group) -> Iterator[Value]:
             if round_brackets:
                 yield Sequence("point", tuple(map(_one, node.items)))
             yield found
-            if node.loose:
+            if node.loose and all(_is_plain_number(item) for item in node.items):
                 yield Sequence("point", tuple(map(_one, node.items)))
             if not round_brackets and node.closing == "]":
                 yield Sequence("list", tuple(map(_one, node.items)))
@@ -427,6 +432,12 @@ def _group(node: Group) -> Iterator[Value]:
     yield Sequence("point", members)
     if node.opening == "[":
         yield Sequence("bare", members)
+
+
+def _is_plain_number(node: Node) -> bool:
+    if isinstance(node, Apply) and node.function == "neg":
+        node = node.arguments[0]
+    return isinstance(node, Number)
 
 
 def _builder(node: Builder) -> Iterator[Value]:
@@ -485,7 +496,8 @@ def _relation(node: Relation) -> Iterator[Value]:
     if operators == ("in",):
         left, right = sides
         if isinstance(left, Symbol):
-            found = region(right)
+            members = isinstance(right, Group) and right.opening == "{"
+            found = None if members else region(right)
             if found is not None:
                 yield replace(found, variable=left.name)
             else:

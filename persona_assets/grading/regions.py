@@ -1,18 +1,21 @@
 """Intervals and inequalities as unions of intervals."""
 
+from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
-from persona_assets.grading.numeric import linear_root, order, real_value
+from persona_assets.grading.numeric import order, real_value, roots
 from persona_assets.grading.syntax import (
     Apply,
     Builder,
     Group,
     Listing,
     Node,
+    Number,
     Relation,
     Symbol,
     difference,
+    substitute,
     variables,
 )
 from persona_assets.grading.values import Piece, Region
@@ -116,19 +119,49 @@ def _solve(left: Node, right: Node, operator: str) -> Region | None:
         if _infinite(bound):
             return Region((Piece(None, None, False, False),), name)
         return Region(_half_lines(bound, operator), name)
-    if isinstance(left, Apply) and left.function == "abs" and isinstance(left.arguments[0], Symbol):
-        return None
-    gap = difference(left, right)
+    match left, right:
+        case _, Apply(function="abs") if not variables(left):
+            left, right, operator = right, left, _FLIPPED[operator]
+    match left:
+        case Apply(function="abs", arguments=(inner,)) if not variables(right):
+            below = _solve(inner, right, operator)
+            above = _solve(Apply("neg", (inner,)), right, operator)
+            if below is None or above is None or not _positive(right):
+                return None
+            if operator.startswith("<"):
+                both = _intersection(below, above)
+            else:
+                both = _union([*below.pieces, *above.pieces])
+            return both and Region(both.pieces, below.variable)
+    return _polynomial(difference(left, right), operator)
+
+
+def _positive(node: Node) -> bool:
+    value = real_value(node)
+    return value is not None and value > 0
+
+
+def _polynomial(gap: Node, operator: str) -> Region | None:
+    """Solve `gap < 0` and the like for a polynomial of degree 1 or 2 in a single variable."""
     names = sorted(variables(gap))
-    if len(names) != 1:
+    found = roots(gap, names[0]) if len(names) == 1 else None
+    if found is None or operator == "!=":
         return None
-    root = linear_root(gap, names[0])
-    if root is None:
+    rising = substitute(gap, names[0], Number(Fraction(10**9)))
+    value = real_value(rising)
+    if value is None or not value:
         return None
-    slope = real_value(root.arguments[0].arguments[1]) if isinstance(root, Apply) else None  # type: ignore[union-attr]
-    if slope is None:
+    operator = operator if value > 0 else _FLIPPED[operator]
+    if len(found) == 1:
+        return Region(_half_lines(found[0], operator), names[0])
+    places = [(real_value(root), root) for root in found]
+    if any(place is None for place, _ in places) or order(places[0][0], places[1][0]) == 0:
         return None
-    return Region(_half_lines(root, operator if slope > 0 else _FLIPPED[operator]), names[0])
+    low, high = (root for _, root in sorted(places, key=cmp_to_key(lambda a, b: order(a[0], b[0]))))
+    closed = operator.endswith("=")
+    if operator.startswith("<"):
+        return Region((Piece(low, high, closed, closed),), names[0])
+    return Region((Piece(None, low, False, closed), Piece(high, None, closed, False)), names[0])
 
 
 def _half_lines(bound: Node, operator: str) -> tuple[Piece, ...]:

@@ -31,6 +31,7 @@ _GLYPHS = {
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()", strict=True))
 _SCRIPTS = re.compile(f"([{''.join(_RAISED)}]+)|([{''.join(_LOWERED)}]+)")
+_RAISED_FRACTION = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹]+)[⁄/∕]([₀₁₂₃₄₅₆₇₈₉]+)")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _GLYPH = re.compile(f"[{''.join(_GLYPHS)}{_VULGAR}]")
 
@@ -65,7 +66,7 @@ _BLACKBOARD = {
     "R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes",
 }  # fmt: skip
 
-_DOUBLED = re.compile(r"(?<!\\)((?:\\\\)+)(?=(?:d?frac|sqrt|pi|text|left|right|cdot|times|theta|infty|cup|in)\b)")
+_DOUBLED = re.compile(r"(?<!\\)((?:\\\\)+)(?=(?:d?frac|sqrt|pi|text|left|right|cdot|times|theta|infty|cup|in)(?![A-Za-z]))")
 _COMMAND = re.compile(
     r"\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}|\\(?:mathbb|Bbb)\s*(?:\{\s*)?([RZNQC])(?:\s*\})?"
     r"|\\[hv]space\*?\{[^{}]{0,20}\}|\\hline|\\([A-Za-z]+)\*?|\\(.)",
@@ -85,29 +86,49 @@ def plain(text: str) -> str:
     text = _ENDING.sub("", text[-200:]) if len(text) <= 200 else text[:-200] + _ENDING.sub(
         "", text[-200:]
     )
+    text = _RAISED_FRACTION.sub(_raised_fraction, text)
     text = _SCRIPTS.sub(_script, text)
     text = _GLYPH.sub(_glyph, text)
     text = unicodedata.normalize("NFKC", text)
     text = _dollars(_DOUBLED.sub(lambda match: match[1][:-1], text))
     text = _NOT.sub(_negated, text)
     text = _COMMAND.sub(_command, text)
-    text = re.sub(r"(?<=[0-9])\{,\}(?=[0-9])", ",", text.replace("~", " "))
+    text = re.sub(r"(?<=[0-9])\{,\}(?=[0-9])", ",", text.replace("~", " ").replace("{:}", ":"))
     text = re.sub(r"(?<=[0-9]),\x00 ?(?=[0-9]{3})", ",", text)  # a thousands separator: `,\!`
     text = re.sub(r"(?<=[0-9]),\x01(?=[0-9]{3}(?![0-9]))", ",", text)
     text = re.sub(r"(?<=[0-9])\x01(?=[0-9]{3}(?![0-9]))", " ", text)  # likewise: `1\,000`
     text = _programs(text)
     text = re.sub(r"[\s\x01]+", " ", text.replace("\x00", "")).strip()
-    text = re.sub(r"(?:(?<!\.)\.|\\\\|[`*_,;])+$", "", text)
-    return re.sub(r"^(?:[`*:]+|=(?!=))\s*", "", text).strip()
+    text = _trimmed(text).lstrip("`*:= ")
+    text = re.sub(r"(?i)\bper cent\b", "percent", text)
+    return text[1:-1].strip() if re.fullmatch(r"'[^']*'|\"[^\"]*\"", text) else text
+
+
+def _trimmed(text: str) -> str:
+    """Remove a full stop and other signs that end a line, but no ellipsis."""
+    while True:
+        shorter = text.rstrip("`*_,; ").removesuffix("\\\\")
+        if shorter.endswith(".") and not shorter.endswith(".."):
+            shorter = shorter[:-1]
+        if shorter == text:
+            return text
+        text = shorter
 
 
 def _programs(text: str) -> str:
     """Write what programs print around a value in the notation of mathematics."""
     text = re.sub(r"\b(?:np|numpy|math|cmath|sympy|sp)\.(?=[A-Za-z])", "", text)
+    text = re.sub(r"\b(u?int|float|complex)(?:8|16|32|64|128)(?=\()", r"\1", text)
     text = re.sub(r"\bInterval\.(?=open|Lopen|Ropen)", "Interval", text)
     text = re.sub(r"""(?<=[a-z]\()(['"])([^'"()]{1,60})\1(?=\))""", r"\2", text)
     text = re.sub(r"(?<=[0-9.])[ \n]+(?=-?[0-9.]+(?:[ \n]+-?[0-9.]+){0,40}\])", ", ", text)
     return re.sub(r"\](?:\s*)\[", "], [", text) if text.startswith("[[") else text
+
+
+def _raised_fraction(match: re.Match[str]) -> str:
+    top = "".join(_RAISED[glyph] for glyph in match[1])
+    bottom = "".join(_LOWERED[glyph] for glyph in match[2])
+    return rf"\frac{{{top}}}{{{bottom}}}"
 
 
 def _script(match: re.Match[str]) -> str:
