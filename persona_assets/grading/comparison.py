@@ -27,7 +27,7 @@ from persona_assets.grading.syntax import (
     walk,
 )
 from persona_assets.grading.typography import plain
-from persona_assets.grading.units import DEGREE, PERCENT, Unit
+from persona_assets.grading.units import DEGREE, PERCENT, RADIAN, Unit
 from persona_assets.grading.values import (
     Choice,
     Clock,
@@ -174,6 +174,10 @@ class Comparison:
             if verdict is False and a.unit == DEGREE and Symbol("pi") in walk(b.node):
                 return same_value(Apply("degree", (a.node,)), b.node)
             return verdict
+        if {a.unit.dimensions, b.unit.dimensions} == {DEGREE.dimensions, RADIAN.dimensions}:
+            if a.unit.dimensions == RADIAN.dimensions:
+                a, b = b, a
+            return same_value(Apply("degree", (a.node,)), b.node)
         factors = _common_unit(a.unit, b.unit)
         if factors is None:
             return False

@@ -67,6 +67,7 @@ class Evaluator:
         self.real = real
         self._precision = precision
         self.range = 0
+        self.bits = 0
         self._work = 0
         self._steps = 0
 
@@ -109,6 +110,10 @@ class Evaluator:
     def float(self, value: Value) -> Any:
         """Return a value as a float."""
         if isinstance(value, Fraction):
+            bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+            if bits > MAX_RANGE:
+                raise OutOfReach
+            self.bits = max(self.bits, bits)
             return self.context.mpf(value.numerator) / value.denominator
         return value
 
@@ -443,10 +448,11 @@ def _same_at(point: Mapping[str, Fraction], real: bool, left: Node, right: Node)
     gap, size = abs(a - b), max(abs(a), abs(b))
     if gap > size / 1024 and mag(gap) > -PRECISION // 4 and first.range < PRECISION // 2:
         return False
-    precise = Evaluator(2 * PRECISION + 2 * first.range, real)
+    extra = first.range + first.bits
+    precise = Evaluator(2 * (PRECISION + extra), real)
     a, b = (precise.float(precise.evaluate(node, point)) for node in (left, right))
     finer, size = abs(a - b), max(abs(a), abs(b))
-    if not finer or mag(finer) < mag(size) - PRECISION - first.range:
+    if not finer or mag(finer) < mag(size) - PRECISION - extra:
         return True
     # A difference that shrinks with the precision is rounding around zero.
     return bool(gap and mag(finer) < mag(gap) - PRECISION // 2)
@@ -523,8 +529,8 @@ FLOAT_DIGITS = 12
 def is_float_of(decimal: Node, exact: Node) -> bool:
     """Tell if a decimal is the float of an exact value, as programs print it.
 
-    The decimal agrees with the value in 12 significant digits, and the value has no shorter decimal
-    expansion.
+    The decimal agrees with the value in 12 significant digits, which tell it from all other fractions
+    with a denominator up to 10^6, and the value has no finite decimal expansion.
     """
     negative = isinstance(decimal, Apply) and decimal.function == "neg"
     literal = decimal.arguments[0] if isinstance(decimal, Apply) and negative else decimal
@@ -538,7 +544,7 @@ def is_float_of(decimal: Node, exact: Node) -> bool:
     evaluator = Evaluator(PRECISION, real=True)
     shown, target = evaluator.float(-literal.value if negative else literal.value), evaluator.float(value)
     gap = abs(shown - target) / abs(target)
-    if isinstance(value, Fraction) and _terminates(value):
+    if isinstance(value, Fraction) and (_terminates(value) or value.denominator > 10**6):
         return False
     return bool(gap <= 5 * evaluator.context.mpf(10) ** -FLOAT_DIGITS)
 

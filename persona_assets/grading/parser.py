@@ -275,6 +275,8 @@ class Parser:
             self._next.kind in ("word", "letters", "number") and not _is_word(self._next, "and", "or")
         ) or self._next.text in ("-", "'", ".", '"'):
             words.append(self._take().text)
+        if not words:
+            raise Unreadable
         return Words(tuple(words))
 
     def _base(self) -> int | None:
@@ -445,6 +447,8 @@ class Parser:
             if text in ("and", "or", "mod", "to", "in", "U", "base") or self._is_prose(token):
                 return False
             after_number = self._position and self._tokens[self._position - 1].kind == "number"
+            if after_number and text.lower() in ("sq", "cu"):
+                return False
             if text not in _NAMES and after_number and len(text) > 1 and units.measure(text):
                 function = FUNCTIONS.get(text)
                 return function is not None and self._peek(1).kind != "end"
@@ -700,6 +704,8 @@ class Parser:
         match name:
             case "frac":
                 numerator = self._argument()
+                if self._next.kind == "number" and not self._next.spaced:
+                    return _quotient(numerator, self._take().number or numerator)  # `\\frac919`
                 return _quotient(numerator, self._argument())
             case "binom":
                 top = self._argument()
@@ -742,6 +748,11 @@ class Parser:
             return Group("{", "}", ())
         if name in FUNCTIONS or name in _NAMES:
             return self._name(name, spelled=False)
+        split = _split_function(name)
+        if split and split[0] in FUNCTIONS:  # `\\cotx`
+            self._position -= 1
+            self._tokens[self._position] = Token("letters", split[1])
+            return self._call(FUNCTIONS[split[0]])
         if len(name) < 2 or name in ("to", "angle", "end"):
             raise Unreadable
         return self._subscripted(Symbol(name))
@@ -840,7 +851,7 @@ class Parser:
 
 _PROSE = frozenset(
     "yes no not all any the and or odd one two six ten are is has for day mon tue wed thu fri sat"
-    " sun jan feb mar apr jun jul aug sep oct nov dec am pm none only red".split()
+    " sun an jan feb mar apr jun jul aug sep oct nov dec am pm none only red".split()
 )
 _BASES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,

@@ -12,7 +12,7 @@ from itertools import product
 
 from persona_assets.grading import units
 from persona_assets.grading.lexer import tokenize
-from persona_assets.grading.parser import Parser, Unreadable
+from persona_assets.grading.parser import FUNCTIONS, Parser, Unreadable
 from persona_assets.grading.phrases import clock, constant, date, number_word, words_of
 from persona_assets.grading.regions import interval, region
 from persona_assets.grading.syntax import (
@@ -60,10 +60,12 @@ _NUMERAL = re.compile(
     r"\(?(-?[0-9A-Z]{1,200})\)?_\{?\(?(?:\\text\s*\{)?([0-9]{1,2})\}?\)?\}?|([0-9]+) ?_ ?\{?([0-9]{1,2})\}?"
 )
 _PREFIX = re.compile(
-    r"(?:(?:the|my|our|final|correct|answers?|result|solution|is|are|value|equals|hence|thus|so|"
-    r"therefore|of)\s+){1,8}(?:\s*:)?|(?:[A-Za-z]{3,20} ){0,2}(?:[A-Za-z]{3,20}|[a-zA-Z]):(?!=)\s*",
+    r"(?:(?:so|thus|hence|therefore|and|the|my|our|final|correct|answers?|result|solutions?|value)"
+    r",?\s+){1,6}(?:is|are|equals)\s*:?\s*",
     re.IGNORECASE,
 )
+_ARTICLE = re.compile(r"(?:the|an?)\s+(?=([A-Za-z]{3,}))", re.IGNORECASE)
+_SPELLED = re.compile(r"[A-Za-z]+|[^\sA-Za-z-]")
 _MAX_SIGNS = 4
 
 
@@ -77,11 +79,13 @@ def read(text: str) -> tuple[Value, ...]:
     text = plain(text)
     if not text:
         return ()
+    prefix = _PREFIX.match(text)
+    if prefix and prefix.end() < len(text):
+        text = text[prefix.end() :]
+    article = _ARTICLE.match(text)
+    if article and article[1] not in FUNCTIONS:
+        text = text[article.end() :]
     values = list(dict.fromkeys(_readings(text)))
-    if not values:
-        prefix = _PREFIX.match(text)
-        if prefix and prefix.end() < len(text):
-            values = list(dict.fromkeys(_readings(text[prefix.end() :].strip())))
     if not any(not isinstance(value, Choice) for value in values):
         values.append(Text(words_of(text)))
     return tuple(values)
@@ -96,6 +100,10 @@ def _readings(text: str) -> Iterator[Value]:
     time = clock(text)
     if time is not None:
         yield time
+    number = number_word(tuple(_SPELLED.findall(text))) if _SPELLED.match(text) else None
+    if number is not None:
+        yield Scalar(Number(Fraction(number)))
+        return
     phrase = constant(text) or date(text)
     if phrase is not None:
         yield phrase
@@ -107,7 +115,11 @@ def _readings(text: str) -> Iterator[Value]:
             yield Digits(digits.lstrip("0") or "0", base)
             return
     for node in _trees(text):
-        yield from values_of(node)
+        try:
+            values = list(values_of(node))
+        except Unreadable:  # a part has no reading
+            continue
+        yield from values
 
 
 def _trees(text: str) -> Iterator[Node]:
@@ -141,6 +153,8 @@ def values_of(node: Node) -> Iterator[Value]:
                 rest = parts[1] if len(parts) == 2 else Ratio(parts[1:])
                 name = " ".join(parts[0].words)
                 yield from (Named(name, value) for value in values_of(rest))
+                return
+            if not all(isinstance(part, Number | Symbol | Apply | Group) for part in parts):
                 return
             yield Proportion(parts)
             if len(parts) == 2:
@@ -226,14 +240,15 @@ def _expression(node: Node) -> Iterator[Value]:
     if unit is not None:
         yield Scalar(bare, unit)
         return
+    structure = _structure(node)
+    if structure is not None:
+        yield structure
+        return
     for part in walk(node):
         if isinstance(part, Quantity):
             yield from _sum_of_quantities(node)
             return
         if not isinstance(part, Number | Symbol | Apply | Matrix):
-            structure = _structure(node)
-            if structure is not None:
-                yield structure
             return
     yield Scalar(node)
     names = variables(node)
@@ -243,21 +258,21 @@ def _expression(node: Node) -> Iterator[Value]:
 
 
 def _structure(node: Node) -> Value | None:
-    """Return a matrix or a set that a factor or a sign precedes; None for other structures."""
+    """Return a matrix or a vector with a factor or a sign; None for other structures."""
     match node:
         case Apply(function="neg", arguments=(inner,)):
-            factor: Node = Number(Fraction(-1))
-        case Apply(function="mul", arguments=(factor, inner)):
-            pass
+            factors: tuple[Node, ...] = (Number(Fraction(-1)),)
+        case Apply(function="mul", arguments=(*scalars, inner)):
+            factors = tuple(scalars)
         case Apply(function="div", arguments=(inner, divisor)):
-            factor = Apply("div", (Number(Fraction(1)), divisor))
+            factors = (Apply("div", (Number(Fraction(1)), divisor)),)
         case _:
             return None
     if isinstance(inner, Matrix):
-        rows = tuple(tuple(Apply("mul", (factor, item)) for item in row) for row in inner.rows)
+        rows = tuple(tuple(Apply("mul", (*factors, item)) for item in row) for row in inner.rows)
         return _one(Matrix(rows))
     if isinstance(inner, Group) and inner.opening in ("(", r"\langle"):
-        items = tuple(Apply("mul", (factor, item)) for item in inner.items)
+        items = tuple(Apply("mul", (*factors, item)) for item in inner.items)
         return Sequence("point", tuple(map(_one, items)))
     return None
 
@@ -533,6 +548,10 @@ def _equation(sides: tuple[Node, ...]) -> Iterator[Value]:
     elif len(sides) > 2 or (not variables(first) and not variables(last)):
         yield from values_of(last)  # a computation: `3 + 4 = 7`
         return
+    else:
+        left, right = (variables(side) for side in (first, last))
+        if not left & right and not any(isinstance(part, Number) for part in walk(first)):
+            yield from values_of(last)  # the value of an expression: `a + b = 7`
     expressions = all(
         isinstance(part, Number | Symbol | Apply) and getattr(part, "function", "") not in ("pm", "mp")
         for side in sides

@@ -97,7 +97,7 @@ def plain(text: str) -> str:
     text = re.sub(r"(?<=[0-9]),\x00 ?(?=[0-9]{3})", ",", text)  # a thousands separator: `,\!`
     text = re.sub(r"(?<=[0-9]),\x01(?=[0-9]{3}(?![0-9]))", ",", text)
     text = re.sub(r"(?<=[0-9])\x01(?=[0-9]{3}(?![0-9]))", " ", text)  # likewise: `1\,000`
-    text = _programs(text)
+    text = _programs(text if "matrix" in text or r"\begin" in text else text.replace("&", ""))
     text = re.sub(r"[\s\x01]+", " ", text.replace("\x00", "")).strip()
     text = _trimmed(text).lstrip("`*:= ")
     text = re.sub(r"(?i)\bper cent\b", "percent", text)

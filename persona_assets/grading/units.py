@@ -28,6 +28,7 @@ class Unit:
 
 NONE = Unit(Fraction(1), ())
 DEGREE = Unit(Fraction(1), (("angle", 1),))
+RADIAN = Unit(Fraction(1), (("radian", 1),))
 PERCENT = Unit(Fraction(1), (("percent", 1),))
 
 
