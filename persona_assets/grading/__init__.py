@@ -7,3 +7,6 @@ or to any precision, `algebra` asks sympy.
 Does not belong here: extraction of an answer from a solution (`steps/answers.py`), processes
 (`resources/grader.py`).
 """
+
+VERSION = "2"
+"""Version of the verdicts, a part of the code version of assets that compare answers by algebra."""

@@ -183,8 +183,10 @@ class Evaluator:
     def _div(self, a: Value, b: Value) -> Value:
         if not b:
             raise Undefined
-        return a / b if isinstance(a, Fraction) == isinstance(b, Fraction) else (
-            self.float(a) / self.float(b)
+        return (
+            a / b
+            if isinstance(a, Fraction) == isinstance(b, Fraction)
+            else (self.float(a) / self.float(b))
         )
 
     def _pow(self, base: Value, exponent: Value) -> Value:
@@ -253,7 +255,7 @@ class Evaluator:
             raise Undefined
         if k < 0 or (n.denominator == 1 and k > n >= 0):
             return Fraction(0)
-        if n.denominator != 1 or not 0 <= n < 10_000:
+        if n.denominator != 1 or not 0 <= n <= 3000:
             raise Undefined
         return Fraction(comb(int(n), int(k)))
 
@@ -284,7 +286,9 @@ class Evaluator:
 
     def _rounded(self, a: Value, up: int) -> Value:
         if isinstance(a, Fraction):
-            return Fraction(-(-a.numerator // a.denominator) if up else a.numerator // a.denominator)
+            return Fraction(
+                -(-a.numerator // a.denominator) if up else a.numerator // a.denominator
+            )
         if isinstance(a, self.context.mpc) or self.context.mag(a) > MAX_BITS:
             raise OutOfReach
         nearest = int(self.context.nint(a))
@@ -542,7 +546,10 @@ def is_float_of(decimal: Node, exact: Node) -> bool:
     if value is None or not value:
         return False
     evaluator = Evaluator(PRECISION, real=True)
-    shown, target = evaluator.float(-literal.value if negative else literal.value), evaluator.float(value)
+    shown, target = (
+        evaluator.float(-literal.value if negative else literal.value),
+        evaluator.float(value),
+    )
     gap = abs(shown - target) / abs(target)
     if isinstance(value, Fraction) and (_terminates(value) or value.denominator > 10**6):
         return False

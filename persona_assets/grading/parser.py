@@ -272,7 +272,8 @@ class Parser:
     def _words(self) -> Node:
         words: list[str] = []
         while (
-            self._next.kind in ("word", "letters", "number") and not _is_word(self._next, "and", "or")
+            self._next.kind in ("word", "letters", "number")
+            and not _is_word(self._next, "and", "or")
         ) or self._next.text in ("-", "'", ".", '"'):
             words.append(self._take().text)
         if not words:
@@ -298,8 +299,10 @@ class Parser:
     def _unit(self) -> units.Unit | None:
         """Parse the unit that follows an expression, None without one."""
         unit, found, sign, pending = units.NONE, False, 1, 1
-        if self._next.text == "(" and self._peek(1).kind == "word" and (
-            self._peek(2).kind != "symbol" or self._peek(2).text == ")"
+        if (
+            self._next.text == "("
+            and self._peek(1).kind == "word"
+            and (self._peek(2).kind != "symbol" or self._peek(2).text == ")")
         ):
             self._take()
             unit = self._unit() or units.NONE
@@ -459,7 +462,9 @@ class Parser:
             after_number = self._position and self._tokens[self._position - 1].kind == "number"
             return self._starts_formula(token) and not (
                 after_number
-                and (len(token.text) == 1 and token.text not in "ie" or token.text in ("min", "sec"))
+                and (
+                    len(token.text) == 1 and token.text not in "ie" or token.text in ("min", "sec")
+                )
             )
         if token.kind == "command":
             if token.text in (
@@ -472,7 +477,9 @@ class Parser:
             ahead = self._peek(1)
             prose = ahead.kind == "word" and (
                 not self._starts_formula(ahead)
-                or (len(ahead.text) == 1 and units.measure(ahead.text) and self._peek(2).text == ")")
+                or (
+                    len(ahead.text) == 1 and units.measure(ahead.text) and self._peek(2).text == ")"
+                )
             )
             return not prose and not _is_word(ahead, "mod", "base", "in")
         if token.text == "|":
@@ -551,11 +558,18 @@ class Parser:
             return self._digit(token)
         if token.kind == "number" and power and len(token.text) > 1 and token.number:
             self._take()
-            return self._raised(token.number)
+            self._enter()
+            node = self._raised(token.number)
+            self._depth -= 1
+            return node
         if token.kind == "letters" and len(token.text) > 1 and token.text not in _NAMES:
             return self._letter(token)
+        self._enter()
         node = self._primary()
-        return self._raised(node) if power and self._next.text in ("^", "**") else node
+        if power and self._next.text in ("^", "**"):
+            node = self._raised(node)
+        self._depth -= 1
+        return node
 
     def _digit(self, token: Token) -> Node:
         """Take the first digit of a number, as LaTeX does: `\\frac12`."""
@@ -1000,13 +1014,13 @@ def _function(name: str, arguments: tuple[Node, ...], base: Node | None) -> Node
             for other in others:
                 node = Apply("union", (node, other))
             return node
-        case ("interval" | "open" | "lopen" | "ropen"), (low, high):
+        case (("interval" | "open" | "lopen" | "ropen"), (low, high)):
             return Group(
                 "(" if name in ("open", "lopen") else "[",
                 ")" if name in ("open", "ropen") else "]",
                 (low, high),
             )
-        case ("log" | "gcd" | "lcm" | "max" | "min" | "binom"), _ if base is None:
+        case (("log" | "gcd" | "lcm" | "max" | "min" | "binom"), _) if base is None:
             return Apply(name, arguments)
         case _, (argument,) if base is None:
             return Apply(name, (argument,))

@@ -111,4 +111,3 @@ def date(text: str) -> Day | None:
     if len(months) != 1 or not 1 <= day <= 31:
         return None
     return Day(months[0], day, int(match[5]) if match[5] else None)
-

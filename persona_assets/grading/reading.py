@@ -66,6 +66,7 @@ _PREFIX = re.compile(
 )
 _ARTICLE = re.compile(r"(?:the|an?)\s+(?=([A-Za-z]{3,}))", re.IGNORECASE)
 _SPELLED = re.compile(r"[A-Za-z]+|[^\sA-Za-z-]")
+_LONGEST_CHOICE = 60
 _MAX_SIGNS = 4
 
 
@@ -92,10 +93,8 @@ def read(text: str) -> tuple[Value, ...]:
 
 
 def _readings(text: str) -> Iterator[Value]:
-    choice = _CHOICE.fullmatch(text)
-    if choice and choice[1].upper() <= "J" and (
-        choice[1].isupper() or choice[0] != choice[1]
-    ):
+    choice = _CHOICE.fullmatch(text) if len(text) <= _LONGEST_CHOICE else None
+    if choice and choice[1].upper() <= "J" and (choice[1].isupper() or choice[0] != choice[1]):
         yield Choice(choice[1].upper())
     time = clock(text)
     if time is not None:
@@ -137,7 +136,9 @@ def _trees(text: str) -> Iterator[Node]:
 
 def values_of(node: Node) -> Iterator[Value]:
     """Yield the readings of a syntax tree."""
-    signs = [part for part in walk(node) if isinstance(part, Apply) and part.function in ("pm", "mp")]
+    signs = [
+        part for part in walk(node) if isinstance(part, Apply) and part.function in ("pm", "mp")
+    ]
     if signs and not isinstance(node, Listing | Group | Relation):
         if len(signs) <= _MAX_SIGNS:
             variants = [value for branch in _branches(node, signs) for value in _first(branch)]
@@ -393,7 +394,9 @@ def _assignments(items: tuple[Node, ...]) -> list[Value]:
     values = tuple(
         part
         for _, value in pairs
-        for part in (value.items if isinstance(value, Sequence) and value.kind == "set" else (value,))
+        for part in (
+            value.items if isinstance(value, Sequence) and value.kind == "set" else (value,)
+        )
     )
     if len(stems) == 1:
         return [Named(stems.pop(), Sequence("bare", values))]
@@ -407,7 +410,9 @@ def _assignments(items: tuple[Node, ...]) -> list[Value]:
 
 
 def _group(node: Group) -> Iterator[Value]:
-    signs = [part for part in walk(node) if isinstance(part, Apply) and part.function in ("pm", "mp")]
+    signs = [
+        part for part in walk(node) if isinstance(part, Apply) and part.function in ("pm", "mp")
+    ]
     if signs and node.opening != "{":
         if len(signs) <= _MAX_SIGNS:
             points = [value for branch in _branches(node, signs) for value in _first(branch)]
@@ -420,9 +425,7 @@ def _group(node: Group) -> Iterator[Value]:
         found = interval(node)
         if found is not None:
             round_brackets = node.opening == "(" and node.closing == ")"
-            infinite = any(
-                isinstance(part, Symbol) and part.name == "oo" for part in walk(node)
-            )
+            infinite = any(isinstance(part, Symbol) and part.name == "oo" for part in walk(node))
             if infinite or not (round_brackets or node.opening == "["):
                 yield found
                 return
@@ -434,8 +437,10 @@ def _group(node: Group) -> Iterator[Value]:
             if not round_brackets and node.closing == "]":
                 yield Sequence("list", tuple(map(_one, node.items)))
             return
-    if node.opening == "[" and node.items and all(
-        isinstance(item, Group) and item.opening == "[" for item in node.items
+    if (
+        node.opening == "["
+        and node.items
+        and all(isinstance(item, Group) and item.opening == "[" for item in node.items)
     ):
         rows = [item.items for item in node.items if isinstance(item, Group)]
         if len({len(row) for row in rows}) == 1:
@@ -553,7 +558,8 @@ def _equation(sides: tuple[Node, ...]) -> Iterator[Value]:
         if not left & right and not any(isinstance(part, Number) for part in walk(first)):
             yield from values_of(last)  # the value of an expression: `a + b = 7`
     expressions = all(
-        isinstance(part, Number | Symbol | Apply) and getattr(part, "function", "") not in ("pm", "mp")
+        isinstance(part, Number | Symbol | Apply)
+        and getattr(part, "function", "") not in ("pm", "mp")
         for side in sides
         for part in walk(side)
     )
@@ -566,7 +572,9 @@ def _name(node: Node) -> str | None:
     match node:
         case Symbol(name):
             return None if name in ("oo", "pi", "i") else name
-        case Apply(function="mul", arguments=(Symbol(name), Symbol(argument))) if name in "fghpqPQFG":
+        case Apply(function="mul", arguments=(Symbol(name), Symbol(argument))) if (
+            name in "fghpqPQFG"
+        ):
             return f"{name}({argument})"
         case Apply(function="mul", arguments=(Symbol(name), Number())) if name in "fghpqPQFG":
             return f"{name}()"

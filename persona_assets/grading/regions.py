@@ -51,7 +51,9 @@ def region(node: Node) -> Region | None:
         case Symbol(name="reals"):
             return Region((Piece(None, None, False, False),))
         case Group(opening="{", items=items):
-            points = [Piece(item, item, True, True) for item in items if real_value(item) is not None]
+            points = [
+                Piece(item, item, True, True) for item in items if real_value(item) is not None
+            ]
             return _union(points) if len(points) == len(items) and points else None
         case Group():
             return interval(node)
@@ -199,7 +201,9 @@ def _low(piece: Piece) -> tuple[int, Any, int]:
 
 
 def _high(piece: Piece) -> tuple[int, Any, int]:
-    return (2, 0, 0) if piece.high is None else (1, _place(piece.high), 1 if piece.closed_high else 0)
+    return (
+        (2, 0, 0) if piece.high is None else (1, _place(piece.high), 1 if piece.closed_high else 0)
+    )
 
 
 def _order(a: tuple[int, Any, int], b: tuple[int, Any, int]) -> int:

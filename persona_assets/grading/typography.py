@@ -31,7 +31,7 @@ _GLYPHS = {
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()", strict=True))
 _SCRIPTS = re.compile(f"([{''.join(_RAISED)}]+)|([{''.join(_LOWERED)}]+)")
-_RAISED_FRACTION = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹]+)[⁄/∕]([₀₁₂₃₄₅₆₇₈₉]+)")
+_RAISED_FRACTION = re.compile("(?<![⁰¹²³⁴⁵⁶⁷⁸⁹])([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,40})[⁄/∕]([₀₁₂₃₄₅₆₇₈₉]{1,40})")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _GLYPH = re.compile(f"[{''.join(_GLYPHS)}{_VULGAR}]")
 
@@ -66,7 +66,9 @@ _BLACKBOARD = {
     "R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes",
 }  # fmt: skip
 
-_DOUBLED = re.compile(r"(?<!\\)((?:\\\\)+)(?=(?:d?frac|sqrt|pi|text|left|right|cdot|times|theta|infty|cup|in)(?![A-Za-z]))")
+_DOUBLED = re.compile(
+    r"(?<!\\)((?:\\\\)+)(?=(?:d?frac|sqrt|pi|text|left|right|cdot|times|theta|infty|cup|in)(?![A-Za-z]))"
+)
 _COMMAND = re.compile(
     r"\\begin\{[a-z]*\*?\}|\\end\{[a-z]*\*?\}|\\(?:mathbb|Bbb)\s*(?:\{\s*)?([RZNQC])(?:\s*\})?"
     r"|\\[hv]space\*?\{[^{}]{0,20}\}|\\hline|\\([A-Za-z]+)\*?|\\(.)",
@@ -83,8 +85,10 @@ def plain(text: str) -> str:
         >>> plain(r"$\left(½,\,\dfrac{π}{2}\right)$.")
         '(\\frac{1}{2}, \\frac{\\pi }{2})'
     """
-    text = _ENDING.sub("", text[-200:]) if len(text) <= 200 else text[:-200] + _ENDING.sub(
-        "", text[-200:]
+    text = (
+        _ENDING.sub("", text[-200:])
+        if len(text) <= 200
+        else text[:-200] + _ENDING.sub("", text[-200:])
     )
     text = _RAISED_FRACTION.sub(_raised_fraction, text)
     text = _SCRIPTS.sub(_script, text)

@@ -63,7 +63,12 @@ def _table() -> dict[str, Unit]:
             "day": "86400",
             "week wk": "604800",
         },
-        "calendar": {"month": "1", "yr year yrs": "12", "decade": "120", "century centuries": "1200"},
+        "calendar": {
+            "month": "1",
+            "yr year yrs": "12",
+            "decade": "120",
+            "century centuries": "1200",
+        },
         "angle": {"degree deg degs": "1", "arcminute": "1/60", "arcsecond": "1/3600"},
         "radian": {"radian rad rads": "1"},
         "dollar": {"dollar usd buck": "1", "cent ¢": "1/100", "dime": "1/10", "nickel": "1/20"},
