@@ -95,7 +95,7 @@ _FUNCTIONS: dict[str, Any] = {
     "factorial": _bounded_factorial,
     "percent": lambda a: a / 100,
     "degree": lambda a: a * sympy.pi / 180,
-    "log": lambda a, base=sympy.Integer(10): sympy.log(a, base),
+    "log": lambda a, base=None: sympy.log(a, 10 if base is None else base),
     "ln": sympy.log,
     "abs": sympy.Abs,
     "ceil": sympy.ceiling,

@@ -174,10 +174,11 @@ class Comparison:
             if verdict is False and a.unit == DEGREE and Symbol("pi") in walk(b.node):
                 return same_value(Apply("degree", (a.node,)), b.node)
             return verdict
-        if {a.unit.dimensions, b.unit.dimensions} == {DEGREE.dimensions, RADIAN.dimensions}:
-            if a.unit.dimensions == RADIAN.dimensions:
-                a, b = b, a
+        kinds = (a.unit.dimensions, b.unit.dimensions)
+        if kinds == (DEGREE.dimensions, RADIAN.dimensions):
             return same_value(Apply("degree", (a.node,)), b.node)
+        if kinds == (RADIAN.dimensions, DEGREE.dimensions):
+            return same_value(Apply("degree", (b.node,)), a.node)
         factors = _common_unit(a.unit, b.unit)
         if factors is None:
             return False
@@ -296,7 +297,7 @@ def _all(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def _same_name(a: str, b: str) -> bool:
-    if a == b or a.lower() == b.lower() and len(a) > 1:
+    if a == b or (a.lower() == b.lower() and len(a) > 1):
         return True
     graphs = [name == "y" or name.endswith(")") for name in (a, b)]
     return all(graphs) or any(len(name) > 3 and name.replace(" ", "").isalpha() for name in (a, b))

@@ -493,9 +493,10 @@ def roots(node: Node, name: str) -> tuple[Node, ...] | None:
     The zeros are expressions in the other variables; those of degree 2 may be complex.
     """
     zero, one, minus, far = (
-        substitute(node, name, Number(value)) for value in map(Fraction, (0, 1, -1, "37/5"))
+        substitute(node, name, Number(value))
+        for value in (Fraction(0), Fraction(1), Fraction(-1), Fraction(37, 5))
     )
-    half, step, none = (Number(value) for value in map(Fraction, ("1/2", "37/5", 0)))
+    half, step, none = (Number(value) for value in (Fraction(1, 2), Fraction(37, 5), Fraction(0)))
     square = difference(Apply("mul", (half, Apply("add", (one, minus)))), zero)
     slope = Apply("mul", (half, difference(one, minus)))
     parabola = Apply("add", (Apply("mul", (square, step)), slope))
@@ -533,8 +534,8 @@ FLOAT_DIGITS = 12
 def is_float_of(decimal: Node, exact: Node) -> bool:
     """Tell if a decimal is the float of an exact value, as programs print it.
 
-    The decimal agrees with the value in 12 significant digits, which tell it from all other fractions
-    with a denominator up to 10^6, and the value has no finite decimal expansion.
+    The decimal agrees with the value in 12 significant digits, which tell it from all other
+    fractions with a denominator up to 10^6, and the value has no finite decimal expansion.
     """
     negative = isinstance(decimal, Apply) and decimal.function == "neg"
     literal = decimal.arguments[0] if isinstance(decimal, Apply) and negative else decimal

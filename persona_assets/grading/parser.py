@@ -6,6 +6,24 @@ Precedence from loose to tight: list, relation, ratio, union, sum, product, sign
 from fractions import Fraction
 
 from persona_assets.grading import units
+from persona_assets.grading.construction import (
+    Unreadable,
+    base_of,
+    compound,
+    function_of,
+    integer,
+    is_bare_integer,
+    is_deep,
+    is_proper,
+    is_word,
+    matrix_of,
+    negative,
+    numeral,
+    product,
+    quotient,
+    scaled,
+    split_function,
+)
 from persona_assets.grading.lexer import END, Token
 from persona_assets.grading.syntax import (
     Apply,
@@ -15,71 +33,30 @@ from persona_assets.grading.syntax import (
     Matrix,
     Node,
     Number,
-    Numeral,
     Quantity,
     Ratio,
     Relation,
     Symbol,
     Words,
-    children,
+)
+from persona_assets.grading.vocabulary import (
+    BARS,
+    CLOSING,
+    CURRENCIES,
+    FILLERS,
+    FUNCTIONS,
+    INVERSES,
+    NAMES,
+    NO_FACTORS,
+    OPENING,
+    PROSE,
+    RELATIONS,
+    SET_OPERATORS,
+    UNIT_SIGNS,
 )
 
 MAX_DEPTH = 60
 """Deepest nesting of brackets, commands and powers."""
-
-MAX_TREE = 100
-"""Deepest syntax tree."""
-
-FUNCTIONS = {
-    name: function
-    for function, names in {
-        "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc cosec",
-        "asin": "asin arcsin", "acos": "acos arccos", "atan": "atan arctan", "acot": "acot arccot",
-        "asec": "asec arcsec", "acsc": "acsc arccsc", "sinh": "sinh", "cosh": "cosh",
-        "tanh": "tanh", "asinh": "asinh arcsinh", "acosh": "acosh arccosh", "atanh": "atanh arctanh",
-        "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "power": "pow", "sqrt": "sqrt", "cbrt": "cbrt",
-        "abs": "abs Abs fabs", "floor": "floor", "ceil": "ceil ceiling", "factorial": "factorial",
-        "binom": "binom binomial comb nCr", "gcd": "gcd", "lcm": "lcm", "max": "max Max",
-        "min": "min Min", "fraction": "Rational Fraction frac", "re": "Re", "im": "Im",
-        "sign": "sgn sign", "conjugate": "conj conjugate", "matrix": "Matrix array ImmutableMatrix",
-        "identity": "int uint float Integer Float Decimal mpf",
-        "complex": "complex", "equation": "Eq", "set": "FiniteSet set", "union": "Union",
-        "interval": "Interval", "open": "Intervalopen", "lopen": "IntervalLopen",
-        "ropen": "IntervalRopen", "list": "list tuple",
-    }.items()
-    for name in names.split()
-}  # fmt: skip
-_INVERSES = {
-    name: "a" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")
-}
-_NAMES = {
-    "pi": "pi", "Pi": "pi", "infty": "oo", "infinity": "oo", "Infinity": "oo", "inf": "oo",
-    "oo": "oo", "e": "e", "E": "E", "i": "i", "I": "I",
-} | {
-    name: name
-    for name in (
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau"
-        " upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega"
-        " emptyset reals integers naturals rationals complexes"
-    ).split()
-}  # fmt: skip
-_SETS = {"ℝ": "reals"}
-_RELATIONS = {
-    "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "=<": "<=", "=>": ">=",
-    "!=": "!=", "<>": "!=", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in",
-    r"\notin": "notin", r"\equiv": "≡", r"\approx": "~", r"\cong": "~", "≔": "=",
-}  # fmt: skip
-_SET_OPERATORS = {r"\cup": "union", r"\cap": "intersection", r"\setminus": "setdifference"}
-_CURRENCIES = {r"\usd": "usd", r"\eur": "eur", r"\gbp": "gbp"}
-_UNIT_SIGNS = frozenset({r"\cent", "%", *_CURRENCIES})
-_OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
-_CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
-_BARS = frozenset({"|", r"\mid", r"\|"})
-_FILLERS = frozenset("of the a an in to for each from at long wide tall high total".split())
-
-
-class Unreadable(Exception):
-    """The text is not the notation of a value."""
 
 
 class Parser:
@@ -105,7 +82,7 @@ class Parser:
             Unreadable: The tokens are no value.
         """
         node = self._list()
-        if self._next is not END or _is_deep(node):
+        if self._next is not END or is_deep(node):
             raise Unreadable
         return node
 
@@ -160,7 +137,7 @@ class Parser:
             items.append(self._item())
         if len(items) == 1:
             return items[0]
-        return _compound(items) or Listing(tuple(items), connective)
+        return compound(items) or Listing(tuple(items), connective)
 
     def _connective(self, word: str) -> bool:
         token = self._next
@@ -172,12 +149,12 @@ class Parser:
         return False
 
     def _ends(self) -> bool:
-        return self._next is END or self._next.text in _CLOSING
+        return self._next is END or self._next.text in CLOSING
 
     def _item(self) -> Node:
         self._enter()
         sides, operators = [self._ratio()], []
-        while operator := _RELATIONS.get(self._next.text):
+        while operator := RELATIONS.get(self._next.text):
             self._take()
             if operator == "<" and self._accept("="):
                 operator = "<="
@@ -185,17 +162,17 @@ class Parser:
                 operator = ">="
             operators.append(operator)
             sides.append(self._ratio())
-        if self._next.text == "(" and _is_word(self._peek(1), "mod"):
+        if self._next.text == "(" and is_word(self._peek(1), "mod"):
             self._take()
             modulus = self._modulus()
             self._expect(")")
-        elif self._next.text == r"\pmod" or _is_word(self._next, "mod", "bmod"):
+        elif self._next.text == r"\pmod" or is_word(self._next, "mod", "bmod"):
             modulus = self._modulus()
         else:
             modulus = None
         if modulus is not None:
             sides[-1] = Apply("mod", (sides[-1], modulus))
-        if _is_word(self._next, "for", "where", "with", "if", "when") and operators:
+        if is_word(self._next, "for", "where", "with", "if", "when") and operators:
             raise Unreadable
         self._depth -= 1
         return Relation(tuple(sides), tuple(operators)) if operators else sides[0]
@@ -207,7 +184,7 @@ class Parser:
     def _ratio(self) -> Node:
         parts = [self._union()]
         while (self._next.text == ":" and not self._builder) or (
-            _is_word(self._next, "to") and self._peek(1).kind == "number"
+            is_word(self._next, "to") and self._peek(1).kind == "number"
         ):
             self._take()
             parts.append(self._union())
@@ -216,8 +193,8 @@ class Parser:
     def _union(self) -> Node:
         node = self._measured()
         while True:
-            operator = _SET_OPERATORS.get(self._next.text)
-            if operator is None and _is_word(self._next, "U") and isinstance(node, Group | Apply):
+            operator = SET_OPERATORS.get(self._next.text)
+            if operator is None and is_word(self._next, "U") and isinstance(node, Group | Apply):
                 operator = "union"
             if operator is None:
                 return node
@@ -234,15 +211,15 @@ class Parser:
             return self._words()
         node = self._sum()
         if self._accept(r"\over"):
-            node = _quotient(node, self._sum())
+            node = quotient(node, self._sum())
         while (word := self._next).kind in ("word", "letters") and word.text.lower() in (
             units.SCALES
         ):
             self._take()
-            node = _scaled(node, units.SCALES[word.text.lower()])
+            node = scaled(node, units.SCALES[word.text.lower()])
         base = self._base()
         if base:
-            return _numeral(node, base)
+            return numeral(node, base)
         unit = self._unit()
         if unit is None:
             return node
@@ -251,29 +228,29 @@ class Parser:
         node = Quantity(node, unit)
         if self._next.kind == "number" and unit.dimensions:
             smaller = self._measured()
-            compound = _compound([node, smaller])
-            if compound is None:
+            total = compound([node, smaller])
+            if total is None:
                 raise Unreadable
-            return compound
+            return total
         return node
 
     def _starts_formula(self, token: Token) -> bool:
-        return len(token.text) == 1 or token.text in FUNCTIONS or token.text in _NAMES
+        return len(token.text) == 1 or token.text in FUNCTIONS or token.text in NAMES
 
     def _is_prose(self, token: Token) -> bool:
         """Tell a word from a product of letters: at least four letters, or known as a word."""
         text = token.text
-        if text in FUNCTIONS or text in _NAMES or len(text) == 1:
+        if text in FUNCTIONS or text in NAMES or len(text) == 1:
             return False
         if len(text) >= 4:
-            return _split_function(text) is None
-        return text.lower() in _PROSE
+            return split_function(text) is None
+        return text.lower() in PROSE
 
     def _words(self) -> Node:
         words: list[str] = []
         while (
             self._next.kind in ("word", "letters", "number")
-            and not _is_word(self._next, "and", "or")
+            and not is_word(self._next, "and", "or")
         ) or self._next.text in ("-", "'", ".", '"'):
             words.append(self._take().text)
         if not words:
@@ -285,13 +262,13 @@ class Parser:
         ahead = 0
         if self._peek(ahead).text == "(":
             ahead += 1
-        if _is_word(self._peek(ahead), "in"):
+        if is_word(self._peek(ahead), "in"):
             ahead += 1
-        if not _is_word(self._peek(ahead), "base"):
+        if not is_word(self._peek(ahead), "base"):
             return None
         bracket = self._next.text == "("
         self._position += ahead + 1
-        base = _base_of(self._take().text)
+        base = base_of(self._take().text)
         if base is None or (bracket and not self._accept(")")):
             raise Unreadable
         return base
@@ -310,7 +287,7 @@ class Parser:
             return unit
         while True:
             token = self._next
-            if token.kind not in ("word", "letters") and token.text not in _UNIT_SIGNS:
+            if token.kind not in ("word", "letters") and token.text not in UNIT_SIGNS:
                 if found and token.text == "/" and self._peek(1).kind in ("word", "letters"):
                     self._take()
                     sign = -1
@@ -347,7 +324,7 @@ class Parser:
                     pending, found = exponent, True
                 self._accept(".")
                 continue
-            if lower in _FILLERS and (found or lower != "in"):
+            if lower in FILLERS and (found or lower != "in"):
                 if not found and self._next is END:
                     raise Unreadable
                 continue
@@ -358,7 +335,7 @@ class Parser:
             exponent = sign * pending
             if self._accept("^", "**"):
                 raised = self._argument()
-                if not isinstance(raised, Number | Apply) or (value := _integer(raised)) is None:
+                if not isinstance(raised, Number | Apply) or (value := integer(raised)) is None:
                     raise Unreadable
                 if abs(value) > 9:
                     raise Unreadable
@@ -401,7 +378,7 @@ class Parser:
         if sign.text == "+":
             return node
         if sign.text == "-":
-            return _negative(node)
+            return negative(node)
         return Apply("pm" if sign.text == r"\pm" else "mp", (node,))
 
     def _product(self) -> Node:
@@ -412,20 +389,20 @@ class Parser:
                 self._take()
                 if token.text == "*" and self._next.text == "*":
                     raise Unreadable
-                node = _product(node, self._unary())
+                node = product(node, self._unary())
             elif token.text == "/":
                 if self._peek(1).kind in ("word",) and not self._starts_formula(self._peek(1)):
                     return node
                 self._take()
-                node = _quotient(node, self._unary())
+                node = quotient(node, self._unary())
             elif token.kind == "number":
                 node = self._mixed(node)
             elif self._starts_factor(node):
                 factor = self._power()
-                if _is_bare_integer(node) and _is_proper(factor):
+                if is_bare_integer(node) and is_proper(factor):
                     node = Apply("add", (node, factor))  # a mixed number: 1\frac{4}{5}
                 else:
-                    node = _product(node, factor)
+                    node = product(node, factor)
             else:
                 return node
 
@@ -433,7 +410,7 @@ class Parser:
         """Parse the fraction of a mixed number: `5 1/2`."""
         numerator = self._next
         slash, denominator = self._peek(1), self._peek(2)
-        fits = _is_bare_integer(whole) and numerator.spaced and slash.text == "/"
+        fits = is_bare_integer(whole) and numerator.spaced and slash.text == "/"
         if fits and denominator.kind == "number" and numerator.number and denominator.number:
             self._position += 3
             top, bottom = numerator.number.value, denominator.number.value
@@ -443,7 +420,7 @@ class Parser:
 
     def _starts_factor(self, before: Node) -> bool:
         token = self._next
-        if token is END or token.text in _RELATIONS or token.text in _SET_OPERATORS:
+        if token is END or token.text in RELATIONS or token.text in SET_OPERATORS:
             return False
         if token.kind == "letters":
             text = token.text
@@ -452,7 +429,7 @@ class Parser:
             after_number = self._position and self._tokens[self._position - 1].kind == "number"
             if after_number and text.lower() in ("sq", "cu"):
                 return False
-            if text not in _NAMES and after_number and len(text) > 1 and units.measure(text):
+            if text not in NAMES and after_number and len(text) > 1 and units.measure(text):
                 function = FUNCTIONS.get(text)
                 return function is not None and self._peek(1).kind != "end"
             return not (self._letters_are_units and len(text) == 1 and token.spaced and (
@@ -463,14 +440,12 @@ class Parser:
             return self._starts_formula(token) and not (
                 after_number
                 and (
-                    len(token.text) == 1 and token.text not in "ie" or token.text in ("min", "sec")
+                    (len(token.text) == 1 and token.text not in "ie")
+                    or token.text in ("min", "sec")
                 )
             )
         if token.kind == "command":
-            if token.text in (
-                *_UNIT_SIGNS, r"\over", r"\cr", r"\pmod", r"\mid", r"\|", r"\}", r"\rangle", r"\rfloor", r"\rceil",
-                r"\pm", r"\mp", r"\to", r"\and", r"\or", r"\%", "\\", r"\qquad", r"\bmod",
-            ):  # fmt: skip
+            if token.text in NO_FACTORS:
                 return False
             return not token.text.startswith((r"\end", "\\\\"))
         if token.text == "(":
@@ -481,7 +456,7 @@ class Parser:
                     len(ahead.text) == 1 and units.measure(ahead.text) and self._peek(2).text == ")"
                 )
             )
-            return not prose and not _is_word(ahead, "mod", "base", "in")
+            return not prose and not is_word(ahead, "mod", "base", "in")
         if token.text == "|":
             return not self._bars
         return token.text == "{"
@@ -489,7 +464,7 @@ class Parser:
     def _unary(self) -> Node:
         if self._accept("-"):
             self._enter()
-            node = _negative(self._unary())
+            node = negative(self._unary())
             self._depth -= 1
             return node
         if self._accept("+"):
@@ -536,10 +511,10 @@ class Parser:
                 node = Symbol(node.name + "'")
             elif self._next.text == "_" and not isinstance(node, Symbol):
                 self._take()
-                base = _base_of(self._subscript())
+                base = base_of(self._subscript())
                 if base is None:
                     raise Unreadable
-                node = _numeral(node, base)
+                node = numeral(node, base)
             else:
                 return node
 
@@ -553,7 +528,7 @@ class Parser:
             self._enter()
             node = self._argument(power)
             self._depth -= 1
-            return _negative(node) if token.text == "-" else node
+            return negative(node) if token.text == "-" else node
         if token.kind == "number" and not power and len(token.text) > 1 and token.number:
             return self._digit(token)
         if token.kind == "number" and power and len(token.text) > 1 and token.number:
@@ -562,7 +537,7 @@ class Parser:
             node = self._raised(token.number)
             self._depth -= 1
             return node
-        if token.kind == "letters" and len(token.text) > 1 and token.text not in _NAMES:
+        if token.kind == "letters" and len(token.text) > 1 and token.text not in NAMES:
             return self._letter(token)
         self._enter()
         node = self._primary()
@@ -584,7 +559,7 @@ class Parser:
 
     def _letter(self, token: Token) -> Node:
         self._tokens[self._position] = Token("letters", token.text[1:])
-        return _symbol(token.text[0])
+        return Symbol(token.text[0])
 
     # Primaries
 
@@ -603,9 +578,9 @@ class Parser:
         if token.kind in ("letters", "word"):
             self._take()
             return self._name(token.text, spelled=True)
-        if token.text in _OPENING:
+        if token.text in OPENING:
             return self._group()
-        if token.text in _BARS:
+        if token.text in BARS:
             return self._absolute()
         if token.text == "]":
             return self._outward()
@@ -616,22 +591,22 @@ class Parser:
     def _name(self, text: str, spelled: bool) -> Node:
         if text in FUNCTIONS and (spelled or text not in ("re", "im")):
             return self._call(FUNCTIONS[text])
-        if text in _NAMES:
-            return self._subscripted(_symbol(_NAMES[text]))
+        if text in NAMES:
+            return self._subscripted(Symbol(NAMES[text]))
         if len(text) == 1:
-            return self._subscripted(_symbol(text))
-        split = _split_function(text)
+            return self._subscripted(Symbol(text))
+        split = split_function(text)
         if split:
             self._position -= 1
             self._tokens[self._position] = Token("letters", split[1])
-            return self._call(FUNCTIONS[split[0]]) if split[0] in FUNCTIONS else _symbol(split[0])
+            return self._call(FUNCTIONS[split[0]]) if split[0] in FUNCTIONS else Symbol(split[0])
         if len(text) > 3:
             raise Unreadable
-        product: Node = _symbol(text[0])
+        letters: Node = Symbol(text[0])
         for letter in text[1:-1]:
-            product = Apply("mul", (product, _symbol(letter)))
-        last = self._raised(self._subscripted(_symbol(text[-1])))
-        return Apply("mul", (product, last))
+            letters = product(letters, Symbol(letter))
+        last = self._raised(self._subscripted(Symbol(text[-1])))
+        return product(letters, last)
 
     def _subscripted(self, symbol: Symbol) -> Node:
         if self._accept("_"):
@@ -659,7 +634,7 @@ class Parser:
     def _group(self) -> Node:
         self._enter()
         opening = self._take().text
-        closing = _OPENING[opening]
+        closing = OPENING[opening]
         shown = "{" if opening == r"\{" else opening
         if self._accept(closing):
             self._depth -= 1
@@ -677,7 +652,7 @@ class Parser:
         end = self._take().text
         if end == "[" and opening == "[" and isinstance(content, Listing):
             end = ")"  # `[0, 1[`
-        if end not in _CLOSING or (end != closing and {opening, end} - {"(", "[", ")", "]"}):
+        if end not in CLOSING or (end != closing and {opening, end} - {"(", "[", ")", "]"}):
             raise Unreadable
         self._depth -= 1
         if isinstance(content, Builder):
@@ -719,8 +694,8 @@ class Parser:
             case "frac":
                 numerator = self._argument()
                 if self._next.kind == "number" and not self._next.spaced:
-                    return _quotient(numerator, self._take().number or numerator)  # `\\frac919`
-                return _quotient(numerator, self._argument())
+                    return quotient(numerator, self._take().number or numerator)  # `\\frac919`
+                return quotient(numerator, self._argument())
             case "binom":
                 top = self._argument()
                 return Apply("binom", (top, self._argument()))
@@ -748,7 +723,7 @@ class Parser:
             case "sum" | "prod":
                 return self._series(name)
             case "usd" | "eur" | "gbp":
-                unit = units.measure(_CURRENCIES[text].removeprefix("\\"))
+                unit = units.measure(CURRENCIES[text].removeprefix("\\"))
                 assert unit is not None
                 amount = self._product_of_money()
                 return Quantity(amount, unit)
@@ -760,9 +735,9 @@ class Parser:
             return self._matrix(rf"\begin{{{name}}}")
         if name == "emptyset":
             return Group("{", "}", ())
-        if name in FUNCTIONS or name in _NAMES:
+        if name in FUNCTIONS or name in NAMES:
             return self._name(name, spelled=False)
-        split = _split_function(name)
+        split = split_function(name)
         if split and split[0] in FUNCTIONS:  # `\\cotx`
             self._position -= 1
             self._tokens[self._position] = Token("letters", split[1])
@@ -809,20 +784,20 @@ class Parser:
                 arguments = group.items if isinstance(group, Listing) else (group,)
             if function == "matrix":
                 self._depth -= 1
-                return _matrix_of(group)
-        elif self._next.text in _BARS:
+                return matrix_of(group)
+        elif self._next.text in BARS:
             arguments = (self._absolute(),)
         else:
             arguments = (self._tight(),)
         self._depth -= 1
         if exponent == Number(Fraction(-1)) or exponent == Apply("neg", (Number(Fraction(1)),)):
-            function, exponent = _INVERSES.get(function, function), None
-        node = _function(function, arguments, base)
+            function, exponent = INVERSES.get(function, function), None
+        node = function_of(function, arguments, base)
         return Apply("pow", (node, exponent)) if exponent is not None else node
 
     def _tight(self) -> Node:
         """Parse an argument without brackets: a product up to the next function, as `2x`."""
-        negative = bool(self._accept("-"))
+        minus = bool(self._accept("-"))
         node = self._power()
         while True:
             token = self._next
@@ -831,8 +806,8 @@ class Parser:
                 break
             if token.text in ("(", "|"):
                 break
-            node = _product(node, self._power())
-        return _negative(node) if negative else node
+            node = product(node, self._power())
+        return negative(node) if minus else node
 
     def _matrix(self, begin: str) -> Node:
         environment = begin[len(r"\begin{") :].partition("}")[0].rstrip("*")
@@ -861,180 +836,3 @@ class Parser:
             raise Unreadable
         matrix = Matrix(tuple(map(tuple, rows)))
         return Apply("determinant", (matrix,)) if environment == "vmatrix" else matrix
-
-
-_PROSE = frozenset(
-    "yes no not all any the and or odd one two six ten are is has for day mon tue wed thu fri sat"
-    " sun an jan feb mar apr jun jul aug sep oct nov dec am pm none only red".split()
-)
-_BASES = {
-    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-    "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16,
-}  # fmt: skip
-
-
-def _base_of(text: str) -> int | None:
-    text = text.strip("()").lower()
-    base = int(text) if text.isdecimal() and len(text) < 4 else _BASES.get(text)
-    return base if base is not None and 2 <= base <= 36 else None
-
-
-def _is_word(token: Token, *words: str) -> bool:
-    return token.kind in ("word", "letters", "command") and token.text.removeprefix("\\") in words
-
-
-def _split_function(text: str) -> tuple[str, str] | None:
-    """Split a function from a variable that touches it: `sinx`, `pir`."""
-    for length in range(len(text) - 1, 1, -1):
-        head, tail = text[:length], text[length:]
-        if len(tail) == 1 and (head in FUNCTIONS or head == "pi") and head != "re":
-            return head, tail
-        if head in ("sqrt", "pi") and tail in FUNCTIONS:
-            return head, tail
-    return None
-
-
-def _symbol(name: str) -> Symbol:
-    return Symbol({"I": "i", "E": "E"}.get(name, name) if name != "I" else "I")
-
-
-def _integer(node: Node) -> int | None:
-    match node:
-        case Number(value=value) if value.denominator == 1:
-            return int(value)
-        case Apply(function="neg", arguments=(Number(value=value),)) if value.denominator == 1:
-            return -int(value)
-    return None
-
-
-def _negative(node: Node) -> Node:
-    if isinstance(node, Quantity):
-        return Quantity(Apply("neg", (node.value,)), node.unit)
-    return Apply("neg", (node,))
-
-
-def _is_bare_integer(node: Node) -> bool:
-    return isinstance(node, Number) and node.value.denominator == 1 and not node.digits
-
-
-def _is_proper(node: Node) -> bool:
-    """Is this a fraction between 0 and 1, written with two integers?"""
-    match node:
-        case Apply(function="div", arguments=(Number(value=top), Number(value=bottom))):
-            return 0 < top < bottom and top.denominator == bottom.denominator == 1
-    return False
-
-
-def _product(node: Node, factor: Node) -> Node:
-    """Append a factor to a product, so that a long product is no deep tree."""
-    if isinstance(node, Apply) and node.function == "mul":
-        return Apply("mul", (*node.arguments, factor))
-    return Apply("mul", (node, factor))
-
-
-def _is_deep(node: Node) -> bool:
-    stack = [(node, 1)]
-    while stack:
-        part, depth = stack.pop()
-        if depth > MAX_TREE:
-            return True
-        stack.extend((child, depth + 1) for child in children(part))
-    return False
-
-
-def _quotient(numerator: Node, denominator: Node) -> Node:
-    return Apply("div", (numerator, denominator))
-
-
-def _scaled(node: Node, factor: int) -> Node:
-    if isinstance(node, Quantity):
-        return Quantity(_scaled(node.value, factor), node.unit)
-    return Apply("mul", (node, Number(Fraction(factor))))
-
-
-def _numeral(node: Node, base: int) -> Node:
-    if isinstance(node, Number) and node.value.denominator == 1 and not node.digits:
-        return Numeral(str(int(node.value)), base)
-    if isinstance(node, Apply) and node.function == "neg":
-        inner = _numeral(node.arguments[0], base)
-        assert isinstance(inner, Numeral)
-        return Numeral("-" + inner.digits, base)
-    raise Unreadable
-
-
-def _compound(items: list[Node]) -> Node | None:
-    """Return the sum of quantities in ever smaller units: `2 hours and 30 minutes`."""
-    total: Node | None = None
-    last: units.Unit | None = None
-    for item in items:
-        if not isinstance(item, Quantity) or not item.unit.dimensions:
-            return None
-        if last is None:
-            total, first = item.value, item.unit
-        elif item.unit.dimensions == last.dimensions and item.unit.factor < last.factor:
-            share = Number(item.unit.factor / first.factor)
-            assert total is not None
-            total = Apply("add", (total, Apply("mul", (item.value, share))))
-        else:
-            return None
-        last = item.unit
-    return Quantity(total, first) if total is not None else None
-
-
-def _function(name: str, arguments: tuple[Node, ...], base: Node | None) -> Node:
-    match name, arguments:
-        case "power", (root, exponent):
-            return Apply("pow", (root, exponent))
-        case "fraction", (top, bottom):
-            return _quotient(top, bottom)
-        case "sqrt", (radicand,):
-            return Apply("root", (radicand, Number(Fraction(2))))
-        case "cbrt", (radicand,):
-            return Apply("root", (radicand, Number(Fraction(3))))
-        case "exp", (power,):
-            return Apply("pow", (Symbol("e"), power))
-        case "log", (argument,) if base is not None:
-            return Apply("log", (argument, base))
-        case "lg", (argument,):
-            return Apply("log", (argument, Number(Fraction(10))))
-        case "identity", (value,):
-            return value
-        case "complex", (real, imaginary):
-            return Apply("add", (real, Apply("mul", (imaginary, Symbol("i")))))
-        case "equation", (left, right):
-            return Relation((left, right), ("=",))
-        case "set", items:
-            if len(items) == 1 and isinstance(items[0], Group):
-                return items[0]
-            return Group("{", "}", items)
-        case "list", (Group() as group,):
-            return group
-        case "union", (first, *others):
-            node = first
-            for other in others:
-                node = Apply("union", (node, other))
-            return node
-        case (("interval" | "open" | "lopen" | "ropen"), (low, high)):
-            return Group(
-                "(" if name in ("open", "lopen") else "[",
-                ")" if name in ("open", "ropen") else "]",
-                (low, high),
-            )
-        case (("log" | "gcd" | "lcm" | "max" | "min" | "binom"), _) if base is None:
-            return Apply(name, arguments)
-        case _, (argument,) if base is None:
-            return Apply(name, (argument,))
-    raise Unreadable
-
-
-def _matrix_of(node: Node) -> Node:
-    """Return the matrix of a list of rows or of entries, as programs print one."""
-    if isinstance(node, Group) and node.items:
-        rows = [row.items if isinstance(row, Group) else (row,) for row in node.items]
-        if len(node.items) == 1 and isinstance(node.items[0], Group):
-            inner = node.items[0].items
-            if inner and all(isinstance(row, Group) for row in inner):
-                rows = [row.items for row in inner if isinstance(row, Group)]
-        if len({len(row) for row in rows}) == 1:
-            return Matrix(tuple(rows))
-    raise Unreadable

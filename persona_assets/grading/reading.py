@@ -11,8 +11,9 @@ from fractions import Fraction
 from itertools import product
 
 from persona_assets.grading import units
+from persona_assets.grading.construction import Unreadable
 from persona_assets.grading.lexer import tokenize
-from persona_assets.grading.parser import FUNCTIONS, Parser, Unreadable
+from persona_assets.grading.parser import Parser
 from persona_assets.grading.phrases import clock, constant, date, number_word, words_of
 from persona_assets.grading.regions import interval, region
 from persona_assets.grading.syntax import (
@@ -43,13 +44,13 @@ from persona_assets.grading.values import (
     Infinite,
     Named,
     Proportion,
-    Region,
     Scalar,
     Sequence,
     Table,
     Text,
     Value,
 )
+from persona_assets.grading.vocabulary import FUNCTIONS
 
 _CHOICE = re.compile(
     r"(?:\\text[a-z]*\s*|\\mathrm\s*|\\mbox\s*)?[{(\[]*\s*(?:\\text[a-z]*\s*|\\mathrm\s*)?[{(]*"
@@ -57,7 +58,8 @@ _CHOICE = re.compile(
     re.IGNORECASE,
 )
 _NUMERAL = re.compile(
-    r"\(?(-?[0-9A-Z]{1,200})\)?_\{?\(?(?:\\text\s*\{)?([0-9]{1,2})\}?\)?\}?|([0-9]+) ?_ ?\{?([0-9]{1,2})\}?"
+    r"\(?(-?[0-9A-Z]{1,200})\)?_\{?\(?(?:\\text\s*\{)?([0-9]{1,2})\}?\)?\}?"
+    r"|([0-9]+) ?_ ?\{?([0-9]{1,2})\}?"
 )
 _PREFIX = re.compile(
     r"(?:(?:so|thus|hence|therefore|and|the|my|our|final|correct|answers?|result|solutions?|value)"
@@ -511,7 +513,7 @@ def _relation(node: Relation) -> Iterator[Value]:
     if set(operators) == {"≡"}:
         match sides:
             case (left, Apply(function="mod", arguments=(value, modulus))):
-                yield Named(_name(left) or "", Congruence(value, modulus))
+                yield Named(_name(left) or "", Congruence(node=value, modulus=modulus))
         return
     if operators == ("in",):
         left, right = sides
@@ -521,8 +523,7 @@ def _relation(node: Relation) -> Iterator[Value]:
             if found is not None:
                 yield replace(found, variable=left.name)
             else:
-                for value in values_of(right):
-                    yield Named(left.name, value)
+                yield from (Named(left.name, member) for member in values_of(right))
         return
     if set(operators) == {"="}:
         yield from _equation(sides)

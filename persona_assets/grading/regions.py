@@ -159,7 +159,7 @@ def _polynomial(gap: Node, operator: str) -> Region | None:
     places = [(real_value(root), root) for root in found]
     if any(place is None for place, _ in places) or order(places[0][0], places[1][0]) == 0:
         return None
-    low, high = (root for _, root in sorted(places, key=cmp_to_key(lambda a, b: order(a[0], b[0]))))
+    low, high = found if order(places[0][0], places[1][0]) < 0 else found[::-1]
     closed = operator.endswith("=")
     if operator.startswith("<"):
         return Region((Piece(low, high, closed, closed),), names[0])
@@ -212,9 +212,17 @@ def _order(a: tuple[int, Any, int], b: tuple[int, Any, int]) -> int:
     return order(a[1], b[1]) or (a[2] > b[2]) - (a[2] < b[2])
 
 
+_Key = tuple[tuple[int, Any, int], Piece]
+
+
+def _by_low(a: _Key, b: _Key) -> int:
+    return _order(a[0], b[0])
+
+
 def _union(pieces: list[Piece]) -> Region | None:
     try:
-        ordered = sorted(pieces, key=cmp_to_key(lambda a, b: _order(_low(a), _low(b))))
+        keys = sorted(((_low(piece), piece) for piece in pieces), key=cmp_to_key(_by_low))
+        ordered = [piece for _, piece in keys]
         merged: list[Piece] = []
         for piece in ordered:
             last = merged[-1] if merged else None

@@ -67,9 +67,9 @@ class Grader:
             pairs: Gold answer and answer of each pair.
 
         Returns:
-            A verdict per pair, in order. None is undecided: an empty gold answer, an answer without a
-            value such as 1/0, a text over `MAX_CHARACTERS`, or a comparison that failed, exhausted its time or memory,
-            or crashed its worker.
+            A verdict per pair, in order. None is undecided: an empty gold answer, an answer without
+            a value such as 1/0, a text over `MAX_CHARACTERS`, or a comparison that failed,
+            exhausted its time or memory, or crashed its worker.
 
         Raises:
             RuntimeError: A worker cannot start.
