@@ -58,7 +58,8 @@ BASES = {
 }  # fmt: skip
 NO_FACTORS = UNIT_SIGNS | frozenset(
     (
-        r"\over", r"\cr", r"\pmod", r"\bmod", r"\mid", r"\|", r"\}", r"\rangle", r"\rfloor", r"\rceil",
+        r"\over", r"\cr", r"\pmod", r"\bmod", r"\mid", r"\|", r"\}", r"\rangle", r"\rfloor",
+        r"\rceil",
         r"\pm", r"\mp", r"\to", r"\and", r"\or", r"\%", "\\",
     )
 )  # fmt: skip
