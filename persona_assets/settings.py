@@ -237,7 +237,7 @@ class Settings(BaseSettings):
     """Share of math problems held out for the synthetic test."""
 
     equality: Literal["judge", "math_verify"]
-    """Comparison of answers: `judge` asks a model, `math_verify` uses computer algebra."""
+    """Comparison of answers: `judge` asks a model, `math_verify` reads them as mathematics."""
 
     training_sizes: tuple[PositiveInt, ...]
     """Numbers of training examples; one model is fine-tuned per size."""

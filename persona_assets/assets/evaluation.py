@@ -11,6 +11,7 @@ from persona_assets.assets.model_calls import answer_equality, materialize_resul
 from persona_assets.assets.table_asset import POOL, table_asset
 from persona_assets.benchmarks.base import DEFAULT, PROBLEMS, Benchmark
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
+from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.partitions import training_sizes
 from persona_assets.plots import charts
 from persona_assets.project import Project
@@ -73,7 +74,7 @@ def fine_tuned_model(
 @table_asset(
     group="model",
     table=Table(steps.ACCURACY, "training_size", aggregates=True),
-    version=f"{steps.VERSION}.{ANSWERS_VERSION}",
+    version=f"{steps.VERSION}.{ANSWERS_VERSION}.{GRADING_VERSION}",
     prompts=PROMPTS,
     settings=["equality"],
     calls=lambda bounds: accuracy_calls(bounds, bounds.rows("math_test")),
@@ -96,7 +97,7 @@ def synthetic_accuracy(
 @table_asset(
     group="model",
     table=Table(steps.ACCURACY, "training_size", aggregates=True),
-    version=f"{steps.VERSION}.{ANSWERS_VERSION}",
+    version=f"{steps.VERSION}.{ANSWERS_VERSION}.{GRADING_VERSION}",
     prompts=PROMPTS,
     settings=["equality", "benchmark", "benchmark_limit"],
     calls=lambda bounds: accuracy_calls(bounds, bounds.settings.benchmark_limit),

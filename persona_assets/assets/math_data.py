@@ -8,6 +8,7 @@ import polars as pl
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
 from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
 from persona_assets.assets.table_asset import table_asset
+from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
@@ -92,7 +93,7 @@ def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project])
 @table_asset(
     group="math",
     table=Table(steps.TEST, "sample_id"),
-    version=steps.VERSION,
+    version=f"{steps.VERSION}.{GRADING_VERSION}",
     prompts=["answer_equality"],
     settings=["benchmark", "equality"],
     rows=_held_out,

@@ -39,7 +39,7 @@ def open_session(
 
 
 def answer_equality(project: Project, grader: Grader, session: Session) -> Equal:
-    """Return the project's comparison of answers: by the judge's model, or by algebra."""
+    """Return the project's comparison of answers: by the judge's model, or by the grader."""
     if project.settings.equality == "math_verify":
         return grader.equal
     return judge_equality(project.prompt("answer_equality"), session.complete)

@@ -1,13 +1,12 @@
-"""Equality of mathematical answers, decided by math-verify in child processes.
+"""Equality of mathematical answers, with computer algebra in child processes.
 
-math-verify converts LaTeX to sympy, which may need any amount of time on untrusted text. Its own
-time limits are Unix alarms, which raise in threads and otherwise report a time-out as "not equal".
-A child program (`grader_worker.py`) can be killed, and distinguishes a time-out.
+`persona_assets.grading` reads and compares most pairs in this process, in bounded time. The rest
+needs sympy, which may take any amount of time on untrusted text. A child program
+(`grader_worker.py`) can be killed, and distinguishes a time-out from "not equal".
 """
 
 import json
 import os
-import re
 import selectors
 import subprocess
 import sys
@@ -20,21 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-MAX_CHARACTERS = 2_000
-"""Longest final answer in characters; pairs with a longer text are undecided."""
+from persona_assets.grading.comparison import MAX_CHARACTERS, Comparison
+
+__all__ = ["MAX_CHARACTERS", "STARTUP_SECONDS", "Grader"]
 
 STARTUP_SECONDS = 120.0
 """Seconds within which a worker must have imported sympy, on a busy machine."""
 
-_PROGRAM = Path(__file__).with_name("grader_worker.py")
+_PROGRAM = "persona_assets.resources.grader_worker"
+_SOURCES = str(Path(__file__).parents[2])
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 _VERDICTS: dict[bytes, bool | None] = {b"true\n": True, b"false\n": False, b"null\n": None}
-
-_SPACE = re.compile(r"(\\\\)|\\[,;: ]|~|\s+")
-_TYPOGRAPHY = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\!|\\?\$")
-_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
-_LOOSE_SPACE = re.compile(r"(?<![0-9A-Za-z,]) +| +(?![0-9A-Za-z ])")
-_INTEGER = re.compile(r"[+-]?(?:[0-9]{1,300}|[0-9]{1,3}(?:,[0-9]{3})+)", re.ASCII)
 
 
 class Grader:
@@ -64,30 +59,28 @@ class Grader:
     def equal(self, pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         """Decide which answers equal their gold answers.
 
-        Two kinds of pairs need no worker. Answers that differ only in spaces, dollar signs,
-        `\\left`, `\\right`, `\\dfrac` for `\\frac` or a trailing full stop are equal. Two integers
-        (also written `1,000`) are compared as integers.
+        The conventions are those of `persona_assets.grading.comparison`. The order within a pair
+        matters only if one of the texts is empty: an empty gold answer is undecided, an empty
+        answer is wrong.
 
         Args:
-            pairs: Gold answer and answer of each pair. The order within a pair matters: the gold
-                answer `x < 3` accepts the interval, but not conversely.
+            pairs: Gold answer and answer of each pair.
 
         Returns:
-            A verdict per pair, in order. None is undecided: an empty or unreadable gold answer, a
-            text over `MAX_CHARACTERS`, or a comparison that failed, exhausted its time or memory,
-            or crashed its worker.
+            A verdict per pair, in order. None is undecided: an empty gold answer, an answer without
+            a value such as 1/0, a text over `MAX_CHARACTERS`, or a comparison that failed,
+            exhausted its time or memory, or crashed its worker.
 
         Raises:
             RuntimeError: A worker cannot start.
         """
-        verdicts = [_verdict_without_algebra(gold, answer) for gold, answer in pairs]
-        waiting = deque(
-            index
-            for index, (gold, answer) in enumerate(pairs)
-            if verdicts[index] is None
-            and gold.strip()
-            and max(len(gold), len(answer)) <= MAX_CHARACTERS
-        )
+        verdicts: list[bool | None] = []
+        waiting: deque[int] = deque()
+        for index, (gold, answer) in enumerate(pairs):
+            comparison = Comparison()
+            verdicts.append(comparison.answers(gold, answer))
+            if verdicts[-1] is None and comparison.unsolved:
+                waiting.append(index)
 
         def drain(worker: _Worker) -> None:
             while waiting:
@@ -155,12 +148,12 @@ class _Worker:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROGRAM), str(self._timeout)],
+            [sys.executable, "-P", "-m", _PROGRAM, str(self._timeout)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env=_environment(),
             start_new_session=True,  # the parent handles Ctrl-C
         )
         greeting = b""
@@ -187,23 +180,13 @@ class _Worker:
             return os.read(self._process.stdout.fileno(), 4096) if selector.select(seconds) else b""
 
 
+def _environment() -> dict[str, str]:
+    """Return the variables of a worker: no secrets, and the path of this package."""
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    paths = [kept["PYTHONPATH"]] if kept.get("PYTHONPATH") else []
+    return kept | {"PYTHONPATH": os.pathsep.join([*paths, _SOURCES])}
+
+
 def _stop_all(workers: Sequence[_Worker]) -> None:
     for worker in workers:
         worker.stop()
-
-
-def _verdict_without_algebra(gold: str, answer: str) -> bool | None:
-    """Return the verdict of a pair that needs no algebra, else None."""
-    expected, given = _plain(gold), _plain(answer)
-    if _INTEGER.fullmatch(expected) and _INTEGER.fullmatch(given):
-        return int(expected.replace(",", "")) == int(given.replace(",", ""))
-    return True if expected and expected == given else None
-
-
-def _plain(answer: str) -> str:
-    """Remove typography from an answer, but no space that has a meaning: `1 1/2`, `4, 100`."""
-    if len(answer) > MAX_CHARACTERS:
-        return ""
-    text = _SPACE.sub(lambda match: match[1] or " ", answer)
-    text = _FRACTION.sub(r"\\frac", _TYPOGRAPHY.sub("", text))
-    return _LOOSE_SPACE.sub("", text).strip().removesuffix(".")

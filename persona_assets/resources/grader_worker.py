@@ -1,20 +1,22 @@
-"""Child program of `Grader`: compares pairs of answers with math-verify, in JSON lines.
+"""Child program of `Grader`: compares pairs of answers with computer algebra, in JSON lines.
 
-Run as `python grader_worker.py SECONDS`. The program writes `ready`. For each line `[gold, answer]`
-of its standard input it then writes a line: `true`, `false`, or `null` for a comparison that failed
-or timed out. It ends with its standard input. A first line other than `ready` is an error message.
+Run as `python -m persona_assets.resources.grader_worker SECONDS`. The program writes `ready`. For
+each line `[gold, answer]` of its standard input it then writes a line: `true`, `false`, or `null`
+for a comparison that failed or timed out. It ends with its standard input. A first line other than
+`ready` is an error message.
 """
 
 import contextlib
 import faulthandler
 import json
-import logging
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from persona_assets.grading.comparison import Algebra
 
 MEMORY_BYTES = 2 << 30
 """Address space of a worker, so that no answer exhausts the machine's memory."""
@@ -34,40 +36,32 @@ def _expire(signum: int, frame: object) -> None:
 def main() -> int:
     seconds = float(sys.argv[1])
     try:
-        from math_verify import parse, verify  # pyright: ignore[reportMissingTypeStubs]
+        from persona_assets.grading.algebra import Sympy
     except ImportError as error:
-        print(f"math-verify cannot be imported: {error}", flush=True)
+        print(f"sympy cannot be imported: {error}", flush=True)
         return 1
-    logging.disable(logging.CRITICAL)  # math-verify warns that its own time limits are disabled
     with contextlib.suppress(ValueError, OSError):  # macOS refuses this limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.RLIM_INFINITY))
-    parse(r"\boxed{\frac{1}{2}}", parsing_timeout=0)  # builds the parser before the clock starts
     signal.signal(signal.SIGALRM, _expire)
     with open(os.devnull, "w") as nowhere:
         print("ready", flush=True)
         for line in sys.stdin:
             faulthandler.dump_traceback_later(ORPHAN_FACTOR * seconds, exit=True, file=nowhere)
-            verdict = _verdict(line, seconds, parse, verify)
+            verdict = _verdict(line, seconds, Sympy())
             faulthandler.cancel_dump_traceback_later()
             print(json.dumps(verdict), flush=True)
     return 0
 
 
-def _verdict(
-    line: str, seconds: float, parse: Callable[..., list[Any]], verify: Callable[..., bool]
-) -> bool | None:
-    """Compare the pair in a line; the gold answer is first, because `verify` is not symmetric."""
+def _verdict(line: str, seconds: float, algebra: "Algebra") -> bool | None:
+    """Compare the pair in a line; the gold answer is first."""
+    from persona_assets.grading.comparison import Comparison
+
     gold, answer = json.loads(line)
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            expected, given = (
-                parse(rf"\boxed{{{text}}}", parsing_timeout=0, raise_on_error=True)
-                for text in (gold, answer)
-            )
-            if not expected:
-                return None
-            return bool(verify(expected, given, timeout_seconds=None, raise_on_error=True))
+            return Comparison(algebra).answers(gold, answer)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except (_Expired, Exception):  # sympy raises exceptions of any type on odd input

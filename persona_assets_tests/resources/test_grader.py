@@ -14,11 +14,14 @@ import pytest
 
 from persona_assets.resources.grader import MAX_CHARACTERS, Grader
 
-ENDLESS = ("9^{9^{9^{9}}}", "1")
+ENDLESS = (r"\sum_{k=1}^{99999999} \frac{1}{k^2+k+7}", "1")
 """Pair that sympy cannot decide in time; the comparison can be interrupted."""
 
-ALGEBRA = (r"(x+1)^2", "x^2 + 2x + 1")
+ALGEBRA = ("x^3 < 8", "x < 2")
 """Pair of equal answers that needs a worker."""
+
+ALGEBRA_TOO = ("x^3 - x > 0", r"(-1,0) \cup (1,\infty)")
+"""Another pair of equal answers that needs a worker."""
 
 PROGRAMS = Path(__file__).parent / "programs"
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -65,18 +68,19 @@ def started() -> Callable[[], list[int]]:
         (r"\frac12", "1/2", True),
         (r"2\sqrt{3}", r"\sqrt{12}", True),
         (*ALGEBRA, True),
+        (*ALGEBRA_TOO, True),
+        ("x^3 < 8", "x < 3", False),
         (r"\{1, 2\}", r"\{2, 1\}", True),
         ("x = 5", "5", True),
         (r"10\%", "0.1", True),
-        (r"\frac{1}{3}", "0.333333", True),
+        (r"\frac{1}{3}", "0.333333", False),
         (r"\pi", "3.14", False),
         (r"\text{Monday}", "Tuesday", False),
         ("(1, 2)", "(2, 1)", False),
         ("7", "about seven", False),
         ("7", "", False),
-        # Not symmetric: the gold answer decides the form of the answer.
         ("x < 3", r"(-\infty, 3)", True),
-        (r"(-\infty, 3)", "x < 3", False),
+        (r"(-\infty, 3)", "x < 3", True),
     ],
 )
 def test_answers_are_compared_as_mathematics(
@@ -98,6 +102,9 @@ def test_answers_are_compared_as_mathematics(
         (r"\dfrac{1}{2}", r"$\frac{1}{2}$.", True),
         (r"x \in [1,\, 2]", r"x\in[1, 2]", True),
         ("a b", "a b", True),
+        (r"(x+1)^2", "x^2 + 2x + 1", True),
+        (r"2\sqrt{3}", r"\sqrt{12}", True),
+        (r"\pi", "3.14", False),
     ],
 )
 @linux
@@ -122,6 +129,7 @@ def test_space_with_a_meaning_is_kept(grader: Grader, gold: str, answer: str) ->
         ("", "5"),
         (" ", " "),
         (r"\frac{1}{0}", "5"),
+        ("9^{9^{9^{9}}}", "1"),
         ("x" * (MAX_CHARACTERS + 1), "5"),
         ("5", "5" * (MAX_CHARACTERS + 1)),
     ],
@@ -142,16 +150,16 @@ def test_no_pairs_give_no_verdicts(grader: Grader) -> None:
 
 
 def test_verdicts_of_several_workers_are_in_order() -> None:
-    pairs = [(f"{n}x + {n}", f"{n}(x + 1)" if n % 3 else f"{n}x") for n in range(2, 40)]
+    pairs = [(f"x^3 < {n**3}", f"x < {n if n % 3 else n + 1}") for n in range(2, 20)]
     with Grader(workers=2) as grader:
-        assert grader.equal(pairs) == [bool(n % 3) for n in range(2, 40)]
+        assert grader.equal(pairs) == [bool(n % 3) for n in range(2, 20)]
 
 
 def test_threads_can_share_a_grader(grader: Grader) -> None:
     verdicts: dict[int, list[bool | None]] = {}
 
     def ask(n: int) -> None:
-        verdicts[n] = grader.equal([(f"{n}(x + 1)", f"{n}x + {n}"), (f"{n}x", f"{n}y")])
+        verdicts[n] = grader.equal([(f"x^3 < {n**3}", f"x < {n}"), (f"{n}x", f"{n}y")])
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(2, 8)]
     for thread in threads:
@@ -178,7 +186,7 @@ def test_worker_that_hangs_is_killed_and_replaced(started: Callable[[], list[int
         assert grader.equal([ALGEBRA]) == [True]
         (stopped,) = started()
         os.kill(stopped, signal.SIGSTOP)
-        assert grader.equal([(r"\sqrt{4}", "2"), ALGEBRA]) == [None, True]
+        assert grader.equal([ALGEBRA_TOO, ALGEBRA]) == [None, True]
         assert stopped not in started()
 
 
@@ -200,7 +208,7 @@ def test_worker_that_died_between_calls_costs_no_pair(started: Callable[[], list
         (worker,) = started()
         os.kill(worker, signal.SIGKILL)
         os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
-        assert grader.equal([(r"\sqrt{4}", "2")]) == [True]
+        assert grader.equal([ALGEBRA_TOO]) == [True]
 
 
 @linux
@@ -258,7 +266,7 @@ def test_workers_have_no_secrets_in_their_environment(
 
 
 def test_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(PROGRAMS / "broken_math_verify"))
+    monkeypatch.setenv("PYTHONPATH", str(PROGRAMS / "broken_sympy"))
     with Grader() as grader, pytest.raises(RuntimeError, match="broken on purpose"):
         grader.equal([ALGEBRA])
 

@@ -18,4 +18,4 @@ with Grader(timeout=2.0) as grader:
     try:
         grader.equal([endless] * 1000)
     except KeyboardInterrupt:
-        print(grader.equal([("x + x", "3x"), pair]))
+        print(grader.equal([("x^3 < 8", "x < 3"), pair]))
