@@ -93,7 +93,7 @@ def expression(text: str) -> sympy.Expr:
         1/2 + 2*sqrt(3)
     """
     text = _typeset(text).strip()
-    if not text or re.search(r"[=<>:;!?'\"&|_%]|,", text):
+    if not text or re.search(r"[=<>:;!?'\"&|_%]|,|[fgh]\([a-z]\)", text):
         raise ValueError(text)
     python = _python(text)
     if re.search(r"\*\*\(?[0-9]{3}", python):

@@ -332,7 +332,7 @@ def percent_complement(gold: Gold, rng: Random) -> str | None:
 @perturbation("fraction decimal")
 def percent_of_a_different_size(gold: Gold, rng: Random) -> str | None:
     text = decimal_text(gold.value * 10)
-    return rf"{text}\%" if text and gold.value else None
+    return rf"{text}\%" if text and 0 < gold.value < 1 else None
 
 
 @perturbation("money")

@@ -569,14 +569,19 @@ def root_without_braces(gold: Gold, rng: Random) -> str | None:
     return text if text != latex(gold.value) else None
 
 
+def _root_powers(gold: Gold, power: str) -> str:
+    text = re.sub(r"\\sqrt\{([0-9]+)\}", lambda match: f"{match[1]}^{power}", latex(gold.value))
+    return re.sub(r"(?<=[0-9]) (?=[0-9]+\^)", r" \\cdot ", text)
+
+
 @rewriting("surd")
 def root_as_half_power(gold: Gold, rng: Random) -> str | None:
-    return re.sub(r"\\sqrt\{([0-9]+)\}", r"\1^{1/2}", latex(gold.value))
+    return _root_powers(gold, "{1/2}")
 
 
 @rewriting("surd")
 def root_as_frac_power(gold: Gold, rng: Random) -> str | None:
-    return re.sub(r"\\sqrt\{([0-9]+)\}", r"\1^{\\frac{1}{2}}", latex(gold.value))
+    return _root_powers(gold, r"{\frac{1}{2}}")
 
 
 @rewriting("surd")
@@ -731,14 +736,14 @@ for _name, _form in {
     "python j": "({r}{s}{m}j)", "python j without brackets": "{r}{s}{m}j", "sympy I": "{r} {s} {m}*I",
     "star i": "{r} {s} {m}*i", "mathrm": "{r} {s} {m}\\mathrm{{i}}", "cdot": "{r} {s} {m} \\cdot i",
     "no spaces": "{r}{s}{m}i", "imath": "{r}{s}{m}\\imath", "spaces": "{r} {s} {m} i",
-    "in brackets": "({r}{s}{m}i)", "i first": "{r} {s} i{m}",
+    "in brackets": "({r}{s}{m}i)",
 }.items():
     @rewriting("complex", name=f"complex: {_name}")
     def _with_i(gold: Gold, rng: Random, form: str = _form) -> str | None:
         real, sign, size = _complex_parts(gold)
         if real == "0" or "frac" in real + size or (size == "" and ("j" in form or "*" in form)):
             return None
-        if size == "" and ("cdot" in form or form.endswith("i{m}")):
+        if size == "" and ("cdot" in form):
             return None
         return form.format(r=real, s=sign, m=size)
 
@@ -787,12 +792,12 @@ for _name, _form in {
 
 for _name, _form in {
     "slash": "1/{n}!", "negative power": "({n}!)^{{-1}}", "bracketed slash": "1/({n}!)", "dfrac": "\\dfrac{{1}}{{{n}!}}",
-    "function": "1/factorial({n})", "next over factor": "\\frac{{{m}}}{{{m}!}}",
+    "function": "1/factorial({n})",
 }.items():
     @rewriting("factorial", name=f"factorial: {_name}")
     def _factorial(gold: Gold, rng: Random, form: str = _form) -> str | None:
         inverted, n = gold.value
-        return form.format(n=n, m=n + 1) if inverted else None
+        return form.format(n=n) if inverted else None
 
 
 for _name, _form in {

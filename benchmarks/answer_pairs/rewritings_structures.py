@@ -319,7 +319,7 @@ def tuple_slash_fractions(gold: Gold, rng: Random) -> str | None:
 
 
 @rewriting("tuple")
-def tuple_dot_brackets(gold: Gold, rng: Random) -> str | None:
+def tuple_lparen(gold: Gold, rng: Random) -> str | None:
     return rf"\lparen {', '.join(map(latex, gold.value))} \rparen"
 
 
@@ -494,6 +494,8 @@ def interval_sympy(gold: Gold, rng: Random) -> str | None:
 
 @rewriting("interval", name="interval: outward brackets")
 def interval_outward(gold: Gold, rng: Random) -> str | None:
+    if gold.value.low_closed and gold.value.high_closed:
+        return None
     left = "[" if gold.value.low_closed else "]"
     right = "]" if gold.value.high_closed else "["
     return rf"{left}{latex(gold.value.low)}, {latex(gold.value.high)}{right}"

@@ -26,12 +26,12 @@ VALUES = "integer fraction decimal surd pi complex power expression percent mone
 for _name, _form in {
     "x equals": "x = {t}", "x equals without spaces": "x={t}", "capital letter": "A = {t}", "answer": "\\text{{Answer}} = {t}",
     "function value": "f(3) = {t}", "bare equals": "= {t}", "subscript": "S_{{10}} = {t}", "word": "\\text{{Area}} = {t}",
-    "double equals": "x == {t}", "greek": "\\theta = {t}", "align": "x &= {t}", "colon": "Answer: {t}",
+    "double equals": "x == {t}", "greek": "\\theta = {t}", "colon": "Answer: {t}",
     "dollars inside": "x = ${t}$",
 }.items():
     @rewriting(VALUES, name=f"prefix: {_name}")
     def _prefixed(gold: Gold, rng: Random, form: str = _form) -> str | None:
-        if gold.kind == "expression" and re.match(r"x ?=?=|A|f|S|.theta|x &", form):
+        if gold.kind == "expression" and re.match(r"x ?=?=|A|f|S|.theta", form):
             form = form.replace("x", "w").replace("f(3)", "w").replace("theta", "omega")
         return form.format(t=gold.text)
 
@@ -117,6 +117,8 @@ for _name, _form in {
 
 @rewriting("word")
 def word_case(gold: Gold, rng: Random) -> str | None:
+    if gold.value.isupper():
+        return None
     return gold.value.lower() if gold.value[0].isupper() else gold.value.capitalize()
 
 
