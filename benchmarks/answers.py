@@ -227,7 +227,9 @@ def _write(path: Path, texts: Sequence[Texts], verdicts: dict[str, list[Verdict]
 
 def _labels(path: Path) -> dict[Texts, bool]:
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {(row["gold"], row["answer"]): row["equal"] for row in rows}
+    return {
+        (row["gold"], row["answer"]): row["equal"] for row in rows if row["equal"] is not None
+    }
 
 
 def main() -> None:
