@@ -3,7 +3,7 @@
     SHARED_DATA=../shared/data python benchmarks/answers.py      # golds of math_test.jsonl
     python benchmarks/answers.py --kinds --worst worst.md        # a line per kind, worst first
     python benchmarks/answers.py --pairs 2 --graders persona_assets
-    python benchmarks/answers.py --problems math500_test.json --answers ANSWERS.json OUTPUTS.jsonl \\
+    python benchmarks/answers.py --problems math500_test.json --answers A.json B.jsonl \\
         --disagreements disagreements.jsonl --labels labels.jsonl
 
 Generated pairs are a gold answer and a rewriting that a person accepts, or a perturbation that a
@@ -99,7 +99,9 @@ def _graded(name: str, texts: Sequence[Texts], workers: int) -> list[Verdict]:
 
 
 def _errors(name: str, made: Sequence[Pair], orders: Sequence[Sequence[Verdict]]) -> Line:
-    judged = [(pair, verdict) for verdicts in orders for pair, verdict in zip(made, verdicts, strict=True)]
+    judged = [
+        (pair, verdict) for verdicts in orders for pair, verdict in zip(made, verdicts, strict=True)
+    ]
     equal = [verdict for pair, verdict in judged if pair.equal]
     different = [verdict for pair, verdict in judged if not pair.equal]
     return {
@@ -227,9 +229,7 @@ def _write(path: Path, texts: Sequence[Texts], verdicts: dict[str, list[Verdict]
 
 def _labels(path: Path) -> dict[Texts, bool]:
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {
-        (row["gold"], row["answer"]): row["equal"] for row in rows if row["equal"] is not None
-    }
+    return {(row["gold"], row["answer"]): row["equal"] for row in rows if row["equal"] is not None}
 
 
 def main() -> None:

@@ -3,18 +3,20 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import sympy
-
-from answer_pairs import perturbations, rewritings_numbers, rewritings_structures, rewritings_texts
-from answer_pairs.golds import Gold, Interval, boxed, read
+from answer_pairs.golds import Gold, Interval, read
+from answer_pairs.latex import boxed
 from answer_pairs.own_golds import OWN
 from answer_pairs.registry import PERTURBATIONS, REWRITINGS, Kind
 
-_ = (perturbations, rewritings_numbers, rewritings_structures, rewritings_texts)  # register kinds
+for _folder in ("rewritings", "perturbations"):
+    for _file in sorted(Path(__file__).with_name(_folder).glob("*.py")):
+        import_module(f"answer_pairs.{_folder}.{_file.stem}")  # registers its kinds
 
 NUMBERS = ("integer", "fraction", "decimal", "surd", "pi", "complex")
 
@@ -38,7 +40,7 @@ class Pair:
 
 
 def golds(path: Path | None) -> list[Gold]:
-    """Return the readable gold answers of a file in the layout of MATH, and those of this project."""
+    """Return the readable gold answers of a file like MATH's, and those of this project."""
     texts = list(OWN)
     if path is not None:
         with path.open(encoding="utf-8") as lines:
@@ -97,7 +99,9 @@ def agree(gold: Gold, other: Gold | None) -> bool | None:
         return _sequences(gold.value, other.value, gold.kind == "tuple")
     if gold.kind == "matrix":
         shapes = [(len(rows), len(rows[0])) for rows in (gold.value, other.value)]
-        ours, theirs = ([cell for row in rows for cell in row] for rows in (gold.value, other.value))
+        ours, theirs = (
+            [cell for row in rows for cell in row] for rows in (gold.value, other.value)
+        )
         return shapes[0] == shapes[1] and _sequences(ours, theirs, True)
     if gold.kind in ("interval", "union"):
         return bool(_set(gold.value) == _set(other.value))
@@ -128,5 +132,8 @@ def _order(value: Any) -> tuple[float, float]:
 def _set(value: Interval | list[Interval]) -> sympy.Set:
     parts = [value] if isinstance(value, Interval) else value
     return sympy.Union(
-        *(sympy.Interval(part.low, part.high, not part.low_closed, not part.high_closed) for part in parts)
+        *(
+            sympy.Interval(part.low, part.high, not part.low_closed, not part.high_closed)
+            for part in parts
+        )
     )

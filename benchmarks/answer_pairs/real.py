@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from answer_pairs.golds import boxed
+from answer_pairs.latex import boxed
 
 
 def real_answers(paths: Iterable[Path], problems: Path | None) -> Iterator[tuple[str, str]]:

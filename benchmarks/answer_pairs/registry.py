@@ -39,9 +39,7 @@ def perturbation(golds: str, name: str | None = None) -> Callable[[Change], Chan
     return _registered(PERTURBATIONS, golds, name)
 
 
-def _registered(
-    kinds: dict[str, Kind], golds: str, name: str | None
-) -> Callable[[Change], Change]:
+def _registered(kinds: dict[str, Kind], golds: str, name: str | None) -> Callable[[Change], Change]:
     def register(change: Change) -> Change:
         label = name or change.__name__.replace("_", " ")
         if label in kinds:

@@ -7,13 +7,40 @@ other difference to zero.
 
 import re
 
-UNITS = (
-    "degree centimeter meter mile second minute hour day week month year foot feet inch yard cm".split()
-)
+UNITS = [
+    "degree",
+    "centimeter",
+    "meter",
+    "mile",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+    "foot",
+    "feet",
+    "inch",
+    "yard",
+    "cm",
+]
 SCALES = {"million": "*10^6", "billion": "*10^9", "trillion": "*10^12"}
 SYMBOLS = {
-    r"\pi": "pi", r"\infty": "inf", r"\cup": "U", r"\cdot": "*", r"\times": "*", "√": "sqrt", "π": "pi", "∞": "inf",
-    "∪": "U", "·": "*", "×": "*", r"\le": "<=", r"\ge": ">=", "^": "**",
+    r"\pi": "pi",
+    r"\infty": "inf",
+    r"\cup": "U",
+    r"\cdot": "*",
+    r"\times": "*",
+    "√": "sqrt",
+    "π": "pi",
+    "∞": "inf",
+    "∪": "U",
+    "·": "*",
+    "×": "*",
+    r"\le": "<=",
+    r"\ge": ">=",
+    "^": "**",
 }
 
 
@@ -106,7 +133,12 @@ def _number(text: str) -> float | None:
 def _elements(text: str) -> list[str]:
     text = re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?:$|[^0-9]))", "", text)
     inside = text[1:-1]
-    if len(text) > 2 and text[0] in "([" and text[-1] in ")]" and not re.search(r"[()\[\]]", inside):
+    if (
+        len(text) > 2
+        and text[0] in "(["
+        and text[-1] in ")]"
+        and not re.search(r"[()\[\]]", inside)
+    ):
         return inside.split(",")
     return [text]
 
@@ -136,5 +168,5 @@ def _difference_is_zero(gold: str, answer: str) -> bool:
     rules = (*standard_transformations, implicit_multiplication_application)
     try:
         return bool(simplify(parse_expr(text.replace("^", "**"), transformations=rules)) == 0)
-    except Exception:  # noqa: BLE001 (sympy raises exceptions of any type on odd input)
+    except Exception:
         return False

@@ -7,13 +7,28 @@ from answer_pairs.golds import CONSTANTS, Gold
 from answer_pairs.registry import rewriting
 
 for _name, _form in {
-    "dollars": "${t}$", "double dollars": "$${t}$$", "round math": "\\({t}\\)", "square math": "\\[{t}\\]",
-    "box": "\\boxed{{{t}}}", "box in dollars": "$\\boxed{{{t}}}$", "full stop": "{t}.", "spaces": "  {t} ",
-    "line breaks": "\n{t}\n", "displaystyle": "\\displaystyle {t}", "bold markdown": "**{t}**",
-    "braces": "{{{t}}}", "fbox": "\\fbox{{{t}}}", "full stop in dollars": "${t}.$", "dollars and full stop": "${t}$.",
-    "thin space behind": "{t}\\,", "quad before": "\\quad {t}", "backticks": "`{t}`", "boldsymbol": "\\boldsymbol{{{t}}}",
+    "dollars": "${t}$",
+    "double dollars": "$${t}$$",
+    "round math": "\\({t}\\)",
+    "square math": "\\[{t}\\]",
+    "box": "\\boxed{{{t}}}",
+    "box in dollars": "$\\boxed{{{t}}}$",
+    "full stop": "{t}.",
+    "spaces": "  {t} ",
+    "line breaks": "\n{t}\n",
+    "displaystyle": "\\displaystyle {t}",
+    "bold markdown": "**{t}**",
+    "braces": "{{{t}}}",
+    "fbox": "\\fbox{{{t}}}",
+    "full stop in dollars": "${t}.$",
+    "dollars and full stop": "${t}$.",
+    "thin space behind": "{t}\\,",
+    "quad before": "\\quad {t}",
+    "backticks": "`{t}`",
+    "boldsymbol": "\\boldsymbol{{{t}}}",
     "line break command": "{t} \\\\",
 }.items():
+
     @rewriting("", name=f"text: {_name}")
     def _around(gold: Gold, rng: Random, form: str = _form) -> str | None:
         if "boldsymbol" in form and gold.kind in ("word", "letter", "measure", "money"):
@@ -21,14 +36,26 @@ for _name, _form in {
         return form.format(t=gold.text)
 
 
-VALUES = "integer fraction decimal surd pi complex power expression percent money degrees measure base"
+VALUES = (
+    "integer fraction decimal surd pi complex power expression percent money degrees measure base"
+)
+
 
 for _name, _form in {
-    "x equals": "x = {t}", "x equals without spaces": "x={t}", "capital letter": "A = {t}", "answer": "\\text{{Answer}} = {t}",
-    "function value": "f(3) = {t}", "bare equals": "= {t}", "subscript": "S_{{10}} = {t}", "word": "\\text{{Area}} = {t}",
-    "double equals": "x == {t}", "greek": "\\theta = {t}", "colon": "Answer: {t}",
+    "x equals": "x = {t}",
+    "x equals without spaces": "x={t}",
+    "capital letter": "A = {t}",
+    "answer": "\\text{{Answer}} = {t}",
+    "function value": "f(3) = {t}",
+    "bare equals": "= {t}",
+    "subscript": "S_{{10}} = {t}",
+    "word": "\\text{{Area}} = {t}",
+    "double equals": "x == {t}",
+    "greek": "\\theta = {t}",
+    "colon": "Answer: {t}",
     "dollars inside": "x = ${t}$",
 }.items():
+
     @rewriting(VALUES, name=f"prefix: {_name}")
     def _prefixed(gold: Gold, rng: Random, form: str = _form) -> str | None:
         if gold.kind == "expression" and re.match(r"x ?=?=|A|f|S|.theta", form):
@@ -91,25 +118,51 @@ def frac_as_tfrac(gold: Gold, rng: Random) -> str | None:
 
 @rewriting("surd pi tuple list interval expression equation assignment complex")
 def backslashes_doubled(gold: Gold, rng: Random) -> str | None:
-    return gold.text.replace("\\", "\\\\") if re.search(r"\\[a-z]", gold.text) and not re.search(r"\\[ ,!;]", gold.text) else None
+    return (
+        gold.text.replace("\\", "\\\\")
+        if re.search(r"\\[a-z]", gold.text) and not re.search(r"\\[ ,!;]", gold.text)
+        else None
+    )
 
 
 for _name, _form in {
-    "bare": "{c}", "text": "\\text{{{c}}}", "text in brackets": "\\text{{({c})}}", "brackets": "({c})",
-    "textbf": "\\textbf{{({c})}}", "mathrm": "\\mathrm{{{c}}}", "full stop": "{c}.", "half bracket": "{c})",
-    "option": "Option {c}", "mathbf": "\\mathbf{{({c})}}", "textbf with text": "\\textbf{{{c}}}", "text inside": "(\\text{{{c}}})",
-    "bold markdown": "**{c}**", "mbox": "\\mbox{{{c}}}", "quotes": "'{c}'", "choice": "\\text{{choice {c}}}",
+    "bare": "{c}",
+    "text": "\\text{{{c}}}",
+    "text in brackets": "\\text{{({c})}}",
+    "brackets": "({c})",
+    "textbf": "\\textbf{{({c})}}",
+    "mathrm": "\\mathrm{{{c}}}",
+    "full stop": "{c}.",
+    "half bracket": "{c})",
+    "option": "Option {c}",
+    "mathbf": "\\mathbf{{({c})}}",
+    "textbf with text": "\\textbf{{{c}}}",
+    "text inside": "(\\text{{{c}}})",
+    "bold markdown": "**{c}**",
+    "mbox": "\\mbox{{{c}}}",
+    "quotes": "'{c}'",
+    "choice": "\\text{{choice {c}}}",
 }.items():
+
     @rewriting("letter", name=f"letter: {_name}")
     def _lettered(gold: Gold, rng: Random, form: str = _form) -> str | None:
         return form.format(c=gold.value)
 
 
 for _name, _form in {
-    "bare": "{w}", "text": "\\text{{{w}}}", "mbox": "\\mbox{{{w}}}", "textbf": "\\textbf{{{w}}}", "mathrm": "\\mathrm{{{w}}}",
-    "textit": "\\textit{{{w}}}", "full stop": "{w}.", "quotes": '"{w}"', "spaces in braces": "\\text{{ {w} }}",
-    "bold markdown": "**{w}**", "textrm": "\\textrm{{{w}}}",
+    "bare": "{w}",
+    "text": "\\text{{{w}}}",
+    "mbox": "\\mbox{{{w}}}",
+    "textbf": "\\textbf{{{w}}}",
+    "mathrm": "\\mathrm{{{w}}}",
+    "textit": "\\textit{{{w}}}",
+    "full stop": "{w}.",
+    "quotes": '"{w}"',
+    "spaces in braces": "\\text{{ {w} }}",
+    "bold markdown": "**{w}**",
+    "textrm": "\\textrm{{{w}}}",
 }.items():
+
     @rewriting("word", name=f"word: {_name}")
     def _worded(gold: Gold, rng: Random, form: str = _form) -> str | None:
         return None if "mathrm" in form and " " in gold.value else form.format(w=gold.value)
@@ -123,10 +176,13 @@ def word_case(gold: Gold, rng: Random) -> str | None:
 
 
 for _name, _forms in {
-    "command": (r"\varnothing", r"\infty", r"-\infty", r"\R"), "glyph": ("∅", "∞", "-∞", "ℝ"),
-    "other": (r"\{\}", "oo", "-oo", "(-\\infty, \\infty)"), "plus": (r"\{ \}", r"+\infty", "-inf", "all real numbers"),
+    "command": (r"\varnothing", r"\infty", r"-\infty", r"\R"),
+    "glyph": ("∅", "∞", "-∞", "ℝ"),
+    "other": (r"\{\}", "oo", "-oo", "(-\\infty, \\infty)"),
+    "plus": (r"\{ \}", r"+\infty", "-inf", "all real numbers"),
     "words": (r"\text{no solution}", "infinity", "-infinity", r"\text{all real numbers}"),
 }.items():
+
     @rewriting("constant", name=f"constant: {_name}")
     def _constants(gold: Gold, rng: Random, forms: tuple[str, ...] = _forms) -> str | None:
         return forms[CONSTANTS.index(gold.value)]
