@@ -13,9 +13,9 @@ project, and those of answer_pairs/own_golds.py. Each pair is graded in both ord
 Graders: `persona_assets` (`Grader`), `math-verify` with its default settings, and `string-rules`
 (peers/string_rules.py, in the manner of PRM800K).
 
-Answers of models come from files: JSON lists or JSON lines with `answer` or `gt`, and `prediction`,
-`pred` or `code` (see `real_answers`). No label, no rate: `--labels` names JSON lines with `gold`,
-`answer` and `equal`, the verdicts of a reader.
+Answers of models come from files, see `real_answers`. `--disagreements` lists those on which
+graders differ. `--labels` names JSON lines with `gold`, `answer` and `equal`, the verdicts of a
+reader: true, false, or null for a text that the reader cannot decide.
 
 Figures:
     golds: Number of gold answers.
@@ -35,9 +35,10 @@ Figures:
     answers: Number of real answers, repeated pairs included.
     accepted: Share of the real answers that the grader accepts.
     disagreements: Number of real answers on which two graders differ, by their names.
-    labelled: Number of real answers with a label, or with the same verdict of all graders.
-    wrong: Share of these on which the grader differs from the label, where there is a label.
-    wrong_accepted, wrong_rejected: Number of these that it accepts, and that it does not accept.
+    labelled, unsure: Number of real answers with a label, and with the label null.
+    wrong: Share of the real answers on which the grader differs from the label. Answers with the
+        label null are left out; an answer without a label counts as right.
+    wrong_accepted, wrong_rejected: Number of wrong verdicts that accept, and that do not.
 """
 
 import argparse
@@ -146,7 +147,7 @@ def _kinds(made: Sequence[Pair], verdicts: dict[str, list[list[Verdict]]]) -> It
 
 def _page(made: Sequence[Pair], orders: Sequence[Sequence[Verdict]], examples: int = 6) -> str:
     """Return a page of the kinds with failures, worst first, with examples."""
-    words = {True: "accepted", False: "rejected", None: "undecided"}
+    words: dict[Verdict, str] = {True: "accepted", False: "rejected", None: "undecided"}
     failed: dict[tuple[bool, str], dict[int, str]] = defaultdict(dict)
     for index, pair in enumerate(made):
         both = [order[index] for order in orders]
@@ -176,16 +177,13 @@ def real(options: argparse.Namespace) -> Iterator[Line]:
         verdicts[name] = _graded(name, texts, options.workers)
         seconds[name] = time.perf_counter() - start
     labels = _labels(options.labels) if options.labels else {}
-    known = [
-        index
-        for index, pair in enumerate(texts)
-        if pair in labels or len({verdicts[name][index] is True for name in verdicts}) == 1
-    ]
+    read = [labels.get(pair) for pair in texts]
+    unsure = sum(pair in labels and labels[pair] is None for pair in texts)
     for name, given in verdicts.items():
         wrong = [
-            texts[index]
-            for index in known
-            if (given[index] is True) is not labels.get(texts[index], given[index] is True)
+            equal
+            for verdict, equal in zip(given, read, strict=True)
+            if equal is not None and (verdict is True) is not equal
         ]
         line: Line = {
             "grader": name,
@@ -196,10 +194,11 @@ def real(options: argparse.Namespace) -> Iterator[Line]:
         }
         if labels:
             line |= {
-                "labelled": len(known),
-                "wrong": len(wrong) / len(known),
-                "wrong_accepted": sum(not labels[pair] for pair in wrong),
-                "wrong_rejected": sum(labels[pair] for pair in wrong),
+                "labelled": sum(equal is not None for equal in read),
+                "unsure": unsure,
+                "wrong": len(wrong) / (len(texts) - unsure),
+                "wrong_accepted": wrong.count(False),
+                "wrong_rejected": wrong.count(True),
             }
         yield line
     yield {
@@ -227,9 +226,9 @@ def _write(path: Path, texts: Sequence[Texts], verdicts: dict[str, list[Verdict]
                 print(json.dumps(row, ensure_ascii=False), file=lines)
 
 
-def _labels(path: Path) -> dict[Texts, bool]:
+def _labels(path: Path) -> dict[Texts, bool | None]:
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {(row["gold"], row["answer"]): row["equal"] for row in rows if row["equal"] is not None}
+    return {(row["gold"], row["answer"]): row["equal"] for row in rows}
 
 
 def main() -> None:
