@@ -1,7 +1,7 @@
 """Pairs of a gold answer and another text of the same, or of another, meaning."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,18 @@ from answer_pairs.registry import PERTURBATIONS, REWRITINGS, Kind
 for _folder in ("rewritings", "perturbations"):
     for _file in sorted(Path(__file__).with_name(_folder).glob("*.py")):
         import_module(f"answer_pairs.{_folder}.{_file.stem}")  # registers its kinds
+
+LOSSY = {
+    "as percentage",
+    "assignment value only",
+    "base: no base",
+    "degrees: no sign",
+    "equation right side only",
+    "money: no sign",
+    "percent: no sign",
+    "unit: no unit",
+}
+"""Rewritings that leave out what a perturbation may have changed, or that have a second reading."""
 
 NUMBERS = ("integer", "fraction", "decimal", "surd", "pi", "complex")
 
@@ -58,6 +70,12 @@ def pairs(golds: Sequence[Gold], number: int, seed: int) -> Iterator[Pair]:
     for kinds, equal in ((REWRITINGS, True), (PERTURBATIONS, False)):
         for kind in kinds.values():
             yield from _of_kind(kind, golds, number, seed, equal)
+    for name in sorted({gold.kind for gold in golds}):
+        of_kind = [gold for gold in golds if gold.kind == name]
+        wrapped = Kind(f"rewritten and wrapped: {name}", frozenset([name]), _wrapped)
+        yield from _of_kind(wrapped, of_kind, number, seed, True)
+        rewritten = Kind(f"perturbed and rewritten: {name}", frozenset([name]), _rewritten)
+        yield from _of_kind(rewritten, of_kind, number, seed, False)
 
 
 def _of_kind(
@@ -80,6 +98,49 @@ def _of_kind(
         seen.add((gold.text, answer))
         left -= 1
         yield Pair(kind.name, gold.text, answer, equal, same is not None)
+
+
+def _wrapped(gold: Gold, rng: Random) -> str | None:
+    """Rewrite the value, then the text around it."""
+    text = _any_change(
+        REWRITINGS, gold, rng, lambda kind: bool(kind.golds) and not _is_prefix(kind)
+    )
+    if text is None:
+        return None
+    other = Gold(text, gold.kind, gold.value)
+    return _any_change(REWRITINGS, other, rng, lambda kind: not kind.golds or _is_prefix(kind))
+
+
+def _rewritten(gold: Gold, rng: Random) -> str | None:
+    """Perturb the value, then rewrite it without loss of what was perturbed."""
+    for _ in range(10):
+        text = _any_change(PERTURBATIONS, gold, rng, lambda kind: True)
+        other = read(text) if text else None
+        if other is None or not (agree(gold, other) is False or gold.kind == "word"):
+            continue
+        if gold.kind == other.kind or {gold.kind, other.kind} <= set(NUMBERS):
+            return _any_change(REWRITINGS, other, rng, lambda kind: kind.name not in LOSSY)
+    return None
+
+
+def _is_prefix(kind: Kind) -> bool:
+    return kind.name.startswith("prefix: ")
+
+
+def _any_change(
+    kinds: dict[str, Kind], gold: Gold, rng: Random, wanted: Callable[[Kind], bool]
+) -> str | None:
+    """Return the text of a random kind that applies."""
+    fitting = [
+        kind
+        for kind in kinds.values()
+        if wanted(kind) and (not kind.golds or gold.kind in kind.golds)
+    ]
+    for kind in rng.sample(fitting, len(fitting)):
+        text = kind.change(gold, rng)
+        if text is not None and text != gold.text:
+            return text
+    return None
 
 
 def agree(gold: Gold, other: Gold | None) -> bool | None:
@@ -108,7 +169,7 @@ def agree(gold: Gold, other: Gold | None) -> bool | None:
     if gold.kind == "measure" and gold.value[1] != other.value[1]:
         return None
     if gold.kind == "word":
-        return str(gold.value).lower() == str(other.value).lower()
+        return True if str(gold.value).lower() == str(other.value).lower() else None
     return bool(gold.value == other.value)
 
 

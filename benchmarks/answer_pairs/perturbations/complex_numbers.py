@@ -69,3 +69,14 @@ def factorial_neighbour(gold: Gold, rng: Random) -> str | None:
     inverted, n = gold.value
     other = n + rng.choice((-2, -1, 1, 4))
     return rf"\frac{{1}}{{{other}!}}" if inverted else f"{other}!"
+
+
+@perturbation("complex")
+def complex_modulus(gold: Gold, rng: Random) -> str | None:
+    return latex(sympy.Abs(gold.value))
+
+
+@perturbation("complex")
+def complex_as_point(gold: Gold, rng: Random) -> str | None:
+    real, imaginary = gold.value.as_real_imag()
+    return f"({latex(imaginary)}, {latex(real)})" if real != imaginary else None

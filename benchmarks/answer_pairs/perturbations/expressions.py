@@ -28,11 +28,12 @@ def expression_constant_added(gold: Gold, rng: Random) -> str | None:
 
 @perturbation("expression")
 def expression_exponent(gold: Gold, rng: Random) -> str | None:
-    matches = list(re.finditer(r"\^\{?([0-9]+)\}?", gold.text))
+    matches = list(re.finditer(r"\^(?:\{([0-9]+)\}|([0-9]))", gold.text))
     if not matches:
         return None
     match = rng.choice(matches)
-    return f"{gold.text[: match.start()]}^{{{int(match[1]) + 1}}}{gold.text[match.end() :]}"
+    power = int(match[1] or match[2]) + 1
+    return f"{gold.text[: match.start()]}^{{{power}}}{gold.text[match.end() :]}"
 
 
 @perturbation("expression")
@@ -109,3 +110,40 @@ def equation_coefficient_changed(gold: Gold, rng: Random) -> str | None:
 @perturbation("equation")
 def equation_as_inequality(gold: Gold, rng: Random) -> str | None:
     return gold.text.replace("=", rng.choice(("<", r"\ge ")))
+
+
+@perturbation("expression")
+def expression_exponent_dropped(gold: Gold, rng: Random) -> str | None:
+    text = re.sub(r"\^(?:\{[0-9]+\}|[0-9])", "", gold.text)
+    return text if text != gold.text else None
+
+
+@perturbation("expression")
+def expression_exponent_as_digit(gold: Gold, rng: Random) -> str | None:
+    text = re.sub(r"\^(?:\{([0-9]+)\}|([0-9]))", lambda match: match[1] or match[2], gold.text)
+    return text if text != gold.text else None
+
+
+@perturbation("expression")
+def expression_division_of_last_term(gold: Gold, rng: Random) -> str | None:
+    top, bottom = sympy.fraction(sympy.together(gold.value))
+    if bottom == 1 or len(summands(top)) < 2:
+        return None
+    return f"{ascii_math(sympy.expand(top))}/({ascii_math(bottom)})"
+
+
+@perturbation("expression")
+def expression_scaled(gold: Gold, rng: Random) -> str | None:
+    return latex(sympy.expand(2 * gold.value))
+
+
+@perturbation("expression")
+def expression_variable_negated(gold: Gold, rng: Random) -> str | None:
+    symbol = sorted(gold.value.free_symbols, key=str)[0]
+    changed = gold.value.subs(symbol, -symbol)
+    return latex(sympy.expand(changed))
+
+
+@perturbation("expression")
+def expression_as_equation(gold: Gold, rng: Random) -> str | None:
+    return f"{gold.text.strip()} = 7"

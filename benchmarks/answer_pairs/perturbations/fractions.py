@@ -5,7 +5,7 @@ from random import Random
 import sympy
 from answer_pairs.golds import Gold
 from answer_pairs.registry import perturbation
-from answer_pairs.rendering import decimal_text, latex
+from answer_pairs.rendering import decimal_text, latex, repeating
 
 
 @perturbation("fraction")
@@ -70,3 +70,32 @@ def period_wrong(gold: Gold, rng: Random) -> str | None:
         return None
     number = sympy.floor(gold.value * 100) + 1
     return rf"{int(number) // 100}.\overline{{{int(number) % 100:02d}}}"
+
+
+@perturbation("fraction")
+def mixed_number_of_a_negative(gold: Gold, rng: Random) -> str | None:
+    whole, rest = divmod(int(abs(gold.value).p), int(gold.value.q))
+    return (
+        rf"-{whole} + \frac{{{rest}}}{{{gold.value.q}}}" if whole > 0 and gold.value < 0 else None
+    )
+
+
+@perturbation("fraction")
+def repeating_decimal_cut(gold: Gold, rng: Random) -> str | None:
+    parts = repeating(gold.value)
+    return parts[0] + parts[1] if parts else None
+
+
+@perturbation("fraction")
+def repeating_decimal_wrong_period(gold: Gold, rng: Random) -> str | None:
+    parts = repeating(gold.value)
+    if parts is None or len(parts[1]) < 2:
+        return None
+    return (
+        rf"{parts[0]}{parts[1][0]}\overline{{{parts[1][1:]}}}" if len(set(parts[1])) > 1 else None
+    )
+
+
+@perturbation("fraction")
+def fraction_of_a_sum(gold: Gold, rng: Random) -> str | None:
+    return f"{gold.value.p}/{gold.value.q}+1"

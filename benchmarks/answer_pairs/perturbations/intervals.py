@@ -125,3 +125,23 @@ def union_complement(gold: Gold, rng: Random) -> str | None:
     return interval_text(
         Interval(parts[0].high, parts[1].low, not parts[0].high_closed, not parts[1].low_closed)
     )
+
+
+@perturbation("union")
+def union_as_conjunction(gold: Gold, rng: Random) -> str | None:
+    if not all(part.low.is_infinite or part.high.is_infinite for part in gold.value):
+        return None
+    return " and ".join(inequality(part, ("<", r"\le")) for part in gold.value)
+
+
+@perturbation("interval union")
+def interval_complement_sign(gold: Gold, rng: Random) -> str | None:
+    return r"x \notin " + gold.text.strip()
+
+
+@perturbation("interval")
+def interval_ends_only_whole_numbers(gold: Gold, rng: Random) -> str | None:
+    low, high = gold.value.low, gold.value.high
+    if not (low.is_Integer and high.is_Integer) or high - low > 9 or high - low < 2:
+        return None
+    return rf"\{{{', '.join(map(str, range(int(low), int(high) + 1)))}\}}"

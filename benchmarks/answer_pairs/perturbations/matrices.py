@@ -67,3 +67,24 @@ def matrix_as_determinant(gold: Gold, rng: Random) -> str | None:
 @perturbation("matrix")
 def matrix_row_dropped(gold: Gold, rng: Random) -> str | None:
     return _pmatrix(gold.value[:-1])
+
+
+@perturbation("matrix")
+def matrix_nested_lists_transposed(gold: Gold, rng: Random) -> str | None:
+    rows = [list(row) for row in zip(*gold.value, strict=True)]
+    if len(rows) < 2 or rows == gold.value:
+        return None
+    return "[" + ", ".join(f"[{', '.join(map(ascii_math, row))}]" for row in rows) + "]"
+
+
+@perturbation("matrix")
+def matrix_scaled(gold: Gold, rng: Random) -> str | None:
+    return f"2{_pmatrix(gold.value)}" if any(cell for row in gold.value for cell in row) else None
+
+
+@perturbation("matrix")
+def matrix_inverse(gold: Gold, rng: Random) -> str | None:
+    if len(gold.value) != len(gold.value[0]):
+        return None
+    matrix = sympy.Matrix(gold.value)
+    return None if matrix**2 == sympy.eye(len(gold.value)) else f"{_pmatrix(gold.value)}^{{-1}}"

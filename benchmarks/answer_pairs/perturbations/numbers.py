@@ -6,7 +6,8 @@ from random import Random
 import sympy
 from answer_pairs.golds import Gold
 from answer_pairs.registry import perturbation
-from answer_pairs.rendering import decimal_text, latex
+from answer_pairs.rendering import decimal_text, latex, scientific
+from answer_pairs.rewritings.integers import WORDS
 
 
 def _digits(gold: Gold) -> str | None:
@@ -79,6 +80,104 @@ def digit_doubled(gold: Gold, rng: Random) -> str | None:
 @perturbation("integer decimal")
 def ten_times(gold: Gold, rng: Random) -> str | None:
     return decimal_text(gold.value * 10)
+
+
+@perturbation("integer decimal")
+def scientific_exponent_off_by_one(gold: Gold, rng: Random) -> str | None:
+    parts = scientific(gold.value)
+    return parts and rf"{parts[0]} \times 10^{{{parts[1] + rng.choice((-1, 1))}}}"
+
+
+@perturbation("integer decimal")
+def e_notation_exponent_off_by_one(gold: Gold, rng: Random) -> str | None:
+    parts = scientific(gold.value)
+    return parts and f"{parts[0]}e{parts[1] + rng.choice((-1, 1))}"
+
+
+@perturbation("integer decimal")
+def scientific_exponent_sign(gold: Gold, rng: Random) -> str | None:
+    parts = scientific(gold.value)
+    return parts and rf"{parts[0]} \times 10^{{{-parts[1]}}}"
+
+
+@perturbation("integer")
+def number_word_of_another(gold: Gold, rng: Random) -> str | None:
+    if not 0 <= gold.value <= 20:
+        return None
+    return WORDS[(int(gold.value) + rng.choice((1, 10, 20))) % len(WORDS)]
+
+
+@perturbation("integer")
+def chain_that_goes_on(gold: Gold, rng: Random) -> str | None:
+    more = rng.randint(1, 30)
+    return f"{gold.value} + {more} = {gold.value + more}"
+
+
+@perturbation("integer")
+def gold_as_subscript(gold: Gold, rng: Random) -> str | None:
+    return f"x_{{{gold.value}}} = {gold.value + rng.randint(1, 9)}" if gold.value > 0 else None
+
+
+for _name, _form in {
+    "or": "{t} or {o}",
+    "comma": "{t}, {o}",
+    "text or": "{t} \\text{{ or }} {o}",
+    "and": "{o} and {t}",
+    "set": "\\{{{t}, {o}\\}}",
+    "plus minus": "\\pm {t}",
+    "not equal": "x \\ne {t}",
+    "greater": "x > {t}",
+    "at least": "x \\geq {t}",
+    "at most": "\\le {t}",
+    "less": "< {t}",
+    "interval": "[{t}, {o})",
+    "factorial": "{t}!",
+    "root": "\\sqrt{{{t}}}",
+    "square": "{t}^2",
+    "imaginary": "{t}i",
+    "symbol": "{t}x",
+    "logarithm": "\\log {t}",
+    "sum": "{t} + {o}",
+    "product": "{t} \\cdot {o}",
+    "minus": "{t} - {o}",
+    "sine": "\\sin {t}",
+    "absolute value of a sum": "|{t} + {o}|",
+    "times ten": "{t} \\times 10",
+    "half": "\\frac{{{t}}}{{2}}",
+    "remainder": "{t} R {o}",
+    "power of ten": "{t}e{o}",
+    "ellipsis and more": "{t}, \\ldots, {u}",
+}.items():
+
+    @perturbation("integer", name=f"more than the answer: {_name}")
+    def _more(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        if gold.value < 3:
+            return None
+        other = int(gold.value) + rng.randint(1, 9)
+        return form.format(t=gold.value, o=other, u=other + 20)
+
+
+for _name in (
+    "None",
+    "nan",
+    "undefined",
+    "inf",
+    "Error",
+    r"\text{no solution}",
+    "...",
+    "-",
+    "?",
+    r"\infty",
+    "x",
+    "True",
+    "[]",
+):
+
+    @perturbation(
+        "integer fraction surd tuple list interval expression matrix", name=f"no answer: {_name}"
+    )
+    def _none(gold: Gold, rng: Random, text: str = _name) -> str | None:
+        return None if gold.text.strip() == text else text
 
 
 @perturbation("decimal")

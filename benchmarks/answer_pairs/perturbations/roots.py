@@ -6,7 +6,7 @@ from random import Random
 import sympy
 from answer_pairs.golds import Gold
 from answer_pairs.registry import perturbation
-from answer_pairs.rendering import ascii_math, decimal_text, latex
+from answer_pairs.rendering import ascii_math, decimal_text, latex, summands
 
 
 @perturbation("surd pi")
@@ -106,3 +106,19 @@ def pi_as_fraction(gold: Gold, rng: Random) -> str | None:
 @perturbation("pi")
 def pi_squared(gold: Gold, rng: Random) -> str | None:
     return latex(gold.value * sympy.pi)
+
+
+@perturbation("surd")
+def factor_moved_under_the_root(gold: Gold, rng: Random) -> str | None:
+    coefficient, root = gold.value.as_coeff_Mul()
+    if not (coefficient.is_Integer and coefficient > 1 and root.is_Pow):
+        return None
+    return rf"\sqrt{{{coefficient} \cdot {root.base}}}"
+
+
+@perturbation("surd pi")
+def denominator_of_the_last_term_only(gold: Gold, rng: Random) -> str | None:
+    top, bottom = sympy.fraction(sympy.together(gold.value))
+    if bottom == 1 or len(summands(top)) < 2:
+        return None
+    return f"{ascii_math(sympy.expand(top))}/{bottom}"

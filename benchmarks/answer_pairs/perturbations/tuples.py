@@ -1,5 +1,6 @@
 """Perturbations of tuples and lists."""
 
+from itertools import pairwise
 from random import Random
 
 import sympy
@@ -120,3 +121,29 @@ def plus_minus_of_one(gold: Gold, rng: Random) -> str | None:
         and gold.value[0]
         else None
     )
+
+
+@perturbation("tuple")
+def coordinates_named_in_another_order(gold: Gold, rng: Random) -> str | None:
+    names = "xyz" if len(gold.value) < 4 else "abcdefgh"
+    values = gold.value[::-1]
+    if values == gold.value:
+        return None
+    return ", ".join(f"{name} = {latex(value)}" for name, value in zip(names, values, strict=False))
+
+
+@perturbation("list")
+def list_in_words_with_an_element_changed(gold: Gold, rng: Random) -> str | None:
+    return (
+        rf"{latex(gold.value[0])} \text{{ and }} {latex(gold.value[-1] + 1)}"
+        if len(gold.value) == 2
+        else None
+    )
+
+
+@perturbation("list")
+def list_ellipsis(gold: Gold, rng: Random) -> str | None:
+    steps = {other - one for one, other in pairwise(gold.value)}
+    if len(steps) < 2:
+        return None  # an arithmetic sequence, which an ellipsis may mean
+    return rf"{latex(gold.value[0])}, \ldots, {latex(gold.value[-1])}"

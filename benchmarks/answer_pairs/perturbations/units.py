@@ -191,3 +191,30 @@ def ratio_swapped(gold: Gold, rng: Random) -> str | None:
 @perturbation("ratio")
 def ratio_changed(gold: Gold, rng: Random) -> str | None:
     return f"{gold.value[0]}:{gold.value[1] + 1}"
+
+
+@perturbation("ratio")
+def ratio_as_inverted_fraction(gold: Gold, rng: Random) -> str | None:
+    return (
+        rf"\frac{{{gold.value[1]}}}{{{gold.value[0]}}}" if gold.value[0] != gold.value[1] else None
+    )
+
+
+@perturbation("money")
+def money_of_another_currency(gold: Gold, rng: Random) -> str | None:
+    return f"€{decimal_text(gold.value)}"
+
+
+@perturbation("measure")
+def unit_per_hour(gold: Gold, rng: Random) -> str | None:
+    number, unit = gold.value
+    return (
+        rf"{latex(number)}\text{{ {unit} per hour}}"
+        if unit in ("miles", "km", "feet", "meters", "dollars")
+        else None
+    )
+
+
+@perturbation("degrees")
+def degrees_as_minutes(gold: Gold, rng: Random) -> str | None:
+    return f"{decimal_text(gold.value)}'"

@@ -7,7 +7,7 @@ from random import Random
 import sympy
 from answer_pairs.golds import Gold
 from answer_pairs.registry import rewriting
-from answer_pairs.rendering import ascii_math, glyphs, latex
+from answer_pairs.rendering import ascii_math, decimal_text, glyphs, latex, summands
 
 
 @rewriting("expression")
@@ -125,9 +125,10 @@ def expression_braced_powers(gold: Gold, rng: Random) -> str | None:
 
 @rewriting("expression")
 def expression_powers_as_products(gold: Gold, rng: Random) -> str | None:
-    text = re.sub(
-        r"([a-z])\^\{?([23])\}?(?![0-9])", lambda m: r" \cdot ".join([m[1]] * int(m[2])), gold.text
-    )
+    def product(match: re.Match[str]) -> str:
+        return r" \cdot ".join([match[1]] * int(match[2] or match[3]))
+
+    text = re.sub(r"([a-z])\^(?:\{([23])\}|([23])(?![0-9]))", product, gold.text)
     return text if "^" not in text and "/" not in text else None
 
 
@@ -171,3 +172,41 @@ def expression_split_fraction(gold: Gold, rng: Random) -> str | None:
 def expression_slash(gold: Gold, rng: Random) -> str | None:
     top, bottom = sympy.fraction(sympy.together(gold.value))
     return None if bottom == 1 else f"({latex(top)})/({latex(bottom)})"
+
+
+@rewriting("expression")
+def expression_implicit_factors(gold: Gold, rng: Random) -> str | None:
+    text = re.sub(r"\*(?!\*)(?<!\*\*)", "", ascii_math(sympy.factor(gold.value)).replace("**", "^"))
+    return None if "sqrt" in text or "/" in text else text
+
+
+@rewriting("expression")
+def expression_negative_powers(gold: Gold, rng: Random) -> str | None:
+    top, bottom = sympy.fraction(sympy.together(gold.value))
+    return None if bottom == 1 else rf"({latex(top)})({latex(bottom)})^{{-1}}"
+
+
+@rewriting("expression")
+def expression_decimal_coefficients(gold: Gold, rng: Random) -> str | None:
+    terms = [term.as_coeff_Mul() for term in summands(gold.value)]
+    texts = [decimal_text(factor) for factor, _ in terms]
+    if None in texts or all(factor.is_Integer for factor, _ in terms):
+        return None
+    parts = [
+        text if rest == 1 else f"{text}{latex(rest)}"
+        for text, (_, rest) in zip(texts, terms, strict=True)
+    ]
+    return "+".join(map(str, parts)).replace("+-", "-")
+
+
+@rewriting("expression")
+def expression_root_as_power(gold: Gold, rng: Random) -> str | None:
+    text = re.sub(r"\\sqrt\{([a-z])\}", r"\1^{1/2}", gold.text)
+    return text if text != gold.text else None
+
+
+@rewriting("expression", name="expression: fullwidth brackets and signs")
+def expression_fullwidth(gold: Gold, rng: Random) -> str | None:
+    if "\\" in gold.text:
+        return None
+    return gold.text.translate(str.maketrans("()+=", "（）＋＝"))

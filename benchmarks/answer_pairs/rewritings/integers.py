@@ -5,7 +5,7 @@ from random import Random
 import sympy
 from answer_pairs.golds import Gold
 from answer_pairs.registry import rewriting
-from answer_pairs.rendering import grouped, scientific, superscript
+from answer_pairs.rendering import decimal_text, grouped, scientific, superscript
 
 RATIONAL = "integer fraction decimal"
 
@@ -196,3 +196,43 @@ def minus_braced(gold: Gold, rng: Random) -> str | None:
 @rewriting(RATIONAL)
 def negative_in_brackets(gold: Gold, rng: Random) -> str | None:
     return (rest := _negative(gold)) and rng.choice((f"(-{rest})", f"-({rest})"))
+
+
+def _spoken(number: int) -> str:
+    tens = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+    if number >= 100:
+        rest = number % 100
+        return WORDS[number // 100] + " hundred" + (f" {_spoken(rest)}" if rest else "")
+    if number <= 20:
+        return WORDS[number]
+    return tens[number // 10 - 2] + (f"-{WORDS[number % 10]}" if number % 10 else "")
+
+
+@rewriting("integer")
+def number_words(gold: Gold, rng: Random) -> str | None:
+    return _spoken(int(gold.value)) if 20 < gold.value < 1000 else None
+
+
+@rewriting("integer fraction decimal", name="doubled brackets")
+def doubled_brackets(gold: Gold, rng: Random) -> str | None:
+    return f"(({gold.text.strip()}))"
+
+
+@rewriting("integer")
+def minus_minus(gold: Gold, rng: Random) -> str | None:
+    return f"-(-{gold.value})" if gold.value > 0 else None
+
+
+@rewriting("integer", name="power of ten factor")
+def power_of_ten_factor(gold: Gold, rng: Random) -> str | None:
+    if not gold.value or gold.value % 100:
+        return None
+    digits = str(gold.value).rstrip("0")
+    return rf"{digits} \cdot 10^{{{len(str(gold.value)) - len(digits)}}}"
+
+
+@rewriting("integer")
+def millions(gold: Gold, rng: Random) -> str | None:
+    if gold.value < 10**6 or gold.value % 10**5:
+        return None
+    return f"{decimal_text(gold.value / sympy.Integer(10) ** 6)} million"

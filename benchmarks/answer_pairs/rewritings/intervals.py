@@ -133,3 +133,39 @@ def reals_without_points(gold: Gold, rng: Random) -> str | None:
             rf"x \ne {points}" if len(holes) == 1 else rf"\mathbb{{R}} - \{{{points}\}}",
         )
     )
+
+
+@rewriting("interval")
+def interval_two_inequalities(gold: Gold, rng: Random) -> str | None:
+    low, high = gold.value.low, gold.value.high
+    if low.is_infinite or high.is_infinite:
+        return None
+    above = r"\ge" if gold.value.low_closed else ">"
+    below = r"\le" if gold.value.high_closed else "<"
+    word = rng.choice((r" \text{ and } ", " and ", ", "))
+    return f"x {above} {latex(low)}{word}x {below} {latex(high)}"
+
+
+@rewriting("interval union")
+def interval_for_another_letter(gold: Gold, rng: Random) -> str | None:
+    return rf"{rng.choice('atky')} \in {gold.text.strip()}"
+
+
+@rewriting("interval")
+def interval_number_first(gold: Gold, rng: Random) -> str | None:
+    low, high = gold.value.low, gold.value.high
+    if low.is_infinite:
+        return f"{latex(high)} {'≥' if gold.value.high_closed else '>'} x"
+    return f"{latex(low)} {'≤' if gold.value.low_closed else '<'} x" if high.is_infinite else None
+
+
+@rewriting("interval")
+def interval_set_builder_of_reals(gold: Gold, rng: Random) -> str | None:
+    condition = inequality(gold.value, ("<", r"\leq"))
+    return rf"\left\{{ x \in \mathbb{{R}} \mid {condition} \right\}}"
+
+
+@rewriting("interval union")
+def interval_fullwidth(gold: Gold, rng: Random) -> str | None:
+    text = r" \cup ".join(map(interval_text, intervals(gold)))
+    return text.translate(str.maketrans({"(": "（", ")": "）", "[": "［", "]": "］", ",": "，"}))

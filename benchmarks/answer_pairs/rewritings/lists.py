@@ -111,3 +111,36 @@ def list_points_zero(gold: Gold, rng: Random) -> str | None:
     if not all(value.is_Integer for value in gold.value):
         return None
     return ", ".join(f"{value}.0" for value in gold.value)
+
+
+for _name, _form in {
+    "fullwidth commas": "，",
+    "lines": "\n",
+    "ampersand": " \\& ",
+    "logical or": r" \lor ",
+    "semicolon and thin space": r";\, ",
+    "row breaks": r" \\ ",
+}.items():
+
+    @rewriting("list", name=f"list joined by {_name}")
+    def _joined(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        name = "x = " if "lor" in form or "\\\\" in form else ""
+        return form.join(name + latex(value) for value in gold.value)
+
+
+@rewriting("list")
+def list_sympy_solutions(gold: Gold, rng: Random) -> str | None:
+    return "[" + ", ".join(f"{{x: {ascii_math(value)}}}" for value in gold.value) + "]"
+
+
+@rewriting("list")
+def list_in_text(gold: Gold, rng: Random) -> str | None:
+    if not all(value.is_Integer for value in gold.value):
+        return None
+    texts = list(map(str, gold.value))
+    return rf"\text{{{', '.join(texts[:-1])} and {texts[-1]}}}"
+
+
+@rewriting("list")
+def list_each_in_dollars(gold: Gold, rng: Random) -> str | None:
+    return ", ".join(f"${latex(value)}$" for value in gold.value)

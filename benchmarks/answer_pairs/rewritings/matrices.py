@@ -107,3 +107,42 @@ def vector_transposed_row(gold: Gold, rng: Random) -> str | None:
 def vector_as_tuple(gold: Gold, rng: Random) -> str | None:
     cells = _column(gold)
     return cells and f"({', '.join(map(latex, cells))})"
+
+
+@rewriting("matrix")
+def vector_unit_vectors(gold: Gold, rng: Random) -> str | None:
+    cells = _column(gold)
+    if cells is None or len(cells) > 3 or any(cell.is_Add for cell in cells):
+        return None
+    hat = rng.choice((r"\mathbf{%s}", r"\hat{%s}", r"\vec{%s}"))
+    parts = [latex(cell) + hat % name for cell, name in zip(cells, "ijk", strict=False) if cell]
+    return " + ".join(parts).replace("+ -", "- ") if parts else None
+
+
+@rewriting("matrix")
+def vector_list(gold: Gold, rng: Random) -> str | None:
+    cells = _column(gold)
+    return f"[{', '.join(map(ascii_math, cells))}]" if cells and len(cells) > 2 else None
+
+
+@rewriting("matrix")
+def matrix_rows_by_semicolons(gold: Gold, rng: Random) -> str | None:
+    return "[" + "; ".join(", ".join(map(ascii_math, row)) for row in gold.value) + "]"
+
+
+@rewriting("matrix")
+def matrix_factor_in_front(gold: Gold, rng: Random) -> str | None:
+    cells = [cell for row in gold.value for cell in row]
+    if not all(cell.is_Rational for cell in cells):
+        return None
+    bottom = sympy.ilcm(*(cell.q for cell in cells)) if len(cells) > 1 else 1
+    if bottom == 1:
+        return None
+    rows = r" \\ ".join(" & ".join(str(cell * bottom) for cell in row) for row in gold.value)
+    return rf"\frac{{1}}{{{bottom}}} \begin{{pmatrix}} {rows} \end{{pmatrix}}"
+
+
+@rewriting("matrix")
+def vector_transposed_brackets(gold: Gold, rng: Random) -> str | None:
+    cells = _column(gold)
+    return cells and rf"\left[ {', '.join(map(latex, cells))} \right]^\top"

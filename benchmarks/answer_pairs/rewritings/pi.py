@@ -58,3 +58,21 @@ def pi_over_slash(gold: Gold, rng: Random) -> str | None:
     if factor is None or factor.q == 1:
         return None
     return f"{latex(factor.p * sympy.pi)}/{factor.q}"
+
+
+@rewriting("pi")
+def pi_radians(gold: Gold, rng: Random) -> str | None:
+    return rf"{latex(gold.value)} \text{{ radians}}"
+
+
+@rewriting("pi")
+def pi_square_units(gold: Gold, rng: Random) -> str | None:
+    return rf"{latex(gold.value)}\text{{ square units}}"
+
+
+@rewriting("pi", name="pi: braces in fraction of glyphs")
+def pi_glyph_over_slash(gold: Gold, rng: Random) -> str | None:
+    factor = _times_pi(gold)
+    if factor is None or factor.q == 1:
+        return None
+    return f"{'' if factor.p == 1 else factor.p}π/{factor.q}"

@@ -156,3 +156,53 @@ def sum_as_separate_fractions(gold: Gold, rng: Random) -> str | None:
     if len(terms) < 2 or all(term.as_coeff_Mul()[0].q == 1 for term in terms):
         return None
     return " + ".join(map(latex, terms)).replace("+ -", "- ")
+
+
+@rewriting("surd")
+def root_of_a_fraction(gold: Gold, rng: Random) -> str | None:
+    square = gold.value**2
+    if not square.is_Rational or square.is_Integer or gold.value < 0:
+        return None
+    return rf"\sqrt{{{latex(square)}}}"
+
+
+@rewriting("surd")
+def root_of_a_fraction_ascii(gold: Gold, rng: Random) -> str | None:
+    square = gold.value**2
+    if not square.is_Rational or square.is_Integer or gold.value < 0:
+        return None
+    return f"sqrt({square})"
+
+
+@rewriting("surd")
+def root_spaced_command(gold: Gold, rng: Random) -> str | None:
+    text = re.sub(r"\\sqrt\{([0-9])\}", r"\\sqrt \1", latex(gold.value))
+    return text if text != latex(gold.value) else None
+
+
+@rewriting("surd")
+def root_times_root(gold: Gold, rng: Random) -> str | None:
+    coefficient, root = gold.value.as_coeff_Mul()
+    if not root.is_Pow or not root.base.is_Integer or sympy.isprime(root.base) or coefficient != 1:
+        return None
+    prime = min(sympy.primefactors(root.base))
+    return rf"\sqrt{{{prime}}} \cdot \sqrt{{{root.base // prime}}}"
+
+
+@rewriting("surd pi")
+def minus_in_front_of_brackets(gold: Gold, rng: Random) -> str | None:
+    return f"-({latex(sympy.expand(-gold.value))})" if len(summands(gold.value)) > 1 else None
+
+
+@rewriting("surd pi")
+def half_in_front(gold: Gold, rng: Random) -> str | None:
+    top, bottom = sympy.fraction(sympy.together(gold.value))
+    if bottom == 1 or len(summands(top)) < 2:
+        return None
+    return rf"\frac{{1}}{{{bottom}}}({latex(sympy.expand(top))})"
+
+
+@rewriting("surd pi")
+def ascii_bracketed_quotient(gold: Gold, rng: Random) -> str | None:
+    top, bottom = sympy.fraction(sympy.together(gold.value))
+    return None if bottom == 1 else f"({ascii_math(sympy.expand(top))})/{bottom}"

@@ -186,3 +186,41 @@ for _name, _forms in {
     @rewriting("constant", name=f"constant: {_name}")
     def _constants(gold: Gold, rng: Random, forms: tuple[str, ...] = _forms) -> str | None:
         return forms[CONSTANTS.index(gold.value)]
+
+
+for _name, _form in {
+    "the answer is": "The answer is {t}",
+    "the answer is in dollars": "The final answer is ${t}$.",
+    "color": "\\color{{red}}{{{t}}}",
+    "textcolor": "\\textcolor{{blue}}{{{t}}}",
+    "underline": "\\underline{{{t}}}",
+    "ideographic full stop": "{t}。",
+    "boxed in boxed": "\\boxed{{\\boxed{{{t}}}}}",
+    "bf": "{{\\bf {t}}}",
+    "large": "\\large{{{t}}}",
+    "ensuremath": "\\ensuremath{{{t}}}",
+    "bold dollars": "**${t}$**",
+    "double quotes": '"{t}"',
+    "zero width space": "\u200b{t}\u200b",
+    "code fence": "```\n{t}\n```",
+}.items():
+
+    @rewriting("", name=f"text: {_name}")
+    def _wrapped(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        return form.format(t=gold.text)
+
+
+for _name, _form in {
+    "an": "\\text{{an {w}}}",
+    "the": "the {w}",
+    "it is": "It is {w}",
+    "capitals": "{u}",
+}.items():
+
+    @rewriting("word", name=f"word: {_name}")
+    def _phrased(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        shapes = "ellipse circle parabola hyperbola line point"
+        if ("an " in form or "the " in form) and gold.value.lower() not in shapes.split():
+            return None
+        text = form.format(w=gold.value, u=gold.value.upper())
+        return text if "an " not in text or gold.value[0] in "aeiou" else text.replace("an ", "a ")

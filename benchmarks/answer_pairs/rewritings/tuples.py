@@ -100,3 +100,39 @@ def tuple_slash_fractions(gold: Gold, rng: Random) -> str | None:
 @rewriting("tuple")
 def tuple_lparen(gold: Gold, rng: Random) -> str | None:
     return rf"\lparen {', '.join(map(latex, gold.value))} \rparen"
+
+
+@rewriting("tuple")
+def tuple_fullwidth(gold: Gold, rng: Random) -> str | None:
+    return f"（{'，'.join(map(latex, gold.value))}）"
+
+
+@rewriting("tuple")
+def tuple_coordinates_and(gold: Gold, rng: Random) -> str | None:
+    if len(gold.value) != 2:
+        return None
+    return rf"x = {latex(gold.value[0])} \text{{ and }} y = {latex(gold.value[1])}"
+
+
+@rewriting("tuple")
+def tuple_sympy_solution(gold: Gold, rng: Random) -> str | None:
+    names = "xyz" if len(gold.value) < 4 else "abcdefgh"
+    pairs = zip(names, map(ascii_math, gold.value), strict=False)
+    return "{" + ", ".join(f"{name}: {value}" for name, value in pairs) + "}"
+
+
+@rewriting("tuple")
+def tuple_text_wrapped_elements(gold: Gold, rng: Random) -> str | None:
+    if not all(value.is_Integer for value in gold.value):
+        return None
+    return "(" + ", ".join(rf"\text{{{value}}}" for value in gold.value) + ")"
+
+
+@rewriting("tuple")
+def tuple_dollars_inside(gold: Gold, rng: Random) -> str | None:
+    return "(" + ", ".join(f"${latex(value)}$" for value in gold.value) + ")"
+
+
+@rewriting("tuple")
+def tuple_column_vector(gold: Gold, rng: Random) -> str | None:
+    return r"\begin{pmatrix} " + r" \\ ".join(map(latex, gold.value)) + r" \end{pmatrix}"

@@ -233,3 +233,77 @@ for _name, _form in {
     @rewriting("ratio", name=f"ratio: {_name}")
     def _ratio(gold: Gold, rng: Random, form: str = _form) -> str | None:
         return form.format(a=gold.value[0], b=gold.value[1])
+
+
+for _name, _form in {
+    "ordinal glyph": "{n}º",
+    "ring glyph": "{n}˚",
+    "ang": "\\ang{{{n}}}",
+    "angle named": "\\angle ABC = {n}^\\circ",
+    "deg command": "{n}\\deg",
+    "spaced braces": "{n} ^ {{ \\circ }}",
+    "hyphen and word": "{n}-degree",
+    "glyph in text": "{n}^{{\\text{{°}}}}",
+}.items():
+
+    @rewriting("degrees", name=f"degrees: {_name}")
+    def _more_degrees(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        return form.format(n=decimal_text(gold.value))
+
+
+for _name, _form in {
+    "two zeros": "{n}.00\\%",
+    "glyph": "{n}％",
+    "named": "p = {n}\\%",
+    "in words": "\\text{{{n} percent}}",
+}.items():
+
+    @rewriting("percent", name=f"percent: {_name}")
+    def _more_percent(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        number = decimal_text(gold.value)
+        return None if "." in (number or ".") and ".00" in form else form.format(n=number)
+
+
+for _name, _form in {
+    "US sign": "US\\${n}",
+    "USD before": "USD {n}",
+    "mathdollar": "\\mathdollar {n}",
+    "textdollar": "\\textdollar{n}",
+    "in dollars": "$\\${n}$",
+    "word in text": "\\text{{{n} dollars}}",
+}.items():
+
+    @rewriting("money", name=f"money: {_name}")
+    def _more_money(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        return form.format(n=_dollars(gold))
+
+
+for _name, _form in {
+    "text base word": "{d}_{{\\text{{base }} {b}}}",
+    "spaced words": "{d} \\text{{ base }} {b}",
+    "words": "{d} (in base {w})",
+    "left brackets": "\\left({d}\\right)_{{{b}}}",
+    "hyphen": "{d}, base {b}",
+}.items():
+
+    @rewriting("base", name=f"base: {_name}")
+    def _more_bases(gold: Gold, rng: Random, form: str = _form) -> str | None:
+        digits, base = gold.value
+        return form.format(d=digits, b=base, w=WORDS[int(base)])
+
+
+@rewriting("measure")
+def unit_named_value(gold: Gold, rng: Random) -> str | None:
+    return rf"d = {gold.text.strip()}"
+
+
+@rewriting("measure")
+def unit_in_dollars(gold: Gold, rng: Random) -> str | None:
+    number, unit = gold.value
+    return None if "^" in unit else f"${latex(number)}$ {unit}"
+
+
+@rewriting("measure")
+def unit_power_glyph(gold: Gold, rng: Random) -> str | None:
+    number, unit = gold.value
+    return f"{latex(number)} {unit.replace('^2', '²')}" if unit.endswith("^2") else None
