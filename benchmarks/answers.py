@@ -2,7 +2,7 @@
 
     SHARED_DATA=../shared/data python benchmarks/answers.py      # golds of math_test.jsonl
     python benchmarks/answers.py --kinds --worst worst.md        # a line per kind, worst first
-    python benchmarks/answers.py --pairs 2 --graders persona_assets
+    python benchmarks/answers.py --pairs 2 --graders persona_assets --only interval
     python benchmarks/answers.py --problems math500_test.json --answers A.json B.jsonl \\
         --disagreements disagreements.jsonl --labels labels.jsonl
 
@@ -64,7 +64,7 @@ Texts = tuple[str, str]
 def generated(options: argparse.Namespace) -> Iterator[Line]:
     """Yield figures of the generated pairs."""
     found = golds(options.golds)
-    made = list(pairs(found, options.pairs, options.seed))
+    made = list(pairs(found, options.pairs, options.seed, options.only))
     rewritten = [pair for pair in made if pair.equal]
     kinds = Counter((pair.kind, pair.equal) for pair in made)
     yield {
@@ -160,8 +160,8 @@ def _page(made: Sequence[Pair], orders: Sequence[Sequence[Verdict]], examples: i
         kinds = [kind for kind in failed if kind[0] is equal]
         for kind in sorted(kinds, key=lambda kind: -len(failed[kind]) / counts[kind]):
             text += f"## {kind[1]}: {len(failed[kind])} of {counts[kind]}\n\n"
-            for index, both in list(failed[kind].items())[:examples]:
-                text += f"- `{made[index].gold!r}` and `{made[index].answer!r}`: {both}\n"
+            for index, given in list(failed[kind].items())[:examples]:
+                text += f"- `{made[index].gold!r}` and `{made[index].answer!r}`: {given}\n"
             text += "\n"
     return text
 
@@ -246,6 +246,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--graders", nargs="+", choices=list(GRADERS), default=list(GRADERS))
+    parser.add_argument("--only", default="", help="only kinds whose name contains this text")
     parser.add_argument("--kinds", action="store_true", help="print a line per kind, worst first")
     parser.add_argument("--worst", type=Path, help="page of failures of the first grader, to write")
     parser.add_argument("--answers", type=Path, nargs="+", help="files of real answers")

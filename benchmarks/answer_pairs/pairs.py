@@ -61,21 +61,23 @@ def golds(path: Path | None) -> list[Gold]:
     return [gold for text in dict.fromkeys(texts) if (gold := read(text)) is not None]
 
 
-def pairs(golds: Sequence[Gold], number: int, seed: int) -> Iterator[Pair]:
-    """Yield up to `number` pairs of each kind, the same for the same seed.
+def pairs(golds: Sequence[Gold], number: int, seed: int, only: str = "") -> Iterator[Pair]:
+    """Yield up to `number` pairs of each kind whose name contains `only`.
+
+    The pairs of a kind depend on its name, the gold answers and the seed, not on other kinds.
 
     Raises:
         ValueError: A rewriting changed the value.
     """
-    for kinds, equal in ((REWRITINGS, True), (PERTURBATIONS, False)):
-        for kind in kinds.values():
-            yield from _of_kind(kind, golds, number, seed, equal)
+    kinds = [(kind, True) for kind in REWRITINGS.values()]
+    kinds += [(kind, False) for kind in PERTURBATIONS.values()]
     for name in sorted({gold.kind for gold in golds}):
-        of_kind = [gold for gold in golds if gold.kind == name]
-        wrapped = Kind(f"rewritten and wrapped: {name}", frozenset([name]), _wrapped)
-        yield from _of_kind(wrapped, of_kind, number, seed, True)
-        rewritten = Kind(f"perturbed and rewritten: {name}", frozenset([name]), _rewritten)
-        yield from _of_kind(rewritten, of_kind, number, seed, False)
+        applies = frozenset([name])
+        kinds.append((Kind(f"rewritten and wrapped: {name}", applies, _wrapped), True))
+        kinds.append((Kind(f"perturbed and rewritten: {name}", applies, _rewritten), False))
+    for kind, equal in kinds:
+        if only in kind.name:
+            yield from _of_kind(kind, golds, number, seed, equal)
 
 
 def _of_kind(

@@ -7,11 +7,11 @@ from answer_pairs.golds import Gold, Interval
 
 
 def latex(value: sympy.Expr) -> str:
-    r"""Return LaTeX in the style of MATH.
+    r"""Return LaTeX as sympy writes it.
 
     Example:
         >>> latex(sympy.Rational(-1, 2))
-        '-\\frac{1}{2}'
+        '- \\frac{1}{2}'
     """
     return str(sympy.latex(value))
 

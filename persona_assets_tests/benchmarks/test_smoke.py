@@ -90,7 +90,7 @@ SMOKES = (
         ),
     ),
     Smoke(
-        "answers.py --pairs 1 --kinds",
+        "answers.py --pairs 1 --only ratio --kinds",
         (
             "golds rewritings perturbations rewriting_pairs perturbation_pairs read_back",
             "grader version false_negatives false_positives undecided asymmetric wall_s",
