@@ -119,12 +119,6 @@ def expression_exponent_dropped(gold: Gold, rng: Random) -> str | None:
 
 
 @perturbation("expression")
-def expression_exponent_as_digit(gold: Gold, rng: Random) -> str | None:
-    text = re.sub(r"\^(?:\{([0-9]+)\}|([0-9]))", lambda match: match[1] or match[2], gold.text)
-    return text if text != gold.text else None
-
-
-@perturbation("expression")
 def expression_division_of_last_term(gold: Gold, rng: Random) -> str | None:
     top, bottom = sympy.fraction(sympy.together(gold.value))
     if bottom == 1 or len(summands(top)) < 2:
