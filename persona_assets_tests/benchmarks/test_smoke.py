@@ -19,7 +19,7 @@ HELPERS = {"cosine_data.py", "dedup_data.py", "figures.py", "generation_server.p
 
 @dataclass(frozen=True)
 class Smoke:
-    """A command that runs a benchmark in seconds.
+    """A command that runs a benchmark in seconds; {here} stands for the folder of its files.
 
     lines: Figure names of each kind of line, in the order in which the kinds first appear.
     """
@@ -97,6 +97,24 @@ SMOKES = (
             "shards join_share",
         ),
     ),
+    Smoke(
+        "answers.py --pairs 1 --only ratio --kinds",
+        (
+            "golds rewritings perturbations rewriting_pairs perturbation_pairs read_back",
+            "grader version false_negatives false_positives undecided asymmetric wall_s",
+            "kind change pairs failed gold answer",
+        ),
+    ),
+    Smoke(
+        "answers.py --answers {here}/answers.jsonl --problems {here}/problems.json "
+        "--labels {here}/labels.jsonl --disagreements /dev/null",
+        (
+            "answers pairs",
+            "grader version accepted undecided wall_s labelled unsure wrong wrong_accepted "
+            "wrong_rejected",
+            "disagreements",
+        ),
+    ),
 )
 
 
@@ -110,7 +128,9 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_benchmark_prints_documented_figures_without_caches(
     smoke: Smoke, kernels: Path, tmp_path: Path
 ) -> None:
-    script, *options = smoke.command.split()
+    script, *options = smoke.command.replace(
+        "{here}", str(Path(__file__).parent / "answers")
+    ).split()
     process = subprocess.run(
         [sys.executable, str(BENCHMARKS / script), *options],
         env={
