@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import get_args
 
@@ -24,6 +25,8 @@ from persona_assets.orchestration.instance import fail_dead_runs, open_instance,
 from persona_assets.orchestration.runner import Runner
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
+from persona_assets.planning.shutdowns import shutdown_notes
+from persona_assets.profiles import PROFILES
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
@@ -115,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
 
     init = commands.add_parser("init", help="write a new project into a folder")
     init.add_argument("folder", type=Path, metavar="FOLDER", help="made if it does not exist")
+    init.add_argument(
+        "--profile",
+        choices=list(PROFILES),
+        default="current",
+        help="profile of its settings; demo needs neither a key nor a GPU (default: current)",
+    )
     init.set_defaults(command=_init)
 
     run = commands.add_parser("run", help="materialize what is missing or stale, in order")
@@ -160,7 +169,7 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
-    written = create_project(options.folder)
+    written = create_project(options.folder, options.profile)
     print(f"{len(written)} files in {options.folder}: read {options.folder / 'README.md'} first")
     return 0
 
@@ -176,6 +185,7 @@ def _run(options: argparse.Namespace) -> int:
             most = call_bounds(project, runner.shards).all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
             if any(calls != 0 for calls in chosen.values()):
+                console.print_notes(shutdown_notes(settings, date.today()))
                 models.check()
             console.print_forecast(chosen, runner.shards, settings)
         ledger = console.run_with_progress(runner, models)
@@ -196,6 +206,7 @@ def _plan(options: argparse.Namespace) -> int:
         reports.print_plan_json(found)
     else:
         reports.print_plan(found, settings)
+        console.print_notes(shutdown_notes(settings, date.today()))
     return 0
 
 
@@ -215,6 +226,7 @@ def _status(_: argparse.Namespace) -> int:
     settings = Settings.load()
     with open_instance(settings) as instance:
         console.print_status(_runner(Project(settings), instance))
+    console.print_notes(shutdown_notes(settings, date.today()))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Output of `run`, `status` and `trace`: progress, and tables at the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -163,6 +163,12 @@ def print_status(runner: Runner) -> None:
                 OUT.print(escape(f"{asset} {work.partition or ''}: {reason}"))
     if is_fresh:
         OUT.print("everything is fresh")
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print remarks on the settings, a line each."""
+    for note in notes:
+        OUT.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_trace(chain: pl.DataFrame) -> None:

@@ -10,10 +10,24 @@ import os
 from functools import cache
 from urllib.parse import urlsplit
 
-from persona_assets.generation.providers.base import Address, Connection, ErrorCodes, Provider
+from persona_assets.generation.providers.base import (
+    Address,
+    Connection,
+    ErrorCodes,
+    Provider,
+    Shutdown,
+)
 from persona_assets.registry import Registry
 
-__all__ = ["PROVIDERS", "Address", "Connection", "ErrorCodes", "Provider", "provider_of"]
+__all__ = [
+    "PROVIDERS",
+    "Address",
+    "Connection",
+    "ErrorCodes",
+    "Provider",
+    "Shutdown",
+    "provider_of",
+]
 
 PROVIDERS: Registry[type[Provider]] = Registry(
     "persona_assets.providers",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
@@ -62,6 +63,19 @@ class ErrorCodes:
     rate_limit: Set[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Shutdown:
+    """The end of a model's service.
+
+    Attributes:
+        day: First day on which the provider no longer serves the model.
+        replacement: Model that the provider recommends in its place.
+    """
+
+    day: date
+    replacement: str
+
+
 class Provider:
     """OpenAI's API as most servers copy it. A subclass overrides its differences.
 
@@ -89,6 +103,9 @@ class Provider:
         model=frozenset({"model_not_found", "invalid_model"}),
     )
     """Error codes by meaning: those of OpenAI, and those that compatible servers add."""
+
+    shutdowns: ClassVar[Mapping[str, Shutdown]] = {}
+    """Announced ends of service by model name."""
 
     def serves(self, url: SplitResult) -> bool:
         """Return True if a base URL is the provider's own."""
