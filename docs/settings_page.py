@@ -22,6 +22,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "perspectives_per_text",
         "relations_per_persona",
         "personas_per_hop",
+        "hub_size",
+        "least_novelty",
     ),
     "Near-duplicates": (
         "lexical_method",

@@ -12,6 +12,9 @@ from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
+UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
+"""Settings that code versions leave out unless they are set: they came later than the tables."""
+
 
 class Project:
     """Settings, prompts and storage of one project."""
@@ -82,7 +85,8 @@ class Project:
             prompt = self.prompt(name)
             parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
-            parts += [name, self._value(name)]
+            if name not in UNHASHED_IF_NONE or getattr(self.settings, name) is not None:
+                parts += [name, self._value(name)]
         for file in files:
             parts += ["file", file, hashlib.sha256(Path(file).read_bytes()).hexdigest()]
         return content_id(*parts)[:16]

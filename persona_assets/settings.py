@@ -164,6 +164,15 @@ class Settings(BaseSettings):
     personas_per_hop: int | None = Field(ge=0)
     """Maximum number of personas expanded per shard and hop; null for all."""
 
+    hub_size: int | None = Field(default=None, ge=0)
+    """Number of personas to make, over all shards and before filters and near-duplicates; null for
+    all. A shard's part is proportional to the size of its file and fixed when its first hop is
+    made; raising the number buys the difference."""
+
+    least_novelty: float | None = Field(default=None, ge=0, le=1)
+    """Share of the personas made by an expansion that must be new to the shard; otherwise none of
+    them is expanded. Null for no such rule."""
+
     lexical_method: Literal["auto", "exact", "minhash"]
     """Search for lexical near-duplicates: `exact` finds every pair, `minhash` is the paper's
     method, `auto` is `exact` unless the threshold is below 3/4 and there are more than 300,000

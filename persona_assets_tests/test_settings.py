@@ -9,7 +9,7 @@ import pytest
 from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD
 from persona_assets.dedup.lexical.minhash import SIZE
 from persona_assets.settings import ROLES, Settings, SettingsError
-from persona_assets.steps.personas import HOPS
+from persona_assets.steps.hop_budget import HOPS
 from persona_assets_tests.steps.answers_double import ROOT
 
 SECRET = "sk-3f1c0ffee"

@@ -1,5 +1,8 @@
 """Group `personas`: Text-to-Persona, six rounds of Persona-to-Persona, and the quality filter."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import dagster as dg
 import polars as pl
 
@@ -10,13 +13,14 @@ from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.plots import charts
 from persona_assets.project import Project
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
+from persona_assets.steps import hop_budget, quality
 from persona_assets.steps import personas as steps
-from persona_assets.steps import quality
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
-HOPS = [f"hop_{number}_personas" for number in range(1, steps.HOPS + 1)]
+HOPS = [f"hop_{number}_personas" for number in range(1, hop_budget.HOPS + 1)]
 
 
 def _text_personas(bounds: CallBounds) -> int | None:
@@ -57,8 +61,12 @@ def hop_personas(number: int) -> TableAsset:
     earlier = ["text_personas", *HOPS[: number - 1]]
 
     def expanded(bounds: CallBounds) -> int | None:
-        limit = times(bounds.settings.personas_per_hop, bounds.shards)
-        return least(limit, bounds.rows(earlier[-1]))
+        settings = bounds.settings
+        limit = times(settings.personas_per_hop, bounds.shards)
+        # A later hop never gets more expansions than an earlier, and each shard rounds up.
+        per_hop = settings.relations_per_persona * number
+        share = None if settings.hub_size is None else settings.hub_size // per_hop + bounds.shards
+        return least(limit, share, bounds.rows(earlier[-1]))
 
     @table_asset(
         name=HOPS[number - 1],
@@ -66,7 +74,7 @@ def hop_personas(number: int) -> TableAsset:
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
         version=f"{steps.VERSION}.{quality.rules_version()}",
         prompts=["persona_to_persona"],
-        settings=["relations_per_persona", "personas_per_hop"],
+        settings=["relations_per_persona", "personas_per_hop", "hub_size", "least_novelty"],
         rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
         calls=lambda bounds: bounds.question_calls(expanded(bounds), "persona_to_persona"),
         partitions=shards,
@@ -79,27 +87,55 @@ def hop_personas(number: int) -> TableAsset:
     def hop(
         context: dg.AssetExecutionContext,
         project: dg.ResourceParam[Project],
+        corpus: dg.ResourceParam[Corpus],
         models: dg.ResourceParam[Models],
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
+        shard = context.partition_key
+        decisions = (
+            hub_share(project, corpus, shard)
+            if number == 1
+            else project.storage.existing_footer(HOPS[0], shard).decisions
+        )
         with open_session(context, models) as session:
             result = steps.build_hop_personas(
                 [tables[name].collect() for name in earlier],
-                project.prompt("persona_to_persona", context.partition_key),
+                project.prompt("persona_to_persona", shard),
                 session.complete,
                 number=number,
                 relations=project.settings.relations_per_persona,
                 limit=project.settings.personas_per_hop,
+                target=decisions.get("personas"),
+                novelty=project.settings.least_novelty,
             )
         expanded = session.usage.calls + session.usage.replayed
         return materialize_result(
-            result, session, yield_per_persona=len(result.rows) / max(expanded, 1)
+            replace(result, decisions=decisions),
+            session,
+            yield_per_persona=len(result.rows) / max(expanded, 1),
         )
 
     return hop
 
 
-hops = [hop_personas(number) for number in range(1, steps.HOPS + 1)]
+def hub_share(project: Project, corpus: Corpus, shard: str) -> Mapping[str, float]:
+    """Return the setting `hub_size` and the shard's part of it; {} if there is no target.
+
+    The first hop decides the part; its footer holds it for the other hops and for later runs.
+    """
+    hub_size = project.settings.hub_size
+    if hub_size is None:
+        return {}
+    sizes = {key: stamp[0] for key in corpus.shards() if (stamp := corpus.stamp(key))}
+    decided = {}
+    for key in sizes:
+        footer = project.storage.footer(HOPS[0], key)
+        if footer is not None and footer.decisions:
+            decided[key] = hop_budget.Share(**footer.decisions)
+    return hop_budget.shard_share(hub_size, shard, sizes, decided)._asdict()
+
+
+hops = [hop_personas(number) for number in range(1, hop_budget.HOPS + 1)]
 
 
 @table_asset(
