@@ -34,6 +34,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.terminal import console, reports
+from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
     CatalogError,
@@ -188,6 +189,9 @@ def _run(options: argparse.Namespace) -> int:
                 console.print_notes(shutdown_notes(settings, date.today()))
                 models.check()
             console.print_forecast(chosen, runner.shards, settings)
+            if asks_first(settings) and any(calls != 0 for calls in chosen.values()):
+                forecast = make_plan(project, runner).total
+                models.agreed = agree_to_forecast(forecast, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
     if ledger.errors or not catalog.path.exists():

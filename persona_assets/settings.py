@@ -235,6 +235,11 @@ class Settings(BaseSettings):
     """Maximum spending of runs started together (a command, a backfill or a night's schedule) in US
     dollars; null for no limit."""
 
+    unasked_budget: Decimal | None = Field(default=Decimal(10), gt=0)
+    """Maximum spending in US dollars of a run, and of runs started together, where neither budget
+    is set and nobody agreed to the forecast: `persona-assets run` asks in a terminal if the
+    forecast is higher. Calls of unknown price are not counted. Null for no limit."""
+
     ledger_url: str | None = Field(default=None, repr=False)
     """Postgres URL of a ledger that several machines share; null for a SQLite file in `data_dir`.
     """

@@ -23,6 +23,7 @@ OPERATIONAL = {
     "max_quarantine_share",  # decides whether a table is published, not its rows
     "run_budget",
     "backfill_budget",
+    "unasked_budget",
     "ledger_url",
     "training_sizes",  # partitions
     "dedup_engine",  # place and speed of the join, not its result

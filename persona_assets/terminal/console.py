@@ -17,11 +17,11 @@ from persona_assets.settings import Settings
 from persona_assets.terminal.figures import (
     OUT,
     figure_table,
-    format_money,
     format_price,
     plural,
 )
 from persona_assets.terminal.progress import progress_display
+from persona_assets.terminal.spending import describe_caps
 
 _MOST_TABLES = 200
 """Number of tables up to which all tables are listed."""
@@ -92,16 +92,9 @@ def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Setti
     else:
         most = sum(count or 0 for count in calls.values())
         known = f"at most {most:,} model calls, less those answered before"
-    budgets = [
-        f"{format_money(budget)} US dollars {scope}"
-        for budget, scope in (
-            (settings.run_budget, "a run"),
-            (settings.backfill_budget, "for all runs of a command"),
-        )
-        if budget is not None
-    ]
-    cap = f"; capped at {' and '.join(budgets)}" if budgets else ""
-    OUT.print(f"{plural(shards, 'shard')}: {known}{cap}", soft_wrap=True)
+    caps = describe_caps(settings) if any(most != 0 for most in calls.values()) else ""
+    parts = [part for part in (known, caps) if part]
+    OUT.print(f"{plural(shards, 'shard')}: {'; '.join(parts)}", soft_wrap=True)
 
 
 def print_tables(project: Project, summary: RunSummary, usage: pl.DataFrame) -> None:

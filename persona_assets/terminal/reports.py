@@ -22,6 +22,7 @@ from persona_assets.terminal.figures import (
     format_price,
     plural,
 )
+from persona_assets.terminal.spending import describe_caps
 
 _COUNTS = {
     "calls": "calls",
@@ -120,13 +121,8 @@ def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
         )
     elif any(forecast.at_least for forecast in plan.assets):
         yield "Some answers of the pilot do not report their tokens: their cost is left out."
-    budgets = {
-        "a run": settings.run_budget,
-        "for all runs of a command": settings.backfill_budget,
-    }
-    caps = [f"{format_money(cap)} {scope}" for scope, cap in budgets.items() if cap is not None]
-    if caps:
-        yield f"Capped, in US dollars, at {' and '.join(caps)}."
+    if caps := describe_caps(settings):
+        yield f"{caps[0].upper()}{caps[1:]}."
     unknown = [forecast.asset for forecast in plan.assets if not forecast.pilot_tables]
     if unknown:
         yield (
