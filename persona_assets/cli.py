@@ -26,6 +26,7 @@ from persona_assets.orchestration.runner import Runner
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
 from persona_assets.planning.shutdowns import shutdown_notes
+from persona_assets.planning.trial import try_task
 from persona_assets.profiles import PROFILES
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
@@ -136,6 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     planned.add_argument("--json", action="store_true", help="print one JSON object")
     planned.set_defaults(command=_plan)
 
+    trial = commands.add_parser("try", help="make the first rows of a task and print them")
+    trial.add_argument("task", help="name of a file in prompts/tasks, without .md")
+    trial.add_argument("-n", "--number", type=int, default=10, help="number of rows (default: 10)")
+    trial.set_defaults(command=_try)
+
     spent = commands.add_parser("cost", help="list what was asked and what it cost")
     spent.add_argument("--by", choices=get_args(cost.GroupBy), default="asset")
     spent.add_argument("--run", metavar="ID", help="only this run")
@@ -211,6 +217,16 @@ def _plan(options: argparse.Namespace) -> int:
     else:
         reports.print_plan(found, settings)
         console.print_notes(shutdown_notes(settings, date.today()))
+    return 0
+
+
+def _try(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    project = Project(settings)
+    with closing(Models(settings, project.storage)) as models:
+        console.print_trial(
+            try_task(project, models, options.task, max(1, options.number), lambda _: None)
+        )
     return 0
 
 
