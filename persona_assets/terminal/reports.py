@@ -123,6 +123,12 @@ def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
         yield "Some answers of the pilot do not report their tokens: their cost is left out."
     if caps := describe_caps(settings):
         yield f"{caps[0].upper()}{caps[1:]}."
+    outdated = [forecast.asset for forecast in plan.assets if forecast.pilot_outdated]
+    if outdated:
+        yield (
+            f"The pilot of {', '.join(outdated)} is from before an edit of prompts or settings; "
+            "persona-assets try shows what a task's new prompt gives and costs."
+        )
     unknown = [forecast.asset for forecast in plan.assets if not forecast.pilot_tables]
     if unknown:
         yield (
@@ -151,6 +157,8 @@ def _cost(forecast: Forecast) -> str:
 def _pilot(forecast: Forecast) -> str:
     if not forecast.pilot_tables:
         return "none"
+    earlier = ", earlier prompt" if forecast.pilot_outdated else ""
     if forecast.pilot_texts is None:
-        return plural(forecast.pilot_tables, "table")
-    return f"{plural(forecast.pilot_texts, 'text')} of {plural(forecast.pilot_tables, 'shard')}"
+        return f"{plural(forecast.pilot_tables, 'table')}{earlier}"
+    texts, tables = plural(forecast.pilot_texts, "text"), plural(forecast.pilot_tables, "shard")
+    return f"{texts} of {tables}{earlier}"
