@@ -53,6 +53,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/catalog.py
 	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/reuse.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/dedup.py
 	$(BIN)/python benchmarks/cosine.py

@@ -144,10 +144,10 @@ def test_failed_run_is_reported_and_its_calls_are_counted(
 ) -> None:
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    project.server.meets = lambda prompt, message: "401" if "storks" in message else None
+    project.server.meets = lambda prompt, message: "402" if "storks" in message else None
     code, out, err = command(project, "run", "--select", "key:text_personas")
     assert (code, err) == (1, "")
-    assert " ".join(out.split()).count("does not accept the API key") == 1
+    assert " ".join(out.split()).count("has no quota left") == 1
     assert "of which this run made 2; 2 runs" in " ".join(out.split())
     assert "Traceback" not in out
     assert CANARY not in out

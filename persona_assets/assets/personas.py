@@ -108,7 +108,8 @@ def hop_personas(number: int) -> TableAsset:
                 target=decisions.get("personas"),
                 novelty=project.settings.least_novelty,
             )
-        expanded = session.usage.calls + session.usage.replayed
+        usage = session.usage
+        expanded = usage.calls + usage.replayed + usage.reused
         return materialize_result(
             replace(result, decisions=decisions),
             session,

@@ -49,14 +49,19 @@ _CALL_COLUMNS = (
     "model, run_id, status_code, error_code, uncertain, input_tokens, cached_tokens, "
     "output_tokens, reasoning_tokens, cost_usd"
 )
+# A copy of another table's record is counted where it was paid for.
+_IS_PAID = "reused IS NOT TRUE"
 _CREATE_CALLS = f"""
 CREATE OR REPLACE TEMP TABLE paid AS
 SELECT asset, shard, {_CALL_COLUMNS} FROM ({NO_COMPLETIONS})
 """
 _INSERT_COMPLETIONS = f"""
 INSERT INTO paid
-SELECT asset, shard, {_CALL_COLUMNS} FROM read_parquet(?, filename = true)
-JOIN (SELECT {_ROWS} AS asset, {_ROWS} AS shard, {_ROWS} AS file) places ON file = filename
+SELECT places.asset, places.shard, {_CALL_COLUMNS} FROM (
+    FROM ({NO_COMPLETIONS})
+    UNION ALL BY NAME FROM read_parquet(?, filename = true, union_by_name = true)
+) JOIN (SELECT {_ROWS} AS asset, {_ROWS} AS shard, {_ROWS} AS file) places ON file = filename
+WHERE {_IS_PAID}
 """
 _INSERT_USAGE = """
 INSERT INTO usage
@@ -123,6 +128,8 @@ def record_usage(
 ) -> None:
     """Sum the calls and costs of tables again, from their journals and completions.
 
+    Records that a table reuses count for the table that paid for them.
+
     Args:
         cursor: See `transaction`.
         storage: Journals and completions.
@@ -145,7 +152,10 @@ def record_usage(
             cursor.register(
                 "live", to_table(CompletionRow.from_record(record, b"") for record in batch)
             )
-            cursor.execute(f"INSERT INTO paid SELECT ?, ?, {_CALL_COLUMNS} FROM live", list(table))
+            cursor.execute(
+                f"INSERT INTO paid SELECT ?, ?, {_CALL_COLUMNS} FROM live WHERE {_IS_PAID}",
+                list(table),
+            )
     files = [(*table, storage.completions(*table).resolve()) for table in with_calls]
     if places := [(asset, shard, str(file)) for asset, shard, file in files if file.exists()]:
         existing = [sql.escape_glob(file) for _, _, file in places]

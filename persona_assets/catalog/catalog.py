@@ -49,8 +49,9 @@ class Catalog:
 
     The view `completions` holds the raw responses of published tables, each with its cost. Its
     `key` is the `completion_id` of a table's row. A key has a row per request; a failed request has
-    an `error_code`. `usage` sums completions and journals: `cost_usd` is the sum of known costs,
-    `unpriced` the number of responses without a known cost.
+    an `error_code`. A row that is `reused` is a copy of the row of another table, which has the
+    same `id`. `usage` sums completions and journals, each record where it was paid for: `cost_usd`
+    is the sum of known costs, `unpriced` the number of responses without a known cost.
 
     Args:
         storage: Tables, journals and completions of the project.

@@ -26,15 +26,19 @@ _SQL_TYPES: Mapping[object, str] = {
     Decimal | None: "DECIMAL(38, 12)",
 }
 
-NO_COMPLETIONS = sql.empty_query(
-    asset="VARCHAR",
-    shard="VARCHAR",
+_COMPLETION_TYPES = {
+    "asset": "VARCHAR",
+    "shard": "VARCHAR",
     **{
         column: _SQL_TYPES[kind]
         for column, kind in CompletionRow.__annotations__.items()
         if kind in _SQL_TYPES
     },
-)
+}
+COMPLETION_COLUMNS = frozenset(_COMPLETION_TYPES)
+"""Columns of the view `completions`."""
+
+NO_COMPLETIONS = sql.empty_query(**_COMPLETION_TYPES)
 """Query with the columns of the view `completions` and no rows."""
 
 _NO_DROPS = sql.empty_query(
@@ -64,6 +68,11 @@ class Views:
         )
         columns = [column for [column] in view_columns.fetchall()]
         if columns != ["shard", *self._tables[footer.asset].schema.names()]:
+            return False
+        completions = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = 'completions'"
+        )
+        if {column for [column] in completions.fetchall()} != COMPLETION_COLUMNS:
             return False
         over_files = connection.execute(
             "SELECT view_name FROM duckdb_views() WHERE contains(sql, 'read_parquet')"
@@ -157,9 +166,12 @@ class Views:
         if not any(root.rglob("*.parquet")):
             return NO_COMPLETIONS
         below = f"substr(t.filename, {len(str(root)) + 2})"
+        # Files of earlier versions lack columns, so the names come from the empty query.
         return (
+            f"{NO_COMPLETIONS} UNION ALL BY NAME "
             f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
-            f"t.* EXCLUDE (filename, line) FROM read_parquet({_below(root)}, filename = true) t "
+            "t.* EXCLUDE (filename, line) "
+            f"FROM read_parquet({_below(root)}, filename = true, union_by_name = true) t "
             "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
             "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
         )

@@ -1,7 +1,8 @@
 """Chat completions: a step's request, and its answer once it is checked.
 
-Belongs here: how a request becomes a call, and a record an answer. Does not belong here: sending
-(engine.py), prompts, and differences between providers (providers/).
+Belongs here: how a request becomes a call, and a record an answer or another call. Does not belong
+here: sending (engine.py), the forms of a message's content (parsing/), prompts, and differences
+between providers (providers/).
 """
 
 import re
@@ -17,6 +18,15 @@ from persona_assets.generation.calls.call import Call, call_key
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.engine import Engine
 from persona_assets.generation.journal.call_record import CallRecord, as_object
+from persona_assets.generation.parsing.finish_reasons import Finish, finish_of, shown
+from persona_assets.generation.parsing.message import Message, read_message
+from persona_assets.generation.parsing.model_names import other_model
+from persona_assets.generation.parsing.scaffolding import Content, split_message
+from persona_assets.generation.parsing.tolerant_json import (
+    ParsedJson,
+    read_json,
+    read_strictly,
+)
 
 RESERVED = frozenset({"model", "messages", "stream", "n", "response_format"})
 """Members of the body that sampling may not set: a call has a whole answer of known form."""
@@ -26,6 +36,25 @@ MAX_TOKENS = ("max_completion_tokens", "max_tokens")
 
 Status = Literal["ok", "truncated", "refused", "filtered", "invalid", "error"]
 """Outcome of a request; only "ok" has a value."""
+
+Remedy = Literal["none", "larger", "again"]
+"""Request that may follow an answer without a value: none, with a larger limit, or the same."""
+
+SCAFFOLDING = frozenset({"thinking", "template"})
+"""Notes of an answer on what was removed around its content; all other notes are repairs."""
+
+CUT_OFF = "the answer reached the limit of tokens (max_tokens)"
+THINKING_ALONE = "the answer is thinking alone: raise max_tokens in the prompt's sampling"
+
+_FINISHES: dict[Finish, tuple[Status, str, Remedy]] = {
+    "truncated": ("truncated", CUT_OFF, "larger"),
+    "full": ("truncated", "the answer reached the end of the model's context", "none"),
+    "filtered": ("filtered", "the provider's content filter stopped the answer", "none"),
+    "refused": ("refused", "the model refused", "none"),
+    "spoiled": ("invalid", "the model went astray (finish_reason {})", "again"),
+    "unknown": ("invalid", "unknown finish_reason {}: it may be cut off", "none"),
+}
+"""Status, reason and remedy of an answer that is not whole; a failed one is a failed call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +108,12 @@ class Answer:
         reason: Explanation in at most 200 characters; "error:<class>" for errors, "" if ok.
         value: Fields of the output as plain JSON values; None unless the status is "ok".
         prompt_version: Version of the prompt, from the request.
+        notes: "thinking" and "template" for thinking and chat-template tokens that were removed
+            from the content, and the repairs of its JSON ("fence", "prose", "array", "string",
+            "latex", "json"; see parsing/tolerant_json.py).
+        answered_by: Model that the response names, if it is another than `model`; else "".
+        unknown_finish_reason: The endpoint's word for the end of the answer, if it has no known
+            meaning; else "".
     """
 
     completion_id: str
@@ -87,15 +122,36 @@ class Answer:
     reason: str
     value: dict[str, Any] | None
     prompt_version: str
+    notes: tuple[str, ...] = ()
+    answered_by: str = ""
+    unknown_finish_reason: str = ""
+
+    @property
+    def repaired(self) -> bool:
+        """True if the value was read from JSON that is not as strict as was asked for."""
+        return any(note not in SCAFFOLDING for note in self.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What a record is worth: the members of its answer, and the request that may follow."""
+
+    status: Status
+    reason: str = ""
+    value: dict[str, Any] | None = None
+    remedy: Remedy = "none"
+    notes: tuple[str, ...] = ()
+    unknown_finish_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question(Call):
-    """A request's call, and the retries that led to it."""
+    """A request's call, the retries that led to it, and a usable answer on the way, if any."""
 
     request: Request = field(kw_only=True)
     larger: bool = False
     reasks: int = 0
+    kept: Answer | None = None
 
 
 def complete(
@@ -103,10 +159,12 @@ def complete(
 ) -> Iterator[Answer]:
     """Yield an answer per request, in their order, with the guarantees of `Engine.ask`.
 
-    A truncated answer is requested once more with a larger max_tokens, an answer without the
-    required form up to `Endpoint.reasks` times (see `Endpoint.larger_retry`). Records of the
-    journal are parsed again, and requested again only if no table has been made of them: a change
-    of `output` or of this parser sends nothing.
+    A truncated answer, and one that is thinking alone, is requested once more with a larger
+    max_tokens, an answer without the required form up to `Endpoint.reasks` times (see
+    `Endpoint.larger_retry`). Records of the journal are parsed again, and requested again only if
+    no table has been made of them: a change of `output` or of the parser sends nothing. A further
+    answer that the journal already holds is preferred to a repaired one, so that rows stay as they
+    are when the parser learns to repair more.
 
     Args:
         requests: Read as needed.
@@ -126,8 +184,20 @@ def complete(
     endpoint = engine.endpoint
 
     def judge(question: _Question, record: CallRecord) -> tuple[Answer, _Question | None]:
-        answer = to_answer(question.request, record)
-        return answer, _retry(question, answer, endpoint)
+        verdict = _check(question.request, record)
+        answer = _answer(question.request, record, verdict)
+        if verdict.status == "ok" and not answer.repaired:
+            return answer, None
+        kept = question.kept or (answer if verdict.status == "ok" else None)
+        larger = _larger(question, endpoint) if verdict.remedy == "larger" else None
+        again = _again(question, endpoint)
+        following = [other for other in (larger, again) if other is not None]
+        paid = next((other for other in following if other.key in engine.journal), None)
+        if paid is not None:
+            return answer, replace(paid, kept=kept)
+        if kept is not None:
+            return kept, None
+        return answer, {"larger": larger, "again": again, "none": None}[verdict.remedy]
 
     if total is None and isinstance(requests, Sized):
         total = len(requests)
@@ -171,27 +241,38 @@ def _question(request: Request, endpoint: Endpoint) -> _Question:
     return _Question(key, url, body, request.prompt_version, request=request)
 
 
-def _retry(question: _Question, answer: Answer, endpoint: Endpoint) -> _Question | None:
-    """Return the next question if an answer cannot be used; None if the answer is final."""
-    body, larger, reasks = question.body, question.larger, question.reasks
-    if answer.status == "truncated" and not larger and endpoint.larger_retry > 1:
-        limit = next((name for name in MAX_TOKENS if isinstance(body.get(name), int)), None)
-        if limit is None:
-            return None
-        body = {**body, limit: int(body[limit] * endpoint.larger_retry)}
-        larger = True
-    elif answer.status == "invalid" and reasks < endpoint.reasks and body.get("temperature") != 0:
-        reasks += 1
-        if isinstance(seed := body.get("seed"), int):
-            body = {**body, "seed": seed + 1}
-    else:
+def _larger(question: _Question, endpoint: Endpoint) -> _Question | None:
+    """Return the question with a larger limit of tokens; None if it has none or had it before."""
+    limit = next((name for name in MAX_TOKENS if isinstance(question.body.get(name), int)), None)
+    if question.larger or endpoint.larger_retry <= 1 or limit is None:
         return None
-    key = call_key(endpoint.identity, question.url, body, question.request.index, reasks)
-    return replace(question, key=key, body=body, larger=larger, reasks=reasks)
+    body = {**question.body, limit: int(question.body[limit] * endpoint.larger_retry)}
+    return _changed(question, endpoint, body, larger=True)
+
+
+def _again(question: _Question, endpoint: Endpoint) -> _Question | None:
+    """Return the same question for another sample; None if no other can come or enough came."""
+    body = question.body
+    if question.reasks >= endpoint.reasks or body.get("temperature") == 0:
+        return None
+    if isinstance(seed := body.get("seed"), int):
+        body = {**body, "seed": seed + 1}
+    return _changed(question, endpoint, body, reasks=question.reasks + 1)
+
+
+def _changed(
+    question: _Question, endpoint: Endpoint, body: dict[str, Any], **members: Any
+) -> _Question:
+    changed = replace(question, body=body, **members)
+    key = call_key(endpoint.identity, question.url, body, question.request.index, changed.reasks)
+    return replace(changed, key=key)
 
 
 def to_answer(request: Request, record: CallRecord) -> Answer:
-    """Check a record against its request. The endpoint's words enter `value` and nothing else.
+    """Check a record against its request.
+
+    The endpoint's words enter `value`, and its names of model and finish reason, cut to plain
+    characters, `answered_by`, `unknown_finish_reason` and `reason`.
 
     Example:
         >>> class Persona(BaseModel):
@@ -202,46 +283,83 @@ def to_answer(request: Request, record: CallRecord) -> Answer:
         >>> to_answer(request, record).value
         {'persona': 'a beekeeper'}
     """
-    status, reason, value = _check(request, record)
-    return Answer(record.key, record.model, status, reason, value, request.prompt_version)
+    return _answer(request, record, _check(request, record))
 
 
-def _check(request: Request, record: CallRecord) -> tuple[Status, str, dict[str, Any] | None]:
-    if record.failure == "content_filter":
-        return "filtered", "the provider's content filter stopped the prompt", None
-    if record.failure is not None:
-        return "error", f"error:{record.failure}", None
-    message = as_object(record.choice.get("message"))
-    text = message.get("content")
-    if record.finish_reason == "length":
-        return "truncated", "the answer reached the limit of tokens (max_tokens)", None
-    if record.finish_reason == "content_filter":
-        return "filtered", "the provider's content filter stopped the answer", None
-    if message.get("refusal"):
-        return "refused", "the model refused", None
-    if not isinstance(text, str) or not text.strip():
-        return "invalid", "the answer is empty", None
+def _answer(request: Request, record: CallRecord, verdict: _Verdict) -> Answer:
+    return Answer(
+        record.key,
+        record.model,
+        verdict.status,
+        verdict.reason,
+        verdict.value,
+        request.prompt_version,
+        verdict.notes,
+        other_model(record.model, as_object(record.body).get("model")),
+        verdict.unknown_finish_reason,
+    )
+
+
+def _check(request: Request, record: CallRecord) -> _Verdict:
+    failure, choice = record.failure, record.choice
+    if failure == "content_filter":
+        return _Verdict("filtered", "the provider's content filter stopped the prompt")
+    if failure is not None:
+        return _Verdict("error", f"error:{failure}")
+    finish = finish_of(choice.get("finish_reason"))
+    if finish != "whole":
+        status, reason, remedy = _FINISHES[finish]
+        word = shown(choice.get("finish_reason"))
+        unknown = word if finish == "unknown" else ""
+        reason = reason.format(word)
+        return _Verdict(status, reason, remedy=remedy, unknown_finish_reason=unknown)
+    message = read_message(choice.get("message"))
+    if message.refusal:
+        return _Verdict("refused", "the model refused")
+    read = _read_json if request.format == "json" else _read_text
     try:
-        value = _parse(request, text.strip())
+        return read(request.output, message)
     except ValidationError as error:
-        return "invalid", _short(error, request.output), None
-    return "ok", "", value.model_dump(mode="json")
+        return _Verdict("invalid", _short(error, request.output), remedy="again")
 
 
-def _parse(request: Request, text: str) -> BaseModel:
-    if request.format == "json":
-        # As bytes, since a lone surrogate in a str is not a ValidationError but a crash.
-        return request.output.model_validate_json(_unfenced(text).encode("utf-8", "surrogatepass"))
-    [(name, field)] = request.output.model_fields.items()
-    return request.output.model_validate({field.alias or name: text})
+def _read_json(output: type[BaseModel], message: Message) -> _Verdict:
+    text = message.text.strip()
+    strict = read_strictly(text, output)
+    if isinstance(strict, ParsedJson):
+        return _usable(strict)
+    content = split_message(text)
+    if not content.text:
+        return _without_content(content, message)
+    try:
+        return _usable(read_json(content.text, output), content)
+    except ValidationError:
+        # A string in the JSON may speak of tags and tokens.
+        if len(content.text) == len(text) or not text.startswith(("{", "[", "```")):
+            raise
+    return _usable(read_json(text, output))
 
 
-def _unfenced(text: str) -> str:
-    """Return the JSON inside a markdown fence around the whole answer, else the text unchanged."""
-    first, newline, rest = text.partition("\n")
-    if newline and first.strip() in ("```", "```json", "```JSON") and rest.endswith("```"):
-        return rest.removesuffix("```")
-    return text
+def _read_text(output: type[BaseModel], message: Message) -> _Verdict:
+    content = split_message(message.text)
+    if not content.text:
+        return _without_content(content, message)
+    [(name, field)] = output.model_fields.items()
+    return _usable(ParsedJson(output.model_validate({field.alias or name: content.text})), content)
+
+
+def _usable(parsed: ParsedJson, content: Content | None = None) -> _Verdict:
+    removed = [
+        note for note in ("thinking", "template") if content is not None and getattr(content, note)
+    ]
+    value = parsed.value.model_dump(mode="json")
+    return _Verdict("ok", value=value, notes=(*removed, *parsed.repairs))
+
+
+def _without_content(content: Content, message: Message) -> _Verdict:
+    if content.thinking or message.thinking:
+        return _Verdict("invalid", THINKING_ALONE, remedy="larger")
+    return _Verdict("invalid", "the answer is empty", remedy="again")
 
 
 def _short(error: ValidationError, output: type[BaseModel]) -> str:

@@ -4,14 +4,16 @@ import glob
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty
 from typing import Generic, TypeVar
 
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.client import Client, check_endpoint
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused
+from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
 from persona_assets.generation.money.budget import Budget
@@ -58,9 +60,13 @@ class Engine:
         run_id: Stored in each record.
         budget: Caps that are never exceeded (money/budget.py). Its creator closes it.
         report: Called every few seconds, in the thread that reads the records.
+        reuse: Returns a record of another journal that settles the call of a key, or None. The
+            record is copied into the journal before it is judged, and the call is not sent.
         client: Makes the HTTP client in place of the default; called once per `send`.
         grace: Seconds that calls in flight may still use when the run is stopped: they are billed
             anyway.
+        adaptations: Parameters that the endpoint refuses, as earlier runs know them; by default,
+            each engine learns them anew.
 
     Example:
         >>> def personas(endpoint, calls):
@@ -76,16 +82,21 @@ class Engine:
         run_id: str = "",
         budget: Budget | None = None,
         report: Report | None = None,
+        reuse: Callable[[str], CallRecord | None] | None = None,
         client: Callable[[Endpoint], Client] | None = None,
         grace: float = 20.0,
+        adaptations: Adaptations | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.journal = journal
         self.run_id = run_id
         self.budget = budget
         self.report = report
+        self.reuse = reuse or (lambda key: None)
         self.grace = grace
         self.usage = Usage()
+        self.adaptations = adaptations or Adaptations(endpoint)
+        self.refusals = Refusals()
         self._client = client
 
     def check(self) -> None:
@@ -109,15 +120,16 @@ class Engine:
     ) -> Generator[R]:
         """Yield a result per call, in the order of the calls.
 
-        A call that the journal answers is not sent; a record is on disk before it is judged; a key
-        that comes twice is sent once. Closing the iterator, or any exception in the reading thread,
-        stops sending at once. Whoever stores the iterator should close it (contextlib.closing).
+        A call that the journal or `reuse` answers is not sent; a record is in the journal before it
+        is judged; a key that comes twice is sent once. Closing the iterator, or any exception in
+        the reading thread, stops sending at once. Whoever stores the iterator should close it
+        (contextlib.closing).
 
         Args:
             calls: Read as needed and never held as a whole, except by way of the Batch API.
             judge: Called in the reading thread, in any order. A call that it returns is sent in
-                place of the judged call, unless a table has been made of the judged record: then
-                only the journal is searched for that call.
+                place of the judged call, unless the journal's own table has been made of the judged
+                record: then only the journal is searched for that call.
             total: Number of calls, for reports; None: `len(calls)` if `calls` has a length.
 
         Raises:
@@ -156,6 +168,8 @@ class Engine:
         if self._client is None:
             self.endpoint.api_key()
         spending = Spending(self.endpoint, self.budget)
+        # The calls that earlier runs left may be those that are refused for their own sake.
+        self.refusals.succeeded |= self.usage.replayed > 0 or len(self.journal) > 0
         path = self.journal.path
         batches = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
         if self.endpoint.transport == "online" and batches:
@@ -169,7 +183,13 @@ class Engine:
             from persona_assets.generation.batch import BatchTransport
 
             return BatchTransport(
-                self.endpoint, self.journal, self.usage, spending, run_id=self.run_id
+                self.endpoint,
+                self.journal,
+                self.usage,
+                spending,
+                run_id=self.run_id,
+                adaptations=self.adaptations,
+                refusals=self.refusals,
             )
         return Pool(
             self.endpoint,
@@ -179,6 +199,8 @@ class Engine:
             run_id=self.run_id,
             client=self._client or Client,
             grace=self.grace,
+            adaptations=self.adaptations,
+            refusals=self.refusals,
         )
 
 
@@ -201,6 +223,8 @@ class _Pipeline(Generic[C, R]):
         self._waiting: dict[str, list[_Slot[C, R]]] = {}
         self._group: list[Call] = []
         self._group_began = 0.0
+        self._copies: list[CallRecord] = []
+        self._copies_began = 0.0
         self._transport: Transport | None = None
         self._concurrency = concurrency = engine.endpoint.concurrency
         unbounded = engine.endpoint.transport == "batch"
@@ -212,8 +236,11 @@ class _Pipeline(Generic[C, R]):
         slot = _Slot[C, R](call)
         self.slots.append(slot)
         self._look_up(slot)
-        if self._group and time.monotonic() - self._group_began >= HELD:
+        now = time.monotonic()
+        if self._group and now - self._group_began >= HELD:
             self._submit()
+        if self._copies and now - self._copies_began >= HELD:
+            self._land_copies()
 
     def is_full(self) -> bool:
         """Return True if results must be read before the next call is added."""
@@ -227,6 +254,9 @@ class _Pipeline(Generic[C, R]):
     def receive(self, timeout: float) -> None:
         """Judge the records that have landed, after waiting up to `timeout` s for the first."""
         if timeout:
+            if self._copies:
+                self._land_copies()
+                timeout = 0.0
             self._submit()
         if self._transport is None:
             return
@@ -258,12 +288,33 @@ class _Pipeline(Generic[C, R]):
             self._settle(slot, record)
         else:
             self._waiting[key] = [slot]
-            self._group_began = self._group_began if self._group else time.monotonic()
-            self._group.append(slot.call)
-            if len(self._group) >= GROUP or len(self._waiting) <= self._concurrency:
-                self._submit()
+            if (record := self._engine.reuse(key)) is not None:
+                self._copy(record)
+            else:
+                self._group_began = self._group_began if self._group else time.monotonic()
+                self._group.append(slot.call)
+                if len(self._group) >= GROUP or len(self._waiting) <= self._concurrency:
+                    self._submit()
+
+    def _copy(self, record: CallRecord) -> None:
+        """Copy another journal's record: in groups, since each write waits for the disk."""
+        self._engine.usage.reused += 1
+        self._copies_began = self._copies_began if self._copies else time.monotonic()
+        self._copies.append(replace(record, reused=True))
+        if len(self._copies) >= GROUP:
+            self._land_copies()
+
+    def _land_copies(self) -> None:
+        copies, self._copies = self._copies, []
+        self._engine.journal.append(*copies)
+        for record in copies:
+            for slot in self._waiting.pop(record.key):
+                self._settle(slot, record)
 
     def _settle(self, slot: _Slot[C, R], record: CallRecord) -> None:
+        # A copy counts as a record of this journal: until this journal's table is made, the calls
+        # that follow from it are reused or sent, as if it had just landed. So a new table has the
+        # rows that its own settings ask for, and a run killed after the copy ends like any other.
         slot.result, replacement = self._judge(slot.call, record)
         journal = self._engine.journal
         if replacement is None or (

@@ -13,8 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from queue import SimpleQueue
+from typing import Any
 
+from persona_assets.generation.calls.adaptation import (
+    Change,
+    adaptation_for,
+    apply_all,
+    difference,
+    untried,
+)
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.attempt_failure import (
+    ADAPTED,
+    RETRIED,
     AttemptFailure,
     broken_sentence,
     unreachable_sentence,
@@ -27,7 +38,8 @@ from persona_assets.generation.calls.errors import (
     EndpointRefused,
     EndpointUnreachable,
 )
-from persona_assets.generation.journal.call_record import TRANSIENT, CallRecord
+from persona_assets.generation.calls.refusals import Refusals
+from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
 from persona_assets.generation.limits.backoff import jitter
 from persona_assets.generation.limits.concurrency_limiter import ConcurrencyLimiter
@@ -40,6 +52,9 @@ LONGEST = 30.0
 CUT_OFF = AttemptFailure("connection", "the run ended before an answer came")
 """Failure of a call that was in flight at the end of the run and may have been billed."""
 
+BROKEN_OFF = AttemptFailure("server_error", "the endpoint broke off its answer", status_code=200)
+"""Failure of an attempt whose response is no answer, but billed."""
+
 
 class PoolClosed(EndpointError):
     """The pool was closed before this call was answered."""
@@ -47,19 +62,42 @@ class PoolClosed(EndpointError):
 
 @dataclass(slots=True)
 class _Landing:
-    """A record to be written, and the event that reports it as written."""
+    """A record to be written, and the event that reports it as written.
+
+    A record that is not final is written for the accounts: its call goes on.
+    """
 
     record: CallRecord
+    final: bool = True
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Progress of a call: number of attempts, and of those that may have been billed."""
+    """Progress of a call.
+
+    Attributes:
+        call: Call as the prompt states it.
+        attempts: Number of attempts.
+        uncertain: Number of attempts that may have been billed.
+        sent: Call as the last attempt sent it.
+        changes: Changes that the endpoint's refusals of this call asked for, with its sentences.
+        unfinished: Billed response that is no answer, until it is written down.
+    """
 
     call: Call
     attempts: int = 0
     uncertain: int = 0
+    sent: Call | None = None
+    changes: dict[Change, str] = field(default_factory=dict)
+    unfinished: CallRecord | None = None
+
+    @property
+    def difference(self) -> dict[str, Any] | None:
+        """Parameters that were sent in place of the call's own; see `CallRecord.sent`."""
+        if self.sent is None or self.sent is self.call:
+            return None
+        return difference(self.call.body, self.sent.body)
 
 
 class Pool:
@@ -75,6 +113,8 @@ class Pool:
         run_id: Stored in each record.
         client: Makes the HTTP client; called once.
         grace: Seconds that calls in flight may still use once the pool is closed.
+        adaptations: Known adaptations of the endpoint.
+        refusals: Refusals of the run.
     """
 
     def __init__(
@@ -87,6 +127,8 @@ class Pool:
         run_id: str = "",
         client: Callable[[Endpoint], Client] = Client,
         grace: float = 20.0,
+        adaptations: Adaptations | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.journal = journal
@@ -100,6 +142,8 @@ class Pool:
             tokens_per_minute=endpoint.tokens_per_minute,
             patience=endpoint.deadline,
         )
+        self._adaptations = adaptations or Adaptations(endpoint)
+        self._refusals = refusals or Refusals()
         self._spending = spending
         self._open_client = client
         self._stopping = False
@@ -173,9 +217,13 @@ class Pool:
         while not self._stopping:
             record = await self._ask(client, await self._calls.get())
             if record is not None:
-                landing = _Landing(record)
-                self._landings.put_nowait(landing)
-                await landing.written.wait()
+                await self._land(record)
+
+    async def _land(self, record: CallRecord, *, final: bool = True) -> None:
+        """Wait until a record is on disk."""
+        landing = _Landing(record, final)
+        self._landings.put_nowait(landing)
+        await landing.written.wait()
 
     async def _ask(self, client: Client, call: Call) -> CallRecord | None:
         """Return the record of a call; None if the pool stops before there is an answer."""
@@ -184,13 +232,16 @@ class Pool:
             record = await self._retry(client, progress)
         finally:
             # Whatever ended the call: attempts that may have been billed are written down.
-            if record is None and progress.uncertain:
+            if record is None and progress.unfinished is not None:
+                self._landings.put_nowait(_Landing(progress.unfinished, final=False))
+            elif record is None and progress.uncertain:
                 self._landings.put_nowait(_Landing(self._error(progress, CUT_OFF)))
         return record
 
     async def _retry(self, client: Client, progress: _Progress) -> CallRecord | None:
         """Send a call until an answer, a lasting error or the deadline; None if the pool stops."""
-        endpoint = self.endpoint
+        endpoint, refusals = self.endpoint, self._refusals
+        refusals.begin(progress.call.key)
         began, end = math.inf, None
         failures = 0
         failure: AttemptFailure | None = None
@@ -204,20 +255,30 @@ class Pool:
             if end is None:
                 began, end = entered, entered + endpoint.deadline
             if isinstance(outcome, CallRecord):
-                return replace(
+                refusals.succeed()
+                for change, said in progress.changes.items():
+                    self._adaptations.keep([change], said)
+                record = replace(
                     outcome,
                     run_id=self.run_id,
                     attempt=attempt,
                     uncertain=progress.uncertain,
                     cost=cost,
+                    sent=progress.difference,
                 )
-            failure = outcome
-            if failure.stop:
-                raise EndpointRefused(failure.stop)
+                if record.answered:
+                    return record
+                progress.unfinished, failure = record, BROKEN_OFF
+            else:
+                failure = outcome
+            if self._adapt(progress, failure) and not self._stopping:
+                continue
+            if stop := refusals.stop_sentence(progress.call.key, failure):
+                raise EndpointRefused(stop)
             if self.limiter.broken:
                 raise EndpointUnreachable(broken_sentence(endpoint, failure.message))
             if self._stopping:
-                return None
+                return progress.unfinished
             down = self.limiter.tripped
             if down and not failure.connected and self._last_response == -math.inf:
                 break
@@ -225,13 +286,40 @@ class Pool:
             failures += failure.code != "rate_limit" and not down
             pause = (failure.wait or 0.0) + jitter(attempt - 1, LONGEST)
             late = self._loop.time() + pause >= end
-            if failure.code not in TRANSIENT or failures >= endpoint.max_attempts or late:
+            # Key, model or permission, refused amid successes, may be accepted the next time.
+            again = failure.code in RETRIED or failure.evidence == "named"
+            if not again or failures >= endpoint.max_attempts or late:
                 break
+            if progress.unfinished is not None:
+                # Its money, and that of earlier attempts, is written down before more is spent.
+                unfinished, progress.unfinished, progress.uncertain = progress.unfinished, None, 0
+                await self._land(unfinished, final=False)
             await asyncio.sleep(pause)
+        if progress.unfinished is not None:
+            return progress.unfinished
         assert failure is not None, "only a later attempt has an end"
         if not failure.connected and self._last_response < began:
             raise EndpointUnreachable(unreachable_sentence(endpoint, failure.message))
+        refusals.said = failure.message
         return self._error(progress, failure)
+
+    def _adapt(self, progress: _Progress, failure: AttemptFailure) -> bool:
+        """Note the changes that a refusal asks for; return True if the call is to be sent again."""
+        if failure.code not in ADAPTED or failure.reply is None or progress.sent is None:
+            return False
+        changes = adaptation_for(failure.reply, progress.sent.body)
+        fresh = untried(changes, progress.changes)
+        progress.changes.update(dict.fromkeys(fresh, failure.reply.message))
+        return bool(fresh)
+
+    def _adapted(self, progress: _Progress) -> Call:
+        """Return a call as the endpoint takes it."""
+        call = progress.call
+        if self._adaptations.changes or progress.changes:
+            body = apply_all([*self._adaptations.changes, *progress.changes], call.body)
+            if body != call.body:
+                return Call(call.key, call.url, body, call.prompt_version)
+        return call
 
     async def _attempt(
         self, client: Client, progress: _Progress, end: float | None
@@ -256,7 +344,10 @@ class Pool:
                 entered = await limiter.enter(call.weight())
             sent = True
             seconds = self.endpoint.deadline if end is None else end - entered
-            outcome = await self._post(client, call, min(self.endpoint.timeout, seconds), entered)
+            progress.sent = self._adapted(progress)
+            outcome = await self._post(
+                client, progress.sent, min(self.endpoint.timeout, seconds), entered
+            )
         finally:
             if isinstance(outcome, CallRecord):
                 cost = spending.settle(most, outcome)
@@ -285,7 +376,7 @@ class Pool:
         if status is not None:
             self._last_response = self._loop.time()
         self.usage.calls += status == 200
-        if isinstance(outcome, AttemptFailure) and outcome.code in TRANSIENT and status != 200:
+        if isinstance(outcome, AttemptFailure) and outcome.code in RETRIED and status != 200:
             # Some providers report a rate limit by another status.
             status = 429 if outcome.code == "rate_limit" else status
             self.limiter.record_failure(entered, status=status, wait=outcome.wait, headers=headers)
@@ -305,6 +396,7 @@ class Pool:
             prompt_version=progress.call.prompt_version,
             run_id=self.run_id,
             uncertain=progress.uncertain,
+            sent=progress.difference,
         )
 
     async def _write(self) -> None:
@@ -319,7 +411,8 @@ class Pool:
             records = [landing.record for landing in landings]
             if records:
                 await self._loop.run_in_executor(None, self.journal.append, *records)
-                self.landed.put(records)
+                self.landed.put([landing.record for landing in landings if landing.final])
             for landing in landings:
-                self.usage.count(landing.record.failure, landing.record.tokens, landing.record.cost)
+                record, failure = landing.record, landing.record.failure if landing.final else None
+                self.usage.count(failure, record.tokens, record.cost)
                 landing.written.set()

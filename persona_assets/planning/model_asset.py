@@ -9,6 +9,7 @@ import polars as pl
 
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation import Journal, Tokens, pricing
+from persona_assets.generation.money.usage import UNFINISHED
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
@@ -25,11 +26,13 @@ RECORD_SCHEMA = pl.Schema(
         "prompt_version": pl.String(),
         "batch": pl.Boolean(),
         "error_code": pl.String(),
+        "finish_reason": pl.String(),
         "input_tokens": pl.Int64(),
         "cached_tokens": pl.Int64(),
         "output_tokens": pl.Int64(),
         "reasoning_tokens": pl.Int64(),
         "cost_usd": pl.Decimal(38, 12),
+        "reused": pl.Boolean(),
     }
 )
 """Columns of the completions that a forecast reads."""
@@ -57,11 +60,13 @@ class ModelAsset:
         asset: The asset in the graph.
         endpoints: Endpoints by role.
         prompt_versions: Versions of the asset's prompts and their variants.
+        prompts: Names of the prompts.
     """
 
     asset: Asset
     endpoints: Mapping[str, ModelEndpoint]
     prompt_versions: frozenset[str]
+    prompts: tuple[str, ...]
 
     @classmethod
     def from_declaration(
@@ -80,7 +85,7 @@ class ModelAsset:
         ]
         # Embedding calls have no prompt.
         versions = {"", *(prompt.version for prompt in (*prompts.values(), *variants))}
-        return cls(asset, endpoints, frozenset(versions))
+        return cls(asset, endpoints, frozenset(versions), tuple(prompts))
 
     @property
     def name(self) -> str:
@@ -133,18 +138,28 @@ class ModelAsset:
                     record.model,
                     record.prompt_version,
                     record.batch,
-                    record.failure,
+                    # As in a completions file: a response that was broken off is paid, no error.
+                    None if record.failure == UNFINISHED else record.failure,
+                    record.finish_reason,
                     *counts,
                     record.cost,
+                    record.reused,
                 )
             )
         frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
         if completions.exists():
-            frames.insert(0, pl.read_parquet(completions, columns=RECORD_SCHEMA.names()))
+            # Files of earlier versions lack columns.
+            stored = pl.scan_parquet(
+                completions,
+                schema=RECORD_SCHEMA,
+                missing_columns="insert",
+                extra_columns="ignore",
+            )
+            frames.insert(0, stored.collect())
         return (
             pl.concat(frames)
             .with_columns(
-                pl.col("batch").fill_null(False),
+                pl.col("batch", "reused").fill_null(False),
                 pl.col("time", "run_id", "prompt_version").fill_null(""),
             )
             .filter(pl.col("prompt_version").is_in(list(prompt_versions)))

@@ -1,20 +1,25 @@
-"""Calls that a selection still needs, derived from finished tables without rendering a prompt.
+"""Calls that a selection still needs, derived from finished tables.
 
 - A table that is stale because of its inputs keeps the calls for inputs that stay. The texts that
   stay in a changed file are known; their descendants are assumed to stay.
 - A table that was interrupted, or whose prompts changed, keeps the responses in its journal and its
   completions for the current prompts and models. So an edit that changes a prompt's version but no
   rendered request counts as if it changed every request.
+- A shard keeps what other shards have paid for the same texts (paid_texts.py). A limit draws rows
+  by their ids, and so other rows in another shard: their calls are not counted.
 - Descendants of rows that need new calls need new calls too.
 """
 
 from collections.abc import Mapping
 from functools import cache
 
+import polars as pl
+
 from persona_assets.assets.corpus import MAX_CHARS
 from persona_assets.orchestration.runner import Runner
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.planning.model_asset import ModelAsset, is_sharded
+from persona_assets.planning.paid_texts import PaidTexts
 from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
@@ -45,6 +50,8 @@ class PendingCalls:
         self._corpus = Corpus(settings.corpus, settings.corpus_fields)
         self._limit = settings.texts_per_shard
         self.texts = cache(self._texts)
+        self._paid_texts = PaidTexts(project, self._current_rows)
+        self._storage = project.storage
         self.stale: dict[str, set[str | None]] = {}
         for phase in runner.phases():
             for work in runner.stale(phase):
@@ -54,19 +61,19 @@ class PendingCalls:
 
     def _remaining(self) -> dict[str, dict[str | None, float]]:
         kept: dict[str, dict[str | None, float]] = {}
+        paid: dict[str, dict[str | None, float]] = {}
         remaining: dict[str, dict[str | None, float]] = {}
         for phase in self._runner.phases():
             for asset in phase.assets:
                 partitions = self._runner.keys(phase.partitions)
-                shares = {
-                    partition: self._kept_share(asset, partition, kept) for partition in partitions
-                }
-                kept[asset.name] = shares
+                kept[asset.name] = {key: self._kept_share(asset, key, kept) for key in partitions}
+                paid[asset.name] = {key: self._paid_share(asset, key, paid) for key in partitions}
                 model_asset = self._model_assets.get(asset.name)
                 units = {
                     partition: self._units(model_asset, partition) * (1 - share)
-                    for partition, share in shares.items()
-                    if model_asset is not None and share < 1
+                    for partition in partitions
+                    if model_asset is not None
+                    and (share := max(kept[asset.name][partition], paid[asset.name][partition])) < 1
                 }
                 if units:
                     remaining[asset.name] = units
@@ -75,10 +82,35 @@ class PendingCalls:
     def _kept_share(
         self, asset: Asset, partition: str | None, kept: Mapping[str, Mapping[str | None, float]]
     ) -> float:
-        """Return the share of a table's calls that need not be made again."""
+        """Return the share of a table's calls that the table itself need not make again."""
         is_stale = partition in self.stale.get(asset.name, ())
         if asset.name == "raw_corpus":
             return self._kept_text_share(str(partition)) if is_stale else 1.0
+        inherited = self._inherited_share(asset, partition, kept)
+        if not is_stale:
+            return inherited
+        if asset.name in self._model_assets:
+            return inherited * self._settled_share(self._model_assets[asset.name], partition)
+        return inherited if is_sharded(asset) else 0.0
+
+    def _paid_share(
+        self, asset: Asset, partition: str | None, paid: Mapping[str, Mapping[str | None, float]]
+    ) -> float:
+        """Return the share of a table's calls that tables of other shards have paid for."""
+        inherited = self._inherited_share(asset, partition, paid)
+        if partition not in self.stale.get(asset.name, ()):
+            return inherited
+        if not is_sharded(asset):
+            return 0.0
+        model_asset = self._model_assets.get(asset.name)
+        if model_asset is None or not inherited:
+            return inherited
+        return min(inherited, self._paid_texts.share(model_asset, str(partition)))
+
+    def _inherited_share(
+        self, asset: Asset, partition: str | None, kept: Mapping[str, Mapping[str | None, float]]
+    ) -> float:
+        """Return the smallest share of a table's inputs."""
         inherited = 1.0
         for name in asset.inputs:
             shares = kept.get(name, {})
@@ -87,11 +119,7 @@ class PendingCalls:
             elif not is_sharded(asset) and min(shares.values(), default=1.0) < 1:
                 # A shard loses nothing to other shards: of two duplicates the older one stays.
                 inherited = 0.0
-        if not is_stale:
-            return inherited
-        if asset.name in self._model_assets:
-            return inherited * self._settled_share(self._model_assets[asset.name], partition)
-        return inherited if is_sharded(asset) else 0.0
+        return inherited
 
     def _settled_share(self, model_asset: ModelAsset, partition: str | None) -> float:
         """Return the share of a table's calls that are settled, if its inputs are unchanged."""
@@ -119,6 +147,15 @@ class PendingCalls:
         """Return the ids of a shard's current texts, even if its table is stale or missing."""
         if shard not in self.stale.get("raw_corpus", ()) and (ids := self._pilot.texts(shard)):
             return ids
+        return self._read_corpus(shard)["text_id"].to_list()
+
+    def _current_rows(self, shard: str) -> pl.DataFrame:
+        """Return the rows of a shard's current texts."""
+        if shard not in self.stale.get("raw_corpus", ()) and self._pilot.texts(shard):
+            return self._storage.scan("raw_corpus", shard).collect()
+        return self._read_corpus(shard)
+
+    def _read_corpus(self, shard: str) -> pl.DataFrame:
         records = self._corpus.read(shard) if self._corpus.has(shard) else []
         result = steps.build_raw_corpus(shard, records, limit=self._limit, max_chars=MAX_CHARS)
-        return result.rows["text_id"].to_list()
+        return result.rows

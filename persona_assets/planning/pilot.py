@@ -11,7 +11,8 @@ import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.table_asset import TableAsset
-from persona_assets.generation.journal.call_record import TRANSIENT
+from persona_assets.generation.journal.call_record import FINAL
+from persona_assets.generation.parsing.finish_reasons import FAILED
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.model_asset import RECORD_SCHEMA, ModelAsset, is_sharded
 from persona_assets.project import Project
@@ -61,7 +62,9 @@ class Pilot:
 
     def count_settled_calls(self, asset: ModelAsset, partition: str | None) -> int:
         """Count the calls that need no further attempt, for the current prompts and models."""
-        settled = pl.col("error_code").fill_null("").is_in(list(TRANSIENT)).not_()
+        code = pl.col("error_code")
+        word = pl.col("finish_reason").fill_null("").str.to_lowercase()
+        settled = (code.is_null() & ~word.is_in(list(FAILED))) | code.is_in(list(FINAL))
         records = asset.records(self._storage, partition, asset.prompt_versions)
         ours = pl.col("model").is_in(asset.models)
         return records.filter(settled, ours)["key"].n_unique()
@@ -118,8 +121,8 @@ class Pilot:
         """Measure the calls and seconds of each asset in each run that made some of its calls.
 
         Assets of a run follow each other: an asset lasts from the last response of the asset before
-        it to its own last response. The first asset is timed from its first response. Batches are
-        left out.
+        it to its own last response. The first asset is timed from its first response. Batches and
+        reused records are left out.
 
         Returns:
             Pairs of calls and seconds, a pair per run, by asset.
@@ -128,7 +131,7 @@ class Pilot:
         for asset in assets:
             for partition in self.partitions(asset):
                 online = self.records(asset, partition).filter(
-                    ~pl.col("batch"), pl.col("time") > ""
+                    ~pl.col("batch"), ~pl.col("reused"), pl.col("time") > ""
                 )
                 runs = online.group_by("run_id").agg(
                     pl.col("time").max().alias("last"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
+from persona_assets.generation.journal.paid_records import PaidRecords
 from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
@@ -113,7 +114,11 @@ class Models:
             self.report(message)
 
         path, landed = self._storage.journal(asset, shard), self._storage.completions(asset, shard)
-        with Journal(path, landed) as journal, self._budget(run_id, backfill) as budget:
+        with (
+            Journal(path, landed) as journal,
+            self._budget(run_id, backfill) as budget,
+            PaidRecords(*self._storage.paid_folders, path, report_everywhere) as paid,
+        ):
             yield Session(
                 self._settings,
                 journal,
@@ -121,6 +126,8 @@ class Models:
                 budget,
                 report_everywhere,
                 tuned,
+                adaptations=self._storage.data_dir / "endpoints.jsonl",
+                reuse=paid.get,
                 open_client=self.client,
                 embed_locally=self._embed_locally,
             )

@@ -1,9 +1,9 @@
 """Session: the models of a table while it is made.
 
-Calls that the table's journal answers are not sent; all others are sent to the role's endpoint.
+Calls that the journal of this or another table answers are not sent; all others are sent to the
+role's endpoint.
 """
 
-import base64
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
@@ -27,6 +27,10 @@ from persona_assets.generation import (
     call_key,
     complete,
 )
+from persona_assets.generation.calls.adaptation_file import Adaptations
+from persona_assets.generation.calls.error_reply import quoted
+from persona_assets.generation.parsing.embeddings import EmbeddingError, read_vectors
+from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
 from persona_assets.resources.spending_caps import has_budget, is_priced
 from persona_assets.settings import ModelEndpoint, Precision, Settings
@@ -40,6 +44,9 @@ EMBEDDING_BATCH = 256
 
 FEW = 20
 """Number of answers below which the share of unusable answers is not significant."""
+
+MOST_NAMES = 20
+"""Number of the endpoint's own words that metadata list singly."""
 
 FREE = Price(input=Decimal(0), output=Decimal(0))
 """Price of a model on this machine."""
@@ -77,8 +84,10 @@ class Session:
         budget: Caps on spending.
         report: Called with each line of progress.
         tuned: Fine-tuned model in the evaluation role.
+        reuse: Returns a record of another table that settles the call of a key, or None.
         open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
             not those that an embedded endpoint names.
+        adaptations: File with the parameters that endpoints refuse.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
     """
 
@@ -91,6 +100,8 @@ class Session:
         report: Callable[[str], None],
         tuned: TunedModel | None,
         *,
+        adaptations: Path,
+        reuse: Callable[[str], CallRecord | None],
         open_client: Callable[[ModelEndpoint, Path | None], Client],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
     ) -> None:
@@ -100,9 +111,16 @@ class Session:
         self._budget = budget
         self._report = report
         self._tuned = tuned
+        self._adaptations = adaptations
+        self._told = set[str]()
+        self._reuse = reuse
         self._open_client = open_client
         self._embed_locally = embed_locally
         self._engines: dict[str, Engine] = {}
+        self._notes = Counter[str]()
+        self._answered_by = Counter[str]()
+        self._unknown_finish_reasons = Counter[str]()
+        self._repaired = 0
 
     def complete(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """Yield an answer per request, in their order, each from its role's endpoint.
@@ -121,8 +139,11 @@ class Session:
         for role, group in itertools.groupby(requests, key=lambda request: request.role):
             for answer in complete(group, self._engine(role), total=total):
                 number += 1
+                self._tell(role, answer)
                 if answer.status == "error":
                     unusable[answer.reason] += 1
+                elif answer.unknown_finish_reason and role != "evaluation":
+                    unusable[f"finish_reason {answer.unknown_finish_reason}"] += 1
                 elif answer.status != "ok" and role != "evaluation":
                     unusable[answer.status] += 1
                 yield answer
@@ -133,7 +154,7 @@ class Session:
             raise EndpointError(
                 f"{errors} of {number} calls ended in an error ({counts}), so no table was "
                 "written: run again, or, where the same errors come back, correct the role's "
-                "settings or the prompt; what was answered is kept"
+                "settings or the prompt; what was answered is kept" + self._said()
             )
         if unusable.total() > most and number >= FEW:
             raise QuarantineError(
@@ -160,7 +181,11 @@ class Session:
         engine = self._engine("embedder")
         batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
         calls = [self._embedding_call(batch) for batch in batches]
-        vectors = [_vectors(record) for record in engine.send(calls)]
+        vectors: list[np.ndarray] = []
+        for batch, record in zip(batches, engine.send(calls), strict=True):
+            vectors.append(_unit_vectors(record, len(batch)))
+            body = record.body or {}
+            self._tell_model("embedder", record.model, other_model(record.model, body.get("model")))
         return np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
 
     @property
@@ -169,13 +194,18 @@ class Session:
         return sum((engine.usage for engine in self._engines.values()), Usage())
 
     def metadata(self) -> dict[str, Any]:
-        """Return the usage as metadata of a materialization; no `cost_usd` if it is unknown."""
+        """Return the usage as metadata of a materialization; no `cost_usd` if it is unknown.
+
+        `repaired` counts the values that were read from JSON which is not strict; names and words
+        of the endpoint appear with their counts where they differ from what was expected.
+        """
         usage = self.usage
         tokens = usage.tokens
         return {
             "models": sorted({engine.endpoint.model for engine in self._engines.values()}),
             "calls": usage.calls,
             "replayed": usage.replayed,
+            "reused": usage.reused,
             "failed_calls": usage.failed,
             "uncertain_attempts": usage.uncertain,
             "input_tokens": tokens.input,
@@ -185,7 +215,46 @@ class Session:
             **({} if usage.unpriced else {"cost_usd": float(usage.cost)}),
             "unpriced_calls": usage.unpriced,
             "model_seconds": round(usage.seconds, 1),
+            "repaired": self._repaired,
+            **({"removed_or_repaired": dict(self._notes)} if self._notes else {}),
+            **({"answered_by": dict(self._answered_by)} if self._answered_by else {}),
+            **(
+                {"unknown_finish_reasons": dict(self._unknown_finish_reasons)}
+                if self._unknown_finish_reasons
+                else {}
+            ),
+            **({"adaptations": adaptations} if (adaptations := self._adaptation_list()) else {}),
         }
+
+    def _adaptation_list(self) -> list[str]:
+        """Return a sentence per parameter that an endpoint of this session refuses."""
+        engines = self._engines.values()
+        return sorted({line for engine in engines for line in engine.adaptations.sentences})
+
+    def _said(self) -> str:
+        """Return what the endpoints said to the last calls that failed; "" if they said nothing."""
+        said = {engine.refusals.said for engine in self._engines.values()} - {""}
+        return "".join(f"; the endpoint said {quoted(message)}" for message in sorted(said))
+
+    def _tell(self, role: str, answer: Answer) -> None:
+        """Count how an answer differs from what was asked for."""
+        self._notes.update(answer.notes)
+        self._repaired += answer.repaired
+        self._tell_model(role, answer.model, answer.answered_by)
+        if word := answer.unknown_finish_reason:
+            sentence = f"answers with the unknown finish_reason {word!r} are not used"
+            self._count_told(self._unknown_finish_reasons, word, f"{role}: {sentence}")
+
+    def _tell_model(self, role: str, asked: str, answered_by: str) -> None:
+        if answered_by:
+            sentence = f"{role}: {answered_by!r} answers in place of {asked!r}"
+            self._count_told(self._answered_by, answered_by, sentence)
+
+    def _count_told(self, counts: Counter[str], name: str, sentence: str) -> None:
+        """Count a word of the endpoint and report it once; it may send a new one each time."""
+        if name not in counts and len(counts) < MOST_NAMES:
+            self._report(sentence)
+        counts[name if name in counts or len(counts) < MOST_NAMES else "others"] += 1
 
     def _engine(self, role: str) -> Engine:
         if role not in self._engines:
@@ -198,7 +267,9 @@ class Session:
                 # A budget of the settings must hold, so it refuses an endpoint of unknown price.
                 budget=self._budget if has_budget(self._settings) or is_priced(endpoint) else None,
                 report=self._progress(role),
+                reuse=self._reuse,
                 client=lambda _: self._open_client(endpoint, path),
+                adaptations=Adaptations(endpoint, self._adaptations),
             )
         return self._engines[role]
 
@@ -209,10 +280,7 @@ class Session:
             return endpoint.model_copy(
                 update={"weights_sha256": self._tuned.sha256, "price": price}
             )
-        if not endpoint.embedded:
-            return endpoint
-        sha256 = embedded_sha256(role, endpoint)
-        return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
+        return role_endpoint(self._settings, role)
 
     def _embedding_call(self, batch: Sequence[str]) -> Call:
         body: dict[str, Any] = {"input": list(batch), "encoding_format": "base64"}
@@ -223,6 +291,10 @@ class Session:
 
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
         def report(done: int, total: int | None, usage: Usage) -> None:
+            for line in self._adaptation_list():
+                if line not in self._told:
+                    self._told.add(line)
+                    self._report(line)
             self._report(f"{role}: {progress_line(done, total, usage)}")
 
         return report
@@ -247,11 +319,25 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         f"{done} of {'?' if total is None else total} answered",
         f"{usage.calls} calls ({rate:.2f}/s)",
         f"{usage.replayed} replayed",
+        f"{usage.reused} reused" if usage.reused else "",
         f"{usage.tokens.input + usage.tokens.output} tokens",
         " + ".join(part for part in (known, unknown) if part),
         f"{(total - done) / rate:.0f} s left" if rate and total else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
+    """Return a role's endpoint, for an embedded model with the hash of its weights and no price.
+
+    Raises:
+        WeightsError: No embedded model has the endpoint's name.
+    """
+    endpoint = settings.endpoint(role)
+    if not endpoint.embedded:
+        return endpoint
+    sha256 = embedded_sha256(role, endpoint)
+    return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
 
 
 def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:
@@ -268,24 +354,22 @@ def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:
     return MODELS[endpoint.model].sha256
 
 
-def _vectors(record: CallRecord) -> "np.ndarray":
+def _unit_vectors(record: CallRecord, texts: int) -> "np.ndarray":
     import numpy as np
 
     if record.failure is not None or record.body is None:
         raise EndpointError(
             f"the embedding endpoint gave no vectors ({record.failure}), so no table was written: "
-            "run again; what was answered is kept"
+            "run again; what was answered is kept; it said "
+            + quoted((record.error or {}).get("message") or "nothing")
         )
-    rows = sorted(record.body["data"], key=lambda row: row["index"])
-    vectors = np.array([_vector(row["embedding"]) for row in rows], np.float32)
+    try:
+        vectors = read_vectors(record.body, texts)
+    except EmbeddingError as error:
+        raise EndpointError(
+            f"the embedding endpoint's response {record.key} cannot be used: {error}; no table was "
+            "written: correct PERSONA_EMBEDDER__MODEL or its address, or remove that line from "
+            "the journal to send its texts again"
+        ) from None
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return vectors
-
-
-def _vector(embedding: str | list[float]) -> "np.ndarray":
-    """Decode a vector: base64 of float32 is requested, which not all servers support."""
-    import numpy as np
-
-    if isinstance(embedding, str):
-        return np.frombuffer(base64.b64decode(embedding), "<f4")
-    return np.array(embedding, np.float32)

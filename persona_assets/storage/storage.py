@@ -88,6 +88,12 @@ class Storage:
         """Return the path of the paid responses of a published table."""
         return self.path(asset, shard, "completions")
 
+    @property
+    def paid_folders(self) -> tuple[Path, Path, Path]:
+        """Folders of the index of paid keys, of all journals, and of all completions."""
+        root = self.data_dir
+        return root / "paid_keys", root / "journals", root / "completions"
+
     def check_space(self, least: int = LEAST_FREE_BYTES) -> None:
         """Check the free disk space, before any paid call.
 

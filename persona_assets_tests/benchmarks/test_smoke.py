@@ -42,6 +42,14 @@ SMOKES = (
         "journal.py --records 300 --keys 2000",
         ("what records cpu_s mb", "what bytes", "what keys bytes_a_key add_us look_up_us"),
     ),
+    Smoke(
+        "reuse.py --files 3 --keys 50 --calls 40 --shuffled 5",
+        (
+            "what files keys cpu_s us mb index_mb",
+            "what keys cpu_s us mb",
+            "what calls cpu_ms_per_call search_cpu_s share",
+        ),
+    ),
     Smoke("batch.py --scale 0.001", ("case requests bytes files cpu_s spooled_mb rss_mb",)),
     Smoke(
         "generation.py --latency-ms 5 --concurrency 8 --requests 40",

@@ -1,8 +1,13 @@
 """`usage` counts each recorded call and its cost once, by asset, shard, model and run."""
 
+import shutil
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import polars as pl
+import pytest
 
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import CallRecord, Journal
@@ -13,6 +18,9 @@ from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sample_tables import ROWS, TABLES, write
 
 BIRDS, _ = TEXTS
+
+ZOO = Path(__file__).parents[1] / "generation" / "zoo"
+"""Files of earlier versions."""
 
 
 def test_usage_equals_the_calls_that_the_server_counted(finished: SampleProject) -> None:
@@ -30,7 +38,7 @@ def test_usage_equals_the_calls_that_the_server_counted(finished: SampleProject)
 def test_usage_counts_the_calls_of_a_failed_table(project: SampleProject) -> None:
     project.values["writer"]["concurrency"] = 1
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
-    project.server.meets = lambda prompt, message: "401" if "storks" in message else None
+    project.server.meets = lambda prompt, message: "402" if "storks" in message else None
     project.storage.path("text_personas", BIRDS).unlink()
     runs = project.run("key:text_personas", [BIRDS])
     assert runs[0].error
@@ -101,6 +109,59 @@ def test_usage_counts_a_record_once_in_journal_and_completions(
     assert row == ("texts", "a.txt", "n", "", 2, 1, 0, 0, 0, 0, 0, Decimal("0.5"), 0)
 
 
+EARLIER = Path(__file__).parents[1] / "generation" / "journal" / "earlier" / "a.parquet"
+"""Completions file of a version without the column `reused`: 4 records, of which 3 cost 0.5."""
+
+
+def test_reused_records_count_where_they_were_paid_for(storage: Storage, catalog: Catalog) -> None:
+    record_calls(storage)
+    paid = list(Journal(storage.journal("texts", "a.txt")).records())
+    journal, completions = storage.journal("texts", "b.txt"), storage.completions("texts", "b.txt")
+    with Journal(journal) as opened:
+        opened.append(*(replace(record, reused=True) for record in paid))
+    tables = [write(storage, "texts", shard, {shard: None}) for shard in ("a.txt", "b.txt")]
+    for step in ("live", "compacted"):
+        if step == "compacted":
+            compact(journal, completions)
+            compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+        for table in tables:
+            catalog.add(*table)
+        assert catalog.query("FROM usage ORDER BY ALL").rows() == USAGE, step
+        catalog.rebuild()
+        assert catalog.query("FROM usage ORDER BY ALL").rows() == USAGE, step
+    reused = "SELECT shard, count(*) FROM completions WHERE reused GROUP BY ALL"
+    assert catalog.query(reused).rows() == [("b.txt", 5)]
+
+
+@pytest.mark.parametrize("shard", ["0 earlier.txt", "z earlier.txt"])
+def test_files_of_earlier_versions_are_counted_beside_new_ones(
+    storage: Storage, catalog: Catalog, shard: str
+) -> None:
+    record_calls(storage)
+    compact(storage.journal("texts", "a.txt"), storage.completions("texts", "a.txt"))
+    shutil.copy(EARLIER, storage.completions("texts", shard))
+    for each in ("a.txt", shard):
+        catalog.add(*write(storage, "texts", each, {each: None}))
+    assert dict(catalog.usage().select("shard", "calls").iter_rows()) == {"a.txt": 5, shard: 4}
+    counts = "SELECT reused, count(*) FROM completions GROUP BY ALL ORDER BY ALL"
+    assert catalog.query(counts).rows() == [(False, 5), (None, 4)]
+    assert "line" not in catalog.query("DESCRIBE completions")["column_name"].to_list()
+
+
+def test_view_of_an_earlier_version_is_replaced(storage: Storage, catalog: Catalog) -> None:
+    storage.completions("texts", "a.txt").parent.mkdir(parents=True)
+    shutil.copy(EARLIER, storage.completions("texts", "a.txt"))
+    table = write(storage, "texts", "a.txt", {"t1": None})
+    catalog.add(*table)
+    with duckdb.connect(catalog.path) as connection:
+        connection.execute(
+            "CREATE OR REPLACE VIEW completions AS SELECT 'texts' AS asset, 'a.txt' AS shard, "
+            f"t.* EXCLUDE (line) FROM read_parquet('{storage.completions('texts', 'a.txt')}') t"
+        )
+    catalog.add(*table)
+    assert "reused" in catalog.query("DESCRIBE completions")["column_name"].to_list()
+
+
 def test_usage_sums_known_costs_and_counts_unpriced_calls(
     storage: Storage, catalog: Catalog
 ) -> None:
@@ -151,3 +212,26 @@ def test_completions_join_a_row_to_its_raw_response(storage: Storage) -> None:
     assert full.equals(empty)
     assert full["column_name"].to_list()[:3] == ["asset", "shard", "key"]
     assert "line" not in full["column_name"]
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_completions_of_an_earlier_version_are_read_beside_new_ones(
+    storage: Storage, newer: bool
+) -> None:
+    catalog = Catalog(storage, TABLES)
+    earlier = storage.completions("texts", "a.txt")
+    earlier.parent.mkdir(parents=True)
+    shutil.copy(ZOO / "earlier_completions.parquet", earlier)
+    if newer:
+        with Journal(storage.journal("texts", "b.txt")) as journal:
+            journal.append(CallRecord("k", 200, {}, sent={"seed": None}))
+        compact(storage.journal("texts", "b.txt"), storage.completions("texts", "b.txt"))
+    for shard in ("a.txt", "b.txt"):
+        catalog.add(*write(storage, "texts", shard, {"t1": None}))
+        with duckdb.connect(catalog.path) as connection:
+            view = "SELECT shard AS key FROM materializations WHERE path <> 'read_parquet'"
+            connection.execute(f"CREATE OR REPLACE VIEW completions AS {view}")
+    catalog.add(*write(storage, "texts", "b.txt", {"t1": None}))
+    counts = catalog.query("SELECT count(*), count(sent) FROM completions").row(0)
+    assert counts == (10 + newer, newer)
+    assert catalog.usage()["calls"].sum() == 10 + newer

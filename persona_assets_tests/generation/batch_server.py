@@ -230,8 +230,14 @@ class BatchServer:
         status, _, kind = step.partition("-")
         if step in ("ok", "twice"):
             self.billed[key] += 1
-            response = answer(message) if "messages" in body else {"data": [{"embedding": [0.5]}]}
+            vectors = {"data": [{"embedding": [0.5]}] * len(body.get("input", ()))}
+            response = answer(message) if "messages" in body else vectors
             output += [_result(key, response)] * (2 if step == "twice" else 1)
+        elif step.startswith("finish:"):
+            self.billed[key] += 1
+            response = answer(message)
+            response["choices"][0]["finish_reason"] = step.removeprefix("finish:")
+            output.append(_result(key, response))
         elif step == "malformed":
             output.append(_result(key, {"choices": []}))
         elif step == "garbage":

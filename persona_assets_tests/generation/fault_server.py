@@ -29,6 +29,8 @@ class FaultServer:
         latency: Seconds per answer.
         default: Step of every attempt beyond its script.
         answer: Returns the content of a good answer to a message.
+        replies: Status and JSON body by step, for steps of a test's own. A step whose name begins
+            with a status of UNBILLED is not counted as billed.
 
     Attributes:
         asked: Requests by message.
@@ -44,11 +46,13 @@ class FaultServer:
         latency: float = 0.0,
         default: str = "ok",
         answer: Callable[[str], str] = lambda message: f"answer to {message}",
+        replies: Mapping[str, tuple[int, Any]] | None = None,
     ) -> None:
         self.script = {message: list(steps) for message, steps in (script or {}).items()}
         self.latency = latency
         self.default = default
         self.answer = answer
+        self.replies = dict(replies or {})
         self.asked: Counter[str] = Counter()
         self.billed: Counter[str] = Counter()
         self.authorizations: set[str] = set()
@@ -155,10 +159,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _meet(self, step: str, message: str, authorization: str, body: dict[str, Any]) -> None:
         owner = self.server.owner
         match step:
+            case _ if step in owner.replies:
+                status, reply = owner.replies[step]
+                self._send(status, json.dumps(reply))
             case "ok":
                 self._send(200, owner.reply(message, body))
             case "length" | "content_filter":
                 self._send(200, chat("cut sho", finish=step))
+            case _ if step.startswith("finish:"):
+                self._send(200, chat("cut sho", finish=step.removeprefix("finish:")))
+            case "thinking":
+                self._send(200, chat("<think>Who would read this?"))
             case "refusal":
                 self._send(200, chat(None, refusal="I would rather not."))
             case "hang":

@@ -94,7 +94,9 @@ def test_json_answer_is_read_with_and_without_a_fence(wrap: str) -> None:
         (Life, '{"trades": "\ud800SECRET"}', ""),
         (Life, "", "the answer is empty"),
         (Life, None, "the answer is empty"),
-        (Life, [{"type": "text", "text": "SECRET"}], "the answer is empty"),
+        (Life, [{"type": "text", "text": "SECRET"}], "Invalid JSON"),
+        (Life, 'SECRET: {"trades": ["SECRET"]', "Invalid JSON"),
+        (Life, 'SECRET: {"trades": "SECRET"}', "trades: "),
     ],
 )
 def test_reason_of_an_invalid_answer_names_the_error_but_not_the_answer(
@@ -234,7 +236,7 @@ def test_complete_yields_an_answer_per_request_and_replays_it(
         "row 4": ["length"],
         "row 5": ["content_filter"],
         "row 6": ["400-filter"],
-        "row 7": ["400"],
+        "row 7": ["400", "400"],
         "row 8": ["500"],
     }
     with FaultServer(script) as server, Journal(journal_path) as journal:
@@ -242,7 +244,8 @@ def test_complete_yields_an_answer_per_request_and_replays_it(
         answers = list(complete(rows, engine))
         again = list(complete(iter(rows), engine))
     assert answers == again
-    assert server.asked.total() == 31
+    # The refused row is asked again.
+    assert server.asked.total() == 32
     statuses = {n: answer.status for n, answer in enumerate(answers) if answer.status != "ok"}
     assert statuses == {3: "refused", 4: "truncated", 5: "filtered", 6: "filtered", 7: "error"}
     assert answers[9].value == {"persona": "answer to row 9"}

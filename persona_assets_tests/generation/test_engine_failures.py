@@ -68,7 +68,7 @@ CODES = {
     "truncated": "connection",
     "garbage": "malformed",
     "html-200": "malformed",
-    "error-200": "malformed",
+    "error-200": "server_error",
 }
 
 
@@ -118,47 +118,53 @@ def test_failed_connection_beside_working_connections_does_not_end_the_run(
     assert engine.usage.attempts > 81
 
 
-def test_refused_request_is_final_and_not_sent_again(endpoint: Make, journal_path: Path) -> None:
+def test_refused_request_is_asked_again_by_the_next_run_and_a_filtered_one_is_not(
+    endpoint: Make, journal_path: Path
+) -> None:
     script = {"bad": ["400"], "filtered": ["400-filter"]}
     with FaultServer(script) as server, Journal(journal_path) as journal:
-        for _ in range(2):
-            records = list(Engine(endpoint(server.url), journal).send(map(call, script)))
-            assert [record.failure for record in records] == ["bad_request", "content_filter"]
-            assert [record.status_code for record in records] == [400, 400]
-    assert server.asked == {"bad": 1, "filtered": 1}
+        first = list(Engine(endpoint(server.url), journal).send(map(call, script)))
+        assert [record.failure for record in first] == ["bad_request", "content_filter"]
+        assert [record.status_code for record in first] == [400, 400]
+        second = list(Engine(endpoint(server.url), journal).send(map(call, script)))
+        assert [record.failure for record in second] == [None, "content_filter"]
+    assert server.asked == {"bad": 2, "filtered": 1}
 
 
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "sentence", "most"),
     [
-        ("401", KEY_VARIABLE),
-        ("402", "no quota left"),
-        ("403", "give it access to the model 'test-model'"),
-        ("404", "correct model or base_url"),
-        ("429-quota", "no quota left"),
-        ("429-long", "asks to wait 3600 s"),
+        ("401", KEY_VARIABLE, 4),
+        ("402", "no quota left", 4),
+        ("403", "give it access to the model 'test-model'", 9),
+        ("404", "correct model or base_url", 9),
+        ("400", "refuses the calls", 9),
+        ("429-quota", "no quota left", 4),
+        ("429-long", "asks to wait 3600 s", 4),
     ],
 )
 def test_error_that_only_a_person_can_correct_ends_the_run(
-    endpoint: Make, calls: Calls, journal_path: Path, fault: str, sentence: str
+    endpoint: Make, calls: Calls, journal_path: Path, fault: str, sentence: str, most: int
 ) -> None:
     with FaultServer(default=fault) as server, Journal(journal_path) as journal:
         engine = Engine(endpoint(server.url, concurrency=4), journal)
         with pytest.raises(EndpointRefused, match=sentence):
             list(engine.send(calls(500)))
-        assert server.asked.total() <= 4
-    assert journal_path.read_bytes() == b""
+        assert server.asked.total() <= most
+        assert len(journal) == 0
 
 
 def test_answers_before_a_refusal_are_kept(
     endpoint: Make, calls: Calls, journal_path: Path
 ) -> None:
     rows = calls(50)
-    with FaultServer({"row 30": ["401"]}) as server, Journal(journal_path) as journal:
+    script = {f"row {row}": ["401"] * 9 for row in range(30, 50)}
+    with FaultServer(script) as server, Journal(journal_path) as journal:
         engine = Engine(endpoint(server.url, concurrency=4), journal)
-        with pytest.raises(EndpointRefused):
+        with pytest.raises(EndpointRefused, match=KEY_VARIABLE):
             list(engine.send(rows))
-        assert len(journal) == server.billed.total() >= 27
+        assert len(journal) == server.billed.total() == 30
+        server.script.clear()
         assert len(list(Engine(endpoint(server.url), journal).send(rows))) == 50
     assert set(server.billed.values()) == {1}
 

@@ -210,7 +210,7 @@ def test_deleted_file_leaves_no_row_and_returns_without_a_call(project: SamplePr
 
 @pytest.mark.parametrize(
     ("status", "message", "paid"),
-    [("500", "error:server_error 1", 3), ("401", "does not accept the API key", 2)],
+    [("500", "error:server_error 1", 3), ("402", "no quota left", 2)],
 )
 def test_failing_endpoint_fails_its_shard_and_stored_responses_are_replayed(
     project: SampleProject, status: str, message: str, paid: int

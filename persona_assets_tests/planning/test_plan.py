@@ -254,7 +254,7 @@ def test_text_added_to_a_shard_needs_the_only_new_call(project: SampleProject) -
 def test_responses_of_a_failed_run_are_not_forecast_again(project: SampleProject) -> None:
     project.write(NEW, texts(6))
     project.values["writer"]["concurrency"] = 1
-    project.server.meets = lambda prompt, message: "401" if "Notice 4" in message else None
+    project.server.meets = lambda prompt, message: "402" if "Notice 4" in message else None
     runs = project.run("+key:text_personas", [NEW])
     assert runs[0].error
     answered = project.server.calls.total()

@@ -1,8 +1,10 @@
 """A session completes and embeds for a table, under the limits of the settings."""
 
 import base64
+import json
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.session import QuarantineError, Session
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
-from persona_assets_tests.generation.fault_server import FaultServer, embeddings
+from persona_assets_tests.generation.fault_server import FaultServer, chat, embeddings
 from persona_assets_tests.generation.sample_calls import CANARY
 
 Open = Callable[..., Session]
@@ -126,6 +128,41 @@ def test_errors_raise_however_few_the_rows(server: FaultServer, opened: Open) ->
         list(opened().complete(requests(3)))
 
 
+def test_refusals_of_a_small_table_are_quoted(server: FaultServer, opened: Open) -> None:
+    server.default = "400-odd"
+    server.replies["400-odd"] = (400, {"error": {"message": "we \x1b[1mdo not serve\nthis"}})
+    with pytest.raises(EndpointError, match=r'3 of 3 .*"HTTP 400: we \[1mdo not serve this"'):
+        list(opened().complete(requests(3)))
+
+
+def test_refused_parameter_is_told_in_report_and_metadata_and_known_to_the_next_session(
+    server: FaultServer,
+    opened: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.replies["400-limit"] = (400, {"error": {"message": "Unknown parameter: max_tokens"}})
+
+    def step(message: str, body: dict[str, Any]) -> str:
+        return "400-limit" if "max_tokens" in body else "ok"
+
+    monkeypatch.setattr(server, "step", step)
+    first = opened()
+    assert "adaptations" not in first.metadata()
+    list(first.complete(requests(1)))
+    [line] = first.metadata()["adaptations"]
+    assert "max_completion_tokens in place of max_tokens" in line
+    assert '"Unknown parameter: max_tokens"' in line
+    assert capsys.readouterr().out.count(line) == 1
+    assert server.asked.total() == 2
+    first._journal.close()
+    second = opened()
+    list(second.complete(requests(2)))
+    assert server.asked.total() == 3
+    assert second.metadata()["adaptations"] == [line]
+    assert capsys.readouterr().out.count(line) == 1
+
+
 @pytest.mark.parametrize("setting", ["run_budget", "backfill_budget"])
 def test_caps_in_the_settings_hold(server: FaultServer, opened: Open, setting: str) -> None:
     session = opened(**{setting: "0.1"})
@@ -143,3 +180,65 @@ def test_session_embeds_by_base64_or_by_numbers(server: FaultServer, opened: Ope
     for texts in (["a", "b"], ["c", "d"]):
         np.testing.assert_allclose(session.embed(texts), [[0.6, 0.8], [0.0, 1.0]], rtol=1e-6)
     assert server.bodies[0]["encoding_format"] == "base64"
+
+
+def test_metadata_tell_repairs_other_models_and_unknown_finish_reasons(
+    server: FaultServer, opened: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.script = {"row 1": ["finish:tired"], "row 3": ["finish:tired"]}
+    server.answer = lambda message: f'<think>hm</think>So: {{"persona": "{message}",}}'
+    session = opened(max_quarantine_share=1)
+    questions = [replace(question, format="json") for question in requests(5)]
+    answers = list(session.complete(questions))
+    assert [answer.status for answer in answers] == ["ok", "invalid", "ok", "invalid", "ok"]
+    metadata = session.metadata()
+    assert metadata["repaired"] == 3
+    assert metadata["removed_or_repaired"] == {"thinking": 3, "prose": 3, "json": 3}
+    assert metadata["answered_by"] == {"test-model-2026": 5}
+    assert metadata["unknown_finish_reasons"] == {"tired": 2}
+    lines = capsys.readouterr().out
+    assert lines.count("writer: 'test-model-2026' answers in place of 'm'") == 1
+    assert lines.count("unknown finish_reason 'tired'") == 1
+
+
+def test_unknown_finish_reasons_that_empty_a_table_are_named(
+    server: FaultServer, opened: Open
+) -> None:
+    server.default = "finish:tired"
+    with pytest.raises(QuarantineError, match="finish_reason tired 20"):
+        list(opened().complete(requests(20)))
+
+
+def test_metadata_name_a_bounded_number_of_models(server: FaultServer, opened: Open) -> None:
+    def reply(message: str, body: dict[str, Any]) -> str:
+        return chat("an answer").replace("test-model-2026", f"model {message}")
+
+    server.reply = reply  # type: ignore[method-assign]
+    session = opened()
+    list(session.complete(requests(30)))
+    answered_by = session.metadata()["answered_by"]
+    assert (len(answered_by), answered_by["others"]) == (21, 10)
+
+
+def test_vectors_without_an_index_are_in_the_order_of_the_texts(
+    server: FaultServer, opened: Open
+) -> None:
+    rows = [{"embedding": [3.0, 4.0]}, {"embedding": [0.0, 2.0]}]
+    server.reply = lambda message, body: json.dumps({"data": rows})  # type: ignore[method-assign]
+    np.testing.assert_allclose(opened().embed(["a", "b"]), [[0.6, 0.8], [0.0, 1.0]], rtol=1e-6)
+
+
+def test_vectors_of_one_index_are_no_answer(server: FaultServer, opened: Open) -> None:
+    rows = [{"index": 0, "embedding": [3.0, 4.0]}, {"index": 0, "embedding": [0.0, 2.0]}]
+    server.reply = lambda message, body: json.dumps({"data": rows})  # type: ignore[method-assign]
+    with pytest.raises(EndpointError, match="malformed"):
+        opened().embed(["a", "b"])
+
+
+def test_vectors_that_cannot_be_used_name_the_response_and_the_cure(
+    server: FaultServer, opened: Open
+) -> None:
+    rows = [{"embedding": [3.0, 4.0]}, {"embedding": [0.0]}]
+    server.reply = lambda message, body: json.dumps({"data": rows})  # type: ignore[method-assign]
+    with pytest.raises(EndpointError, match=r"cannot be used: .*differ in length.*journal"):
+        opened().embed(["a", "b"])

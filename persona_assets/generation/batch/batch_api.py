@@ -16,17 +16,17 @@ from urllib.parse import quote
 
 from persona_assets.generation.batch.batch_files import Batch
 from persona_assets.generation.calls.attempt_failure import (
+    RETRIED,
     AttemptFailure,
     failure_of_response,
     parse_object,
     retry_after,
-    stop_sentence,
 )
 from persona_assets.generation.calls.client import CONNECT, openai_arguments
 from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.calls.redaction import Redactor
-from persona_assets.generation.journal.call_record import TRANSIENT, as_list, as_object
-from persona_assets.generation.providers import provider_of
+from persona_assets.generation.journal.call_record import as_list, as_object
 
 if TYPE_CHECKING:
     import httpx2
@@ -238,7 +238,6 @@ class BatchAPI:
     ) -> AttemptFailure:
         failure = failure_of_response(self._endpoint, status, headers, text)
         error = as_object(as_object(failure.body).get("error"))
-        codes = provider_of(self._endpoint).error_names(error)
         host = self._endpoint.host
         code = failure.code
         if status in (404, 405) and known is not None:
@@ -254,14 +253,15 @@ class BatchAPI:
                 " for this role, or correct base_url (it usually ends in /v1)."
             )
         else:
-            stop = stop_sentence(self._endpoint, status, codes)
+            stop = "" if failure.evidence == "status" and status != 403 else failure.stop
         if status == 413 or (status == 400 and "too large" in failure.message.lower()):
             code = "too_large"
-        if not stop and code not in TRANSIENT:
+        if not stop and code not in RETRIED:
             shown = provider_code(error.get("code")) or provider_code(error.get("type"))
             stop = (
                 f"{host} refuses this batch ({status}{shown and f', {shown}'}): correct the role's "
-                "settings, or set its transport to online; what was answered is kept."
+                "settings, or set its transport to online; what was answered is kept. It says: "
+                f"{quoted('' if failure.reply is None else failure.reply.message)}"
             )
         return AttemptFailure(
             code,

@@ -4,7 +4,8 @@ A folder beside the journal contains for each open batch:
 
     NAME.json      state; the batch exists as long as this file exists
     NAME.requests  input file
-    NAME.tickets   for each line of the input file: [key, attempt, prompt version, worst case]
+    NAME.tickets   for each line of the input file: [key, attempt, prompt version, worst case], and
+                   the parameters sent in place of the request's own, if there are any
     NAME.output    responses of the provider, once the step is "finished"
     NAME.errors    errors of the provider, once the step is "finished"
 
@@ -37,11 +38,13 @@ class Ticket(NamedTuple):
         attempt: Number of the attempt, from 1.
         prompt_version: Version of the prompt, for the record.
         most: Worst case in US dollars.
+        sent: See `CallRecord.sent`.
     """
 
     attempt: int
     prompt_version: str
     most: Decimal
+    sent: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +167,15 @@ class BatchFolder:
         with self.file(batch, "tickets").open("rb") as lines:
             rows = map(json.loads, lines)
             return {
-                key: Ticket(attempt, prompt_version, Decimal(most))
-                for key, attempt, prompt_version, most in rows
+                key: Ticket(attempt, prompt_version, Decimal(most), *sent)
+                for key, attempt, prompt_version, most, *sent in rows
             }
+
+    def bodies(self, batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Iterate over key and body of the requests."""
+        with self.file(batch, "requests").open("rb") as lines:
+            for line in map(json.loads, lines):
+                yield line["custom_id"], line["body"]
 
     def results(self, batch: Batch) -> Iterator[bytes]:
         """Iterate over the lines of the output file, then of the error file."""
@@ -182,15 +191,17 @@ class BatchFolder:
         A crash in between leaves either the batch or the parts. Empty parts are skipped.
 
         Args:
-            parts: New tickets by key.
+            parts: New tickets by key; the line of a request follows its ticket's `sent`.
         """
         files = [InputFile(self, batch.url, batch.name) for part in parts if part]
         part_of = {key: n for n, part in enumerate(filter(None, parts)) for key in part}
         tickets = {key: ticket for part in parts for key, ticket in part.items()}
         with self.file(batch, "requests").open("rb") as lines:
-            for key, line in zip(self.tickets(batch), lines, strict=True):
+            for (key, old), line in zip(self.tickets(batch).items(), lines, strict=True):
                 if key in tickets:
-                    files[part_of[key]].add(key, line, tickets[key])
+                    ticket = tickets[key]
+                    line = line if ticket.sent == old.sent else _changed(line, ticket.sent or {})
+                    files[part_of[key]].add(key, line, ticket)
         children = [file.close() for file in files]
         self.remove(batch)
         return children
@@ -222,7 +233,9 @@ class InputFile:
     def add(self, key: str, line: bytes, ticket: Ticket, inputs: int = 1) -> None:
         """Append a request."""
         self._requests.write(line)
-        row = [key, ticket.attempt, ticket.prompt_version, str(ticket.most)]
+        row: list[Any] = [key, ticket.attempt, ticket.prompt_version, str(ticket.most)]
+        if ticket.sent:
+            row.append(ticket.sent)
         self._tickets.write(json.dumps(row).encode() + b"\n")
         self.requests += 1
         self.inputs += inputs
@@ -266,12 +279,26 @@ def request_line(call: Call, body: Mapping[str, Any]) -> bytes:
         call: Call to send.
         body: Its body in the words of the provider, model included.
     """
-    request = {
-        "custom_id": call.key,
-        "method": "POST",
-        "url": batch_url(call),
-        "body": body,
-    }
+    return _line(
+        {
+            "custom_id": call.key,
+            "method": "POST",
+            "url": batch_url(call),
+            "body": body,
+        }
+    )
+
+
+def _changed(line: bytes, sent: Mapping[str, Any]) -> bytes:
+    """Return a line of an input file with other parameters; null leaves one out."""
+    request = json.loads(line)
+    body = {**request["body"], **sent}
+    left_out = {name for name, value in sent.items() if value is None}
+    request["body"] = {name: value for name, value in body.items() if name not in left_out}
+    return _line(request)
+
+
+def _line(request: Mapping[str, Any]) -> bytes:
     line = json.dumps(request, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     try:
         return line.encode() + b"\n"

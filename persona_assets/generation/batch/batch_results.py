@@ -1,19 +1,34 @@
 """Results of a finished batch: a line per request, in any order, with possible gaps."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from persona_assets.generation.batch.batch_files import Batch, BatchFolder, Ticket
 from persona_assets.generation.batch.pending_requests import BILLED, PendingRequests, RequestResult
 from persona_assets.generation.batch.stop_token import StopToken
+from persona_assets.generation.calls.adaptation import (
+    Change,
+    adaptation_for,
+    apply_all,
+    difference,
+    untried,
+)
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.attempt_failure import (
+    ADAPTED,
+    RETRIED,
     AttemptFailure,
     failure_of_response,
+    outcome_of_response,
     parse_object,
 )
+from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.endpoint import Endpoint
-from persona_assets.generation.journal.call_record import TRANSIENT, CallRecord, as_object
+from persona_assets.generation.calls.refusals import FEW, Refusals, same
+from persona_assets.generation.journal.call_record import CallRecord, as_object
 from persona_assets.generation.money.spending import ZERO
 
 UNANSWERED = {
@@ -62,67 +77,157 @@ def collect_results(
     pending: PendingRequests,
     batch: Batch,
     stop_token: StopToken,
+    adaptations: Adaptations,
+    refusals: Refusals,
 ) -> CollectedResults:
-    """Write a finished batch's results, and errors without a further attempt, to the journal."""
+    """Write a finished batch's results, and errors without a further attempt, to the journal.
+
+    A request whose parameter the endpoint refuses is left for a further batch, without it.
+    """
     left = folder.tickets(batch)
     failures: dict[str, AttemptFailure] = {}
     group: list[RequestResult] = []
+    broken_off: dict[str, RequestResult] = {}
     ignored = 0
+    sent = set[str]()
+    embeddings = batch.url.endswith("/embeddings")
+    inputs = dict(folder.bodies(batch)) if embeddings else {}
     for line in folder.results(batch):
-        key, outcome = read_result(endpoint, line)
+        key, outcome = read_result(endpoint, line, batch.url, inputs)
         if key not in left:
             ignored += 1
-        elif isinstance(outcome, AttemptFailure) and (outcome.stop or outcome.code in TRANSIENT):
+        elif isinstance(outcome, AttemptFailure) and outcome.code != "content_filter":
             failures[key] = outcome
+        elif (
+            isinstance(outcome, CallRecord)
+            and not outcome.answered
+            and left[key].attempt < endpoint.max_attempts
+        ):
+            broken_off[key] = RequestResult(key, outcome, left[key])
         else:
-            group.append(RequestResult(key, outcome, left.pop(key)))
+            ticket = left.pop(key)
+            if isinstance(outcome, CallRecord):
+                refusals.succeed()
+                sent.update(ticket.sent or ())
+            group.append(RequestResult(key, outcome, ticket))
         if len(group) == GROUP:
             _land(pending, batch, group, stop_token)
             group = []
-    stop = next((failure.stop for failure in failures.values() if failure.stop), "")
+    adaptations.confirm(sent)
+    adapted = _adapt(folder, batch, left, failures, adaptations)
+    lasting = {key: failure for key, failure in failures.items() if key not in adapted}
+    whole = len(lasting) == batch.requests
+    stop = _stop_sentence(lasting, whole=whole, succeeded=refusals.succeeded)
     for key, ticket in list(left.items()):
-        if ticket.attempt >= endpoint.max_attempts and not stop:
-            group.append(RequestResult(key, failures.get(key, MISSING), left.pop(key)))
+        failure = failures.get(key, MISSING)
+        again = failure.code in RETRIED or failure.evidence == "named" or key in adapted
+        if not stop and (not again or ticket.attempt >= endpoint.max_attempts):
+            refusals.said = failure.message
+            group.append(RequestResult(key, failure, left.pop(key)))
+        elif key in adapted:
+            left[key] = ticket._replace(sent={**(ticket.sent or {}), **adapted[key]})
+        if len(group) == GROUP:
+            _land(pending, batch, group, stop_token)
+            group = []
     _land(pending, batch, group, stop_token)
+    broken_off = {key: result for key, result in broken_off.items() if key in left}
+    _land(pending, batch, list(broken_off.values()), stop_token, final=False)
     billed = {key for key in left if failures.get(key, MISSING).code in BILLED}
-    unspent = sum((ticket.most for key, ticket in left.items() if key not in billed), ZERO)
+    accounted = billed | broken_off.keys()
+    unspent = sum((ticket.most for key, ticket in left.items() if key not in accounted), ZERO)
     return CollectedResults(left, len(billed), unspent, ignored, stop)
 
 
+def _stop_sentence(failures: Mapping[str, AttemptFailure], *, whole: bool, succeeded: bool) -> str:
+    """Return the sentence that ends the run, "" if it goes on; see `Refusals`.
+
+    Args:
+        failures: Failures of a batch by key, without those that another form of request cures.
+        whole: True if all requests of the batch have such failures.
+        succeeded: True if an earlier call has an answer.
+    """
+    named = whole and (not succeeded or len(failures) >= FEW)
+    for failure in failures.values():
+        if failure.evidence == "account" or (named and failure.evidence == "named"):
+            return failure.stop
+    last = next(reversed(list(failures.values())), MISSING)
+    alike = whole and len(failures) >= FEW and len(set(map(same, failures.values()))) == 1
+    return last.stop if alike and not succeeded and last.evidence == "status" else ""
+
+
+def _adapt(
+    folder: BatchFolder,
+    batch: Batch,
+    left: Mapping[str, Ticket],
+    failures: Mapping[str, AttemptFailure],
+    adaptations: Adaptations,
+) -> dict[str, dict[str, object]]:
+    """Return, by key, what to send in place of the parameters that the endpoint refused."""
+    refused = {
+        key: failure.reply
+        for key, failure in failures.items()
+        if failure.code in ADAPTED and failure.reply is not None and key in left
+    }
+    adapted = dict[str, dict[str, object]]()
+    for key, body in folder.bodies(batch) if refused else ():
+        if key not in refused:
+            continue
+        changes = adaptation_for(refused[key], body)
+        fresh = untried(changes, [Change(name) for name in left[key].sent or ()])
+        if fresh:
+            adaptations.propose(fresh, refused[key].message)
+            adapted[key] = difference(body, apply_all(fresh, body)) or {}
+    return adapted
+
+
 def _land(
-    pending: PendingRequests, batch: Batch, results: list[RequestResult], stop_token: StopToken
+    pending: PendingRequests,
+    batch: Batch,
+    results: list[RequestResult],
+    stop_token: StopToken,
+    *,
+    final: bool = True,
 ) -> None:
     while pending.landed.qsize() >= BACKLOG:
         with stop_token.released():
             stop_token.stopping.wait(READER_POLL)
     stop_token.raise_if_stopped()
     if results:
-        pending.land(batch, results)
+        pending.land(batch, results, final=final)
 
 
-def read_result(endpoint: Endpoint, line: bytes) -> tuple[str, CallRecord | AttemptFailure]:
+def read_result(
+    endpoint: Endpoint,
+    line: bytes,
+    url: str = "/v1/chat/completions",
+    bodies: Mapping[str, dict[str, Any]] | None = None,
+) -> tuple[str, CallRecord | AttemptFailure]:
     """Read a line of an output or error file.
 
+    Args:
+        endpoint: Endpoint of the batch.
+        line: Line of the file.
+        url: URL of the batch's requests.
+        bodies: Bodies of the requests by key, where the form of an answer depends on them.
+
     Returns:
-        The line's custom_id, "" if it has none, and its result. A record contains the members of
-        the line alone: key, response, and that a batch processed the call.
+        The line's custom_id, "" if it has none, and its result.
     """
     data = parse_object(line.decode("utf-8", "replace")) or {}
     name = data.get("custom_id")
     key = name if isinstance(name, str) else ""
     response = as_object(data.get("response"))
-    body = as_object(response.get("body"))
     status = response.get("status_code")
-    request_id = str(response.get("request_id") or "")
+    headers = {"x-request-id": str(response.get("request_id") or "")}
     if not isinstance(status, int):
         error = as_object(data.get("error"))
-        code = UNANSWERED.get(str(error.get("code")), "server_error")
+        code = UNANSWERED.get(str(error.get("code")))
+        if code is None and error:
+            return key, failure_of_response(endpoint, 200, headers, json.dumps({"error": error}))
         message = " ".join(str(error.get("message") or "no response").split())[:300]
-        return key, AttemptFailure(code, message, request_id=request_id)
-    if status != 200:
-        headers = {"x-request-id": request_id}
-        return key, failure_of_response(endpoint, status, headers, json.dumps(body))
-    if not body.get("choices") and not body.get("data"):
-        message = "HTTP 200 without the JSON of an answer"
-        return key, AttemptFailure("malformed", message, status_code=200, request_id=request_id)
-    return key, CallRecord(key=key, status_code=200, body=body, request_id=request_id, batch=True)
+        return key, AttemptFailure(code or "server_error", message)
+    call = Call(key, url.removeprefix("/v1"), (bodies or {}).get(key, {}))
+    outcome = outcome_of_response(
+        endpoint, call, status, headers, json.dumps(as_object(response.get("body")))
+    )
+    return key, replace(outcome, batch=True) if isinstance(outcome, CallRecord) else outcome

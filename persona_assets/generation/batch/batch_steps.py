@@ -16,6 +16,7 @@ from persona_assets.generation.batch.batch_results import collect_results
 from persona_assets.generation.batch.open_batch import OpenBatch
 from persona_assets.generation.batch.pending_requests import PendingRequests
 from persona_assets.generation.batch.stop_token import StopToken
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.attempt_failure import (
     AttemptFailure,
     stop_sentence,
@@ -27,9 +28,12 @@ from persona_assets.generation.calls.errors import (
     EndpointRefused,
     EndpointUnreachable,
 )
+from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import as_list, as_object
 from persona_assets.generation.money.spending import Spending
 from persona_assets.generation.money.usage import Usage
+from persona_assets.generation.providers import Meaning, provider_of
+from persona_assets.generation.providers.error_rules import find_rule
 
 QUEUE_FULL = frozenset({"token_limit_exceeded"})
 """Error codes of a batch that failed because the account's queue is full."""
@@ -52,6 +56,8 @@ class BatchSteps:
         folder: BatchFolder,
         pending: PendingRequests,
         stop_token: StopToken,
+        adaptations: Adaptations,
+        refusals: Refusals,
     ) -> None:
         self.queue = BatchQueue(folder, pending, spending)
         self.all_submitted = False
@@ -62,6 +68,8 @@ class BatchSteps:
         self._folder = folder
         self._pending = pending
         self._stop_token = stop_token
+        self._adaptations = adaptations
+        self._refusals = refusals
         # True if open batches fill the account's queue, or the budget.
         self._queue_full = self._budget_full = False
 
@@ -272,9 +280,11 @@ class BatchSteps:
                 f"line {line}" for e in errors[:1] if isinstance(line := e.get("line"), int)
             ]
             reason = ", ".join([*sorted(codes)[:3], *first_line]) or "it does not say why"
+            rule = find_rule(provider_of(self._endpoint).error_rules, 0, codes, "")
+            if rule.meaning in (Meaning.QUOTA, Meaning.KEY, Meaning.MODEL, Meaning.PERMISSION):
+                raise EndpointRefused(stop_sentence(self._endpoint, rule.meaning, 0))
             raise EndpointRefused(
-                stop_sentence(self._endpoint, 0, codes)
-                or f"{self._endpoint.host} refuses a batch ({reason}): correct the role's settings "
+                f"{self._endpoint.host} refuses a batch ({reason}): correct the role's settings "
                 "(model, sampling), then run again; nothing of it was billed, and its input file "
                 f"is kept as {input_file}."
             )
@@ -282,7 +292,13 @@ class BatchSteps:
     def _collect(self, open_batch: OpenBatch) -> None:
         """Write a batch's results to the journal and send requests without a result again."""
         collected = collect_results(
-            self._endpoint, self._folder, self._pending, open_batch.batch, self._stop_token
+            self._endpoint,
+            self._folder,
+            self._pending,
+            open_batch.batch,
+            self._stop_token,
+            self._adaptations,
+            self._refusals,
         )
         self.ignored += collected.ignored
         self._usage.uncertain += collected.uncertain

@@ -22,9 +22,12 @@ from persona_assets.generation.batch.batch_steps import BatchSteps
 from persona_assets.generation.batch.open_batch import OpenBatch
 from persona_assets.generation.batch.pending_requests import PendingRequests
 from persona_assets.generation.batch.stop_token import RunStopped, StopToken
+from persona_assets.generation.calls.adaptation import difference
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.attempt_failure import AttemptFailure
 from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
 from persona_assets.generation.money.spending import Spending
@@ -60,6 +63,8 @@ class BatchTransport:
         client: Function that makes the HTTP client in place of the default client.
         most_requests: Limit of an input file, in requests.
         most_bytes: Limit of an input file, in bytes.
+        adaptations: Known adaptations of the endpoint.
+        refusals: Refusals of the run.
 
     Raises:
         JournalBusy: Another transport holds the folder.
@@ -78,11 +83,14 @@ class BatchTransport:
         client: "Callable[[], OpenAI] | None" = None,
         most_requests: int = MOST_REQUESTS,
         most_bytes: int = MOST_BYTES,
+        adaptations: Adaptations | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         if client is None:
             endpoint.api_key()
         self.endpoint = endpoint
         self._spending = spending
+        self._adaptations = adaptations or Adaptations(endpoint)
         self._open_client = client or (lambda: open_client(endpoint))
         self._most_requests = most_requests
         self._most_bytes = most_bytes
@@ -91,7 +99,14 @@ class BatchTransport:
         self.landed: SimpleQueue[Sequence[CallRecord] | BaseException] = self._pending.landed
         self._stop_token = StopToken()
         self._steps = BatchSteps(
-            endpoint, usage, spending, self._folder, self._pending, self._stop_token
+            endpoint,
+            usage,
+            spending,
+            self._folder,
+            self._pending,
+            self._stop_token,
+            self._adaptations,
+            refusals or Refusals(),
         )
         self._inputs: dict[str, InputFile] = {}
         self._flushing = False
@@ -142,9 +157,14 @@ class BatchTransport:
         self._folder.close()
 
     def _write(self, call: Call) -> None:
+        sent = None
+        if self._adaptations.changes:
+            adapted = self._adaptations.apply(call.body)
+            sent = difference(call.body, adapted)
+            call = Call(call.key, call.url, adapted, call.prompt_version)
         body = {"model": self.endpoint.model, **provider_of(self.endpoint).request_body(call)}
         line, size = request_line(call, body), count_inputs(call)
-        ticket = Ticket(1, call.prompt_version, self._spending.most(call))
+        ticket = Ticket(1, call.prompt_version, self._spending.most(call), sent)
         if len(line) > self._most_bytes or size > self._most_requests:
             message = f"a request of {len(line)} bytes and {size} inputs fits into no batch"
             self._pending.refuse(call.key, AttemptFailure("bad_request", message), ticket)

@@ -95,16 +95,17 @@ class PendingRequests:
         self._usage.count(record.failure, None, None)
         self.landed.put([record])
 
-    def land(self, batch: Batch, results: Sequence[RequestResult]) -> None:
+    def land(self, batch: Batch, results: Sequence[RequestResult], *, final: bool = True) -> None:
         """Append results to the journal, then deliver the requested records to `landed`.
 
         Results that the journal received before a crash are not appended again. The worst cases of
-        the requests are refunded up to their costs, unless another run was charged.
+        the requests are refunded up to their costs, unless another run was charged. Results that
+        are not final are written down for the accounts alone: their requests stay pending.
         """
         records = [self._record(batch.batch_id, result) for result in results]
-        # `Journal.get` returns no transient errors, so their ids are read from the journal itself.
-        transient = not all(record.answered for record in records)
-        known = {old.id for old in self._journal.live()} if transient else set()
+        # `Journal.get` returns no unsettled errors, so their ids are read from the journal itself.
+        unsettled = not all(record.answered for record in records)
+        known = {old.id for old in self._journal.live()} if unsettled else set()
         unspent = ZERO
         with self.lock:
             kept = [self._journal.get(record.key) for record in records]
@@ -118,11 +119,11 @@ class PendingRequests:
             requested = [
                 old or record
                 for record, old in zip(records, kept, strict=True)
-                if self._requested.pop(record.key)
+                if final and self._requested.pop(record.key)
             ]
         for record, ticket in new:
             self._usage.calls += record.status_code == 200
-            self._usage.count(record.failure, record.tokens, record.cost)
+            self._usage.count(record.failure if final else None, record.tokens, record.cost)
             self._usage.uncertain += record.uncertain
             if record.status_code != 200 and not record.uncertain:
                 unspent += ticket.most
@@ -154,4 +155,5 @@ class PendingRequests:
             run_id=self._run_id,
             uncertain=int(outcome.failure in BILLED),
             cost=self._spending.batch_cost(outcome.tokens) if outcome.error is None else None,
+            sent=ticket.sent,
         )

@@ -7,20 +7,52 @@ here: error codes and headers of a single provider (providers/).
 import json
 import math
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
+from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.endpoint import Endpoint
-from persona_assets.generation.journal.call_record import as_object
-from persona_assets.generation.providers import provider_of
+from persona_assets.generation.calls.error_reply import (
+    ErrorReply,
+    holds_error,
+    inner_status,
+    quoted,
+    read_error,
+)
+from persona_assets.generation.journal.call_record import CallRecord, as_object
+from persona_assets.generation.providers import Meaning, provider_of
+from persona_assets.generation.providers.error_rules import find_rule
 
-RETRIABLE = frozenset({408, 409, 425})
-"""Statuses below 500 after which the same request may succeed."""
+RETRIED = frozenset({"rate_limit", "timeout", "connection", "malformed", "server_error", "expired"})
+"""Error codes after which the same run sends the call again.
+
+Whether a later run does is another question: see `call_record.FINAL`."""
+
+ADAPTED = frozenset({"bad_parameter", "bad_request"})
+"""Error codes of refusals that another form of the same request may cure."""
 
 UNCERTAIN = frozenset({200, 408, 504, 524})
 """Statuses that do not exclude a bill: a gateway that gave up waiting does not know."""
+
+STATUS_OF = {
+    Meaning.KEY: 401,
+    Meaning.QUOTA: 402,
+    Meaning.PERMISSION: 403,
+    Meaning.MODEL: 404,
+    Meaning.RATE_LIMIT: 429,
+    Meaning.OVERLOADED: 503,
+    Meaning.FILTER: 400,
+    Meaning.CONTEXT: 400,
+    Meaning.PARAMETER: 400,
+    Meaning.REQUEST: 500,
+}
+"""Status of an error that came with status 200 and states none; an unknown one may pass."""
+
+Evidence = Literal["call", "status", "named", "account"]
+"""What a failure proves about other calls: nothing; little, as only its status or an unknown
+message tells; that key, model or permission are at fault; that the account is. See Refusals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +60,28 @@ class AttemptFailure:
     """A failed attempt.
 
     Attributes:
-        code: Error class; transient classes are listed in `call_record.TRANSIENT`.
+        code: Error class; RETRIED lists those after which the call is sent again.
         message: Reason, for the journal.
         wait: Seconds that the endpoint asked for (Retry-After), or None.
-        stop: Sentence to end the run with; "" if the run goes on.
+        stop: Sentence to end the run with, if `evidence` suffices.
+        evidence: What the failure proves about other calls; see `Refusals`.
         connected: False if no connection was made.
         status_code: Status of the response, if any.
         body: Body of the response, if any, if it is a JSON object.
         request_id: Provider's name of the request, from the response.
+        reply: What was read from the response, if it was an error.
     """
 
     code: str
     message: str
     wait: float | None = None
     stop: str = ""
+    evidence: Evidence = "call"
     connected: bool = True
     status_code: int | None = None
     body: dict[str, Any] | None = None
     request_id: str = ""
+    reply: ErrorReply | None = None
 
     @property
     def uncertain(self) -> bool:
@@ -55,83 +91,151 @@ class AttemptFailure:
         return self.status_code in UNCERTAIN
 
 
-def failure_of_response(
-    endpoint: Endpoint, status: int, headers: Mapping[str, str], text: str
-) -> AttemptFailure:
-    """Return the failure that an HTTP error response means.
+def outcome_of_response(
+    endpoint: Endpoint, call: Call, status: int, headers: Mapping[str, str], text: str
+) -> CallRecord | AttemptFailure:
+    """Return the answer in an HTTP response, or the failure that the response means.
 
-    No words of the endpoint enter the `stop` sentence.
+    An error object that comes with status 200 is that error.
 
     Args:
         endpoint: Endpoint that responded.
-        status: HTTP status other than 200.
+        call: Call that was sent.
+        status: HTTP status.
         headers: Response headers by lower-case name.
-        text: Body of the response.
+        text: Body of the response, without the API key.
+    """
+    if status != 200:
+        return failure_of_response(endpoint, status, headers, text)
+    answer = parse_object(text)
+    request_id = headers.get("x-request-id", "")
+    if answer is not None and provider_of(endpoint).is_answer(call, answer):
+        return CallRecord(
+            key=call.key,
+            status_code=200,
+            body=answer,
+            request_id=request_id,
+            model=endpoint.model,
+            prompt_version=call.prompt_version,
+        )
+    # What a choice has begun to say may be billed.
+    if not (answer or {}).get("choices") and holds_error(text):
+        return failure_of_response(endpoint, 200, headers, text)
+    message = "HTTP 200 without the JSON of an answer"
+    return AttemptFailure("malformed", message, status_code=200, request_id=request_id)
+
+
+def failure_of_response(
+    endpoint: Endpoint, status: int, headers: Mapping[str, str], text: str
+) -> AttemptFailure:
+    """Return the failure that an error response means, by status, codes and message together.
+
+    Args:
+        endpoint: Endpoint that responded.
+        status: HTTP status; 200 if the error is in the body of a response with that status.
+        headers: Response headers by lower-case name.
+        text: Body of the response, without the API key.
     """
     provider = provider_of(endpoint)
-    body = parse_object(text)
-    error = as_object((body or {}).get("error", body))
-    names = provider.error_names(error)
-    message = error.get("message") or error.get("detail") or text
-    stop = stop_sentence(endpoint, status, names)
+    reply = read_error(status, text)
+    inner = inner_status(reply) if status == 200 else status
+    names = reply.names | provider.error_names(reply.error)
+    rule = find_rule(provider.error_rules, inner or 0, names, reply.text)
+    meaning = rule.meaning
+    if inner is None:
+        inner = STATUS_OF[meaning]
+        meaning = Meaning.OVERLOADED if meaning is Meaning.REQUEST else meaning
     wait = retry_after(headers)
-    if not stop and wait is not None and wait > endpoint.deadline:
+    if wait is None:
+        wait = provider.retry_delay(reply.error)
+    coded = inner == 402 or not names.isdisjoint(rule.codes)
+    evidence = _evidence(meaning, named=not rule.by_status, coded=coded)
+    stop = "" if evidence == "call" else _stop_sentence(endpoint, meaning, inner, reply.message)
+    if evidence == "call" and wait is not None and wait > endpoint.deadline:
+        evidence = "account"
         stop = (
             f"{endpoint.host} asks to wait {wait:.0f} s, longer than the call's deadline of "
             f"{endpoint.deadline:.0f} s: run again later; what was answered is kept."
         )
-    if names & provider.error_codes.filter:
-        code = "content_filter"
-    elif status == 429 or names & provider.error_codes.rate_limit:
-        code = "rate_limit"
-    elif status >= 500 or status in RETRIABLE:
-        code = "server_error"
-    else:
-        code = "bad_request"
     return AttemptFailure(
-        code=code,
-        message=f"HTTP {status}: {' '.join(str(message).split())[:300]}",
+        code=meaning.value,
+        message=f"HTTP {status}: {reply.message[:300]}",
         wait=wait,
         stop=stop,
-        status_code=status,
-        body=body,
+        evidence=evidence,
+        status_code=inner,
+        body=reply.body,
         request_id=headers.get("x-request-id", ""),
+        reply=reply,
     )
 
 
-def stop_sentence(endpoint: Endpoint, status: int, names: Set[str] = frozenset()) -> str:
-    """Return the sentence for the user if a response ends the run, else "".
+def _evidence(meaning: Meaning, *, named: bool, coded: bool) -> Evidence:
+    match meaning:
+        case Meaning.FILTER | Meaning.RATE_LIMIT | Meaning.OVERLOADED:
+            return "call"
+        case Meaning.QUOTA:
+            # By its status, 402, or a code; a phrase may be about something else.
+            return "account" if coded else "named"
+        case Meaning.KEY:
+            return "named"
+        case Meaning.MODEL | Meaning.PERMISSION:
+            return "named" if named else "status"
+        case _:
+            return "status"
+
+
+def _stop_sentence(endpoint: Endpoint, meaning: Meaning, status: int, message: str) -> str:
+    """Return the cure of a refusal, and the endpoint's own words, which nobody has verified."""
+    return f"{stop_sentence(endpoint, meaning, status)} It says: {quoted(message)}"
+
+
+def stop_sentence(endpoint: Endpoint, meaning: Meaning, status: int) -> str:
+    """Return the sentence for the user if a refusal ends the run.
 
     Args:
         endpoint: Endpoint that responded.
-        status: HTTP status; 0 if only names are known.
-        names: Names in the error object; see `Provider.error_names`.
+        meaning: Meaning of the refusal.
+        status: HTTP status; 0 if only its code is known.
     """
     key = endpoint.api_key_env or "(none: api_key_env is not set)"
-    codes = provider_of(endpoint).error_codes
-    if names & (codes.filter | codes.rate_limit):
-        return ""
-    if names & codes.quota or status == 402:
-        return (
-            f"The account behind {key} has no quota left at {endpoint.host}: add credit or raise "
-            "its limit, then run again; what was answered is kept."
-        )
-    if status == 401:
-        return (
-            f"{endpoint.host} does not accept the API key in the environment variable {key} (401): "
-            "set it to a valid key for that endpoint, or correct api_key_env or base_url."
-        )
-    if status == 403:
-        return (
-            f"{endpoint.host} forbids this use to the API key in the environment variable {key} "
-            f"(403): give it access to the model {endpoint.model!r}, or change model or base_url."
-        )
-    if status in (404, 405) or names & codes.model:
-        return (
-            f"{endpoint.host} knows no model {endpoint.model!r} at this address ({status}): "
-            "correct model or base_url (it usually ends in /v1)."
-        )
-    return ""
+    host, model = endpoint.host, endpoint.model
+    match meaning:
+        case Meaning.QUOTA:
+            return (
+                f"The account behind {key} has no quota left at {host}: add credit or raise "
+                "its limit, then run again; what was answered is kept."
+            )
+        case Meaning.KEY:
+            return (
+                f"{host} does not accept the API key in the environment variable {key} ({status}): "
+                "set it to a valid key for that endpoint, or correct api_key_env or base_url."
+            )
+        case Meaning.PERMISSION:
+            return (
+                f"{host} forbids this use to the API key in the environment variable {key} "
+                f"({status}): give it access to the model {model!r}, or change model or base_url."
+            )
+        case Meaning.MODEL:
+            return (
+                f"{host} knows no model {model!r} at this address ({status}): "
+                "correct model or base_url (it usually ends in /v1)."
+            )
+        case Meaning.CONTEXT:
+            return (
+                f"{host} refuses the calls as too long ({status}): lower max_tokens, shorten the "
+                "prompt, or serve the model with a longer context; what was answered is kept."
+            )
+        case Meaning.PARAMETER:
+            return (
+                f"{host} refuses a parameter of the calls ({status}): set it to null in the role's "
+                "sampling, or change structured_output; what was answered is kept."
+            )
+        case _:
+            return (
+                f"{host} refuses the calls ({status}): correct the role's settings or the prompt, "
+                "then run again; nothing of them was billed, and what was answered is kept."
+            )
 
 
 def unreachable_sentence(endpoint: Endpoint, reason: str) -> str:

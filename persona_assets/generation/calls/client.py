@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 from persona_assets.generation.calls.attempt_failure import (
     AttemptFailure,
     failure_of_response,
-    parse_object,
-    stop_sentence,
+    outcome_of_response,
     unreachable_sentence,
 )
 from persona_assets.generation.calls.call import Call
@@ -24,7 +23,7 @@ from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
 from persona_assets.generation.calls.redaction import Redactor
 from persona_assets.generation.journal.call_record import CallRecord
-from persona_assets.generation.providers import Connection, Provider, provider_of
+from persona_assets.generation.providers import Connection, Meaning, Provider, provider_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -136,24 +135,7 @@ class Client:
         received = self._provider.response_headers(
             {name.lower(): self._redactor.redact(value) for name, value in response.headers.items()}
         )
-        if response.status != 200:
-            return failure_of_response(self._endpoint, response.status, received, text), received
-        answer = parse_object(text)
-        request_id = received.get("x-request-id", "")
-        if answer is None or not self._provider.is_answer(call, answer):
-            message = "HTTP 200 without the JSON of an answer"
-            return AttemptFailure(
-                "malformed", message, status_code=200, request_id=request_id
-            ), received
-        record = CallRecord(
-            key=call.key,
-            status_code=200,
-            body=answer,
-            request_id=request_id,
-            model=self._endpoint.model,
-            prompt_version=call.prompt_version,
-        )
-        return record, received
+        return outcome_of_response(self._endpoint, call, response.status, received, text), received
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
@@ -175,10 +157,11 @@ def check_endpoint(endpoint: Endpoint) -> None:
     with openai.OpenAI(**arguments, timeout=CONNECT, max_retries=1) as client:
         try:
             client.get(path, cast_to=httpx2.Response)
-        except openai.AuthenticationError:
-            stop = stop_sentence(endpoint, 401)
-        except openai.APIStatusError:
-            pass
+        except openai.APIStatusError as error:
+            # Some providers send 400 for a key that they do not accept.
+            text = Redactor(key).redact(error.response.text)
+            failure = failure_of_response(endpoint, error.status_code, {}, text)
+            stop = failure.stop if failure.code == Meaning.KEY else ""
         except openai.APIConnectionError:
             unreachable = unreachable_sentence(endpoint, "no connection")
     # Raised out here, so that no exception of the client, which knows the key, is its context.

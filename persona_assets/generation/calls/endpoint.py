@@ -50,7 +50,8 @@ class Endpoint(BaseModel):
 
     provider: str | None = None
     """Name of the provider whose differences from OpenAI's API apply: openai, azure, openrouter,
-    ollama, vllm, compatible, or of an installed package; null to detect it from `base_url`."""
+    ollama, vllm, gemini, zhipu, compatible, or of an installed package; null to detect it from
+    `base_url`."""
 
     api_version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$")
     """Query parameter `api-version` of each request, which the older API of Azure needs."""

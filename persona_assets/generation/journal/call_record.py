@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self, cast
 
-from persona_assets.generation.money.usage import Tokens
+from persona_assets.generation.money.usage import UNFINISHED, Tokens
+from persona_assets.generation.parsing.finish_reasons import finish_of, finish_text
 
-TRANSIENT = frozenset(
-    {"rate_limit", "timeout", "connection", "malformed", "server_error", "expired"}
-)
-"""Error codes after which the next run repeats a call; any other error is final."""
+FINAL = frozenset({"content_filter"})
+"""Error codes that settle a call for all runs, since they depend on the request alone.
+
+Every other failure (a key, an account, a server's limit) may be gone in the next run, and a refused
+call costs nothing. Codes of earlier versions that are not listed here settle nothing, either."""
 
 _LINE = json.JSONEncoder(separators=(",", ":"))
 
@@ -25,14 +27,18 @@ class CallRecord:
     Args:
         key: Hash of the request (see `call_key`).
         body: JSON object of the response.
-        error: Members "code" and "message". An error with a code in `TRANSIENT` is recorded for the
-            accounts, but does not settle the call.
+        error: Members "code" and "message". An error is recorded for the accounts; only one with a
+            code in `FINAL` settles the call.
         attempt: Number of the attempt that ended the call, from 1.
         cost: US dollars at the price of the day; None if the price or the tokens are unknown.
         uncertain: Number of earlier attempts that may have been billed without a response.
         batch: True if the provider's Batch API processed the call.
+        sent: Parameters that were sent in place of the request's own, null for one left out; None
+            if the request was sent as it is.
         id: Identifier of the record itself; two records of one key differ in it.
         time: ISO 8601 time at which the record was made, in UTC.
+        reused: True for a copy of another table's record: it has the same id, and its cost is that
+            table's.
 
     Example:
         >>> record = CallRecord("key", error={"code": "timeout", "message": "no response"})
@@ -54,20 +60,27 @@ class CallRecord:
     cost: Decimal | None = None
     uncertain: int = 0
     batch: bool = False
+    sent: dict[str, Any] | None = None
     id: str = field(default_factory=lambda: f"call_{uuid.uuid4().hex}")
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    reused: bool = False
 
     @property
     def failure(self) -> str | None:
-        """Error code, or None if the call succeeded."""
+        """Error code, or None if the call succeeded.
+
+        A response that the endpoint broke off is a failure, although it has no error and is paid.
+        """
         if self.error is not None:
             return self.error.get("code") or "unknown"
-        return None if self.status_code == 200 else "bad_request"
+        if self.status_code != 200:
+            return "bad_request"
+        return UNFINISHED if finish_of(self.choice.get("finish_reason")) == "failed" else None
 
     @property
     def answered(self) -> bool:
         """True if the call needs no further attempt: it succeeded or failed for good."""
-        return self.failure not in TRANSIENT
+        return self.failure is None or self.failure in FINAL
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -87,8 +100,7 @@ class CallRecord:
     @property
     def finish_reason(self) -> str | None:
         """Reason why the model stopped: "stop", "length", "content_filter" ..."""
-        reason = self.choice.get("finish_reason")
-        return reason if isinstance(reason, str) else None
+        return finish_text(self.choice.get("finish_reason"))
 
     def to_line(self) -> bytes:
         """Return the record as a line of a journal, newline included."""
@@ -115,6 +127,10 @@ class CallRecord:
             "finish_reason": self.finish_reason,
             "time": self.time,
         }
+        if self.sent is not None:
+            line["sent"] = self.sent
+        if self.reused:
+            line["reused"] = True
         # ASCII escapes preserve lone surrogates, which a model may emit, and leave no raw newline.
         return _LINE.encode(line).encode("ascii") + b"\n"
 
@@ -152,8 +168,10 @@ class CallRecord:
             cost=cost,
             uncertain=data.get("uncertain", 0),
             batch=data.get("batch", False),
+            sent=data.get("sent"),
             id=data.get("id", ""),
             time=data.get("time", ""),
+            reused=data.get("reused") is True,
         )
 
 

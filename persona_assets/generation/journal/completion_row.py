@@ -11,6 +11,9 @@ from persona_assets.generation.journal.call_record import CallRecord
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ADDED = ("sent", "reused")
+"""Columns that files of earlier versions lack."""
+
 _RESOLUTION = Decimal("1e-12")
 _DECIMAL_38 = Context(prec=38)
 
@@ -19,8 +22,11 @@ class CompletionRow(NamedTuple):
     """Call record as Parquet columns; null means unknown.
 
     Args:
+        sent: JSON object of the parameters that were sent in place of the request's own.
         line: Line of the journal if the other columns cannot represent all of it: a lone surrogate,
             a cost finer than 1e-12 US dollars, a member of an unusual type. Null otherwise.
+        reused: True if the record is a copy of another table's record, which has the cost. Null in
+            files of earlier versions.
 
     Example:
         >>> record = CallRecord("key", 200, {"choices": []})
@@ -49,7 +55,9 @@ class CompletionRow(NamedTuple):
     cost_usd: Decimal | None
     body: str | None
     id: str | None
+    sent: str | None = None
     line: bytes | None = None
+    reused: bool | None = None
 
     @classmethod
     def from_record(cls, record: CallRecord, line: bytes) -> Self:
@@ -81,6 +89,8 @@ class CompletionRow(NamedTuple):
             cost_usd=_amount(record.cost),
             body=_text(_json(record.body)),
             id=_text(record.id),
+            sent=_text(_json(record.sent)),
+            reused=record.reused if isinstance(record.reused, bool) else None,
         )
         return row if row.record() == record else row._replace(line=line)
 
@@ -108,8 +118,10 @@ class CompletionRow(NamedTuple):
             cost=self.cost_usd,
             uncertain=row.uncertain,
             batch=row.batch,
+            sent=None if self.sent is None else json.loads(self.sent),
             id=row.id,
             time=row.time,
+            reused=bool(self.reused),
         )
 
     def has_key(self, key: str) -> bool:
@@ -132,6 +144,28 @@ def completion_schema() -> "pa.Schema":
     return pa.schema(
         {name: types[annotation] for name, annotation in CompletionRow.__annotations__.items()}
     )
+
+
+def is_completion_schema(schema: "pa.Schema") -> bool:
+    """Return True for the schema of a completions file of this version or an earlier one."""
+    full = completion_schema()
+    missing = [name for name in ADDED if name not in schema.names]
+    for name in missing:
+        full = full.remove(full.get_field_index(name))
+    return bool(schema == full)
+
+
+def with_added_columns(table: "pa.Table", names: Iterable[str]) -> "pa.Table":
+    """Return a table with the named columns, in their order, nulls for those that it lacks."""
+    import pyarrow as pa
+
+    columns = {
+        name: table.column(name)
+        if name in table.schema.names
+        else pa.nulls(len(table), completion_schema().field(name).type)
+        for name in names
+    }
+    return pa.table(columns)
 
 
 def to_table(rows: Iterable[CompletionRow]) -> "pa.Table":

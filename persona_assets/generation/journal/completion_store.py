@@ -7,20 +7,23 @@ import itertools
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from persona_assets.generation.journal.call_record import TRANSIENT, CallRecord
+from persona_assets.generation.journal.call_record import FINAL, CallRecord
 from persona_assets.generation.journal.completion_row import (
     CompletionRow,
     completion_schema,
+    is_completion_schema,
     to_table,
+    with_added_columns,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
+from persona_assets.generation.parsing.finish_reasons import finish_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +44,10 @@ class CompletionStore:
     """Records of a completions file by key; a context manager that keeps the file open.
 
     A store reads the file as it was when opened, even if the file is replaced meanwhile. `get` may
-    be called from many threads.
+    be called from many threads. Columns that files of earlier versions lack are read as nulls.
+
+    Args:
+        groups_cached: Number of decoded row groups kept in memory.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -58,15 +64,16 @@ class CompletionStore:
         (1, True, False)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, groups_cached: int = GROUPS_CACHED) -> None:
         import pyarrow.parquet as pq
 
         self.path = path
+        self._groups_cached = groups_cached
         self._cache: dict[int, list[CompletionRow]] = {}
         self._lock = threading.RLock()
         with self._reading():
             self._file = pq.ParquetFile(path)
-        if self._file.schema_arrow != completion_schema():
+        if not is_completion_schema(self._file.schema_arrow):
             self.close()
             raise JournalCorrupt(f"{path} has other columns than completions have: move it away")
         groups = range(self._file.num_row_groups)
@@ -110,14 +117,15 @@ class CompletionStore:
             for row in self._read(group):
                 yield row.record()
 
+    def columns(self, *names: str) -> Iterator[list[list[Any]]]:
+        """Iterate over groups of rows, each as the values of the named columns."""
+        for group in range(len(self._starts) - 1):
+            yield self._columns(group, names)
+
     @cached_property
     def keys(self) -> KeyIndex:
         """Index of the rows that settle a call, by key."""
-        return KeyIndex(
-            (key if line is None else CallRecord.from_line(line).key, row)
-            for row, (key, code, line) in self._scan("key", "error_code", "line")
-            if code not in TRANSIENT
-        )
+        return KeyIndex(self._settled_keys())
 
     @cached_property
     def _ids(self) -> KeyIndex:
@@ -127,10 +135,21 @@ class CompletionStore:
             for row, (record_id, key, line) in self._scan("id", "key", "line")
         )
 
+    def _settled_keys(self) -> Iterator[tuple[str, int]]:
+        columns = ("key", "status_code", "error_code", "finish_reason", "line")
+        for row, (key, status, code, reason, line) in self._scan(*columns):
+            if line is not None:
+                record = CallRecord.from_line(line)
+                if record.answered:
+                    yield record.key, row
+            elif code in FINAL or (
+                code is None and status == 200 and finish_of(reason) != "failed"
+            ):
+                yield key, row
+
     def _scan(self, *names: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Iterate over row numbers and the values of the named columns."""
-        groups = range(len(self._starts) - 1)
-        rows = (zip(*self._columns(group, names), strict=True) for group in groups)
+        rows = (zip(*columns, strict=True) for columns in self.columns(*names))
         return enumerate(itertools.chain.from_iterable(rows))
 
     def _row(self, number: int) -> CompletionRow:
@@ -139,7 +158,7 @@ class CompletionStore:
         with self._lock:
             rows = self._cache.pop(group, None) or self._read(group)
             self._cache[group] = rows
-            if len(self._cache) > GROUPS_CACHED:
+            if len(self._cache) > self._groups_cached:
                 del self._cache[next(iter(self._cache))]
         return rows[number - self._starts[group]]
 
@@ -147,13 +166,17 @@ class CompletionStore:
         columns = self._columns(group, CompletionRow._fields)
         return [CompletionRow._make(values) for values in zip(*columns, strict=True)]
 
-    def _columns(self, group: int, names: Iterable[str]) -> list[list[Any]]:
+    def _columns(self, group: int, names: Sequence[str]) -> list[list[Any]]:
         table = self._table(group, names)
         return [table.column(name).to_pylist() for name in names]
 
     def _table(self, group: int, names: Iterable[str] = CompletionRow._fields) -> "pa.Table":
+        stored = set(self._file.schema_arrow.names)
         with self._lock, self._reading():
-            return self._file.read_row_group(group, columns=list(names), use_threads=False)
+            table = self._file.read_row_group(
+                group, columns=[name for name in names if name in stored], use_threads=False
+            )
+        return with_added_columns(table, names)
 
     def _copy(self, writer: "_Writer") -> None:
         """Copy full row groups unchanged and add the rows of the last group singly.

@@ -8,6 +8,7 @@ table is published, `compact` moves its journal into the table's completions fil
 import fcntl
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from persona_assets.generation.journal.completion_store import (
     sync_folder,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
+from persona_assets.generation.parsing.finish_reasons import finish_of
 
 __all__ = ["Journal", "JournalBusy", "JournalCorrupt", "compact"]
 
@@ -39,9 +41,9 @@ class JournalBusy(RuntimeError):
 class Journal:
     """Call records of an asset's shard by key; a context manager that holds an exclusive lease.
 
-    Memory holds file offsets alone, and lines are read on demand. A thread may call `append` while
-    others call `get`. `records` and `live` need no lease: they work without entering, even while
-    another process holds the journal.
+    Memory holds file offsets alone, and lines are read on demand. Threads may call `append` and
+    `get` at the same time. `records` and `live` need no lease: they work without entering, even
+    while another process holds the journal.
 
     Args:
         completions: Completions file with the records of published runs.
@@ -66,6 +68,7 @@ class Journal:
         self._offsets = KeyIndex()
         self._store: CompletionStore | None = None
         self._end = 0
+        self._appending = threading.Lock()
         self._file: FileIO | None = None
         self._lease: FileIO | None = None
 
@@ -76,7 +79,7 @@ class Journal:
             self._file = FileIO(self.path, "a+")
             self._end = _remove_torn_line(self.path, self._file)
             with self.path.open("rb") as file:
-                self._offsets = KeyIndex(_settled_keys(self.path, file))
+                self._offsets = KeyIndex(settled_keys(self.path, file))
             self._store = _open_store(self.completions)
             sync_folder(self.path.parent)
         except BaseException:
@@ -129,20 +132,21 @@ class Journal:
         file = self._require_file()
         lines = [record.to_line() for record in records]
         data = memoryview(b"".join(lines))
-        try:
-            while data:
-                data = data[file.write(data) :]
-            os.fdatasync(file.fileno())
-        except OSError:
-            file.truncate(self._end)
-            raise
-        for record, line in zip(records, lines, strict=True):
-            if record.answered:
-                self._offsets.add(record.key, self._end)
-            self._end += len(line)
+        with self._appending:
+            try:
+                while data:
+                    data = data[file.write(data) :]
+                os.fdatasync(file.fileno())
+            except OSError:
+                file.truncate(self._end)
+                raise
+            for record, line in zip(records, lines, strict=True):
+                if record.answered:
+                    self._offsets.add(record.key, self._end)
+                self._end += len(line)
 
     def records(self) -> Iterator[CallRecord]:
-        """Iterate over all records in the order in which they were added, with transient errors."""
+        """Iterate over all records in the order in which they were added, with errors."""
         return self._records(compacted=True)
 
     def live(self) -> Iterator[CallRecord]:
@@ -230,10 +234,23 @@ def _open_store(completions: Path | None) -> CompletionStore | None:
         return None
 
 
-def _settled_keys(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Iterate over key and offset of each line that settles a call; check that all are records."""
-    offset = 0
+def settled_keys(path: Path, file: BinaryIO, offset: int = 0) -> Iterator[tuple[str, int]]:
+    """Iterate over key and offset of each line that settles a call; check that all are records.
+
+    Args:
+        path: Path of the file, for messages.
+        file: The journal.
+        offset: Begin of the first line to read.
+
+    A last line without its end, which a run may be writing, is left out.
+
+    Raises:
+        JournalCorrupt: A whole line is not a record.
+    """
+    file.seek(offset)
     for number, line in enumerate(file, start=1):
+        if not line.endswith(b"\n"):
+            return
         key = _quick_key(line)
         if key is None:
             record = _parse_line(path, number, line)
@@ -244,16 +261,24 @@ def _settled_keys(path: Path, file: BinaryIO) -> Iterator[tuple[str, int]]:
 
 
 def _quick_key(line: bytes) -> str | None:
-    """Return the key of a usual line without an error, three times as fast as CallRecord."""
+    """Return the key of a usual line with an answer, three times as fast as CallRecord."""
     try:
         # This parser rejects some lines that CallRecord reads, such as lone surrogates, and accepts
         # no line that CallRecord rejects.
         data = from_json(line, cache_strings="keys")
         if not isinstance(data, dict) or data.get("error") is not None:
             return None
+        response = data.get("response")
+        if not isinstance(response, dict) or response.get("status_code") != 200:
+            return None
         if (cost := data.get("cost_usd")) is not None:
             Decimal(cost)
+        reason = data["response"]["body"]["choices"][0]["finish_reason"]
+    except (KeyError, IndexError):
+        reason = None
     except (ValueError, TypeError, ArithmeticError):
+        return None
+    if reason != "stop" and finish_of(reason) == "failed":
         return None
     key = data.get("custom_id")
     return key if isinstance(key, str) else None

@@ -1,6 +1,6 @@
 """Providers of models: a file per provider, which holds its differences from OpenAI's API.
 
-Belongs here: how a provider's requests, replies, error codes and headers differ. Does not belong
+Belongs here: how a provider's requests, replies, error rules and headers differ. Does not belong
 here: retries, limits, prices, and whatever all providers share.
 
 An installed package adds a provider by an entry point of the group "persona_assets.providers".
@@ -10,21 +10,17 @@ import os
 from functools import cache
 from urllib.parse import urlsplit
 
-from persona_assets.generation.providers.base import (
-    Address,
-    Connection,
-    ErrorCodes,
-    Provider,
-    Shutdown,
-)
+from persona_assets.generation.providers.base import Address, Connection, Provider, Shutdown
+from persona_assets.generation.providers.error_rules import Meaning, Rule
 from persona_assets.registry import Registry
 
 __all__ = [
     "PROVIDERS",
     "Address",
     "Connection",
-    "ErrorCodes",
+    "Meaning",
     "Provider",
+    "Rule",
     "Shutdown",
     "provider_of",
 ]
@@ -37,6 +33,8 @@ PROVIDERS: Registry[type[Provider]] = Registry(
         "openrouter": "persona_assets.generation.providers.openrouter:OpenRouter",
         "ollama": "persona_assets.generation.providers.ollama:Ollama",
         "vllm": "persona_assets.generation.providers.vllm:VLLM",
+        "gemini": "persona_assets.generation.providers.gemini:Gemini",
+        "zhipu": "persona_assets.generation.providers.zhipu:Zhipu",
         "compatible": "persona_assets.generation.providers.base:Provider",
     },
 )

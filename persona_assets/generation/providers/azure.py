@@ -7,7 +7,7 @@ from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from persona_assets.generation.calls.errors import EndpointRefused
-from persona_assets.generation.providers.base import Address, Connection, ErrorCodes, Provider
+from persona_assets.generation.providers.base import Address, Connection, Provider
 
 OF_A_DEPLOYMENT = frozenset({"/chat/completions", "/embeddings"})
 """Paths of the older API that are served per deployment; files and batches are not."""
@@ -32,10 +32,6 @@ class Azure(Provider):
         "services.ai.azure.com",
         "cognitiveservices.azure.com",
         "openai.azure.us",
-    )
-
-    error_codes: ClassVar[ErrorCodes] = replace(
-        Provider.error_codes, model=Provider.error_codes.model | {"DeploymentNotFound"}
     )
 
     def connection(self, endpoint: Address, api_key: str, path: str) -> Connection:

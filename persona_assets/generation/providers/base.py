@@ -1,12 +1,14 @@
 """Differences between providers, and the default: OpenAI's API as most servers copy it."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
 from persona_assets.generation.journal.call_record import as_list
+from persona_assets.generation.parsing.embeddings import has_vectors
+from persona_assets.generation.providers.error_rules import COMMON_RULES, Rule
 
 if TYPE_CHECKING:
     from persona_assets.generation.calls.call import Call
@@ -47,23 +49,6 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class ErrorCodes:
-    """A provider's error codes by meaning.
-
-    Attributes:
-        quota: The account has no credit left; only its owner can change that.
-        filter: A content filter stopped the request; the run goes on.
-        model: No such model; only a change of the settings helps.
-        rate_limit: Too many requests at the moment, whatever the HTTP status.
-    """
-
-    quota: Set[str] = frozenset()
-    filter: Set[str] = frozenset()
-    model: Set[str] = frozenset()
-    rate_limit: Set[str] = frozenset()
-
-
-@dataclass(frozen=True)
 class Shutdown:
     """The end of a model's service.
 
@@ -89,20 +74,8 @@ class Provider:
     check_path: ClassVar[str] = "/models"
     """Path of a free GET request that fails with 401 where the API key is not accepted."""
 
-    error_codes: ClassVar[ErrorCodes] = ErrorCodes(
-        quota=frozenset(
-            {
-                "insufficient_quota",
-                "billing_hard_limit_reached",
-                "billing_not_active",
-                "insufficient_balance",
-                "credit_balance_too_low",
-            }
-        ),
-        filter=frozenset({"content_filter", "content_policy_violation", "moderation_blocked"}),
-        model=frozenset({"model_not_found", "invalid_model"}),
-    )
-    """Error codes by meaning: those of OpenAI, and those that compatible servers add."""
+    error_rules: ClassVar[tuple[Rule, ...]] = COMMON_RULES
+    """Rules that give a failed reply its meaning; a subclass puts its own in front."""
 
     shutdowns: ClassVar[Mapping[str, Shutdown]] = {}
     """Announced ends of service by model name."""
@@ -134,16 +107,24 @@ class Provider:
     def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
         """Return True if the body of a response with status 200 answers the call.
 
-        An answer has a choice or, for embeddings, a vector per text.
+        An answer has a choice or, for embeddings, a vector per text. Whether the choice is whole is
+        a matter of its finish reason (parsing/finish_reasons.py), whatever the provider.
         """
         if call.url != "/embeddings":
             return bool(as_list(body.get("choices")))
         texts = call.body.get("input")
-        return len(as_list(body.get("data"))) == (len(texts) if isinstance(texts, list) else 1)
+        return has_vectors(body, len(texts) if isinstance(texts, list) else 1)
 
     def error_names(self, error: Mapping[str, Any]) -> set[str]:
-        """Return the names in an error object that `error_codes` may list."""
-        return {str(error.get("code")), str(error.get("type"))}
+        """Return names that the error object contains beyond its code, type, status and reason.
+
+        `error_rules` may list them, in lower case.
+        """
+        return set()
+
+    def retry_delay(self, error: Mapping[str, Any]) -> float | None:
+        """Return the seconds to wait that an error object states, for want of a header."""
+        return None
 
     def response_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Return response headers under OpenAI's names: `retry-after` and `x-ratelimit-*`.

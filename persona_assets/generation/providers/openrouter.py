@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from persona_assets.generation.journal.call_record import as_list, as_object
-from persona_assets.generation.providers.base import ErrorCodes, Provider
-
-if TYPE_CHECKING:
-    from persona_assets.generation.calls.call import Call
+from persona_assets.generation.journal.call_record import as_object
+from persona_assets.generation.providers.base import Provider
+from persona_assets.generation.providers.error_rules import Meaning, Rule
 
 FLAGGED = frozenset({"flagged_input", "reasons"})
 """Members of an error's metadata that only a moderation error has."""
@@ -23,20 +20,14 @@ class OpenRouter(Provider):
     check_path: ClassVar[str] = "/key"
     """The list of models is public, so it accepts any key."""
 
-    error_codes: ClassVar[ErrorCodes] = replace(
-        Provider.error_codes,
+    error_rules: ClassVar[tuple[Rule, ...]] = (
         # A 402 that passes once calls in flight are billed; it carries a Retry-After.
-        rate_limit=frozenset({"in_flight_budget_exhausted"}),
+        Rule(Meaning.RATE_LIMIT, codes={"in_flight_budget_exhausted"}),
+        *Provider.error_rules,
     )
 
-    def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
-        """Return False where the model failed after the status 200 had been sent."""
-        choices = map(as_object, as_list(body.get("choices")))
-        failed = any(choice.get("finish_reason") == "error" for choice in choices)
-        return not failed and super().is_answer(call, body)
-
     def error_names(self, error: Mapping[str, Any]) -> set[str]:
-        """Return the error's code, with the type and reason in its metadata.
+        """Return the type and reason in the error's metadata.
 
         A moderated prompt is a 403, which elsewhere means a key without permission.
         """
@@ -44,7 +35,7 @@ class OpenRouter(Provider):
         names = {str(metadata.get(member)) for member in ("error_type", "reason")}
         if FLAGGED & metadata.keys():
             names.add("content_filter")
-        return names | super().error_names(error)
+        return names
 
     def response_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers with a `retry-after` for a spent limit.

@@ -1,12 +1,19 @@
 """The batch transport survives a misbehaving server, and sends and pays for nothing twice."""
 
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
-from persona_assets_tests.generation.batch_sending import BatchRun, MakeCalls, MakeEndpoint, OpenRun
+from persona_assets_tests.generation.batch_sending import (
+    BatchRun,
+    FlatSpending,
+    MakeCalls,
+    MakeEndpoint,
+    OpenRun,
+)
 from persona_assets_tests.generation.batch_server import BatchServer
 from persona_assets_tests.generation.sample_calls import CANARY, KEY_VARIABLE, call
 
@@ -39,6 +46,26 @@ def test_request_is_sent_up_to_the_number_of_attempts(
         assert (records[sent[1].key].failure, records[sent[1].key].attempt) == (failure, 3)
         assert server.sent[sent[1].key] == 3
         assert records[sent[0].key].failure is None
+
+
+@pytest.mark.parametrize(("times", "failure"), [(1, None), (9, "unfinished")])
+def test_response_that_was_broken_off_is_accounted_and_its_request_sent_again(
+    open_run: OpenRun, times: int, failure: str | None
+) -> None:
+    sent = [call("row 0"), call("row 1")]
+    spending = FlatSpending(cap="9", most="1")
+    lines = {"row 1": ["finish:error"] * times}
+    with BatchServer(lines=lines) as server, open_run(server, spending=spending) as run:
+        records = run.land(sent)
+        billed = server.billed.total()
+        assert billed == 2 + min(times, 2)
+        assert [records[row.key].failure for row in sent] == [None, failure]
+        # 7 tokens of input and 3 of output at a cent each.
+        written = list(run.journal.records())
+        assert [str(record.cost) for record in written] == ["0.10"] * billed
+        assert (run.usage.calls, run.usage.cost) == (billed, Decimal("0.10") * billed)
+        assert run.usage.failed == (failure is not None)
+        assert spending.left == 9 - Decimal("0.10") * billed
 
 
 @pytest.mark.parametrize("end", ["expired", "expired-bare", "cancelled"])
@@ -126,17 +153,33 @@ def test_unreachable_server_is_reported(
         run.land(calls(1))
 
 
-def test_line_that_refuses_the_model_ends_the_run_but_keeps_other_responses(
+def test_line_that_refuses_the_model_amid_responses_is_sent_again(
     open_run: OpenRun, calls: MakeCalls
 ) -> None:
-    with BatchServer(lines={"row 1": ["404-model"]}) as server:
-        with open_run(server) as run:
-            with pytest.raises(EndpointRefused, match="knows no model"):
-                run.land(calls(3))
-            assert len(run.journal) == 2
+    with BatchServer(lines={"row 1": ["404-model"]}) as server, open_run(server) as run:
+        records = run.land(calls(3))
+        assert {record.failure for record in records.values()} == {None}
+        assert sorted(server.sent.values()) == [1, 1, 2]
+
+
+def test_batch_that_refuses_the_model_in_each_line_ends_the_run(
+    open_run: OpenRun, calls: MakeCalls
+) -> None:
+    with BatchServer(lines={f"row {row}": ["404-model"] for row in range(3)}) as server:
+        with open_run(server) as run, pytest.raises(EndpointRefused, match="knows no model"):
+            run.land(calls(3))
         with open_run(server) as run:
             assert len(run.land(calls(3))) == 3
-        assert sorted(server.sent.values()) == [1, 1, 2]
+
+
+def test_batch_that_refuses_each_line_alike_ends_the_run_and_quotes_the_reason(
+    open_run: OpenRun, calls: MakeCalls
+) -> None:
+    with BatchServer(lines={f"row {row}": ["400"] for row in range(5)}) as server:
+        with open_run(server) as run, pytest.raises(EndpointRefused, match='It says: "your key'):
+            run.land(calls(5))
+        with open_run(server) as run:
+            assert {record.failure for record in run.land(calls(5)).values()} == {None}
 
 
 def test_invalid_batch_is_not_sent_again(

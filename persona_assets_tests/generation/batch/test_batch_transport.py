@@ -78,7 +78,7 @@ def test_embeddings_count_each_input_and_have_files_of_their_own(open_run: OpenR
     embeddings = [Call(call_key("m", "/embeddings", body), "/embeddings", body) for body in bodies]
     with BatchServer() as server, open_run(server, most_requests=4) as run:
         records = run.land([*embeddings, call("row")])
-        assert len(records) == 4
+        assert [record.failure for record in records.values()] == [None] * 4
         shapes = {(batch["endpoint"], batch["request_counts"]["total"]) for batch in server.batches}
         assert shapes == {("/v1/embeddings", 2), ("/v1/embeddings", 1), ("/v1/chat/completions", 1)}
 
@@ -89,7 +89,8 @@ def test_request_that_fits_into_no_file_fails_alone(open_run: OpenRun) -> None:
         records = run.land([large, small])
         assert records[large.key].failure == "bad_request"
         assert records[small.key].failure is None
-        assert run.journal.get(large.key) is not None
+        # Another transport may send it.
+        assert run.journal.get(large.key) is None
 
 
 def test_text_of_all_kinds_arrives_unchanged(open_run: OpenRun) -> None:
@@ -192,7 +193,7 @@ def test_models_do_not_share_batches(
 def test_api_key_repeated_in_the_results_is_redacted(open_run: OpenRun, journal_path: Path) -> None:
     rows = [f"row {row}" for row in range(200)]
     with BatchServer(lines={row: ["400"] for row in rows}) as server, open_run(server) as run:
-        records = run.land([call(row) for row in rows])
+        records = run.land([*map(call, rows), call("good")])
         assert "your key was Bearer [API key]" in str(records[call("row 7").key].body)
     assert CANARY.encode() not in journal_path.read_bytes()
 

@@ -13,7 +13,16 @@ from persona_assets.generation.providers import PROVIDERS, Provider, provider_of
 Make = Callable[..., Endpoint]
 
 
-BUILT_IN = ["openai", "azure", "openrouter", "ollama", "vllm", "compatible"]
+BUILT_IN = [
+    "openai",
+    "azure",
+    "openrouter",
+    "ollama",
+    "vllm",
+    "gemini",
+    "zhipu",
+    "compatible",
+]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +39,9 @@ BUILT_IN = ["openai", "azure", "openrouter", "ollama", "vllm", "compatible"]
         ("https://openrouter.ai/api/v1", "OpenRouter"),
         ("http://127.0.0.1:11434/v1", "Ollama"),
         ("https://ollama.com/v1", "Ollama"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai", "Gemini"),
+        ("https://open.bigmodel.cn/api/paas/v4", "Zhipu"),
+        ("https://api.z.ai/api/paas/v4", "Zhipu"),
         ("http://127.0.0.1:8000/v1", "Provider"),
         ("http://vllm:8000/v1", "Provider"),
     ],

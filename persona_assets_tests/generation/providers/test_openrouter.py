@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from persona_assets.generation import (
+    CallRecord,
     Endpoint,
     EndpointRefused,
     Engine,
@@ -14,7 +15,7 @@ from persona_assets.generation import (
     check_endpoint,
 )
 from persona_assets_tests.generation.fault_server import chat
-from persona_assets_tests.generation.providers.conversation import error, failure
+from persona_assets_tests.generation.providers.conversation import error, failure, post
 from persona_assets_tests.generation.recording_server import RecordingServer, Reply
 from persona_assets_tests.generation.sample_calls import KEY_VARIABLE, call
 
@@ -89,7 +90,8 @@ def test_openrouter_limit_of_the_day_ends_the_run(endpoint: Make) -> None:
     assert "longer than the call's deadline" in stop
 
 
-def test_openrouter_answer_that_broke_off_is_no_answer(endpoint: Make) -> None:
+def test_openrouter_answer_that_broke_off_is_paid_and_settles_nothing(endpoint: Make) -> None:
     with RecordingServer(Reply(body=chat("half an ans", finish="error"))) as server:
-        broken = failure(endpoint(f"{server.origin}/v1", provider="openrouter"))
-    assert (broken.code, broken.status_code) == ("malformed", 200)
+        broken = post(endpoint(f"{server.origin}/v1", provider="openrouter"), call("a question"))
+    assert isinstance(broken, CallRecord)
+    assert (broken.failure, broken.answered, broken.usage != {}) == ("unfinished", False, True)

@@ -18,7 +18,16 @@ from persona_assets_tests.generation.sample_calls import CANARY, call
 Make = Callable[..., Endpoint]
 
 
-BUILT_IN = ["openai", "azure", "openrouter", "ollama", "vllm", "compatible"]
+BUILT_IN = [
+    "openai",
+    "azure",
+    "openrouter",
+    "ollama",
+    "vllm",
+    "gemini",
+    "zhipu",
+    "compatible",
+]
 
 
 class Trade(BaseModel):
