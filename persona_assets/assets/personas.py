@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
+from persona_assets.assets.draws import draw_of
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
@@ -44,6 +45,7 @@ def text_personas(
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[StepResult]:
     """Who is likely to read, write, like or dislike each text (section 2.1)."""
+    draw = draw_of(project, "text_personas", context.partition_key)
     with open_session(context, models) as session:
         result = steps.build_text_personas(
             raw_corpus.collect(),
@@ -52,8 +54,9 @@ def text_personas(
             perspectives=project.settings.perspectives,
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
+            draw_by=draw.column("text", "text_id"),
         )
-    return materialize_result(result, session)
+    return materialize_result(replace(result, decisions=draw.decisions), session)
 
 
 def hop_personas(number: int) -> TableAsset:
@@ -92,11 +95,8 @@ def hop_personas(number: int) -> TableAsset:
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
         shard = context.partition_key
-        decisions = (
-            hub_share(project, corpus, shard)
-            if number == 1
-            else project.storage.existing_footer(HOPS[0], shard).decisions
-        )
+        share = hub_share(project, corpus, shard) if number == 1 else decided_share(project, shard)
+        draw = draw_of(project, HOPS[number - 1], shard)
         with open_session(context, models) as session:
             result = steps.build_hop_personas(
                 [tables[name].collect() for name in earlier],
@@ -105,13 +105,14 @@ def hop_personas(number: int) -> TableAsset:
                 number=number,
                 relations=project.settings.relations_per_persona,
                 limit=project.settings.personas_per_hop,
-                target=decisions.get("personas"),
+                target=share.get("personas"),
                 novelty=project.settings.least_novelty,
+                draw_by=draw.column("persona", "persona_id"),
             )
         usage = session.usage
         expanded = usage.calls + usage.replayed + usage.reused
         return materialize_result(
-            replace(result, decisions=decisions),
+            replace(result, decisions={**share, **draw.decisions}),
             session,
             yield_per_persona=len(result.rows) / max(expanded, 1),
         )
@@ -128,12 +129,16 @@ def hub_share(project: Project, corpus: Corpus, shard: str) -> Mapping[str, floa
     if hub_size is None:
         return {}
     sizes = {key: stamp[0] for key in corpus.shards() if (stamp := corpus.stamp(key))}
-    decided = {}
-    for key in sizes:
-        footer = project.storage.footer(HOPS[0], key)
-        if footer is not None and footer.decisions:
-            decided[key] = hop_budget.Share(**footer.decisions)
+    shares = {key: decided_share(project, key) for key in sizes}
+    decided = {key: hop_budget.Share(**share) for key, share in shares.items() if share}
     return hop_budget.shard_share(hub_size, shard, sizes, decided)._asdict()
+
+
+def decided_share(project: Project, shard: str) -> Mapping[str, float]:
+    """Return the part of the hub in the footer of a shard's first hop; {} if it has none."""
+    footer = project.storage.footer(HOPS[0], shard)
+    decisions = {} if footer is None else footer.decisions
+    return {name: decisions[name] for name in hop_budget.Share._fields if name in decisions}
 
 
 hops = [hop_personas(number) for number in range(1, hop_budget.HOPS + 1)]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from persona_assets.assets.draws import draw_of
 from persona_assets.generation import Usage
 from persona_assets.ids import sample_id
 from persona_assets.project import Project
@@ -109,13 +110,14 @@ def _try_shard(
     personas = min(ceil(number / task.per_persona), task.per_shard or number)
     first = task.model_copy(update={"per_shard": 0 if task.per_shard == 0 else personas})
     hub = project.storage.scan("persona_hub", shard).collect()
+    draw_by = draw_of(project, name, shard).column("persona", "persona_id")
     with models.session(name, shard, run_id, report) as session:
-        result = build_samples(hub, prompt, first, session.complete)
+        result = build_samples(hub, prompt, first, session.complete, draw_by=draw_by)
         usage = session.usage
     published = {row["sample_id"]: row for row in result.rows.iter_rows(named=True)}
     reasons = dict(result.dropped.select("id", "reason").iter_rows())
     rows: list[TrialRow] = []
-    for persona in draw_personas(hub, name, first).iter_rows(named=True):
+    for persona in draw_personas(hub, name, first, draw_by).iter_rows(named=True):
         for index in range(task.per_persona):
             key = sample_id(name, persona["persona_id"], index)
             request = prompt.request({"persona": persona["persona"]}, index)

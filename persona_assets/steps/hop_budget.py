@@ -1,8 +1,8 @@
 """Hop budget: the personas of a shard to expand, so that the shard reaches a number of personas.
 
 A text gets the same number of expansions as any other, first one in each hop, then a second one in
-each, and so on. The draw depends on the ids of the shard's own personas alone, and a larger target
-draws a superset: to raise a target costs the difference.
+each, and so on. The draw depends on the wording of the shard's own personas alone, and a larger
+target draws a superset: to raise a target costs the difference.
 
 Belongs here: how many personas are expanded, and which. Does not belong here: the wording of a
 request, which must not depend on a target.
@@ -116,9 +116,14 @@ def draw(
     """
     paths = _paths(earlier)
     roots = earlier[0]["parent_id"]
-    texts = sorted(set(roots), key=lambda text: uniform("expansions", text, str(len(earlier))))
-    if not texts:
+    if roots.is_empty():
         return []
+    # Of a text the wording of its first persona: its id contains the name of the shard.
+    first = earlier[0].unique("parent_id", keep="first", maintain_order=True)
+    wording = dict(first.select("parent_id", "persona").iter_rows())
+    texts = sorted(
+        wording, key=lambda text: uniform("expansions", wording[text], str(len(earlier)))
+    )
     number = len(texts)
     per_text = expansions(target / number, len(roots) / number, relations, len(earlier))
     # A quota of 1.5 is 2 expansions for half of the texts and 1 for the others.
@@ -140,7 +145,8 @@ def _paths(earlier: Sequence[pl.DataFrame]) -> dict[str, tuple[str, tuple[float,
     """Return the text of each persona, and a sort key that places it below its parent."""
     paths: dict[str, tuple[str, tuple[float, ...]]] = {}
     for table in earlier:
-        for persona, parent in table.select("persona_id", "parent_id").iter_rows():
+        columns = table.select("persona_id", "parent_id", "persona")
+        for persona_id, parent, persona in columns.iter_rows():
             text, above = paths.get(parent, (parent, ()))
-            paths[persona] = text, (*above, uniform("frontier", persona))
+            paths[persona_id] = text, (*above, uniform("frontier", persona))
     return paths

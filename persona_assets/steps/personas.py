@@ -45,6 +45,7 @@ def build_text_personas(
     perspectives: Sequence[str],
     per_text: int,
     max_chars: int,
+    draw_by: str = "text",
 ) -> StepResult:
     """Ask who is likely to read, write, like or dislike each text (section 2.1).
 
@@ -53,8 +54,9 @@ def build_text_personas(
         prompt: Prompt `text_to_persona`.
         complete: Chat model.
         perspectives: All perspectives.
-        per_text: Perspectives per text, drawn by the text's id.
+        per_text: Perspectives per text.
         max_chars: Characters of a text shown to the model.
+        draw_by: Column by whose hash the perspectives are drawn.
 
     Returns:
         One row or one drop per text and perspective.
@@ -64,7 +66,7 @@ def build_text_personas(
             row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective}
         )
         for row in texts.iter_rows(named=True)
-        for perspective in _drawn(row["text_id"], perspectives, per_text)
+        for perspective in _drawn(row[draw_by], perspectives, per_text)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     made = [
@@ -89,6 +91,7 @@ def build_hop_personas(
     limit: int | None,
     target: float | None = None,
     novelty: float | None = None,
+    draw_by: str = "persona",
 ) -> StepResult:
     """Ask for people close to each persona of the previous round (section 2.2).
 
@@ -101,15 +104,16 @@ def build_hop_personas(
         complete: Chat model.
         number: Number of this round, from 1.
         relations: Most personas kept per answer; further ones are dropped as `over_limit`.
-        limit: Most personas expanded, drawn by id; None for all.
+        limit: Most personas expanded; None for all.
         target: Personas that the shard is to have, which decides how many are expanded per text
             (hop_budget.py); None for all.
         novelty: Share of the personas made by an expansion that must be new to the shard; otherwise
             none of them is expanded. None for no such rule.
+        draw_by: Column by whose hash the limit draws.
     """
     prompt_rows = [
         PromptRow(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
-        for row in _frontier(earlier, relations, limit, target, novelty)
+        for row in _frontier(earlier, relations, limit, target, novelty, draw_by)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     made = [
@@ -157,8 +161,8 @@ def _row(kept: PromptResult, persona: str, relation: str) -> dict[str, Any]:
     }
 
 
-def _drawn(text_id: str, perspectives: Sequence[str], count: int) -> list[str]:
-    return sorted(perspectives, key=lambda p: uniform("perspective", text_id, p))[:count]
+def _drawn(text: str, perspectives: Sequence[str], count: int) -> list[str]:
+    return sorted(perspectives, key=lambda p: uniform("perspective", text, p))[:count]
 
 
 def _frontier(
@@ -167,6 +171,7 @@ def _frontier(
     limit: int | None,
     target: float | None,
     novelty: float | None,
+    draw_by: str,
 ) -> list[Mapping[str, Any]]:
     """Return the personas of the last table to expand, in the order of their requests."""
     known = {words(persona) for table in earlier[:-1] for persona in table["persona"]}
@@ -183,7 +188,7 @@ def _frontier(
     if target is not None:
         fresh = hop_budget.draw(fresh, earlier, target, relations)
     else:
-        fresh.sort(key=lambda row: uniform("frontier", row["persona_id"]))
+        fresh.sort(key=lambda row: uniform("frontier", row[draw_by]))
     return fresh if limit is None else fresh[:limit]
 
 
