@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from persona_assets import Price
-from persona_assets.profiles import DEMO, PAPER
+from persona_assets.profiles import PROFILES
 from persona_assets.settings import ROLES, ModelEndpoint, Prompting, Settings, Task, Training
 from persona_assets.training.job import Hyperparameters
 
@@ -22,6 +22,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "perspectives_per_text",
         "relations_per_persona",
         "personas_per_hop",
+        "hub_size",
+        "least_novelty",
     ),
     "Near-duplicates": (
         "lexical_method",
@@ -34,7 +36,13 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "embedding_dimensions",
         "embedding_precision",
     ),
-    "Money and quality": ("run_budget", "backfill_budget", "ledger_url", "max_quarantine_share"),
+    "Money and quality": (
+        "run_budget",
+        "backfill_budget",
+        "unasked_budget",
+        "ledger_url",
+        "max_quarantine_share",
+    ),
     "Math": ("held_out_share", "equality", "training_sizes", "benchmark_limit"),
     "Diversity": ("pair_similarities", "pair_tolerance", "pairs_per_bucket"),
     "Roles": ("writer", "solver", "second_solver", "judge", "evaluation", "embedder"),
@@ -53,13 +61,13 @@ _HEAD = """\
 
 Every setting is an environment variable. The commands and Dagster also read `.env` in the current
 directory. The environment wins over `.env`, and `.env` wins over the profile that `PERSONA_PROFILE`
-names. An unknown setting is an error; a task or prompt of `PERSONA_TASKS` or `PERSONA_PROMPTING`
-that does not exist is ignored. Lists and mappings are written as JSON, `null` is written as
-`null`, and two underscores lead to a member: `PERSONA_WRITER__MODEL=gpt-4o`. Relative paths are
-relative to the current directory. API keys are no settings: a role's `API_KEY_ENV` names the
-variable that holds the key.
+names. An unknown setting, member, task, prompt or variable is an error. Lists and mappings are
+written as JSON, `null` is written as `null`, and two underscores lead to a member:
+`PERSONA_WRITER__MODEL=gpt-6.1-sol`. Relative paths are relative to the current directory. API keys
+are no settings: a role's `API_KEY_ENV` names the variable that holds the key.
 
-A default without a label holds in both profiles.
+A default without a label is that of the profile `paper`, and of every profile that is not named
+beside it.
 """
 
 _PARTS: Mapping[str, tuple[str, tuple[tuple[str, type[BaseModel]], ...]]] = {
@@ -89,8 +97,7 @@ def settings_page() -> str:
         blocks.append(f"## {title}\n")
         if title in _PARTS:
             blocks.append(f"{_PARTS[title][0]}\n")
-        defaults = {name: (_default(name, PAPER), _default(name, DEMO)) for name in names}
-        blocks.append(_table("PERSONA_", names, schema, schema, defaults))
+        blocks.append(_table("PERSONA_", names, schema, schema, {n: _defaults(n) for n in names}))
         for prefix, model in _PARTS.get(title, ("", ()))[1]:
             blocks.append(_member_table(prefix, model, schema))
     return "\n".join(blocks)
@@ -98,9 +105,9 @@ def settings_page() -> str:
 
 def _member_table(prefix: str, model: type[BaseModel], root: Mapping[str, Any]) -> str:
     defaults = {
-        name: ("required",) * 2
+        name: "required"
         if field.is_required()
-        else (_shown(field.get_default(call_default_factory=True)),) * 2
+        else _shown(field.get_default(call_default_factory=True))
         for name, field in model.model_fields.items()
     }
     return _table(prefix, model.model_fields, model.model_json_schema(), root, defaults)
@@ -111,17 +118,22 @@ def _table(
     names: Iterable[str],
     schema: Mapping[str, Any],
     root: Mapping[str, Any],
-    defaults: Mapping[str, tuple[str, str]],
+    defaults: Mapping[str, str],
 ) -> str:
     lines = ["| Variable | Values | Default | Meaning |", "|---|---|---|---|"]
     for name in names:
         field = schema["properties"][name]
-        paper, demo = defaults[name]
-        default = paper if paper == demo else f"{paper}; `demo`: {demo}"
         meaning = " ".join(field["description"].split())
-        cells = (f"`{prefix}{name.upper()}`", _values(field, root), default, meaning)
+        cells = (f"`{prefix}{name.upper()}`", _values(field, root), defaults[name], meaning)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _defaults(name: str) -> str:
+    """Return the default of `paper`, and those of the other profiles where they differ."""
+    paper, *others = ((label, _default(name, profile)) for label, profile in PROFILES.items())
+    differing = [f"`{label}`: {default}" for label, default in others if default != paper[1]]
+    return "; ".join([paper[1], *differing])
 
 
 def _default(name: str, profile: Mapping[str, Any]) -> str:

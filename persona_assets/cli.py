@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import get_args
 
@@ -24,6 +25,9 @@ from persona_assets.orchestration.instance import fail_dead_runs, open_instance,
 from persona_assets.orchestration.runner import Runner
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
+from persona_assets.planning.shutdowns import shutdown_notes
+from persona_assets.planning.trial import try_task
+from persona_assets.profiles import PROFILES
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
@@ -31,6 +35,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.terminal import console, reports
+from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
     CatalogError,
@@ -115,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
 
     init = commands.add_parser("init", help="write a new project into a folder")
     init.add_argument("folder", type=Path, metavar="FOLDER", help="made if it does not exist")
+    init.add_argument(
+        "--profile",
+        choices=list(PROFILES),
+        default="current",
+        help="profile of its settings; demo needs neither a key nor a GPU (default: current)",
+    )
     init.set_defaults(command=_init)
 
     run = commands.add_parser("run", help="materialize what is missing or stale, in order")
@@ -125,6 +136,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_selection(planned)
     planned.add_argument("--json", action="store_true", help="print one JSON object")
     planned.set_defaults(command=_plan)
+
+    trial = commands.add_parser("try", help="make the first rows of a task and print them")
+    trial.add_argument("task", help="name of a file in prompts/tasks, without .md")
+    trial.add_argument("-n", "--number", type=int, default=10, help="number of rows (default: 10)")
+    trial.set_defaults(command=_try)
 
     spent = commands.add_parser("cost", help="list what was asked and what it cost")
     spent.add_argument("--by", choices=get_args(cost.GroupBy), default="asset")
@@ -160,7 +176,7 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
-    written = create_project(options.folder)
+    written = create_project(options.folder, options.profile)
     print(f"{len(written)} files in {options.folder}: read {options.folder / 'README.md'} first")
     return 0
 
@@ -176,8 +192,13 @@ def _run(options: argparse.Namespace) -> int:
         if runner.anything_stale():
             most = call_bounds(project, runner.shards).all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
-            models.check(_roles_in_use(project, chosen))
+            roles = _roles_in_use(project, chosen)
+            console.print_notes(shutdown_notes(settings, date.today(), roles))
+            models.check(roles)
             console.print_forecast(chosen, runner.shards, settings)
+            if roles and asks_first(settings):
+                forecast = make_plan(project, runner).total
+                models.agreed = agree_to_forecast(forecast, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
     if ledger.errors or not catalog.path.exists():
@@ -198,6 +219,17 @@ def _plan(options: argparse.Namespace) -> int:
     else:
         console.print_notes(notes)
         reports.print_plan(found, settings)
+        console.print_notes(shutdown_notes(settings, date.today()))
+    return 0
+
+
+def _try(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    project = Project(settings)
+    with closing(Models(settings, project.storage)) as models:
+        console.print_trial(
+            try_task(project, models, options.task, max(1, options.number), lambda _: None)
+        )
     return 0
 
 
@@ -219,6 +251,7 @@ def _status(_: argparse.Namespace) -> int:
         runner, notes = _runner(Project(settings), instance)
         console.print_notes(notes)
         console.print_status(runner)
+    console.print_notes(shutdown_notes(settings, date.today()))
     return 0
 
 

@@ -1,9 +1,11 @@
 """Profiles: named sets of defaults for settings.py.
 
 `paper` holds the constants of arXiv 2406.20094, each with its section. Where the paper is silent,
-the value is ours and its comment starts with "Silent". `demo` is for a small embedded model on two
-cores: few-shot prompts (zero-shot, the paper's mode, is unusable below about a billion parameters)
-and limits under which the sample corpus takes at most `DEMO_CALLS` model calls.
+the value is ours and its comment starts with "Silent". Its models are going out of service:
+`retired_models.py` has the dates. `current` replaces them by models of today and keeps the rest.
+`demo` is for a small embedded model on two cores: few-shot prompts (zero-shot, the paper's mode, is
+unusable below about a billion parameters) and limits under which the sample corpus takes at most
+`DEMO_CALLS` model calls.
 """
 
 from typing import Any
@@ -56,6 +58,29 @@ PAPER: dict[str, Any] = {
     "pair_similarities": (0.4, 0.6, 0.8),
     "pair_tolerance": 0.01,
     "pairs_per_bucket": 100,
+}
+
+# OpenAI's models of November 2026, which its deprecations page recommends in place of the paper's.
+# They reason before they answer, with the effort that the request sets. Without reasoning a model
+# takes a temperature, which the writer needs for variety. With reasoning it takes none, and its
+# tokens of reasoning count against the limit of the answer, which is therefore larger.
+# Release, and US dollars per million input and output tokens (genai-prices 0.2.3): gpt-6.1-sol
+# 2026-09, 2 and 10; gpt-6.1-terra 2026-10-26, 1 and 5; gpt-6-luna 2026-09-22, 0.1 and 0.5;
+# text-embedding-3-small 2024-01-25, 0.02.
+_REASONING = {
+    "temperature": None,
+    "max_tokens": None,
+    "max_completion_tokens": 16_384,
+    "reasoning_effort": "medium",
+}
+_PLAIN = {"reasoning_effort": "none"}
+
+CURRENT: dict[str, Any] = {
+    **PAPER,
+    "writer": {"model": "gpt-6.1-sol", "sampling": _PLAIN},
+    "solver": {"model": "gpt-6.1-sol", "sampling": _REASONING},
+    "second_solver": {"model": "gpt-6.1-terra", "sampling": _REASONING},
+    "judge": {"model": "gpt-6-luna", "sampling": _PLAIN},
 }
 
 # A small model that has not ended its answer by then does not end it: the answer is dropped.
@@ -168,4 +193,4 @@ DEMO: dict[str, Any] = {
     "pairs_per_bucket": 2,
 }
 
-PROFILES: dict[str, dict[str, Any]] = {"paper": PAPER, "demo": DEMO}
+PROFILES: dict[str, dict[str, Any]] = {"paper": PAPER, "current": CURRENT, "demo": DEMO}

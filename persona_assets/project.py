@@ -1,15 +1,19 @@
 """A project: its settings, prompts, benchmark and storage, as handed to assets."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import content_id
+from persona_assets.profiles import PROFILES
 from persona_assets.prompting.prompts import Prompt, Prompts
-from persona_assets.settings import ROLES, Settings
+from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
+
+UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
+"""Settings that code versions leave out unless they are set: they came later than the tables."""
 
 
 class Project:
@@ -26,8 +30,22 @@ class Project:
 
         Raises:
             PromptError: A file is malformed.
+            SettingsError: A setting names a task or prompt without a file.
         """
-        return Prompts(self.settings.prompts)
+        prompts = Prompts(self.settings.prompts)
+        self._check_names("tasks", prompts.tasks)
+        self._check_names("prompting", prompts.names)
+        return prompts
+
+    def _check_names(self, setting: str, known: Collection[str]) -> None:
+        # A project may remove a task for which its profile has a default.
+        defaults = PROFILES[self.settings.profile].get(setting, {})
+        for name in getattr(self.settings, setting):
+            if name not in known and name not in defaults:
+                raise SettingsError(
+                    f"setting PERSONA_{setting.upper()}: no prompt file is named "
+                    f"{name!r}{nearest(name, known)}; there are {', '.join(sorted(known))}"
+                )
 
     def prompt(self, name: str, shard: str = "") -> Prompt:
         """Return a prompt in the mode of its settings, with the demonstrations of a shard.
@@ -67,7 +85,8 @@ class Project:
             prompt = self.prompt(name)
             parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
-            parts += [name, self._value(name)]
+            if name not in UNHASHED_IF_NONE or getattr(self.settings, name) is not None:
+                parts += [name, self._value(name)]
         for file in files:
             parts += ["file", file, hashlib.sha256(Path(file).read_bytes()).hexdigest()]
         return content_id(*parts)[:16]

@@ -10,11 +10,13 @@ order and values of fields are hashed into the versions of tables; descriptions 
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -121,9 +123,10 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    profile: Literal["paper", "demo"] = "paper"
-    """Named set of default values: `paper` for the constants of arXiv 2406.20094 and paid
-    endpoints, `demo` for small limits and models that run on this machine."""
+    profile: Literal["paper", "current", "demo"] = "paper"
+    """Named set of default values: `paper` for the constants and models of arXiv 2406.20094,
+    `current` for the same constants with models that are served today, `demo` for small limits and
+    models that run on this machine."""
 
     data_dir: Path
     """Folder for all output: tables, quarantine, journals, models, catalog, Dagster's home."""
@@ -160,6 +163,15 @@ class Settings(BaseSettings):
 
     personas_per_hop: int | None = Field(ge=0)
     """Maximum number of personas expanded per shard and hop; null for all."""
+
+    hub_size: int | None = Field(default=None, ge=0)
+    """Number of personas to make, over all shards and before filters and near-duplicates; null for
+    all. A shard's part is proportional to the size of its file and fixed when its first hop is
+    made; raising the number buys the difference."""
+
+    least_novelty: float | None = Field(default=None, ge=0, le=1)
+    """Share of the personas made by an expansion that must be new to the shard; otherwise none of
+    them is expanded. Null for no such rule."""
 
     lexical_method: Literal["auto", "exact", "minhash"]
     """Search for lexical near-duplicates: `exact` finds every pair, `minhash` is the paper's
@@ -222,6 +234,11 @@ class Settings(BaseSettings):
     backfill_budget: Decimal | None = Field(default=None, gt=0)
     """Maximum spending of runs started together (a command, a backfill or a night's schedule) in US
     dollars; null for no limit."""
+
+    unasked_budget: Decimal | None = Field(default=Decimal(10), gt=0)
+    """Maximum spending in US dollars of a run, and of runs started together, where neither budget
+    is set and nobody agreed to the forecast: `persona-assets run` asks in a terminal if the
+    forecast is higher. Calls of unknown price are not counted. Null for no limit."""
 
     ledger_url: str | None = Field(default=None, repr=False)
     """Postgres URL of a ledger that several machines share; null for a SQLite file in `data_dir`.
@@ -294,7 +311,8 @@ class Settings(BaseSettings):
             name, nested, _ = variable.upper().partition("__")
             if name.startswith("PERSONA_") and (name not in known or (nested and not known[name])):
                 raise SettingsError(
-                    f"unknown setting {variable}: see .env.example for the names there are"
+                    f"unknown setting {variable}{nearest(variable.upper(), known)}: "
+                    "see .env.example for all names"
                 )
         try:
             return cls(**values)
@@ -306,6 +324,10 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = "__".join(str(part) for part in first["loc"]).upper()
+            if first["type"] == "extra_forbidden":
+                *parents, name = (str(part) for part in first["loc"])
+                right = nearest(name.upper(), _members(cls, parents))
+                raise SettingsError(f"unknown setting PERSONA_{where}{right}") from None
             raise SettingsError(f"setting PERSONA_{where}: {first['msg']}") from None
 
     def endpoint(self, role: str) -> ModelEndpoint:
@@ -327,6 +349,28 @@ class Settings(BaseSettings):
         """Return the prompting of a prompt; by default zero-shot, as in the paper."""
         given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
         return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `" (did you mean NAME?)"` with the most similar known name; "" if none is similar.
+
+    Example:
+        >>> nearest("math_problem", ["math_problems", "tools"])
+        ' (did you mean math_problems?)'
+    """
+    close = get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _members(model: type[BaseModel], path: Iterable[str]) -> list[str]:
+    """Return the members below a path such as ("writer", "price"), as in environment variables."""
+    for part in path:
+        field = model.model_fields.get(part)
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        nested = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        # A part that is no field is the key of a mapping, such as the name of a task.
+        model = nested[0] if nested else model
+    return [name.upper() for name in model.model_fields]
 
 
 def _nests(field: FieldInfo) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from persona_assets.definitions import build_defs
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import PromptError
-from persona_assets.settings import ROLES, Settings
+from persona_assets.settings import ROLES, Settings, SettingsError
 from persona_assets_tests.steps.answers_double import ROOT
 
 OPERATIONAL = {
@@ -23,6 +23,7 @@ OPERATIONAL = {
     "max_quarantine_share",  # decides whether a table is published, not its rows
     "run_budget",
     "backfill_budget",
+    "unasked_budget",
     "ledger_url",
     "training_sizes",  # partitions
     "dedup_engine",  # place and speed of the join, not its result
@@ -209,3 +210,24 @@ def test_prompt_name_may_carry_the_role_after_an_at_sign(folder: Path) -> None:
     assert (second.name, second.head.role) == ("math_solution", "second_solver")
     with pytest.raises(PromptError, match="no prompt nothing"):
         project.prompt("nothing")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"tasks": {"math_problem": {}}}, "PERSONA_TASKS: no prompt file .* mean math_problems"),
+        ({"tasks": {"text_to_persona": {}}}, "PERSONA_TASKS: no prompt file is named 'text_to"),
+        ({"prompting": {"text_to_personas": {}}}, "PERSONA_PROMPTING: .* mean text_to_persona"),
+        ({"prompting": {"zzz": {}}}, "PERSONA_PROMPTING: .*'zzz'; there are answer_equality, "),
+    ],
+)
+def test_setting_of_an_unknown_prompt_is_refused(
+    values: dict[str, Any], sentence: str, folder: Path
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        build_defs(settings(folder, **values))
+
+
+def test_profile_may_configure_a_task_that_the_project_removed(folder: Path) -> None:
+    (folder / "prompts" / "tasks" / "tools.md").unlink()
+    assert "tools" not in Project(settings(folder, profile="demo")).prompts.tasks

@@ -24,7 +24,7 @@ Change = Callable[[SampleProject], None]
 
 @pytest.fixture
 def paid(fresh: SampleProject) -> SampleProject:
-    """Project of two shards whose personas are paid for; no limit draws personas by their ids."""
+    """Project of two shards whose personas are paid for."""
     shutil.rmtree(fresh.corpus)
     fresh.values |= {"personas_per_hop": None, "relations_per_persona": 1, "tasks": {}}
     fresh.values["writer"]["price"] = {"input": "2", "output": "10"}
@@ -121,12 +121,18 @@ def test_changed_corpus_costs_no_call_and_has_the_same_answers(
 
 def test_renamed_corpus_costs_no_call_up_to_its_samples(fresh: SampleProject) -> None:
     shutil.rmtree(fresh.corpus)
-    fresh.values |= {"personas_per_hop": None, "relations_per_persona": 1, "tasks": {}}
-    fresh.write("a.jsonl", TEXTS[:2])
-    run(fresh, "+key:instructions")
+    # Each limit draws: a perspective of four, a persona per hop, half of the hub, problems.
+    fresh.values |= {
+        "perspectives": ["reads", "writes", "likes", "dislikes"],
+        "personas_per_hop": 1,
+        "tasks": {"instructions": {"share": 0.5}, "math_problems": {"per_shard": 3}},
+        "prompting": {},
+    }
+    fresh.write("a.jsonl", TEXTS[:4])
+    run(fresh, "+key:instructions or +key:math_solutions")
     calls = dict(fresh.server.calls)
     (fresh.corpus / "a.jsonl").rename(fresh.corpus / "renamed.jsonl")
-    run(fresh, "+key:instructions")
+    run(fresh, "+key:instructions or +key:math_solutions")
     # An embedding call holds many texts, in an order that depends on their ids, which are new.
     embeddings = {"embeddings": calls["embeddings"] + 1}
     assert dict(fresh.server.calls) in (calls, calls | embeddings)

@@ -9,7 +9,7 @@ import pytest
 from persona_assets.dedup.lexical.lexical_join import JACCARD_THRESHOLD
 from persona_assets.dedup.lexical.minhash import SIZE
 from persona_assets.settings import ROLES, Settings, SettingsError
-from persona_assets.steps.personas import HOPS
+from persona_assets.steps.hop_budget import HOPS
 from persona_assets_tests.steps.answers_double import ROOT
 
 SECRET = "sk-3f1c0ffee"
@@ -22,7 +22,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.mark.parametrize("profile", ["paper", "demo"])
+@pytest.mark.parametrize("profile", ["paper", "current", "demo"])
 def test_profile_sets_a_model_for_every_role(profile: str) -> None:
     settings = Settings.load(profile=profile)
     assert settings.profile == profile
@@ -120,13 +120,28 @@ def test_float_threshold_is_read_as_its_decimal() -> None:
         ("PERSONA_WRITR__MODEL", "x", "unknown setting PERSONA_WRITR__MODEL"),
         ("PERSONA_SHARED_DATA", "x", "unknown setting PERSONA_SHARED_DATA"),
         ("PERSONA_BENCHMARK__LIMIT", "6", "unknown setting PERSONA_BENCHMARK__LIMIT"),
-        ("PERSONA_PROFILE", "dmo", "setting PERSONA_PROFILE: Input should be 'paper' or 'demo'"),
+        ("PERSONA_PROFILE", "dmo", "setting PERSONA_PROFILE: Input should be 'paper', "),
         ("PERSONA_TEXT_CHARS", "many", "setting PERSONA_TEXT_CHARS: Input should be a valid"),
         ("PERSONA_HELD_OUT_SHARE", "2", "setting PERSONA_HELD_OUT_SHARE: Input should be less"),
         ("PERSONA_TRAINING_SIZES", "8,16", "setting PERSONA_TRAINING_SIZES: lists and mappings"),
         ("PERSONA_TRAINING_SIZES", "[-8]", "setting PERSONA_TRAINING_SIZES__0: Input should be"),
         ("PERSONA_WRITER__TIMEOUT", "-1", "setting PERSONA_WRITER__TIMEOUT: Input should be"),
-        ("PERSONA_WRITER__API_KEY", SECRET, "setting PERSONA_WRITER__API_KEY: Extra inputs"),
+        ("PERSONA_WRITER__API_KEY", SECRET, "unknown setting PERSONA_WRITER__API_KEY (did you"),
+        (
+            "PERSONA_WRITER__MODLE",
+            "x",
+            "unknown setting PERSONA_WRITER__MODLE (did you mean MODEL?)",
+        ),
+        (
+            "PERSONA_TASKS__tools__PER_SHRD",
+            "2",
+            "unknown setting PERSONA_TASKS__TOOLS__PER_SHRD (did you mean PER_SHARD?)",
+        ),
+        (
+            "PERSONA_TEXT_CHAR",
+            "500",
+            "unknown setting PERSONA_TEXT_CHAR (did you mean PERSONA_TEXT_CHARS?)",
+        ),
         (
             "PERSONA_EMBEDDING_PRECISION",
             "int8",
@@ -157,7 +172,7 @@ def test_mistake_is_a_single_sentence_that_names_the_variable(
 
 
 def test_unknown_argument_is_refused() -> None:
-    with pytest.raises(SettingsError, match="setting PERSONA_FOO: Extra inputs"):
+    with pytest.raises(SettingsError, match="unknown setting PERSONA_FOO"):
         Settings.load(foo=1)
 
 
@@ -187,7 +202,7 @@ def test_prompting_of_a_task_comes_from_the_task_settings() -> None:
 def test_example_file_names_every_setting_with_its_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    paper = Settings.load()
+    default = Settings.load(profile="current")
     lines = (ROOT / ".env.example").read_text().splitlines()
     given = dict(
         line.lstrip("#").split("=", 1) for line in lines if line.lstrip("#").startswith("PERSONA_")
@@ -203,6 +218,6 @@ def test_example_file_names_every_setting_with_its_default(
     changed = {
         name
         for name in Settings.model_fields
-        if getattr(Settings.load(), name) != getattr(paper, name)
+        if getattr(Settings.load(), name) != getattr(default, name)
     }
     assert changed <= examples | {"held_out_share"}

@@ -1,9 +1,12 @@
 """Group `datasets`: one asset for every file in `prompts/tasks/` (section 4)."""
 
+from dataclasses import replace
+
 import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, times
+from persona_assets.assets.draws import draw_of
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
@@ -51,13 +54,15 @@ def dataset(prompt: Prompt) -> TableAsset:
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
     ) -> dg.MaterializeResult[StepResult]:
+        draw = draw_of(project, name, context.partition_key)
         with open_session(context, models) as session:
             result = steps.build_samples(
                 persona_hub.collect(),
                 project.prompt(name, context.partition_key),
                 project.settings.task(name),
                 session.complete,
+                draw_by=draw.column("persona", "persona_id"),
             )
-        return materialize_result(result, session)
+        return materialize_result(replace(result, decisions=draw.decisions), session)
 
     return task

@@ -1,11 +1,13 @@
 """Group `math`: problems become a training set and a synthetic test set (section 4.1.2)."""
 
+from dataclasses import replace
 from math import comb
 
 import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
+from persona_assets.assets.draws import draw_of
 from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
 from persona_assets.assets.table_asset import table_asset
 from persona_assets.grading import VERSION as GRADING_VERSION
@@ -66,6 +68,7 @@ def math_solutions(
         solver: project.prompt(name, context.partition_key)
         for solver, name in SOLVER_PROMPTS.items()
     }
+    draw = draw_of(project, "math_solutions", context.partition_key)
     with open_session(context, models) as session:
         result = steps.build_math_solutions(
             math_problems.collect(),
@@ -73,8 +76,9 @@ def math_solutions(
             session.complete,
             sandbox.run,
             held_out_share=project.settings.held_out_share,
+            draw_by=draw.column("problem", "sample_id"),
         )
-    return materialize_result(result, session)
+    return materialize_result(replace(result, decisions=draw.decisions), session)
 
 
 @table_asset(

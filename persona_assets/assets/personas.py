@@ -1,22 +1,27 @@
 """Group `personas`: Text-to-Persona, six rounds of Persona-to-Persona, and the quality filter."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
+from persona_assets.assets.draws import draw_of
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.plots import charts
 from persona_assets.project import Project
+from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
+from persona_assets.steps import hop_budget, quality
 from persona_assets.steps import personas as steps
-from persona_assets.steps import quality
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
-HOPS = [f"hop_{number}_personas" for number in range(1, steps.HOPS + 1)]
+HOPS = [f"hop_{number}_personas" for number in range(1, hop_budget.HOPS + 1)]
 
 
 def _text_personas(bounds: CallBounds) -> int | None:
@@ -40,6 +45,7 @@ def text_personas(
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[StepResult]:
     """Who is likely to read, write, like or dislike each text (section 2.1)."""
+    draw = draw_of(project, "text_personas", context.partition_key)
     with open_session(context, models) as session:
         result = steps.build_text_personas(
             raw_corpus.collect(),
@@ -48,8 +54,9 @@ def text_personas(
             perspectives=project.settings.perspectives,
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
+            draw_by=draw.column("text", "text_id"),
         )
-    return materialize_result(result, session)
+    return materialize_result(replace(result, decisions=draw.decisions), session)
 
 
 def hop_personas(number: int) -> TableAsset:
@@ -57,8 +64,12 @@ def hop_personas(number: int) -> TableAsset:
     earlier = ["text_personas", *HOPS[: number - 1]]
 
     def expanded(bounds: CallBounds) -> int | None:
-        limit = times(bounds.settings.personas_per_hop, bounds.shards)
-        return least(limit, bounds.rows(earlier[-1]))
+        settings = bounds.settings
+        limit = times(settings.personas_per_hop, bounds.shards)
+        # A later hop never gets more expansions than an earlier, and each shard rounds up.
+        per_hop = settings.relations_per_persona * number
+        share = None if settings.hub_size is None else settings.hub_size // per_hop + bounds.shards
+        return least(limit, share, bounds.rows(earlier[-1]))
 
     @table_asset(
         name=HOPS[number - 1],
@@ -66,7 +77,7 @@ def hop_personas(number: int) -> TableAsset:
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
         version=f"{steps.VERSION}.{quality.rules_version()}",
         prompts=["persona_to_persona"],
-        settings=["relations_per_persona", "personas_per_hop"],
+        settings=["relations_per_persona", "personas_per_hop", "hub_size", "least_novelty"],
         rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
         calls=lambda bounds: bounds.question_calls(expanded(bounds), "persona_to_persona"),
         partitions=shards,
@@ -79,28 +90,58 @@ def hop_personas(number: int) -> TableAsset:
     def hop(
         context: dg.AssetExecutionContext,
         project: dg.ResourceParam[Project],
+        corpus: dg.ResourceParam[Corpus],
         models: dg.ResourceParam[Models],
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
+        shard = context.partition_key
+        share = hub_share(project, corpus, shard) if number == 1 else decided_share(project, shard)
+        draw = draw_of(project, HOPS[number - 1], shard)
         with open_session(context, models) as session:
             result = steps.build_hop_personas(
                 [tables[name].collect() for name in earlier],
-                project.prompt("persona_to_persona", context.partition_key),
+                project.prompt("persona_to_persona", shard),
                 session.complete,
                 number=number,
                 relations=project.settings.relations_per_persona,
                 limit=project.settings.personas_per_hop,
+                target=share.get("personas"),
+                novelty=project.settings.least_novelty,
+                draw_by=draw.column("persona", "persona_id"),
             )
         usage = session.usage
         expanded = usage.calls + usage.replayed + usage.reused
         return materialize_result(
-            result, session, yield_per_persona=len(result.rows) / max(expanded, 1)
+            replace(result, decisions={**share, **draw.decisions}),
+            session,
+            yield_per_persona=len(result.rows) / max(expanded, 1),
         )
 
     return hop
 
 
-hops = [hop_personas(number) for number in range(1, steps.HOPS + 1)]
+def hub_share(project: Project, corpus: Corpus, shard: str) -> Mapping[str, float]:
+    """Return the setting `hub_size` and the shard's part of it; {} if there is no target.
+
+    The first hop decides the part; its footer holds it for the other hops and for later runs.
+    """
+    hub_size = project.settings.hub_size
+    if hub_size is None:
+        return {}
+    sizes = {key: stamp[0] for key in corpus.shards() if (stamp := corpus.stamp(key))}
+    shares = {key: decided_share(project, key) for key in sizes}
+    decided = {key: hop_budget.Share(**share) for key, share in shares.items() if share}
+    return hop_budget.shard_share(hub_size, shard, sizes, decided)._asdict()
+
+
+def decided_share(project: Project, shard: str) -> Mapping[str, float]:
+    """Return the part of the hub in the footer of a shard's first hop; {} if it has none."""
+    footer = project.storage.footer(HOPS[0], shard)
+    decisions = {} if footer is None else footer.decisions
+    return {name: decisions[name] for name in hop_budget.Share._fields if name in decisions}
+
+
+hops = [hop_personas(number) for number in range(1, hop_budget.HOPS + 1)]
 
 
 @table_asset(

@@ -12,6 +12,7 @@ import polars as pl
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import Ledger
 from persona_assets.orchestration.instance import backfill_of
+from persona_assets.resources.spending_caps import limits
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import Storage
 
@@ -122,14 +123,8 @@ def caps_in_use(
     Raises:
         LedgerError: The ledger cannot be read.
     """
-    limits = [
-        ("run", "PERSONA_RUN_BUDGET", settings.run_budget),
-        ("backfill", "PERSONA_BACKFILL_BUDGET", settings.backfill_budget),
-    ]
     ledger_path = storage.data_dir / "ledger.sqlite"
-    if not any(limit for _, _, limit in limits) or not (
-        settings.ledger_url or ledger_path.exists()
-    ):
+    if not limits(settings) or not (settings.ledger_url or ledger_path.exists()):
         return []
     ledger = Ledger(settings.ledger_url or ledger_path)
     only = None if run_id is None else dg.RunsFilter(run_ids=[run_id])
@@ -140,10 +135,10 @@ def caps_in_use(
         "backfill": dict.fromkeys(backfill for backfill in backfills if backfill is not None),
     }
     caps: list[CapUsage] = []
-    for kind, setting, limit in limits:
-        for name in ids[kind] if limit is not None else ():
+    for kind, setting, amount in limits(settings):
+        for name in ids[kind]:
             scope = f"{kind}:{name}"
             spent, held = ledger.state(scope)
-            if limit is not None and (spent or held):
-                caps.append(CapUsage(scope, setting, limit, spent, held))
+            if spent or held:
+                caps.append(CapUsage(scope, setting, amount, spent, held))
     return caps

@@ -1,6 +1,6 @@
 """An asset that calls models: its endpoints, its prompts, and the calls recorded for its tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -101,12 +101,20 @@ class ModelAsset:
         endpoint = next(each for each in self.endpoints.values() if each.model == model)
         return endpoint.model_copy(update={"price": FREE}) if endpoint.embedded else endpoint
 
-    def records(self, storage: Storage, partition: str | None) -> pl.DataFrame:
-        """Read the calls recorded for a table with the current prompts and models.
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that the asset asks."""
+        return [endpoint.model for endpoint in self.endpoints.values()]
+
+    def records(
+        self, storage: Storage, partition: str | None, prompt_versions: Iterable[str]
+    ) -> pl.DataFrame:
+        """Read the calls recorded for a table with given prompts, to any model.
 
         Args:
             storage: Holds the table's journal and completions.
             partition: Shard; None for a table without shards.
+            prompt_versions: Versions of the prompts.
 
         Returns:
             A row per record, with RECORD_SCHEMA.
@@ -147,17 +155,13 @@ class ModelAsset:
                 extra_columns="ignore",
             )
             frames.insert(0, stored.collect())
-        models = [endpoint.model for endpoint in self.endpoints.values()]
         return (
             pl.concat(frames)
             .with_columns(
                 pl.col("batch", "reused").fill_null(False),
                 pl.col("time", "run_id", "prompt_version").fill_null(""),
             )
-            .filter(
-                pl.col("model").is_in(models),
-                pl.col("prompt_version").is_in(list(self.prompt_versions)),
-            )
+            .filter(pl.col("prompt_version").is_in(list(prompt_versions)))
         )
 
     def price_calls(self, records: pl.DataFrame) -> pl.DataFrame:

@@ -39,7 +39,7 @@ class Pilot:
 
     Attributes:
         texts: Function from a shard to the ids in its `raw_corpus`.
-        records: Function from a model asset and a partition to the calls recorded for the table.
+        records: Function from a model asset and a partition to the calls that form its pilot.
         partitions: Function from a model asset to the partitions that form its pilot.
         texts_at_limit: Function from a model asset to the number of texts at which a shard reaches
             the limit on its calls.
@@ -65,7 +65,9 @@ class Pilot:
         code = pl.col("error_code")
         word = pl.col("finish_reason").fill_null("").str.to_lowercase()
         settled = (code.is_null() & ~word.is_in(list(FAILED))) | code.is_in(list(FINAL))
-        return self.records(asset, partition).filter(settled)["key"].n_unique()
+        records = asset.records(self._storage, partition, asset.prompt_versions)
+        ours = pl.col("model").is_in(asset.models)
+        return records.filter(settled, ours)["key"].n_unique()
 
     def count_texts(self, asset: ModelAsset) -> int:
         """Count the texts of the pilot's shards."""
@@ -158,18 +160,44 @@ class Pilot:
             self._storage.scan("raw_corpus", shard).select("text_id").collect()["text_id"].to_list()
         )
 
+    def is_outdated(self, asset: ModelAsset) -> bool:
+        """Return True if the pilot was made by earlier prompts or settings, with today's models."""
+        return any(not self.is_current(asset, partition) for partition in self.partitions(asset))
+
     def _records(self, asset: ModelAsset, partition: str | None) -> pl.DataFrame:
-        return asset.records(self._storage, partition)
+        versions: Iterable[str] = asset.prompt_versions
+        if not self.is_current(asset, partition):
+            footer = self._storage.footer(asset.name, partition)
+            # Embedding calls have no prompt.
+            versions = {"", *(footer.prompt_versions.values() if footer else ())}
+        records = asset.records(self._storage, partition, versions)
+        return records.filter(pl.col("model").is_in(asset.models))
 
     def _partitions(self, asset: ModelAsset) -> list[str | None]:
-        """Choose current tables that have texts, spread evenly over the partitions."""
+        """Choose tables that have texts, spread evenly over the partitions.
+
+        The tables are current ones, or, where there are none, those of earlier prompts: an edit
+        changes an answer's length little, and a shard as a new pilot costs money.
+        """
         keys = list(self._graph.partitions_of(asset.asset.partitions))
         step = max(1, len(keys) // MAX_TABLES)
-        spread = (key for start in range(step) for key in keys[start::step])
-        usable = (
-            key for key in spread if self.is_current(asset, key) and self._has_texts(asset, key)
-        )
-        return sorted(islice(usable, MAX_TABLES), key=keys.index)
+        spread = [key for start in range(step) for key in keys[start::step]]
+        current = (key for key in spread if self.is_current(asset, key))
+        earlier = (key for key in spread if self._has_earlier_calls(asset, key))
+        for candidates in (current, earlier):
+            usable = (key for key in candidates if self._has_texts(asset, key))
+            if chosen := list(islice(usable, MAX_TABLES)):
+                return sorted(chosen, key=keys.index)
+        return []
+
+    def _has_earlier_calls(self, asset: ModelAsset, partition: str | None) -> bool:
+        """Return True if a finished table was made by earlier prompts and today's models."""
+        footer = self._storage.footer(asset.name, partition)
+        if footer is None:
+            return False
+        versions = {"", *footer.prompt_versions.values()}
+        models = asset.records(self._storage, partition, versions)["model"]
+        return len(models) > 0 and set(models) <= set(asset.models)
 
     def _has_texts(self, asset: ModelAsset, partition: str | None) -> bool:
         return not asset.is_sharded or bool(self.texts(str(partition)))

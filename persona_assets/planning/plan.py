@@ -45,6 +45,7 @@ class Forecast:
         pilot_tables: Number of tables in the pilot; 0 without a pilot, and then every estimate is
             None.
         pilot_texts: Number of texts in the pilot; None for an asset without shards.
+        pilot_outdated: True if the pilot was made by earlier prompts or settings.
         calls: Calls to make.
         input_tokens: Input tokens of these calls.
         output_tokens: Output tokens of these calls.
@@ -60,6 +61,7 @@ class Forecast:
     tables: int
     pilot_tables: int = 0
     pilot_texts: int | None = None
+    pilot_outdated: bool = False
     calls: Interval | None = None
     input_tokens: Interval | None = None
     output_tokens: Interval | None = None
@@ -219,6 +221,7 @@ def _with_pilot(
         forecast,
         pilot_tables=len(pilot.partitions(asset)),
         pilot_texts=pilot.count_texts(asset) if asset.is_sharded else None,
+        pilot_outdated=pilot.is_outdated(asset),
         at_least=bool(unpriced),
         prices=tuple(settings),
         batch=any(endpoint.transport == "batch" for endpoint in asset.endpoints.values()),

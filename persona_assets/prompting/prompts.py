@@ -24,7 +24,7 @@ from persona_assets.dedup.text.words import words
 from persona_assets.generation.completion import Request
 from persona_assets.ids import content_id, uniform
 from persona_assets.prompting.answer_schema import answer_columns, answer_model
-from persona_assets.settings import Prompting
+from persona_assets.settings import Prompting, nearest
 
 _LAYOUT = re.compile(r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*)\Z", re.DOTALL)
 _ZERO_SHOT = Prompting()
@@ -80,7 +80,8 @@ class Prompt:
         unknown = sorted(set(self.prompting.variables) - set(self.head.variables))
         if unknown:
             raise PromptError(
-                f"prompt {self.name} has no variable {', '.join(unknown)}; its variables are: "
+                f"prompt {self.name} has no variable {unknown[0]}"
+                f"{nearest(unknown[0], self.head.variables)}; its variables are: "
                 f"{', '.join(self.head.variables) or 'none'}"
             )
 
@@ -225,6 +226,11 @@ class Prompts:
         )
         self._prompts = {p.name: p for p in _read_all(folder.glob("*.md"), environment)}
         self.tasks = {p.name: p for p in _read_all((folder / "tasks").glob("*.md"), environment)}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all prompts, tasks included."""
+        return sorted({*self._prompts, *self.tasks})
 
     def __getitem__(self, name: str) -> Prompt:
         """Return the prompt of a name.

@@ -122,6 +122,7 @@ class TableIOManager(dg.IOManager):
             dropped=result.reasons(),
             arrival=self._arrival(context, shard) if asset == "raw_corpus" and shard else None,
             source=result.source,
+            decisions=dict(result.decisions),
         )
 
     def _arrival(self, context: dg.OutputContext, shard: str) -> int:

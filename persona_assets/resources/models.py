@@ -8,12 +8,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_assets.generation import Budget, Client, Journal, Ledger, SpendingCap, check_endpoint
+from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
 from persona_assets.generation.journal.paid_records import PaidRecords
 from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
 from persona_assets.resources.session import Session, TunedModel, embedded_sha256
+from persona_assets.resources.spending_caps import spending_caps
 from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
 from persona_assets.storage.storage import Storage
 
@@ -26,6 +27,7 @@ class Models:
 
     Attributes:
         report: Called with each line of progress of any table; does nothing until it is set.
+        agreed: True if a person agreed to the forecast of the run; see `spending_caps`.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
@@ -34,6 +36,7 @@ class Models:
         self._server: tuple[Path, LocalServer] | None = None
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
+        self.agreed = False
 
     def check(self, roles: Collection[str] = ROLES) -> None:
         """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.
@@ -133,12 +136,7 @@ class Models:
     @contextmanager
     def _budget(self, run_id: str, backfill: str | None) -> Iterator[Budget | None]:
         settings = self._settings
-        caps = []
-        if settings.run_budget is not None:
-            caps.append(SpendingCap(f"run:{run_id}", settings.run_budget, "PERSONA_RUN_BUDGET"))
-        if settings.backfill_budget is not None and backfill is not None:
-            scope = f"backfill:{backfill}"
-            caps.append(SpendingCap(scope, settings.backfill_budget, "PERSONA_BACKFILL_BUDGET"))
+        caps = spending_caps(settings, run_id, backfill, agreed=self.agreed)
         if not caps:
             yield None
             return

@@ -32,6 +32,7 @@ from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.parsing.embeddings import EmbeddingError, read_vectors
 from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
+from persona_assets.resources.spending_caps import has_budget, is_priced
 from persona_assets.settings import ModelEndpoint, Precision, Settings
 
 if TYPE_CHECKING:
@@ -263,7 +264,8 @@ class Session:
                 endpoint,
                 self._journal,
                 run_id=self._run_id,
-                budget=self._budget,
+                # A budget of the settings must hold, so it refuses an endpoint of unknown price.
+                budget=self._budget if has_budget(self._settings) or is_priced(endpoint) else None,
                 report=self._progress(role),
                 reuse=self._reuse,
                 client=lambda _: self._open_client(endpoint, path),

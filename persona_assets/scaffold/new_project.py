@@ -25,17 +25,20 @@ Run every command in this folder.
 
     persona-assets status                  # what is missing or stale, and why
     persona-assets plan                    # calls, tokens, money and hours of a run
-    persona-assets fetch                   # fetch the weights of the embedded models (0.6 GB)
     persona-assets run                     # make everything
     persona-assets ui                      # the Dagster UI on http://127.0.0.1:3000
 
-`.env` selects the profile `demo`: small models that run on this machine, without a key or a GPU.
-They need the extras `local` (chat and embedding models) and `train` (fine-tuning). Without them,
-start with the asset that asks no model: `persona-assets run --select key:raw_corpus`.
+`.env` holds the settings; `PERSONA_PROFILE` names the set of defaults that they change:
 
-For a real corpus and paid models, edit `.env`: set `PERSONA_PROFILE=paper`, name your models and
-endpoints, and export `OPENAI_API_KEY`. Use another `PERSONA_DATA_DIR` for it, so that rows of small
-models and rows of real models do not meet in one hub.
+- `current`: paid models of today at OpenAI. Export `OPENAI_API_KEY`, or name other models and
+  endpoints in `.env`. `persona-assets plan` forecasts the cost before anything is bought.
+- `paper`: the models of the paper, most of which are out of service.
+- `demo`: small models that run on this machine, without a key or a GPU. They need the extras
+  `local` (chat and embedding models) and `train` (fine-tuning), and `persona-assets fetch`. Give
+  rows of small models and rows of real models a `PERSONA_DATA_DIR` each, so that they do not meet
+  in a hub.
+
+Some assets ask no model: `persona-assets run --select key:raw_corpus` needs no key.
 
 | | |
 |---|---|
@@ -53,11 +56,12 @@ The tables of a project in Python:
 """
 
 
-def create_project(folder: Path) -> list[Path]:
+def create_project(folder: Path, profile: str = "current") -> list[Path]:
     """Write a new project into a folder; existing files stay as they are.
 
     Args:
         folder: Folder of the project; created if it does not exist.
+        profile: Profile that the project's settings name.
 
     Returns:
         Paths of the written files, sorted.
@@ -66,7 +70,7 @@ def create_project(folder: Path) -> list[Path]:
         FileExistsError: A file is in the way of the project's files. Nothing was written.
         OSError: A file cannot be written. All files written so far were removed.
     """
-    contents = dict(_contents())
+    contents = dict(_contents(profile))
     for name in contents:
         _check_free(folder, name)
     with ExitStack() as undo:
@@ -80,9 +84,9 @@ def create_project(folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def _contents() -> Iterator[tuple[str, bytes]]:
+def _contents(profile: str) -> Iterator[tuple[str, bytes]]:
     """Yield the path of each file, relative to the project, and its content."""
-    files = {".gitignore": GITIGNORE.encode(), "README.md": README.encode(), ".env": _env()}
+    files = {".gitignore": GITIGNORE.encode(), "README.md": README.encode(), ".env": _env(profile)}
     for name in COPIED:
         source = shipped_file(name)
         for path in [source] if source.is_file() else source.rglob("*"):
@@ -91,10 +95,9 @@ def _contents() -> Iterator[tuple[str, bytes]]:
     yield from sorted(files.items())
 
 
-def _env() -> bytes:
+def _env(profile: str) -> bytes:
     text = shipped_file(".env.example").read_text("utf-8")
-    # The first run needs neither a key nor a GPU.
-    return re.sub("^PERSONA_PROFILE=paper$", "PERSONA_PROFILE=demo", text, flags=re.M).encode()
+    return re.sub("^PERSONA_PROFILE=.*$", f"PERSONA_PROFILE={profile}", text, flags=re.M).encode()
 
 
 def _check_free(folder: Path, name: str) -> None:

@@ -81,6 +81,7 @@ def build_math_solutions(
     run_program: RunProgram,
     *,
     held_out_share: float,
+    draw_by: str = "problem",
 ) -> StepResult:
     """Ask for one solution per problem, and three per held-out problem.
 
@@ -91,13 +92,14 @@ def build_math_solutions(
         run_program: Sandbox for the program solver.
         held_out_share: Share of the shard's problems held out for testing: those with the smallest
             hash, rounded.
+        draw_by: Column whose hash counts.
 
     Returns:
         Solutions with a final answer. A solution without one and a failed program are dropped.
     """
     rows = list(problems.iter_rows(named=True))
-    order = sorted((row["sample_id"] for row in rows), key=lambda i: uniform("held_out", i))
-    held_out = set(order[: round(held_out_share * len(order))])
+    order = sorted(rows, key=lambda row: uniform("held_out", row[draw_by]))
+    held_out = {row["sample_id"] for row in order[: round(held_out_share * len(order))]}
     made: list[dict[str, Any]] = []
     dropped: list[tuple[str, str]] = []
     asked = 0

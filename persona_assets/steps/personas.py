@@ -1,5 +1,6 @@
 """Text-to-Persona and Persona-to-Persona (sections 2.1, 2.2), and the quality filter."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,13 +16,10 @@ from persona_assets.prompting.run_prompt import (
     PromptRow,
     run_prompt,
 )
-from persona_assets.steps import quality
+from persona_assets.steps import hop_budget, quality
 from persona_assets.storage.step_result import StepResult, quarantine, split_repeats, typed_frame
 
 VERSION = "1"
-
-HOPS = 6
-"""Rounds of expansion, after the six degrees of separation (section 2.2)."""
 
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 TEXT_PERSONAS = pl.Schema(
@@ -47,6 +45,7 @@ def build_text_personas(
     perspectives: Sequence[str],
     per_text: int,
     max_chars: int,
+    draw_by: str = "text",
 ) -> StepResult:
     """Ask who is likely to read, write, like or dislike each text (section 2.1).
 
@@ -55,8 +54,9 @@ def build_text_personas(
         prompt: Prompt `text_to_persona`.
         complete: Chat model.
         perspectives: All perspectives.
-        per_text: Perspectives per text, drawn by the text's id.
+        per_text: Perspectives per text.
         max_chars: Characters of a text shown to the model.
+        draw_by: Column by whose hash the perspectives are drawn.
 
     Returns:
         One row or one drop per text and perspective.
@@ -66,7 +66,7 @@ def build_text_personas(
             row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective}
         )
         for row in texts.iter_rows(named=True)
-        for perspective in _drawn(row["text_id"], perspectives, per_text)
+        for perspective in _drawn(row[draw_by], perspectives, per_text)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     made = [
@@ -89,6 +89,9 @@ def build_hop_personas(
     number: int,
     relations: int,
     limit: int | None,
+    target: float | None = None,
+    novelty: float | None = None,
+    draw_by: str = "persona",
 ) -> StepResult:
     """Ask for people close to each persona of the previous round (section 2.2).
 
@@ -101,11 +104,16 @@ def build_hop_personas(
         complete: Chat model.
         number: Number of this round, from 1.
         relations: Most personas kept per answer; further ones are dropped as `over_limit`.
-        limit: Most personas expanded, drawn by id; None for all.
+        limit: Most personas expanded; None for all.
+        target: Personas that the shard is to have, which decides how many are expanded per text
+            (hop_budget.py); None for all.
+        novelty: Share of the personas made by an expansion that must be new to the shard; otherwise
+            none of them is expanded. None for no such rule.
+        draw_by: Column by whose hash the limit draws.
     """
     prompt_rows = [
         PromptRow(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
-        for row in _frontier(earlier, limit)
+        for row in _frontier(earlier, relations, limit, target, novelty, draw_by)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     made = [
@@ -153,20 +161,39 @@ def _row(kept: PromptResult, persona: str, relation: str) -> dict[str, Any]:
     }
 
 
-def _drawn(text_id: str, perspectives: Sequence[str], count: int) -> list[str]:
-    return sorted(perspectives, key=lambda p: uniform("perspective", text_id, p))[:count]
+def _drawn(text: str, perspectives: Sequence[str], count: int) -> list[str]:
+    return sorted(perspectives, key=lambda p: uniform("perspective", text, p))[:count]
 
 
-def _frontier(earlier: Sequence[pl.DataFrame], limit: int | None) -> list[dict[str, str]]:
+def _frontier(
+    earlier: Sequence[pl.DataFrame],
+    relations: int,
+    limit: int | None,
+    target: float | None,
+    novelty: float | None,
+    draw_by: str,
+) -> list[Mapping[str, Any]]:
+    """Return the personas of the last table to expand, in the order of their requests."""
     known = {words(persona) for table in earlier[:-1] for persona in table["persona"]}
-    fresh: list[dict[str, str]] = []
+    branches: dict[str, list[bool]] = defaultdict(list)
+    fresh: list[Mapping[str, Any]] = []
     for row in earlier[-1].iter_rows(named=True):
         bag = words(row["persona"])
+        branches[row["parent_id"]].append(bag not in known)
         if bag not in known and not _is_rejected(row):
             fresh.append(row)
         known.add(bag)
-    fresh.sort(key=lambda row: uniform("frontier", row["persona_id"]))
+    if novelty is not None:
+        fresh = [row for row in fresh if _mean(branches[row["parent_id"]]) >= novelty]
+    if target is not None:
+        fresh = hop_budget.draw(fresh, earlier, target, relations)
+    else:
+        fresh.sort(key=lambda row: uniform("frontier", row[draw_by]))
     return fresh if limit is None else fresh[:limit]
+
+
+def _mean(new: Sequence[bool]) -> float:
+    return sum(new) / len(new)
 
 
 def _is_rejected(row: Mapping[str, Any]) -> bool:

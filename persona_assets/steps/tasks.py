@@ -27,20 +27,24 @@ def dataset_schema(prompt: Prompt) -> pl.Schema:
     return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **COMPLETION_COLUMNS})
 
 
-def draw_personas(hub: pl.DataFrame, name: str, task: Task) -> pl.DataFrame:
+def draw_personas(
+    hub: pl.DataFrame, name: str, task: Task, draw_by: str = "persona"
+) -> pl.DataFrame:
     """Draw the personas of a shard that a task uses.
 
-    A persona is drawn by the hash of its id and the task: independent of the order of shards, and a
-    larger share contains every smaller share.
+    A persona is drawn by a hash of the column `draw_by` and the task: independent of the order of
+    shards, and a larger share contains every smaller share.
     """
     ranked = hub.with_columns(
-        rank=pl.col("persona_id").map_elements(lambda i: uniform(name, i), pl.Float64())
+        rank=pl.col(draw_by).map_elements(lambda i: uniform(name, i), pl.Float64())
     )
     in_share = ranked.filter(pl.col("rank") < task.share).sort("rank").drop("rank")
     return in_share if task.per_shard is None else in_share.head(task.per_shard)
 
 
-def build_samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete) -> StepResult:
+def build_samples(
+    hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete, *, draw_by: str = "persona"
+) -> StepResult:
     """Ask for the samples of each drawn persona; one row or one drop per sample."""
     prompt_rows = [
         PromptRow(
@@ -49,7 +53,7 @@ def build_samples(hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Compl
             {"persona": row["persona"]},
             index,
         )
-        for row in draw_personas(hub, prompt.name, task).iter_rows(named=True)
+        for row in draw_personas(hub, prompt.name, task, draw_by).iter_rows(named=True)
         for index in range(task.per_persona)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)

@@ -41,6 +41,8 @@ class Footer(BaseModel):
         arrival: Position of the shard in the order of arrival; set on `raw_corpus` only.
         source: Corpus file that was read; set on `raw_corpus` only. A tombstone, the table of a
             deleted file, has no source.
+        decisions: Numbers that were decided when the table was first made and that later versions
+            of it keep, by name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +58,7 @@ class Footer(BaseModel):
     dropped: dict[str, int] = {}
     arrival: int | None = None
     source: SourceFile | None = None
+    decisions: dict[str, float] = {}
 
     def as_metadata(self) -> dict[str, str]:
         """Return the key-value metadata to write into the Parquet file."""

@@ -11,17 +11,18 @@ from rich.markup import escape
 
 from persona_assets.orchestration.runner import Finished, Fresh, Runner
 from persona_assets.orchestration.staleness import Stale
+from persona_assets.planning.trial import Trial
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.settings import Settings
 from persona_assets.terminal.figures import (
     OUT,
     figure_table,
-    format_money,
     format_price,
     plural,
 )
 from persona_assets.terminal.progress import progress_display
+from persona_assets.terminal.spending import describe_caps
 
 _MOST_TABLES = 200
 """Number of tables up to which all tables are listed."""
@@ -98,16 +99,9 @@ def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Setti
     else:
         most = sum(count or 0 for count in calls.values())
         known = f"at most {most:,} model calls, less those answered before"
-    budgets = [
-        f"{format_money(budget)} US dollars {scope}"
-        for budget, scope in (
-            (settings.run_budget, "a run"),
-            (settings.backfill_budget, "for all runs of a command"),
-        )
-        if budget is not None
-    ]
-    cap = f"; capped at {' and '.join(budgets)}" if budgets else ""
-    OUT.print(f"{plural(shards, 'shard')}: {known}{cap}", soft_wrap=True)
+    caps = describe_caps(settings) if any(most != 0 for most in calls.values()) else ""
+    parts = [part for part in (known, caps) if part]
+    OUT.print(f"{plural(shards, 'shard')}: {'; '.join(parts)}", soft_wrap=True)
 
 
 def print_tables(project: Project, summary: RunSummary, usage: pl.DataFrame) -> None:
@@ -171,6 +165,34 @@ def print_status(runner: Runner) -> None:
         OUT.print("everything is fresh")
 
 
+def print_trial(trial: Trial) -> None:
+    """Print the rows of a trial: request, fields or reason of the drop, and what they cost."""
+    for number, made in enumerate(trial.rows, start=1):
+        OUT.print(f"[bold]row {number}[/bold] of {escape(made.shard)}")
+        for message in made.messages:
+            _print_field(message["role"], message["content"])
+        if made.row is None:
+            _print_field("dropped", made.reason)
+        for name, value in (made.row or {}).items():
+            if value is not None:
+                _print_field(name, value)
+        OUT.print()
+    kept = sum(made.row is not None for made in trial.rows)
+    usage = trial.usage
+    OUT.print(
+        f"{plural(len(trial.rows), 'row')}, {kept} kept, {len(trial.rows) - kept} dropped; "
+        f"{plural(usage.calls, 'call')}, {usage.replayed} replayed, US dollars: "
+        f"{format_price(trial.cost, usage.unpriced)}. A run of the task asks for the rest.",
+        soft_wrap=True,
+    )
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print remarks on the settings, a line each."""
+    for note in notes:
+        OUT.print(note, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_trace(chain: pl.DataFrame) -> None:
     """Print a row and its ancestors, nearest first, with their prompts and runs."""
     for row in chain.iter_rows(named=True):
@@ -182,7 +204,12 @@ def print_trace(chain: pl.DataFrame) -> None:
         )
         for name, value in shown.items():
             text = str(value).replace("\n", " ")
-            OUT.print(escape(f"    {name}: {text if len(text) <= _TEXT else text[:_TEXT] + '...'}"))
+            _print_field(name, text if len(text) <= _TEXT else f"{text[:_TEXT]}...")
+
+
+def _print_field(name: str, value: object) -> None:
+    text = str(value).replace("\n", "\n        ")
+    OUT.print(f"    {name}: {text}", markup=False, soft_wrap=True)
 
 
 def _label(work: Stale) -> str:

@@ -22,6 +22,7 @@ from persona_assets.terminal.figures import (
     format_price,
     plural,
 )
+from persona_assets.terminal.spending import describe_caps
 
 _COUNTS = {
     "calls": "calls",
@@ -123,13 +124,14 @@ def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
         )
     elif any(forecast.at_least for forecast in plan.assets):
         yield "Some answers of the pilot do not report their tokens: their cost is left out."
-    budgets = {
-        "a run": settings.run_budget,
-        "for all runs of a command": settings.backfill_budget,
-    }
-    caps = [f"{format_money(cap)} {scope}" for scope, cap in budgets.items() if cap is not None]
-    if caps:
-        yield f"Capped, in US dollars, at {' and '.join(caps)}."
+    if caps := describe_caps(settings):
+        yield f"{caps[0].upper()}{caps[1:]}."
+    outdated = [forecast.asset for forecast in plan.assets if forecast.pilot_outdated]
+    if outdated:
+        yield (
+            f"The pilot of {', '.join(outdated)} is from before an edit of prompts or settings; "
+            "persona-assets try shows what a task's new prompt gives and costs."
+        )
     unknown = [forecast.asset for forecast in plan.assets if not forecast.pilot_tables]
     if unknown:
         yield (
@@ -158,6 +160,8 @@ def _cost(forecast: Forecast) -> str:
 def _pilot(forecast: Forecast) -> str:
     if not forecast.pilot_tables:
         return "none"
+    earlier = ", earlier prompt" if forecast.pilot_outdated else ""
     if forecast.pilot_texts is None:
-        return plural(forecast.pilot_tables, "table")
-    return f"{plural(forecast.pilot_texts, 'text')} of {plural(forecast.pilot_tables, 'shard')}"
+        return f"{plural(forecast.pilot_tables, 'table')}{earlier}"
+    texts, tables = plural(forecast.pilot_texts, "text"), plural(forecast.pilot_tables, "shard")
+    return f"{texts} of {tables}{earlier}"

@@ -266,19 +266,29 @@ def test_responses_of_a_failed_run_are_not_forecast_again(project: SampleProject
     assert text_personas(project).tables == 1
 
 
-def test_edited_prompt_has_no_pilot_and_its_descendants_need_new_calls(
+def test_edited_prompt_keeps_its_pilot_and_its_descendants_need_new_calls(
     project: SampleProject,
 ) -> None:
     project.edit("text_to_persona", "# User\n", "Be brief.\n\n# User\n")
     plan = plan_of(project)
-    assert forecasts(plan)["text_personas"].pilot_tables == 0
+    text_personas = forecasts(plan)["text_personas"]
+    assert (text_personas.pilot_tables, text_personas.pilot_outdated) == (2, True)
+    assert text_personas.calls is not None
+    assert text_personas.calls.estimate == 4
     # All other tables have the current prompts, but their personas will be different.
     assert forecasts(plan)["math_problems"].pilot_tables == 2
     assert calls(plan)["math_problems"] == 2 * 4
-    arguments = run_next_command(project, plan)
-    assert arguments == ["run", "--select", "+key:text_personas", "--shards", LETTERS]
+    assert not forecasts(plan)["math_problems"].pilot_outdated
+    assert [run.error for run in project.run("+key:text_personas", [LETTERS])] == [""]
     assert project.server.calls.total() == 1
+    after = forecasts(plan_of(project))["text_personas"]
+    assert (after.pilot_tables, after.pilot_outdated) == (1, False)
     assert calls(plan_of(project))["text_personas"] == 3
+
+
+def test_model_that_was_replaced_gives_no_pilot(project: SampleProject) -> None:
+    project.values["writer"] = project.endpoint("another")
+    assert forecasts(plan_of(project))["text_personas"].pilot_tables == 0
 
 
 def test_next_command_avoids_shards_that_wait_for_tables_of_all_shards(
@@ -286,7 +296,7 @@ def test_next_command_avoids_shards_that_wait_for_tables_of_all_shards(
 ) -> None:
     # A new shard makes the tables of all shards stale, but old shards do not depend on them.
     project.write(NEW, texts(2))
-    project.edit("math_program", "# User\n", "Be brief.\n\n# User\n")
+    project.values["solver"] = project.endpoint("another")
     plan = plan_of(project)
     assert plan.next is not None
     assert plan.next.assets == ("math_solutions",)

@@ -35,7 +35,9 @@ def test_more_demonstrations_than_the_pool_holds_are_refused(folder: Path) -> No
 
 def test_unknown_variable_is_refused(folder: Path) -> None:
     one = Prompts(folder)["one"]
-    with pytest.raises(PromptError, match=r"prompt one has no variable focsu; .* are: focus"):
+    with pytest.raises(
+        PromptError, match=r"prompt one has no variable focsu .*focus\?\); .* are: focus"
+    ):
         one.bind(Prompting(variables={"focsu": "x"}), "s")
 
 

@@ -55,20 +55,21 @@ def test_project_holds_prompts_corpus_benchmark_and_settings(tmp_path: Path) -> 
     assert {".env", ".gitignore", "README.md"} < set(files)
 
 
-def test_settings_file_selects_models_that_run_without_a_key(tmp_path: Path) -> None:
-    create_project(tmp_path)
+@pytest.mark.parametrize("profile", ["current", "paper", "demo"])
+def test_settings_file_names_the_profile(profile: str, tmp_path: Path) -> None:
+    create_project(tmp_path, profile)
     lines = (tmp_path / ".env").read_text("utf-8").splitlines()
     active = [line for line in lines if line and not line.startswith("#")]
-    assert active[:2] == ["PERSONA_PROFILE=demo", "PERSONA_DATA_DIR=data/project"]
+    assert active[:2] == [f"PERSONA_PROFILE={profile}", "PERSONA_DATA_DIR=data/project"]
     example = (ROOT / ".env.example").read_text("utf-8").splitlines()
-    assert [line for line in example if line not in lines] == ["PERSONA_PROFILE=paper"]
-    assert len(lines) == len(example)
+    named = [line.replace("PROFILE=current", f"PROFILE={profile}") for line in example]
+    assert lines == named
 
 
 def test_commands_of_the_readme_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     create_project(tmp_path)
     commands = re.findall(r"^    persona-assets (\w+)", (tmp_path / "README.md").read_text(), re.M)
-    assert commands == ["status", "plan", "fetch", "run", "ui"]
+    assert commands == ["status", "plan", "run", "ui"]
     for command in commands:
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])

@@ -10,11 +10,20 @@ import os
 from functools import cache
 from urllib.parse import urlsplit
 
-from persona_assets.generation.providers.base import Address, Connection, Provider
+from persona_assets.generation.providers.base import Address, Connection, Provider, Shutdown
 from persona_assets.generation.providers.error_rules import Meaning, Rule
 from persona_assets.registry import Registry
 
-__all__ = ["PROVIDERS", "Address", "Connection", "Meaning", "Provider", "Rule", "provider_of"]
+__all__ = [
+    "PROVIDERS",
+    "Address",
+    "Connection",
+    "Meaning",
+    "Provider",
+    "Rule",
+    "Shutdown",
+    "provider_of",
+]
 
 PROVIDERS: Registry[type[Provider]] = Registry(
     "persona_assets.providers",

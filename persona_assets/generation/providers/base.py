@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
@@ -47,6 +48,19 @@ class Connection:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Shutdown:
+    """The end of a model's service.
+
+    Attributes:
+        day: First day on which the provider no longer serves the model.
+        replacement: Model that the provider recommends in its place.
+    """
+
+    day: date
+    replacement: str
+
+
 class Provider:
     """OpenAI's API as most servers copy it. A subclass overrides its differences.
 
@@ -62,6 +76,9 @@ class Provider:
 
     error_rules: ClassVar[tuple[Rule, ...]] = COMMON_RULES
     """Rules that give a failed reply its meaning; a subclass puts its own in front."""
+
+    shutdowns: ClassVar[Mapping[str, Shutdown]] = {}
+    """Announced ends of service by model name."""
 
     def serves(self, url: SplitResult) -> bool:
         """Return True if a base URL is the provider's own."""
