@@ -77,7 +77,7 @@ def run_with_progress(runner: Runner, models: Models) -> RunSummary:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Print notes on the corpus: its new shards, and its files that are not read."""
+    """Print notes on the corpus or the settings, a line each."""
     for note in notes:
         OUT.print(note, soft_wrap=True, markup=False)
 
@@ -185,12 +185,6 @@ def print_trial(trial: Trial) -> None:
         f"{format_price(trial.cost, usage.unpriced)}. A run of the task asks for the rest.",
         soft_wrap=True,
     )
-
-
-def print_notes(notes: Iterable[str]) -> None:
-    """Print remarks on the settings, a line each."""
-    for note in notes:
-        OUT.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_trace(chain: pl.DataFrame) -> None:
