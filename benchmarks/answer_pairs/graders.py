@@ -50,7 +50,7 @@ def _math_verify(pair: Texts) -> Verdict:
     from math_verify import parse, verify  # pyright: ignore[reportMissingTypeStubs]
 
     logging.disable(logging.CRITICAL)
-    gold, answer = (parse(rf"$\boxed{{{text}}}$") for text in pair)
+    gold, answer = (parse(f"${text}$") for text in pair)
     return bool(verify(gold, answer))
 
 
