@@ -17,10 +17,11 @@ from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.journal.call_record import as_object
 from persona_assets.generation.journal.completion_store import make_folder
+from persona_assets.generation.providers import provider_of
 
 
 class Adaptations:
-    """Changes that the calls of an endpoint and model need, those of earlier runs included.
+    """Changes that calls to an endpoint and model need: documented ones, and those it asked for.
 
     Args:
         endpoint: Endpoint and model.
@@ -28,7 +29,7 @@ class Adaptations:
 
     Attributes:
         changes: Changes in force, in their order.
-        sentences: A sentence for the user per change in force.
+        sentences: A sentence for the user per change that the endpoint asked for.
 
     Example:
         >>> known = Adaptations(Endpoint(model="m"))
@@ -44,17 +45,19 @@ class Adaptations:
         self._endpoint = endpoint
         self._path = path
         self._place = {"host": _host(endpoint), "model": endpoint.model}
+        for change in provider_of(endpoint).changes_for(endpoint.model):
+            self._add(change, "")
         for change, said in self._read():
             self._add(change, said)
 
     @property
     def sentences(self) -> list[str]:
-        """A sentence for the user per change in force."""
+        """A sentence for the user per change that the endpoint asked for."""
         model, host = self._endpoint.model, self._endpoint.host
         return [
-            f"calls to {model} at {host} are sent with {change}: "
-            f"it said {quoted(self._said[change])}"
+            f"calls to {model} at {host} are sent with {change}: it said {quoted(said)}"
             for change in self.changes
+            if (said := self._said[change])
         ]
 
     def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Differences between providers, and the default: OpenAI's API as most servers copy it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import SplitResult
 
+from persona_assets.generation.calls.adaptation import Change
 from persona_assets.generation.journal.call_record import as_list
 from persona_assets.generation.parsing.embeddings import has_vectors
 from persona_assets.generation.providers.error_rules import COMMON_RULES, Rule
@@ -80,6 +82,9 @@ class Provider:
     shutdowns: ClassVar[Mapping[str, Shutdown]] = {}
     """Announced ends of service by model name."""
 
+    documented_changes: ClassVar[Mapping[str, tuple[Change, ...]]] = {}
+    """Changes that calls need by a pattern of model names. Others are learnt from refusals."""
+
     def serves(self, url: SplitResult) -> bool:
         """Return True if a base URL is the provider's own."""
         host = url.hostname or ""
@@ -103,6 +108,15 @@ class Provider:
         Names of parameters that differ between providers are translated here.
         """
         return call.body
+
+    def changes_for(self, model: str) -> tuple[Change, ...]:
+        """Return the documented changes that calls to a model need."""
+        return tuple(
+            change
+            for pattern, changes in self.documented_changes.items()
+            if re.match(pattern, model)
+            for change in changes
+        )
 
     def is_answer(self, call: "Call", body: Mapping[str, Any]) -> bool:
         """Return True if the body of a response with status 200 answers the call.

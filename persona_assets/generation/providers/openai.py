@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import ClassVar
 
+from persona_assets.generation.calls.adaptation import Change
 from persona_assets.generation.providers.base import Provider, Shutdown
 
 
@@ -11,6 +12,11 @@ class OpenAI(Provider):
     """OpenAI itself, whose API the default follows."""
 
     hosts: ClassVar[tuple[str, ...]] = ("api.openai.com",)
+
+    # Models that reason refuse `max_tokens` (API reference, "Create chat completion").
+    documented_changes: ClassVar[Mapping[str, tuple[Change, ...]]] = {
+        r"o\d|gpt-[5-9]": (Change("max_tokens", "max_completion_tokens"),),
+    }
 
     # https://developers.openai.com/api/docs/deprecations, as of November 2026.
     shutdowns: ClassVar[Mapping[str, Shutdown]] = {

@@ -135,3 +135,20 @@ def test_adaptation_that_a_later_one_takes_back_is_forgotten(tmp_path: Path) -> 
     known.keep([Change("max_tokens", "max_completion_tokens")], "no")
     known.keep([Change("max_completion_tokens", "max_tokens")], "no")
     assert Adaptations(ready, path).changes == known.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url", "sent"),
+    [
+        ("gpt-6.1-sol", None, "max_completion_tokens"),
+        ("o3", "https://api.openai.com/v1", "max_completion_tokens"),
+        ("gpt-4o", None, "max_tokens"),
+        ("gpt-6.1-sol", "https://llm.example.com/v1", "max_tokens"),
+    ],
+)
+def test_documented_changes_are_made_without_a_refusal(
+    model: str, base_url: str | None, sent: str
+) -> None:
+    known = Adaptations(Endpoint(model=model, base_url=base_url))
+    assert known.apply({"max_tokens": 9, "temperature": 1}) == {sent: 9, "temperature": 1}
+    assert known.sentences == []
