@@ -28,12 +28,15 @@ _UNFINISHED_ENDS = LazyPatterns(
     r"\b(?:as|by|for|in|is|of|on|to|with) an?$",
 )
 _UNFINISHED_SUFFIXES = (
-    *(",", ";", ":", "(", "[", "{", "-", ".."),
+    *(*",;:、，；：،؛([{（【–—-…", ".."),
     *("and", "because", "including", "of", "such as", "the", "which", "whose", " a", " an"),
 )
 
 _OPEN_ENDS = regex.compile(r"(?:[,;、，；،؛(\[{（【–—]|\b(?:and|because|including|such as|the|whose))$")
-_SENTENCE_END = regex.compile(r"[.!?。！？؟।…][\"'”’»)\]*_]*\s|[。！？]")
+# Not the full stop of an abbreviation: "Dr.", "U.S.".
+_SENTENCE_END = regex.compile(
+    r"(?:(?<=[\p{Ll}\p{Lo}\p{M}]{3}|[\d)\]\"”’»%$*_])[.…]|[!?؟।])[\"'”’»)\]*_]*\s|[。！？]"
+)
 _LETTER_END = regex.compile(r"[\p{L}\p{M}]$")
 _LIST_ITEM = regex.compile(r"\s*(?:[-*•#>|]|\d{1,3}[.)]|\*\*)")
 _ASKS = regex.compile(
@@ -50,14 +53,14 @@ LONG_LINE = 60
 def is_not_a_description(context: RuleContext) -> bool:
     """Return True if the text asks, addresses the reader, or comments on the source text."""
     folded = context.folded
-    if context.is_ascii and not (folded.endswith("?") or folded.startswith(_NOT_DESCRIPTION_STARTS)):
+    if not folded.endswith(("?", "？", "؟")) and not folded.startswith(_NOT_DESCRIPTION_STARTS):
         return False
     return _NOT_DESCRIPTIONS.occur_in(context.text)
 
 
 def is_unfinished(context: RuleContext) -> bool:
     """Return True if a description breaks off in the middle of a sentence."""
-    if context.is_ascii and not context.folded.endswith(_UNFINISHED_SUFFIXES):
+    if not context.folded.endswith(_UNFINISHED_SUFFIXES):
         return False
     return _UNFINISHED_ENDS.occur_in(context.text)
 

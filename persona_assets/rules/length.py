@@ -15,12 +15,12 @@ MOST_CHARACTERS = 2000
 LENGTHS = {
     "label": (0, 40),
     "text": (1, 10_000),
-    "problem": (3, 600),
+    "problem": (3, 1_000),
     "solution": (1, 4_000),
     "instruction": (3, 2_000),
     "article": (15, 10_000),
     "character": (3, 1_000),
-    "tool": (2, 200),
+    "tool": (1, 200),
 }
 """Least and largest number of words by kind of text."""
 

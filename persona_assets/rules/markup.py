@@ -40,7 +40,7 @@ _GAPS = LazyPatterns(
 )
 _GAP_CHARACTERS = re.compile(r"[\[{<]")
 _NO_ANSWERS = frozenset(
-    "... … .. n/a na none null nil string text tbd todo your_text_here undefined placeholder".split()
+    "... … .. n/a null nil tbd todo your_text_here undefined placeholder".split()
 )
 
 _FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
@@ -67,7 +67,7 @@ def has_markup_or_url(context: RuleContext) -> bool:
 
 def has_gap(context: RuleContext) -> bool:
     """Return True if a text holds a gap to fill in, or is nothing but one."""
-    if context.folded.strip("\"'.<>[]{}() ") in _NO_ANSWERS or context.folded in _NO_ANSWERS:
+    if context.folded in _NO_ANSWERS or context.folded.strip("\"'<>[]{}() ") in _NO_ANSWERS:
         return True
     if _GAP_CHARACTERS.search(context.text) is None and "lorem" not in context.folded:
         return False
@@ -76,4 +76,4 @@ def has_gap(context: RuleContext) -> bool:
 
 def has_fence(context: RuleContext) -> bool:
     """Return True if a fence of code is left in prose."""
-    return "``" in context.text or "~~~" in context.text and bool(_FENCE.search(context.text))
+    return "```" in context.text or bool("~~~" in context.text and _FENCE.search(context.text))

@@ -17,11 +17,13 @@ _REFUSALS = LazyPatterns(
     r"|mi dispiace|desculpe|sinto muito|извините|к сожалению)\b",
     r"^(?:很?抱歉|对不起|對不起|我[无無]法[回确確判提生]|作为一个?(?:人工智能|AI)|申し訳|죄송|عذر|آسف)",
 )
-# Starts of the ASCII texts that a pattern matches, except "..., but I cannot ...".
+# Starts of the texts that a pattern matches, except "..., but I cannot ...".
 _STARTS = (
     *("i'm ", "i am ", "we're ", "we are ", "i apolog", "we apolog", "my apolog", "apolog", "i "),
     *("as a ", "as an ", "there", "not enough ", "insufficient ", "no ", "unfortunately"),
     *("lo siento", "es tut mir leid", "leider kann ich", "mi dispiace", "desculpe", "sinto muito"),
+    *("désolé", "je suis désolé", "извините", "к сожалению", "很抱歉", "抱歉", "对不起", "對不起"),
+    *("我无法", "我無法", "作为", "申し訳", "죄송", "عذر", "آسف"),
 )
 _OTHER_STARTS = (
     *("als ki", "come ", "como ", "en tant", "entschuldigung", "ich kann ", "in quanto ", "je "),
@@ -121,13 +123,13 @@ _REFUSED_TEXT = Openings(
 def is_refusal(context: RuleContext) -> bool:
     """Return True if a description opens as a model's refusal, in common languages."""
     folded = context.folded
-    if context.is_ascii:
-        if folded.startswith(_OTHER_STARTS) and _REFUSED.begin(context.text):
+    if not context.is_ascii or folded.startswith(_OTHER_STARTS):
+        if _REFUSED.begin(context.text):
             return True
-        # A refusal after up to 40 characters: "Thank you, but I cannot ...".
-        if not folded.startswith(_STARTS) and " i " not in folded[:50]:
-            return False
-    return _REFUSALS.occur_in(context.text) or _REFUSED.begin(context.text)
+    # A refusal after up to 40 characters, which folding may lengthen: "Thank you, but I cannot ...".
+    if not folded.startswith(_STARTS) and " i " not in folded[:150]:
+        return False
+    return _REFUSALS.occur_in(context.text)
 
 
 def is_refused(context: RuleContext) -> bool:

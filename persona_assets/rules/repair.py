@@ -14,9 +14,9 @@ from persona_assets.rules.base import RuleContext
 _FLAGS = regex.IGNORECASE | regex.VERSION1
 
 _THING = (
-    r"(?:answer|article|character|description|example|function|instruction|interface|json|message"
-    r"|npc|object|one|persona|post|problem|profile|program|prompt|puzzle|question|request|response"
-    r"|riddle|scenario|solution|specification|story|task|text|tool|version)s?"
+    r"(?:answer|article|character|description|example|instruction|json|message|npc|persona|post"
+    r"|problem|profile|program|prompt|puzzle|question|request|response|riddle|scenario|solution"
+    r"|specification|story|task|text|tool)s?"
 )
 _OPENER = (
     r"(?:sure(?: thing)?|certainly|of course|absolutely|definitely|gladly|got it|understood|okay|ok"
@@ -99,7 +99,7 @@ _BY_THE_WAY = (
     r"|else|further|changes?|adjust\w*|more|another|modif\w*)\b"
     r"|would you like (?:me to|another|more|to see|help)\b|do you want me to\b"
     r"|is there anything else\b"
-    r"|(?:note|disclaimer|please note)(?: that)?\s?:?\s(?:that )?(?:this|the|these|i)\s(?:(?:above|following"
+    r"|(?:(?:note|disclaimer)\s?:|please note\s?:?)\s(?:that )?(?:this|the|these|i)\s(?:(?:above|following"
     r"|given|\w+)\s){0,2}?(?:problem|question|puzzle|scenario|text|article|response|answer|persona|story"
     r"|message|tool|character|example|'ve|have|made|is (?:a |an )?(?:fictional|hypothetical|simplified"
     r"|designed|intended|meant|written|based|just))\b"
@@ -124,7 +124,7 @@ _RULE_LINE = r"\s*\n[-*_]{3,}\s*\Z"
 
 _SOLUTION = (
     r"\n[ \t]*+(?:-{3,}+[ \t]*+\n\s*+)?(?:\*\*|__|#{1,6} )?(?:the )?(?:(?:step[- ]by[- ]step |final |correct )?"
-    r"(?:solution|answer|explanation|hint|answer key)|答案|解答|解析|解法|解|solución|respuesta|solução"
+    r"(?:solution|answer|explanation|answer key)|答案|解答|解析|解法|解|solución|respuesta|solução"
     r"|resposta|soluzione|risposta|réponse|lösung|antwort|решение|ответ|풀이|정답|الحل|الإجابة)"
     r"(?: steps)?\s?(?:\*\*|__)?\s?[:：](?:\*\*|__)?"
 )

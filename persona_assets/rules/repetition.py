@@ -19,7 +19,7 @@ LONGEST_LOOP = 60
 SENTENCE_WORDS = 8
 """Words from which a sentence counts as repeated if it occurs `SENTENCE_TIMES` times."""
 
-SENTENCE_TIMES = 3
+SENTENCE_TIMES = 4
 
 _SENTENCES = regex.compile(r"[.!?。！？]+\s*|\n+")
 
@@ -32,12 +32,12 @@ def is_repetitive(context: RuleContext) -> bool:
 def is_looping(context: RuleContext) -> bool:
     """Return True if a letter, a phrase of words or a sentence occurs over and over in a text.
 
-    Formulas do not count, nor do phrases of numbers and single letters: problems and their
-    solutions count, list and transform.
+    A formula counts as a word, and phrases of numbers and short words do not count: problems and
+    their solutions count, list and transform.
     """
     if _LETTER_LOOPS.occur_in(context.text):
         return True
-    prose = without_formulas(context.text)
+    prose = without_formulas(context.text, numbered=True)
     sentences = Counter(tuple(units_of(sentence)) for sentence in _SENTENCES.split(prose))
     if any(
         times >= SENTENCE_TIMES and len(words) >= SENTENCE_WORDS
@@ -59,7 +59,9 @@ def is_looping(context: RuleContext) -> bool:
 
 
 def _has_character_loop(context: RuleContext) -> bool:
-    if context.is_ascii and _TRIPLES.search(context.folded) is None:
+    if _TRIPLES.search(context.folded) is None and (
+        context.is_ascii or _TRIPLES.search(context.text.lower()) is None
+    ):
         return False
     return _CHARACTER_LOOPS.occur_in(context.text)
 
