@@ -13,8 +13,10 @@ from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
+from persona_assets.rules import protection
 from persona_assets.steps import math_data as steps
 from persona_assets.steps.grading import SOLVERS
+from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -45,9 +47,9 @@ def _solution_calls(bounds: CallBounds) -> int | None:
 @table_asset(
     group="math",
     table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
-    version=steps.VERSION,
+    version=f"{steps.SOLUTIONS_VERSION}.{rules_version()}",
     prompts=SOLVER_PROMPTS.values(),
-    settings=["held_out_share"],
+    settings=["held_out_share", *protection.SETTINGS],
     calls=_solution_calls,
     partitions=shards,
 )
@@ -70,6 +72,7 @@ def math_solutions(
             session.complete,
             sandbox.run,
             held_out_share=project.settings.held_out_share,
+            protection=project.protection,
         )
     return materialize_result(result, session)
 

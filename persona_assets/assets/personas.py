@@ -11,6 +11,7 @@ from persona_assets.partitions import shards
 from persona_assets.plots import charts
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
+from persona_assets.rules import protection
 from persona_assets.steps import personas as steps
 from persona_assets.steps import quality
 from persona_assets.storage.step_result import StepResult
@@ -26,9 +27,9 @@ def _text_personas(bounds: CallBounds) -> int | None:
 @table_asset(
     group="personas",
     table=Table(steps.TEXT_PERSONAS, "persona_id", "parent_id", makes=True, text="persona"),
-    version=steps.VERSION,
+    version=f"{steps.VERSION}.{protection.VERSION}",
     prompts=["text_to_persona"],
-    settings=["perspectives", "perspectives_per_text", "text_chars"],
+    settings=["perspectives", "perspectives_per_text", "text_chars", *protection.SETTINGS],
     rows=_text_personas,
     calls=lambda bounds: bounds.question_calls(_text_personas(bounds), "text_to_persona"),
     partitions=shards,
@@ -48,6 +49,7 @@ def text_personas(
             perspectives=project.settings.perspectives,
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
+            protection=project.protection,
         )
     return materialize_result(result, session)
 
@@ -64,9 +66,9 @@ def hop_personas(number: int) -> TableAsset:
         name=HOPS[number - 1],
         group="personas",
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
-        version=f"{steps.VERSION}.{quality.rules_version()}",
+        version=f"{steps.VERSION}.{quality.rules_version()}.{protection.VERSION}",
         prompts=["persona_to_persona"],
-        settings=["relations_per_persona", "personas_per_hop"],
+        settings=["relations_per_persona", "personas_per_hop", *protection.SETTINGS],
         rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
         calls=lambda bounds: bounds.question_calls(expanded(bounds), "persona_to_persona"),
         partitions=shards,
@@ -90,6 +92,7 @@ def hop_personas(number: int) -> TableAsset:
                 number=number,
                 relations=project.settings.relations_per_persona,
                 limit=project.settings.personas_per_hop,
+                protection=project.protection,
             )
         expanded = session.usage.calls + session.usage.replayed
         return materialize_result(

@@ -14,7 +14,7 @@ DEMONSTRATION_RUN = 16
 """The same for a demonstration, whose form an answer may take over."""
 
 _LANGUAGES = regex.compile(
-    r"\b(?:arabic|bengali|bulgarian|cantonese|chinese|greek|hebrew|hindi|japanese|korean|language"
+    r"\b(?:arabic|bengali|bulgarian|cantonese|chinese|greek|hebrew|hindi|japanese|korean"
     r"|mandarin|persian|russian|sanskrit|serbian|tamil|thai|ukrainian|urdu|translat\w+)\b",
     regex.IGNORECASE,
 )

@@ -15,7 +15,7 @@ from persona_assets.prompting.prompts import Prompt
 from persona_assets.registry import Registry
 from persona_assets.rules import BUILTIN, RULES, Rule, RuleContext
 from persona_assets.rules.kinds import KINDS, kind_of_field
-from persona_assets.rules.protection import NO_PROTECTION, Protection
+from persona_assets.rules.protection import DROP, Protection
 from persona_assets.rules.protection import VERSION as PROTECTION_VERSION
 from persona_assets.rules.repair import repair
 from persona_assets.rules.request_text import (
@@ -75,7 +75,7 @@ class Verdicts:
     def __init__(
         self,
         prompt: Prompt,
-        protection: Protection = NO_PROTECTION,
+        protection: Protection = DROP,
         *,
         kind: str | None = None,
         rules: Registry[Rule] = RULES,

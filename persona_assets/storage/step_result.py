@@ -56,6 +56,7 @@ class StepResult:
         rows_in: Number of input rows of a one-to-one step, equal to `len(rows) + len(dropped)`;
             None for a step that fans out or reduces.
         source: Corpus file that was read; set by `raw_corpus` only.
+        repairs: Number of published rows by what was taken off or redacted in them.
 
     Raises:
         ValueError: `rows_in` differs from the number of rows out and dropped.
@@ -65,6 +66,7 @@ class StepResult:
     dropped: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE_SCHEMA))
     rows_in: int | None = None
     source: SourceFile | None = None
+    repairs: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.rows_in is not None and self.rows_in != len(self.rows) + len(self.dropped):

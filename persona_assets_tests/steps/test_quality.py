@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.persona_rules import BUILTIN
-from persona_assets.persona_rules.length import MOST_CHARACTERS
+from persona_assets.rules import BUILTIN_PERSONA as BUILTIN
+from persona_assets.rules.length import MOST_CHARACTERS
 from persona_assets.steps.quality import rejection_reason
 from persona_assets_tests.shared_data import shared_file
 

@@ -15,10 +15,13 @@ from persona_assets.rules.protection.personal_data import (
 )
 from persona_assets.rules.protection.unsafe import unsafe_kind
 
-__all__ = ["NO_PROTECTION", "VERSION", "Names", "PersonalData", "Protected", "Protection"]
+__all__ = ["DROP", "SETTINGS", "VERSION", "Names", "PersonalData", "Protected", "Protection"]
 
 VERSION = "1"
 """Version of the detectors; changes with any finding of theirs."""
+
+SETTINGS = ("personal_data", "protected_names")
+"""Settings that decide what is done."""
 
 PersonalData = Literal["drop", "redact", "keep"]
 
@@ -82,4 +85,5 @@ class Protection:
         return Protected("".join([*parts, text[done:]]), None, tuple(redacted))
 
 
-NO_PROTECTION = Protection("keep")
+DROP = Protection("drop")
+"""Drop rows with personal data; no list of names."""
