@@ -49,6 +49,7 @@ BUILTIN_PERSONA = {
     "markup_or_url": f"{GROUP}.markup:has_markup_or_url",
     "repetition": f"{GROUP}.repetition:is_repetitive",
     "unfinished": f"{GROUP}.form:is_unfinished",
+    "preamble_or_boilerplate": f"{GROUP}.repair:has_addition",
 }
 """Built-in rules for personas in order: the name is the reason of a rejection.
 

@@ -10,9 +10,10 @@ import regex
 from persona_assets.rules.request_text import NO_REQUEST, RequestText
 from persona_assets.rules.units import units_of
 
-@dataclass(frozen=True)
+# Not frozen, which would take a tenth of the time of all rules on a persona.
+@dataclass
 class RuleContext:
-    """Text of a row and its origin, as a rule sees them.
+    """Text of a row and its origin, as a rule sees them; rules change nothing in it.
 
     Args:
         text: Text without surrounding white space; a typographic apostrophe is a plain apostrophe.

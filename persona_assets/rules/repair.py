@@ -90,6 +90,15 @@ _HEADED_LABEL = (
     r"|prompt)(?: ?#?\d{1,3})?(?:\*\*)?[ \t]*\n\s*"
 )
 
+_OPENER_STARTS = (
+    *("sure", "certainly", "of course", "absolutely", "definitely", "gladly", "got it", "okay", "ok"),
+    *("understood", "alright", "great", "yes", "happy to", "i'd be", "with pleasure", "here", "below"),
+    *("this is", "the following", "i have", "i've", "claro", "por supuesto", "desde luego", "con gusto"),
+    *("com ", "certo", "certamente", "volentieri", "avec ", "d'accord", "gern", "klar", "sicher"),
+    *("certainement", "aqui", "a continu", "segue", "eis ", "ecco", "voici", "hier "),
+)
+_ENDS = (". ", "! ", "? ", "\n", "。", "！", "？")
+
 _SENTENCE_START = r"(?:(?<=[.!?。！？)\]}$*\"”»])\s+|\n\s*|(?<=[。！？]))"
 _BY_THE_WAY = (
     r"(?:(?:please )?let me know (?:if|whether|how|when|what)\b"
@@ -171,6 +180,16 @@ def repair(text: str, kind: str) -> tuple[str, list[str]]:
 def is_preamble(context: RuleContext) -> bool:
     """Return True if a text is nothing but a preamble, which no repair can take off."""
     return not any(map(str.isalnum, _without_preamble(f"{context.text}\n\n")))
+
+
+def has_addition(context: RuleContext) -> bool:
+    """Return True if a description has a preamble, or closing words after its last sentence."""
+    folded, text = context.folded, context.text
+    if (not context.is_ascii or folded.startswith(_OPENER_STARTS)) and _without_preamble(
+        text
+    ) != text:
+        return True
+    return any(end in text for end in _ENDS) and _without_closing(text) != text
 
 
 def _without_quotes(text: str) -> str:

@@ -10,7 +10,7 @@ from persona_assets.rules.prose import without_formulas
 from persona_assets.rules.units import units_of
 
 _CHARACTER_LOOPS = LazyPatterns(r"([^\s\d])\1{7}")
-_TRIPLES = re.compile(r"(\S)\1\1")
+_TRIPLES = re.compile(r"(.)\1\1")
 _LETTER_LOOPS = LazyPatterns(r"(\p{L})\1{11}")
 
 LONGEST_LOOP = 60

@@ -268,6 +268,8 @@ def _ids_of(number: _Number) -> Callable[[str], Iterator[Span]]:
 
 
 def _addresses_of_machines(text: str) -> Iterator[Span]:
+    if text.count(".") < 3 and text.count(":") < 3:
+        return
     for pattern in (_IPV4, _IPV6):
         for place in pattern.finditer(text):
             if not _follows(text, place, _VERSION) and _is_public(place[0]):

@@ -17,6 +17,15 @@ _ENGLISH = re.compile(
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Crescent|Terrace|Close"
     r"|Parkway|Pkwy|Highway|Hwy|Gardens|Grove|Mews|Way|Place|Pl|Square|Sq)\b\.?"
 )
+_STREETS = tuple(" St, Ave, Road, Rd, Boul, Blvd, Lane, Ln, Dr, Cour, Ct, Cres, Terr, Clos".split(","))
+_STREETS += tuple(" Park, Pk, High, Hw, Gard, Grov, Mews, Way, Pl, Sq".split(","))
+_STREETS_ELSEWHERE = (
+    *("stra", "str.", "weg ", "platz ", "allee", "gasse", "damm ", "ufer ", "ring ", "am ", "an der "),
+    *("im ", "in der ", "auf dem ", "rue ", "avenue", "boulevard", "impasse", "allée", "chemin", "quai"),
+    *("route", "place ", "square", "passage", "ruelle", "calle ", "avenida", "avda", "plaza", "paseo"),
+    *("carrera", "rua ", "travessa", "praça", "alameda", "via ", "viale", "piazza", "corso ", "largo "),
+    *("vicolo", "ул", "просп", "пр-т", "переул", "路", "街", "大道", "巷", "弄"),
+)
 _CONTINUES = re.compile(
     rf",? ?(?:(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|#)\b|,? {_CAPITAL}[\w'-]+,? (?:[A-Z]{{2}} )?\d{{4,5}}\b"
     rf"|, {_CAPITAL}\w+(?: {_CAPITAL}\w+)?(?:, {_CAPITAL}|\.?$|,? [A-Z]{{1,2}}\d))"
@@ -81,13 +90,17 @@ def find_addresses(text: str) -> Iterator[tuple[int, int]]:
         >>> list(find_addresses("She lives at 12 Elm Street")), list(find_addresses("60 Wall Street men"))
         ([(13, 26)], [])
     """
-    for place in _ENGLISH.finditer(text):
+    english = any(name in text for name in _STREETS)
+    for place in _ENGLISH.finditer(text) if english else ():
         before = text[max(0, place.start() - 20) : place.start()]
         after = text[place.end() : place.end() + 40]
         if _YEAR.match(place[0]) and not _CONTINUES.match(after):
             continue
         if _LIVES.search(before) or _CONTINUES.match(after):
             yield place.span()
+    folded = text.casefold()
+    if not any(name in folded for name in _STREETS_ELSEWHERE):
+        return
     for pattern in _ELSEWHERE:
         yield from (place.span() for place in pattern.finditer(text))
 
