@@ -180,3 +180,24 @@ def _mutated(persona: str, number: int, chance: random.Random) -> str:
 
 def _cased(fragment: str, chance: random.Random) -> str:
     return chance.choice([fragment, fragment, fragment.upper(), fragment.lower()])
+
+TRADES = "baker tailor welder surgeon clerk farmer diver pilot notary brewer".split()
+PLACES = "Ghent Porto Turku Cusco Accra Osaka Lviv Cork Pune Bergen".split()
+HABITS = (
+    *("mends radios", "draws maps", "keeps bees", "sings in a choir", "restores boats"),
+    *("teaches chess", "counts birds", "collects stamps", "grows pears", "runs at dawn"),
+)
+
+
+def personas(count: int) -> list[str]:
+    """Return invented descriptions, for runs without a file of real ones.
+
+    Example:
+        >>> personas(1)
+        ['A baker from Ghent who mends radios and sings in a choir on Sundays']
+    """
+    return [
+        f"A {TRADES[n % 10]} from {PLACES[n // 10 % 10]} who {HABITS[n // 100 % 10]} and "
+        f"{HABITS[(n + 3) % 10]} on Sundays"
+        for n in range(count)
+    ]

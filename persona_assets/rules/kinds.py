@@ -13,7 +13,7 @@ _LENGTH = ("too_short", "too_long")
 
 KINDS: dict[str, tuple[str, ...]] = {
     "text": (*_PROSE, "unfinished", *_LENGTH),
-    "label": ("empty", "control_characters", "placeholder", "too_long"),
+    "label": (*_ANY, "placeholder", "fence", "too_long"),
     "problem": (*_PROSE, "fence", "unfinished", *_LENGTH),
     # Solutions count and transform, in lines that end with a formula.
     "solution": (*_ANY, "echoed_prompt", "repetition"),
@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "instruction": (*_PROSE, "unfinished", *_LENGTH),
     "article": (*_PROSE, "unfinished", *_LENGTH),
     "character": (*_PROSE, "fence", "unfinished", *_LENGTH),
-    "tool": (*_PROSE, "fence", *_LENGTH),
+    "tool": (*_PROSE, "fence", "unfinished", *_LENGTH),
     "formula": ("empty", "control_characters"),
     "code": ("empty", "control_characters"),
 }
@@ -50,8 +50,11 @@ def kind_of_field(kind: str | Mapping[str, str] | None, name: str, spec: Mapping
         if name in kind:
             return kind[name]
         kind = None
-    if "enum" in spec or spec.get("max_length", LABEL_LENGTH + 1) <= LABEL_LENGTH:
-        return "label"
-    if str(spec.get("pattern", "")).startswith("^["):
+    short = spec.get("max_length", LABEL_LENGTH + 1) <= LABEL_LENGTH
+    if spec["type"] == "string" and (short or "enum" in spec or _is_name(spec)):
         return "label"
     return kind or "text"
+
+
+def _is_name(spec: Mapping[str, Any]) -> bool:
+    return str(spec.get("pattern", "")).startswith("^[a-z]")

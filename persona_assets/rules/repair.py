@@ -179,7 +179,8 @@ def repair(text: str, kind: str) -> tuple[str, list[str]]:
 
 def is_preamble(context: RuleContext) -> bool:
     """Return True if a text is nothing but a preamble, which no repair can take off."""
-    return not any(map(str.isalnum, _without_preamble(f"{context.text}\n\n")))
+    left = _without_preamble(f"{context.text}\n\n")
+    return len(left) < len(context.text) and not any(map(str.isalnum, left))
 
 
 def has_addition(context: RuleContext) -> bool:
@@ -256,7 +257,7 @@ _STEPS: dict[str, Callable[[str], str]] = {
 
 REPAIRS: dict[str, tuple[str, ...]] = {
     "text": ("quotes", "fence", "preamble", "boilerplate"),
-    "label": ("quotes",),
+    "label": ("quotes", "fence"),
     "problem": ("quotes", "fence", "preamble", "label", "solution", "boilerplate"),
     "solution": ("fence", "preamble", "boilerplate"),
     "program": ("preamble", "fence"),
@@ -264,7 +265,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
     "instruction": ("quotes", "fence", "preamble", "label"),
     "article": ("fence", "preamble", "label", "boilerplate"),
     "character": ("quotes", "fence", "preamble", "boilerplate"),
-    "tool": ("quotes", "fence", "preamble"),
+    "tool": ("quotes", "fence", "preamble", "boilerplate"),
     "formula": (),
     "code": ("fence",),
 }

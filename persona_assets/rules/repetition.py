@@ -46,7 +46,7 @@ def is_looping(context: RuleContext) -> bool:
         return True
     units = units_of(prose)
     for length in range(1, min(len(units) // 2, LONGEST_LOOP) + 1):
-        times = 6 if length < 2 else 5 if length < 4 else 4 if length < 8 else 3
+        times = 6 if length < 2 else 5 if length < 4 else 4 if length < 6 else 3
         run = 0
         for place, (unit, later) in enumerate(zip(units, units[length:], strict=False)):
             run = run + 1 if unit == later else 0

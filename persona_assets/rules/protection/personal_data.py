@@ -26,8 +26,8 @@ Span = tuple[int, int]
 
 _MAY_HOLD = re.compile(r"[0-9@]")
 
-# The shortest number of a person or an account has seven digits.
-_LONG_NUMBER = re.compile(r"(?:\d[^\d\n]{0,2}){6}\d")
+# The shortest number of a person or an account has six digits.
+_LONG_NUMBER = re.compile(r"(?:\d[^\d\n]{0,2}){5}\d")
 
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?![\w@])"
@@ -43,20 +43,21 @@ _SECRET = re.compile(
     r"\bsk-[A-Za-z0-9_-]{20,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}"
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[0-9A-Za-z_-]{35}|\bglpat-[A-Za-z0-9_-]{20}"
     r"|\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,}"
-    r"|-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY-----"
+    r"|-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY-----",
+    re.ASCII,
 )
 
-_CARD = re.compile(r"(?<![\w.,/$€£-])\d(?:[ -]?\d){12,18}(?![ -]?\d|[.,/]\d|\w)")
+_CARD = re.compile(r"(?<![\w.,/$€£-])(?<!\d )\d(?:[ -]?\d){12,18}(?![ -]?\d|[.,/]\d|\w)", re.ASCII)
 _CARD_GROUPS = {
     *((16,), (15,), (14,), (13,), (17,), (18,), (19,)),
     *((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (4, 3, 3, 3), (4, 4, 5)),
 }
 _CARD_WORDS = re.compile(r"card|visa|amex|karte|carte|tarjeta|cartão|carta|карт|卡", re.I)
 
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?= ?[A-Z0-9])")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?= ?[A-Z0-9])", re.ASCII)
 
-_IPV4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)")
-_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
+_IPV4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)", re.ASCII)
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])", re.ASCII)
 _VERSION = re.compile(
     r"(?:\bv|version|release|firmware|build|driver|kernel|section|chapter|clause|article|§|版本)"
     r"[ .:=]*$",
@@ -80,8 +81,11 @@ class _Number(NamedTuple):
 def _number(
     kind: str, pattern: str, is_valid: Callable[[str], bool], words: str = "", bare: str = ""
 ) -> _Number:
+    # ASCII: a Chinese character right before a number is no part of it.
+    numbers = [re.compile(text, re.ASCII) if text else None for text in (pattern, bare)]
     named = re.compile(words, re.I) if words else None
-    return _Number(kind, re.compile(pattern), is_valid, named, re.compile(bare) if bare else None)
+    assert numbers[0] is not None
+    return _Number(kind, numbers[0], is_valid, named, numbers[1])
 
 
 _IDS = (

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-REGIONS = tuple("US GB DE FR ES IT PT BR MX IN CN JP KR RU AU NL PL TR".split())
+REGIONS = tuple("US GB DE FR ES IT PT BR MX IN CN JP KR RU AU NL PL".split())
 """Regions whose numbers are recognised without a country code."""
 
 REACH = 40
@@ -18,13 +18,22 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = r"\d(?:[ .\-/]?\(?\d\)?){6,14}"
-_ABROAD = re.compile(rf"(?<![\w+])(?:\+|\+\(|00(?=[1-9]\d[ .-])){_DIGITS}(?!\w)")
-# (212) 736-5000, 212-736-5000, 212.736.5000, 06 12 34 56 78, 020 7946 0958 in brackets.
-_FORMATTED = re.compile(
+_ABROAD = re.compile(rf"(?<![\w+])(?:\+|\+\(|00(?=[1-9]\d[ .-])){_DIGITS}(?!\w)", re.ASCII)
+# (212) 736-5000, 212-736-5000, 212.736.5000
+_AMERICAN = re.compile(
     r"(?<![\w.\-+])(?:(?:1[-. ])?\([2-9]\d{2}\) ?\d{3}[-. ]\d{4}|(?:1-)?[2-9]\d{2}-\d{3}-\d{4}"
-    r"|[2-9]\d{2}\.\d{3}\.\d{4}|0[1-9](?:[ .]\d{2}){4}|\(0\d{1,4}\)[ -]?\d{3,4}[ -]?\d{3,5})(?![\w-]| ?\d)"
+    r"|[2-9]\d{2}\.\d{3}\.\d{4})(?![\w-]| ?\d)",
+    re.ASCII,
 )
-_NAMED = re.compile(rf"(?<![\w.+-])\(?{_DIGITS}(?!\w)")
+# 06 12 34 56 78, (020) 7946 0958
+_EUROPEAN = re.compile(
+    r"(?<![\w.\-+])(?:0[1-9](?:[ .]\d{2}){4}|\(0\d{1,4}\)[ -]?\d{3,4}[ -]?\d{3,5})(?![\w-]| ?\d)",
+    re.ASCII,
+)
+# Not the grouping of North America, whose invented numbers are valid elsewhere.
+_NAMED = re.compile(
+    rf"(?<![\w.+-])(?!\d{{3}}[-.]\d{{3}}[-.]\d{{4}}\b|\d{{3}}-\d{{4}}(?![-\d]))\(?{_DIGITS}(?!\w)", re.ASCII
+)
 
 
 def find_phones(text: str) -> Iterator[tuple[int, int]]:
@@ -38,7 +47,12 @@ def find_phones(text: str) -> Iterator[tuple[int, int]]:
         ([(5, 17)], [])
     """
     done = -1
-    for pattern, regions in ((_ABROAD, ("ZZ",)), (_FORMATTED, ("US", "FR", "GB", "IT", "DE", "JP"))):
+    formats = (
+        (_ABROAD, ("ZZ",)),
+        (_AMERICAN, ("US",)),
+        (_EUROPEAN, ("FR", "GB", "IT", "DE", "JP")),
+    )
+    for pattern, regions in formats:
         for place in pattern.finditer(text):
             if place.start() > done and _is_valid(place[0], regions):
                 done = place.end()

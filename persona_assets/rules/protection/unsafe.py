@@ -7,7 +7,7 @@ import re
 
 from persona_assets.rules.units import units_of
 
-NEAR = 5
+NEAR = 3
 """Words between the two words of a pair, at most."""
 
 _SEX_WITH = re.compile(
@@ -15,11 +15,11 @@ _SEX_WITH = re.compile(
     r"(?:minor|child|kid|teen|toddler|preteen|schoolgirl|schoolboy|girl|boy)"
 )
 
-_SEXUAL = frozenset(
+_SEXUAL = frozenset("sexual sexually sexuales sexualmente sexuell sexuelle sexuellen".split())
+_SEXUALISED = frozenset(
     "erotic erotically erotica lewd lustful nude nudes porn porno pornographic pornography seductive"
-    " seductively sexual sexualised sexualized sexually sexy fetish lolita lolicon shotacon"
-    " erotico erotica erotique érotique érotico érotica sexuell sexuelle sexuellen nackt nackte desnuda"
-    " desnudo nua sexuales sexualmente".split()
+    " seductively sexualised sexualized sexy fetish lolita lolicon shotacon"
+    " erotico erotica erotique érotique érotico érotica nackt nackte desnuda desnudo nua".split()
 )
 _MINOR = frozenset(
     "child children kid kids minor minors underage preteen preteens toddler toddlers schoolgirl"
@@ -28,14 +28,18 @@ _MINOR = frozenset(
     " criança crianças bambina bambine bambini minorenne minorenni".split()
 )
 _PROTECTS = (
-    *("abus", "advoc", "against", "anti", "assault", "attorney", "awareness", "ban", "combat", "consent"),
-    *("counsel", "court", "crime", "detect", "doctor", "educat", "exploit", "fight", "guid", "health"),
-    *("investigat", "law", "lawyer", "legal", "litera", "moderat", "nurs", "offen", "orientation"),
-    *("parent", "pediatr", "paediatr", "polic", "prevent", "prosecut", "protect", "psych", "report"),
-    *("research", "rights", "safe", "schol", "social", "stud", "surviv", "teach", "therap", "traffick"),
-    *("trauma", "victim", "violen", "work", "transmitted", "hygiene", "development", "identity"),
-    *("abuso", "missbrauch", "proteg", "prévent", "prevenc", "schutz", "educa", "salud", "santé"),
+    *("abus", "advoc", "against", "anti", "assault", "awareness", "ban", "combat", "counsel", "crime"),
+    *("detect", "exploit", "fight", "investigat", "moderat", "offen", "polic", "prevent", "prosecut"),
+    *("protect", "report", "safeguard", "surviv", "therap", "traffick", "trauma", "victim", "violen"),
+    *("abuso", "missbrauch", "proteg", "prévent", "prevenc", "schutz"),
 )
+_TREATS = (
+    *("attorney", "consent", "court", "development", "doctor", "educa", "guid", "health", "hygiene"),
+    *("identity", "law", "legal", "litera", "nurs", "orientation", "parent", "paediatr", "pediatr"),
+    *("psych", "research", "rights", "safe", "salud", "santé", "schol", "social", "stud", "teach"),
+    *("transmitted", "work"),
+)
+"""Starts of further words beside which "sexual" names a subject."""
 _MAKING = frozenset(
     "assemble assembling build building construct constructing cook cooking craft crafting make making"
     " manufacture manufacturing produce producing synthesise synthesize synthesising synthesizing"
@@ -52,9 +56,9 @@ _WEAPON = frozenset(
 )
 _HARMLESS = (
     *("bath", "photo", "calorimet", "cherry", "seed", "glitter", "fizz", "defus", "detect", "dispos"),
-    *("prevent", "disarm", "against", "protect", "histor", "museum", "mining", "mine", "quarry", "film"),
+    *("prevent", "disarm", "against", "protect", "histor", "museum", "mining", "quarry", "film"),
     *("movie", "novel", "fiction", "game", "vaccin", "shelter", "demolition", "polic", "secur", "counter"),
-    *("smoke", "cocktail", "baking", "chocolate", "dessert", "cream", "glacée", "raid", "survivor"),
+    *("cocktail", "baking", "chocolate", "dessert", "cream", "glacée", "raid", "survivor"),
 )
 _WITHOUT_SPACES = (
     ("weapon", ("炸弹", "炸彈", "炸药", "炸藥", "爆弾", "爆発物", "沙林", "폭탄"), ("如何制", "怎么制", "怎样制", "如何製",
@@ -67,7 +71,7 @@ _WITHOUT_SPACES = (
 )  # fmt: skip
 """Kind, words, words of which one must occur too, and words of those who protect."""
 
-_TELLING = _SEXUAL | _WEAPON | {"sex"}
+_TELLING = _SEXUAL | _SEXUALISED | _WEAPON | {"sex"}
 
 
 def unsafe_kind(text: str) -> str | None:
@@ -82,8 +86,12 @@ def unsafe_kind(text: str) -> str | None:
     units = units_of(text)
     if text.isascii() and _TELLING.isdisjoint(units):
         return None
-    if (_near(units, _SEXUAL, _MINOR) or _SEX_WITH.search(text.lower())) and not _any(
-        units, _PROTECTS
+    if not _any(units, _PROTECTS) and (
+        _near(units, _SEXUALISED, _MINOR)
+        or (
+            not _any(units, _TREATS)
+            and (_near(units, _SEXUAL, _MINOR) or _SEX_WITH.search(text.casefold()))
+        )
     ):
         return "minor"
     if (
