@@ -30,18 +30,24 @@ from rules_data import personas
 
 Plant = Callable[[Random], str]
 
-NAMES = "Ana Bao Carl Dora Emil Fay Gus Hana Ivo Jun".split()
-SURNAMES = "Abara Brandt Costa Duarte Eklund Fontaine Greco Haas Ito Jansen".split()
+NAMES = ["Ana", "Bao", "Carl", "Dora", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jun"]
+SURNAMES = [
+    "Abara",
+    "Brandt",
+    "Costa",
+    "Duarte",
+    "Eklund",
+    "Fontaine",
+    "Greco",
+    "Haas",
+    "Ito",
+    "Jansen",
+]
 
 
 def digits(chance: Random, count: int, first: str = "0123456789") -> str:
     """Return random digits, the first of a set."""
     return chance.choice(first) + "".join(chance.choice("0123456789") for _ in range(count - 1))
-
-
-def completed(make: Callable[[str], str], chance: Random, stem: Plant) -> str:
-    """Return a number whose check characters `make` adds."""
-    return make(stem(chance))
 
 
 def luhn(stem: str) -> str:
@@ -54,16 +60,25 @@ def luhn(stem: str) -> str:
 
 
 def card(chance: Random) -> str:
-    number = luhn(chance.choice(["4", "51", "52", "53", "54", "55"]).ljust(2, "7") + digits(chance, 13))
+    number = luhn(
+        chance.choice(["4", "51", "52", "53", "54", "55"]).ljust(2, "7") + digits(chance, 13)
+    )
     mark = chance.choice(["", " ", "-"])
     number = mark.join(number[i : i + 4] for i in range(0, 16, 4))
-    words = ["pays with the card {}", "wrote {} on a slip", "the number on my card is {}", "{} is hers"]
+    words = [
+        "pays with the card {}",
+        "wrote {} on a slip",
+        "the number on my card is {}",
+        "{} is hers",
+    ]
     return chance.choice(words).format(number)
 
 
 def email(chance: Random) -> str:
-    name = f"{chance.choice(NAMES)}{chance.choice('._-')}{chance.choice(SURNAMES)}{chance.choice(['', '7'])}"
-    host = chance.choice(["mill.co.uk", "gmail.com", "posteo.de", "orange.fr", "qq.com", "uni-graz.at"])
+    name = chance.choice(NAMES) + chance.choice("._-") + chance.choice(SURNAMES)
+    host = chance.choice(
+        ["mill.co.uk", "gmail.com", "posteo.de", "orange.fr", "qq.com", "uni-graz.at"]
+    )
     words = ["write to {}", "reachable at {}", "{} is the address", "<{}>"]
     return chance.choice(words).format(f"{name}@{host}".lower())
 
@@ -71,8 +86,9 @@ def email(chance: Random) -> str:
 def phone(chance: Random) -> str:
     import phonenumbers
 
-    region = chance.choice("US GB DE FR ES IT BR IN CN JP RU".split())
+    region = chance.choice(["US", "GB", "DE", "FR", "ES", "IT", "BR", "IN", "CN", "JP", "RU"])
     sample = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    assert sample is not None
     for _ in range(200):
         text = str(sample.national_number)
         number = phonenumbers.parse(f"+{sample.country_code}{text[:-6]}{digits(chance, 6)}")
@@ -80,15 +96,26 @@ def phone(chance: Random) -> str:
             break
     formats = phonenumbers.PhoneNumberFormat
     if chance.random() < 0.5:
-        shown = phonenumbers.format_number(number, chance.choice([formats.E164, formats.INTERNATIONAL]))
-        return chance.choice(["ring {}", "call {} at noon", "{} after six", "tel. {}"]).format(shown)
+        shown = phonenumbers.format_number(
+            number, chance.choice([formats.E164, formats.INTERNATIONAL])
+        )
+        return chance.choice(["ring {}", "call {} at noon", "{} after six", "tel. {}"]).format(
+            shown
+        )
     shown = phonenumbers.format_number(number, formats.NATIONAL)
-    return chance.choice(["ring {}", "call {} at noon", "my mobile is {}", "phone: {}"]).format(shown)
+    return chance.choice(["ring {}", "call {} at noon", "my mobile is {}", "phone: {}"]).format(
+        shown
+    )
 
 
 def iban(chance: Random) -> str:
     country, rest = chance.choice(
-        [("DE", digits(chance, 18)), ("FR", digits(chance, 23)), ("ES", digits(chance, 20)), ("NL", f"INGB{digits(chance, 10)}")]
+        [
+            ("DE", digits(chance, 18)),
+            ("FR", digits(chance, 23)),
+            ("ES", digits(chance, 20)),
+            ("NL", f"INGB{digits(chance, 10)}"),
+        ]
     )
     value = int("".join(str(int(letter, 36)) for letter in f"{rest}{country}00"))
     number = f"{country}{98 - value % 97:02}{rest}"
@@ -99,13 +126,15 @@ def iban(chance: Random) -> str:
 
 def us_ssn(chance: Random) -> str:
     number = f"{chance.randint(1, 665):03}-{chance.randint(1, 99):02}-{chance.randint(1, 9999):04}"
-    return chance.choice(["SSN {}", "social security number {}", "{} on the form", "her number is {}"]).format(number)
+    return chance.choice(
+        ["SSN {}", "social security number {}", "{} on the form", "her number is {}"]
+    ).format(number)
 
 
 def uk_nino(chance: Random) -> str:
-    letters = "ABCEGHJKLMNPRSTWXYZ"
-    number = f"{chance.choice('ABCEHJLMPRSW')}{chance.choice('ABCEHJLMPRSW')}{digits(chance, 6)}{chance.choice('ABCD')}"
-    assert letters
+    letters = "ABCEHJLMPRSW"
+    number = chance.choice(letters) + chance.choice(letters)
+    number += digits(chance, 6) + chance.choice("ABCD")
     shown = " ".join([number[:2], number[2:4], number[4:6], number[6:8], number[8]])
     words = [f"National Insurance number {number}", f"NI number {shown}", f"{shown} on the payslip"]
     return chance.choice(words)
@@ -119,14 +148,21 @@ def de_tax_id(chance: Random) -> str:
         product = 2 * ((int(digit) + product) % 10 or 10) % 11
     number = "".join(ten) + str((11 - product) % 10)
     shown = f"{number[:2]} {number[2:5]} {number[5:8]} {number[8:]}"
-    return chance.choice([f"Steuer-ID {number}", f"Steuernummer {shown}", f"{shown} beim Finanzamt"])
+    return chance.choice(
+        [f"Steuer-ID {number}", f"Steuernummer {shown}", f"{shown} beim Finanzamt"]
+    )
 
 
 def fr_nir(chance: Random) -> str:
-    stem = f"{chance.choice('12')}{chance.randint(30, 99)}{chance.randint(1, 12):02}{chance.randint(1, 95):02}{digits(chance, 6)}"
+    stem = f"{chance.choice('12')}{chance.randint(30, 99)}{chance.randint(1, 12):02}"
+    stem += f"{chance.randint(1, 95):02}{digits(chance, 6)}"
     number = f"{stem}{97 - int(stem) % 97:02}"
-    shown = " ".join([number[0], number[1:3], number[3:5], number[5:7], number[7:10], number[10:13], number[13:]])
-    return chance.choice([f"numéro de sécurité sociale {number}", f"carte Vitale {shown}", f"le {shown}"])
+    shown = " ".join(
+        [number[0], number[1:3], number[3:5], number[5:7], number[7:10], number[10:13], number[13:]]
+    )
+    return chance.choice(
+        [f"numéro de sécurité sociale {number}", f"carte Vitale {shown}", f"le {shown}"]
+    )
 
 
 def cn_resident_id(chance: Random) -> str:
@@ -134,13 +170,17 @@ def cn_resident_id(chance: Random) -> str:
     stem = f"{chance.choice(['110101', '310115', '440305'])}{born}{digits(chance, 3)}"
     weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]
     total = sum(int(digit) * weight for digit, weight in zip(stem, weights, strict=True))
-    return chance.choice(["身份证号{}", "ID {}", "{}，住在北京"]).format(stem + "10X98765432"[total % 11])
+    return chance.choice(["身份证号{}", "ID {}", "{}，住在北京"]).format(
+        stem + "10X98765432"[total % 11]
+    )
 
 
 def es_dni(chance: Random) -> str:
     number = digits(chance, 8)
     letter = "TRWAGMYFPDXBNJZSQVHLCKE"[int(number) % 23]
-    return chance.choice(["DNI {}{}", "con DNI {}-{}", "{}{} en el contrato"]).format(number, letter)
+    return chance.choice(["DNI {}{}", "con DNI {}-{}", "{}{} en el contrato"]).format(
+        number, letter
+    )
 
 
 def br_cpf(chance: Random) -> str:
@@ -161,7 +201,6 @@ def in_aadhaar(chance: Random) -> str:
     check = 0
     for place, digit in enumerate(reversed(stem), start=1):
         check = int(multiply[check][int(permute[place % 8][int(digit)])])
-    number = stem + "0432156789"[check]
     number = stem + next(d for d in "0123456789" if multiply[check][int(d)] == "0")
     shown = f"{number[:4]} {number[4:8]} {number[8:]}"
     return chance.choice([f"Aadhaar {number}", f"Aadhaar number {shown}", f"{shown} on the form"])
@@ -200,13 +239,20 @@ def date_of_birth(chance: Random) -> str:
 
 
 def ip_address(chance: Random) -> str:
-    number = f"{chance.choice([23, 81, 145, 188])}.{chance.randint(1, 254)}.{chance.randint(1, 254)}.{chance.randint(1, 254)}"
-    return chance.choice(["logs in from {}", "the server {} is hers", "{} was banned"]).format(number)
+    number = ".".join(map(str, [chance.choice([23, 81, 145]), *chance.choices(range(1, 255), k=3)]))
+    return chance.choice(["logs in from {}", "the server {} is hers", "{} was banned"]).format(
+        number
+    )
 
 
 def secret(chance: Random) -> str:
     letters = "".join(chance.choice("abcdefghijkmnpqrstuvwxyzABCDEFGH23456789") for _ in range(40))
-    keys = [f"sk-{letters}", f"AKIA{letters[:16].upper()}", f"ghp_{letters[:36]}", f"xoxb-{letters[:20]}"]
+    keys = [
+        f"sk-{letters}",
+        f"AKIA{letters[:16].upper()}",
+        f"ghp_{letters[:36]}",
+        f"xoxb-{letters[:20]}",
+    ]
     return chance.choice(["the key is {}", "uses {}"]).format(chance.choice(keys))
 
 
@@ -231,19 +277,38 @@ PLANTS: dict[str, Plant] = {
 }
 
 NEGATIVES: dict[str, Plant] = {
-    "year": lambda c: f"worked there from {c.randint(1900, 1990)}-{c.randint(1991, 2024)}, since {c.randint(1950, 2020)}",
-    "price": lambda c: f"sold it for ${c.randint(1, 9)},{digits(c, 3)},{digits(c, 3)}.{digits(c, 2)} in {c.randint(1990, 2020)}",
-    "equation": lambda c: f"solve {digits(c, 4)}x + {digits(c, 3)}y = {digits(c, 12, '123456789')}, x - {digits(c, 2)} = y",
+    "year": lambda c: (
+        f"worked there from {c.randint(1900, 1990)}-{c.randint(1991, 2024)}, since "
+        f"{c.randint(1950, 2020)}"
+    ),
+    "price": lambda c: (
+        f"sold it for ${c.randint(1, 9)},{digits(c, 3)},{digits(c, 3)}.{digits(c, 2)} in "
+        f"{c.randint(1990, 2020)}"
+    ),
+    "equation": lambda c: (
+        f"solve {digits(c, 4)}x + {digits(c, 3)}y = {digits(c, 12, '123456789')}, x - "
+        f"{digits(c, 2)} = y"
+    ),
     "sequence": lambda c: "continue " + " ".join(digits(c, 4) for _ in range(6)),
     "isbn": lambda c: f"ISBN 978-{digits(c, 1)}-{digits(c, 4)}-{digits(c, 4)}-{digits(c, 1)}",
-    "version": lambda c: f"runs version {c.randint(1, 20)}.{c.randint(0, 20)}.{c.randint(0, 99)}.{c.randint(0, 99)}",
+    "version": lambda c: (
+        f"runs version {c.randint(1, 20)}.{c.randint(0, 20)}.{c.randint(0, 99)}.{c.randint(0, 99)}"
+    ),
     "order": lambda c: f"order no. {digits(c, 10)} and invoice 2024-{digits(c, 6)}",
     "decimal": lambda c: f"pi is 3.{digits(c, 20)} and the sum {digits(c, 3)}.{digits(c, 3)}",
-    "population": lambda c: f"of {c.randint(1, 9)} {digits(c, 3)} {digits(c, 3)} people, {digits(c, 7)} voted",
+    "population": lambda c: (
+        f"of {c.randint(1, 9)} {digits(c, 3)} {digits(c, 3)} people, {digits(c, 7)} voted"
+    ),
     "birth_year": lambda c: f"born in {c.randint(1930, 2000)} on a farm",
-    "street": lambda c: f"reads about {c.randint(3, 99)} Wall Street bankers and in {c.randint(1900, 2000)} Main Street shops",
+    "street": lambda c: (
+        f"reads about {c.randint(3, 99)} Wall Street bankers and in {c.randint(1900, 2000)} "
+        f"Main Street shops"
+    ),
     "handle": lambda c: f"posts as @{c.choice(NAMES)}{digits(c, 3)} and mails admin@example.com",
-    "score": lambda c: f"won {digits(c, 1)}-{digits(c, 1)}, {digits(c, 2)}-{digits(c, 2)} at 10:{digits(c, 2, '012345')}:{digits(c, 2, '012345')}",
+    "score": lambda c: (
+        f"won {digits(c, 1)}-{digits(c, 1)}, {digits(c, 2)}-{digits(c, 2)} at "
+        f"10:{digits(c, 2, '012345')}:{digits(c, 2, '012345')}"
+    ),
     "protector": lambda c: c.choice(
         [
             "counsels children who survived sexual abuse",

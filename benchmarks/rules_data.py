@@ -170,7 +170,8 @@ def _mutated(persona: str, number: int, chance: random.Random) -> str:
         case 15:
             return persona.upper() if chance.random() < 0.5 else persona.swapcase()
         case 16:
-            return persona.replace("a", chance.choice(["\u00e0", "\uff41", "а"]))
+            letter = chance.choice(["\u00e0", "\uff41", "а"])
+            return persona.replace("a", letter)
         case 17:
             return " ".join([persona] * chance.choice([2, 3, 12, 30]))
         case _:
@@ -181,8 +182,20 @@ def _mutated(persona: str, number: int, chance: random.Random) -> str:
 def _cased(fragment: str, chance: random.Random) -> str:
     return chance.choice([fragment, fragment, fragment.upper(), fragment.lower()])
 
-TRADES = "baker tailor welder surgeon clerk farmer diver pilot notary brewer".split()
-PLACES = "Ghent Porto Turku Cusco Accra Osaka Lviv Cork Pune Bergen".split()
+
+TRADES = [
+    "baker",
+    "tailor",
+    "welder",
+    "surgeon",
+    "clerk",
+    "farmer",
+    "diver",
+    "pilot",
+    "notary",
+    "brewer",
+]
+PLACES = ["Ghent", "Porto", "Turku", "Cusco", "Accra", "Osaka", "Lviv", "Cork", "Pune", "Bergen"]
 HABITS = (
     *("mends radios", "draws maps", "keeps bees", "sings in a choir", "restores boats"),
     *("teaches chess", "counts birds", "collects stamps", "grows pears", "runs at dawn"),

@@ -14,12 +14,20 @@ from collections import Counter
 from typing import Any
 
 from persona_assets_tests.generation.fault_server import chat
-from persona_assets_tests.model_server import ModelServer, answer, embeddings, key_of, prompt_of, vector
+from persona_assets_tests.model_server import (
+    ModelServer,
+    answer,
+    embeddings,
+    key_of,
+    prompt_of,
+    vector,
+)
 
 REFUSALS = [
     "I'm sorry, but I can't assist with that request.",
     "I'm sorry, I cannot create content about this person. Is there anything else?",
-    "As an AI language model, I cannot take the place of a real person. Shall I try something else?",
+    "As an AI language model, I cannot take the place of a real person. Shall I try something "
+    "else?",
     "I apologize, but I am unable to write this problem. Would you like another topic?",
     "抱歉，我无法协助完成这个请求。您还有其他问题吗？",
     "Lo siento, pero no puedo ayudar con eso. ¿Quieres otra cosa?",
@@ -50,7 +58,8 @@ CLOSINGS = [
 ]
 FOREIGN = [
     "一位在港口工作的领航员每天要引导许多船只进港，他想知道一周之内总共需要多少时间才能完成全部工作？",
-    "Лоцман в порту каждый день проводит много судов, и он хочет узнать, сколько часов уйдёт на неделю?",
+    "Лоцман в порту каждый день проводит много судов, и он хочет узнать, сколько часов уйдёт на "
+    "неделю?",
     "مرشد في الميناء يقود كل يوم سفنا كثيرة ويريد أن يعرف كم ساعة يحتاج في الأسبوع كله؟",
 ]
 CARD = "4539 5787 6362 1486"

@@ -11,7 +11,7 @@ import pytest
 from persona_assets.definitions import build_defs
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import PromptError
-from persona_assets.settings import ROLES, Settings
+from persona_assets.settings import ROLES, Settings, SettingsError
 from persona_assets_tests.steps.answers_double import ROOT
 
 OPERATIONAL = {
@@ -209,3 +209,21 @@ def test_prompt_name_may_carry_the_role_after_an_at_sign(folder: Path) -> None:
     assert (second.name, second.head.role) == ("math_solution", "second_solver")
     with pytest.raises(PromptError, match="no prompt nothing"):
         project.prompt("nothing")
+
+
+def test_names_of_the_user_s_file_are_protected_and_part_of_the_version(folder: Path) -> None:
+    names = folder / "names.txt"
+    names.write_text("# neighbours\nAda Byron\n\nWill Ito\n")
+    project = Project(settings(folder, protected_names=names))
+    assert project.protection.apply("A fan of Will Ito", "persona").reason == "personal_data:name"
+    before = version(folder, "protected_names", protected_names=names)
+    copy = shutil.copy(names, folder / "moved.txt")
+    assert version(folder, "protected_names", protected_names=Path(copy)) == before
+    names.write_text("Ada Byron\n")
+    assert version(folder, "protected_names", protected_names=names) != before
+
+
+def test_missing_file_of_names_is_named(folder: Path) -> None:
+    missing = Project(settings(folder, protected_names=folder / "nobody.txt"))
+    with pytest.raises(SettingsError, match=r"PERSONA_PROTECTED_NAMES: .*nobody\.txt"):
+        _ = missing.protection

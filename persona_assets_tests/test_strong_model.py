@@ -14,7 +14,7 @@ TASKS = ("math_problems", "logic_problems", "instructions", "knowledge_texts", "
 PUBLISHED = ("persona_hub", *TASKS, "math_solutions", "math_train", "math_test")
 TEXTS = [
     f"Letter {number}: the {thing} needs mending before the frost."
-    for number, thing in enumerate("bell boat press kiln loom oven mast".split())
+    for number, thing in enumerate(["bell", "boat", "press", "kiln", "loom", "oven", "mast"])
 ]
 
 

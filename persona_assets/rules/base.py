@@ -10,6 +10,7 @@ import regex
 from persona_assets.rules.request_text import NO_REQUEST, RequestText
 from persona_assets.rules.units import units_of
 
+
 # Not frozen, which would take a tenth of the time of all rules on a persona.
 @dataclass
 class RuleContext:

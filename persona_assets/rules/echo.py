@@ -2,6 +2,7 @@
 
 from persona_assets.rules.base import RuleContext
 from persona_assets.rules.request_text import DEMONSTRATION_RUN, RUN, runs_of
+from persona_assets.rules.units import listed
 
 
 def is_echo(context: RuleContext) -> bool:
@@ -38,17 +39,19 @@ def is_in_another_script(context: RuleContext) -> bool:
 
 SCRIPTS = {
     **dict.fromkeys(
-        "af ca cs da de en es et eu fi fr ga gl hr hu id is it lt lv ms nl no pl pt ro sk sl sq sv"
-        " sw tl tr vi".split(),
+        listed(
+            "af ca cs da de en es et eu fi fr ga gl hr hu id is it lt lv ms nl no pl pt ro sk sl"
+            " sq sv sw tl tr vi"
+        ),
         frozenset({"Latin"}),
     ),
-    **dict.fromkeys("be bg kk ky mk mn ru tg uk".split(), frozenset({"Cyrillic"})),
+    **dict.fromkeys(listed("be bg kk ky mk mn ru tg uk"), frozenset({"Cyrillic"})),
     "sr": frozenset({"Cyrillic", "Latin"}),
     "zh": frozenset({"Han"}),
     "ja": frozenset({"Kana", "Han"}),
     "ko": frozenset({"Hangul", "Han"}),
-    **dict.fromkeys("ar fa ps ur".split(), frozenset({"Arabic"})),
-    **dict.fromkeys("hi mr ne sa".split(), frozenset({"Devanagari"})),
+    **dict.fromkeys(listed("ar fa ps ur"), frozenset({"Arabic"})),
+    **dict.fromkeys(listed("hi mr ne sa"), frozenset({"Devanagari"})),
     "el": frozenset({"Greek"}),
     "he": frozenset({"Hebrew"}),
     "th": frozenset({"Thai"}),

@@ -32,7 +32,9 @@ _UNFINISHED_SUFFIXES = (
     *("and", "because", "including", "of", "such as", "the", "which", "whose", " a", " an"),
 )
 
-_OPEN_ENDS = regex.compile(r"(?:[,;、，；،؛(\[{（【–—]|\b(?:and|because|including|such as|the|whose))$")
+_OPEN_ENDS = regex.compile(
+    r"(?:[,;、，；،؛(\[{（【–—]|\b(?:and|because|including|such as|the|whose))$"
+)
 # Not the full stop of an abbreviation: "Dr.", "U.S.".
 _SENTENCE_END = regex.compile(
     r"(?:(?<=[\p{Ll}\p{Lo}\p{M}]{3}|[\d)\]\"”’»%$*_])[.…]|[!?؟।])[\"'”’»)\]*_]*\s|[。！？]"
@@ -75,7 +77,8 @@ def is_cut_short(context: RuleContext) -> bool:
     text = context.text
     if _OPEN_ENDS.search(text[-20:].casefold()):
         return True
-    if not _LETTER_END.search(text[-1:]):
+    # The interface of a tool is written in notes without a full stop.
+    if context.kind == "tool" or not _LETTER_END.search(text[-1:]):
         return False
     first, newline, last = text.rpartition("\n")
     if newline and (_LIST_ITEM.match(last) or len(last) < LONG_LINE):

@@ -3,6 +3,7 @@
 import re
 
 from persona_assets.rules.base import LazyPatterns, RuleContext
+from persona_assets.rules.units import listed
 
 _PLACEHOLDERS = LazyPatterns(
     # What redaction leaves in place of personal data is no gap.
@@ -40,10 +41,10 @@ _GAPS = LazyPatterns(
 )
 _GAP_CHARACTERS = re.compile(r"[\[{<]")
 _NO_ANSWERS = frozenset(
-    "... … .. n/a null nil tbd todo your_text_here undefined placeholder".split()
+    listed("... … .. n/a null nil tbd todo your_text_here undefined placeholder")
 )
 
-_FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 
 
 def has_placeholder(context: RuleContext) -> bool:

@@ -60,7 +60,8 @@ _EVERYWHERE = (
     rf"{_AS_A_MODEL},? (?:i|my|it)\b(?! (?:work|built|was built|was trained by))",
     rf"{_AS_A_MODEL},? and (?:i )?{_CANNOT}",
     # Chinese
-    r"(?:很|非常|十分)?(?:抱歉|对不起|對不起|不好意思|遗憾|遺憾)[，,。！! ]*(?:但是?|不过|不過)?[，, ]*"
+    r"(?:很|非常|十分)?(?:抱歉|对不起|對不起|不好意思|遗憾|遺憾)[，,。！! ]*(?:但是?|不过"
+    r"|不過)?[，, ]*"
     r"(?:我|作[为為]|本|[这這]|由于|由於|根[据據]).{0,20}?(?:[无無]法|不能|不可以|不[会會]|[没沒]有|[难難]以|[违違]反)",
     r"我(?:[无無]法|不能|不可以)(?:回答|回[复覆復]|[协協]助|提供|生成|完成|[满滿]足|[帮幫]助|[帮幫]你|[创創]建|[处處]理|撰[写寫]|[继繼][续續])",
     r"作[为為](?:一[个個名款位])?(?:AI|人工智[能慧]|大?型?[语語]言模型|大模型)[^，,。]{0,12}[，,].{0,4}我",
@@ -73,25 +74,34 @@ _EVERYWHERE = (
     r"como (?:una |un )?(?:ia|inteligencia artificial|modelo de lenguaje|asistente de ia)\b,? no",
     r"(?:desculpe|lamento|sinto muito|me desculpe|peço desculpas?)[,.;:]? (?:mas )?(?:eu )?(?:não"
     r" (?:posso|consigo|é possível)|como (?:uma |um )?(?:ia|modelo|inteligência))",
-    r"(?:infelizmente,? )?(?:eu )?não (?:posso|consigo) (?:ajudar (?:com|nisso)|atender (?:a )?(?:ess"
+    r"(?:infelizmente,? )?(?:eu )?não (?:posso|consigo) (?:ajudar (?:com|nisso)"
+    r"|atender (?:a )?(?:ess"
     r"|est|su|ao)|cumprir|gerar (?:ess|est|conteúdo))",
     r"como (?:uma |um )?(?:ia|inteligência artificial|modelo de linguagem)\b,? (?:eu )?não",
     r"(?:mi dispiace|spiacente|purtroppo|mi scuso|chiedo scusa)[,.;:]? (?:ma )?(?:non (?:posso"
     r"|sono in grado|mi è possibile)|come (?:ia|intelligenza|modello))",
-    r"non posso (?:aiutar(?:ti|la|e) con|soddisfare (?:quest|la)|fornire quest|generare (?:quest|con))",
+    r"non posso (?:aiutar(?:ti|la|e) con|soddisfare (?:quest|la)|fornire quest"
+    r"|generare (?:quest|con))",
     r"(?:come|in quanto) (?:ia|intelligenza artificiale|modello linguistico)\b,? non",
-    r"(?:je suis (?:vraiment )?)?(?:désolée?|navrée?)[,.;:]? (?:mais )?(?:je ne (?:peux|suis|pourrai)"
+    r"(?:je suis (?:vraiment )?)?(?:désolée?|navrée?)[,.;:]? (?:mais )?(?:je ne (?:peux|suis"
+    r"|pourrai)"
     r"|en tant qu)",
-    r"(?:malheureusement,? )?je ne (?:peux pas|suis pas en mesure d['e]) ?(?:vous |t')?(?:aider (?:avec"
-    r"|à ce|sur)|répondre à (?:cette|votre)|générer (?:ce|du contenu)|satisfaire|fournir (?:ce|cette))",
+    r"(?:malheureusement,? )?je ne (?:peux pas|suis pas en mesure d['e]) ?(?:vous "
+    r"|t')?(?:aider (?:avec"
+    r"|à ce|sur)|répondre à (?:cette|votre)|générer (?:ce|du contenu)|satisfaire|fournir (?:ce"
+    r"|cette))",
     r"en tant qu(?:'|e )(?:ia|intelligence artificielle|modèle de langage|assistant)\b,? je",
     # German, Russian
-    r"(?:es )?tut mir (?:\w+ )?leid[,.;:]? (?:aber |dass )?(?:ich (?:kann|darf|bin nicht|das)|das kann"
+    r"(?:es )?tut mir (?:\w+ )?leid[,.;:]? (?:aber |dass )?(?:ich (?:kann|darf|bin nicht|das)"
+    r"|das kann"
     r" ich|dabei kann|als ki)",
     r"(?:entschuldigung|leider)[,.;:]? (?:aber )?(?:kann ich|ich kann|darf ich) .{0,60}\bnicht\b",
-    r"ich kann (?:dir |ihnen |euch )?(?:dabei|damit|hierbei|diese anfrage|bei dieser)\b.{0,40}\bnicht\b",
-    r"als (?:ki|künstliche intelligenz|(?:großes )?sprachmodell)\b.{0,30}\b(?:kann|darf|habe|bin) ich",
-    r"(?:извините|простите|прошу прощения|мне (?:очень )?жаль|к сожалению)[,.;:]? (?:но )?(?:я )?(?:не"
+    r"ich kann (?:dir |ihnen |euch )?(?:dabei|damit|hierbei|diese anfrage"
+    r"|bei dieser)\b.{0,40}\bnicht\b",
+    r"als (?:ki|künstliche intelligenz|(?:großes )?sprachmodell)\b.{0,30}\b(?:kann|darf|habe"
+    r"|bin) ich",
+    r"(?:извините|простите|прошу прощения|мне (?:очень )?жаль"
+    r"|к сожалению)[,.;:]? (?:но )?(?:я )?(?:не"
     r" (?:могу|смогу|в состоянии|имею)|как (?:ии|языковая))",
     r"я не (?:могу|в состоянии) (?:помочь (?:с|вам)|выполнить|ответить на (?:этот|ваш|данный)"
     r"|предоставить (?:эт|так)|создать (?:эт|так|контент))",
@@ -101,10 +111,12 @@ _EVERYWHERE = (
     r"(?:できません|できかねます|いたしかねます|お答え|対応して|応じ|お手伝い)",
     r"(?:私は)?(?:AI|人工知能|大規模言語モデル|言語モデル)(?:アシスタント|モデル)?(?:として|ですので|なので)",
     r"(?:정말 )?(?:죄송|미안).{0,60}?(?:수 없|어렵습니다|못합니다|못 ?해|드릴 수)",
-    r"(?:저는 )?(?:AI|인공지능|(?:대규모 )?언어 ?모델)(?: ?(?:모델|어시스턴트|비서))?(?:로서|이기 때문에|이므로|이라서)",
+    r"(?:저는 )?(?:AI|인공지능|(?:대규모 )?언어 ?모델)(?: ?(?:모델|어시스턴트|비서))?(?:로서"
+    r"|이기 때문에|이므로|이라서)",
     r"(?:عذر[اًا]+|آسف[ةا]?|أنا آسف[ةا]?|نأسف|أعتذر|للأسف|معذرة)[،,.]? ?.{0,40}?"
     r"(?:لا أستطيع|لا يمكنني|لا يمكننا|لن أتمكن|لا أقدر|غير قادر)",
-    r"(?:لا أستطيع|لا يمكنني) (?:مساعدت|المساعدة في (?:هذا|ذلك)|الإجابة (?:على|عن) (?:هذا|سؤال)|تقديم (?:هذ|مثل)"
+    r"(?:لا أستطيع|لا يمكنني) (?:مساعدت|المساعدة في (?:هذا|ذلك)|الإجابة (?:على|عن) (?:هذا|سؤال)"
+    r"|تقديم (?:هذ|مثل)"
     r"|تلبية)",
     r"(?:بصفتي|باعتباري|كوني) (?:نموذج|ذكاء|مساعد)",
 )
@@ -113,8 +125,10 @@ _EVERYWHERE = (
 _REFUSED = Openings(*_EVERYWHERE)
 _REFUSED_TEXT = Openings(
     *_EVERYWHERE,
-    rf"(?:{_SORRY}\b[,.:;!]?(?: (?:but|that))*[,]? )?(?:i|we) {_CANNOT} (?:\w+ )?{_ABOUT_THE_REQUEST}",
-    rf"{_SORRY},? (?:but )?(?:there is|there's|the (?:text|persona|description|person)|your request)",
+    rf"(?:{_SORRY}\b[,.:;!]?(?: (?:but|that))*[,]? )?(?:i"
+    rf"|we) {_CANNOT} (?:\w+ )?{_ABOUT_THE_REQUEST}",
+    rf"{_SORRY},? (?:but )?(?:there is|there's|the (?:text|persona|description|person)"
+    rf"|your request)",
     r"i (?:do not|don't) (?:feel comfortable|have (?:access to|enough (?:information|context)))",
     r"(?:there is |there's )?(?:not enough|insufficient) (?:information|context) (?:to|for)\b",
 )
@@ -123,10 +137,10 @@ _REFUSED_TEXT = Openings(
 def is_refusal(context: RuleContext) -> bool:
     """Return True if a description opens as a model's refusal, in common languages."""
     folded = context.folded
-    if not context.is_ascii or folded.startswith(_OTHER_STARTS):
-        if _REFUSED.begin(context.text):
-            return True
-    # A refusal after up to 40 characters, which folding may lengthen: "Thank you, but I cannot ...".
+    may_refuse = not context.is_ascii or folded.startswith(_OTHER_STARTS)
+    if may_refuse and _REFUSED.begin(context.text):
+        return True
+    # A refusal after up to 40 characters, which folding may lengthen: "Thanks, but I cannot ...".
     if not folded.startswith(_STARTS) and " i " not in folded[:150]:
         return False
     return _REFUSALS.occur_in(context.text)

@@ -57,7 +57,8 @@ _PREAMBLES = [
     r"(?:(?:以下|こちら|次)[^\n：:。]{0,60}[：:。]\s*|\s*\n\s*)",
     r"以下(?:は|が|に)[^\n：:。]{0,60}(?:問題|質問|文章|記事|メッセージ|説明|例)[^\n：:。]{0,20}[：:。]\s*",
     # Korean, Arabic
-    r"(?:네|물론(?:입니다|이죠|이에요)?|알겠습니다|좋습니다)[,!. ]+(?:다음|여기|아래)[^\n:.]{0,60}[:.]\s*",
+    r"(?:네|물론(?:입니다|이죠|이에요)?|알겠습니다|좋습니다)[,!. ]+(?:다음|여기"
+    r"|아래)[^\n:.]{0,60}[:.]\s*",
     r"(?:다음은|여기|아래는)[^\n:.]{0,60}(?:입니다|있습니다)[:.]\s*",
     r"(?:بالتأكيد|بالطبع|حسن[اًا]+|طبع[اًا]+|أكيد)[!،,. ]+(?:إليك|هذه|هذا|فيما يلي)[^\n:]{0,80}:\s*",
     r"(?:إليك|فيما يلي)[^\n:]{0,80}:\s*",
@@ -72,7 +73,8 @@ _PREAMBLES = [
     r"(?:hier|dies|das|nachfolgend|im folgenden)\b[^\n:]{0,120}:\s*",
     r"(?:конечно|разумеется|хорошо|с удовольствием) ?[!,.:]+ ?(?:вот|ниже)\b[^\n:]{0,120}:\s*",
     r"¡?(?:claro|por supuesto|com certeza|certo|bien sûr|natürlich|gerne|конечно) ?!+\s*\n\s*",
-    r"(?:aquí (?:tienes|está|hay|va)|a continuación|aqui (?:está|vai|tem)|segue|eis|ecco|voici|voilà"
+    r"(?:aquí (?:tienes|está|hay|va)|a continuación|aqui (?:está|vai|tem)|segue|eis|ecco|voici"
+    r"|voilà"
     rf"|hier (?:ist|kommt|findest du)|вот) [^\n:.]{{0,120}}?{_THING_ELSEWHERE}[^\n:.]{{0,120}}:\s*",
 ]
 
@@ -91,9 +93,38 @@ _HEADED_LABEL = (
 )
 
 _OPENER_STARTS = (
-    *("sure", "certainly", "of course", "absolutely", "definitely", "gladly", "got it", "okay", "ok"),
-    *("understood", "alright", "great", "yes", "happy to", "i'd be", "with pleasure", "here", "below"),
-    *("this is", "the following", "i have", "i've", "claro", "por supuesto", "desde luego", "con gusto"),
+    *(
+        "sure",
+        "certainly",
+        "of course",
+        "absolutely",
+        "definitely",
+        "gladly",
+        "got it",
+        "okay",
+        "ok",
+    ),
+    *(
+        "understood",
+        "alright",
+        "great",
+        "yes",
+        "happy to",
+        "i'd be",
+        "with pleasure",
+        "here",
+        "below",
+    ),
+    *(
+        "this is",
+        "the following",
+        "i have",
+        "i've",
+        "claro",
+        "por supuesto",
+        "desde luego",
+        "con gusto",
+    ),
     *("com ", "certo", "certamente", "volentieri", "avec ", "d'accord", "gern", "klar", "sicher"),
     *("certainement", "aqui", "a continu", "segue", "eis ", "ecco", "voici", "hier "),
 )
@@ -103,27 +134,37 @@ _SENTENCE_START = r"(?:(?<=[.!?。！？)\]}$*\"”»])\s+|\n\s*|(?<=[。！？]
 _BY_THE_WAY = (
     r"(?:(?:please )?let me know (?:if|whether|how|when|what)\b"
     r"|(?:please )?feel free to (?:ask|adjust|modify|reach out|let me|change|share|contact|use)\b"
-    r"|(?:i )?hope (?:this|that|it|these) (?:\w+ )?(?:helps?|meets?|works?|fits?|is (?:helpful|what))\b"
-    r"|if you (?:need|have|want|would like|'d like|require)\b[^.!?\n]{0,60}\b(?:help|assist\w*|questions?"
+    r"|(?:i )?hope (?:this|that|it|these) (?:\w+ )?(?:helps?|meets?|works?|fits?|is (?:helpful"
+    r"|what))\b"
+    r"|if you (?:need|have|want|would like|'d like|require)\b[^.!?\n]{0,60}\b(?:help|assist\w*"
+    r"|questions?"
     r"|else|further|changes?|adjust\w*|more|another|modif\w*)\b"
     r"|would you like (?:me to|another|more|to see|help)\b|do you want me to\b"
     r"|is there anything else\b"
-    r"|(?:(?:note|disclaimer)\s?:|please note\s?:?)\s(?:that )?(?:this|the|these|i)\s(?:(?:above|following"
+    r"|(?:(?:note|disclaimer)\s?:|please note\s?:?)\s(?:that )?(?:this|the|these"
+    r"|i)\s(?:(?:above|following"
     r"|given|\w+)\s){0,2}?(?:problem|question|puzzle|scenario|text|article|response|answer|persona|story"
-    r"|message|tool|character|example|'ve|have|made|is (?:a |an )?(?:fictional|hypothetical|simplified"
+    r"|message|tool|character|example|'ve|have|made|is (?:a |an )?(?:fictional|hypothetical"
+    r"|simplified"
     r"|designed|intended|meant|written|based|just))\b"
-    r"|this (?:problem|question|puzzle|scenario|article|message|tool|text) (?:is (?:designed|intended"
-    r"|meant|tailored|suitable|based|crafted|perfect)|was (?:designed|written|created)|tests|requires"
+    r"|this (?:problem|question|puzzle|scenario|article|message|tool|text) (?:is (?:designed"
+    r"|intended"
+    r"|meant|tailored|suitable|based|crafted|perfect)|was (?:designed|written|created)|tests"
+    r"|requires"
     r"|challenges|reflects|incorporates|combines|should (?:help|challenge)|allows the)\b"
     r"|(?:如果|若)(?:您|你)?(?:还|還|有|需要)[^\n。]{0,40}(?:告诉|告訴|提问|联系|聯繫|随时|隨時|帮助|幫助|帮忙)"
     r"|希望(?:这|這|以上|本)[^\n。]{0,30}(?:帮助|幫助|有用|满意|滿意|符合|喜欢)"
-    r"|(?:espero que (?:esto|te|le|isso|isto|ajude|sea)|si necesitas? (?:algo|más|ayuda)|se precisar"
+    r"|(?:espero que (?:esto|te|le|isso|isto|ajude|sea)|si necesitas? (?:algo|más|ayuda)"
+    r"|se precisar"
     r"|avísame si|no dudes en|não hesite|fique à vontade)\b"
-    r"|(?:j'espère que (?:cela|ce|c')|n'hésitez pas|n'hésite pas|si vous avez (?:besoin|d'autres))\b"
-    r"|(?:ich hoffe,? (?:das|dies|es|diese)|lass(?:en sie)? (?:es )?mich wissen|falls (?:du|sie) (?:noch|weitere)"
+    r"|(?:j'espère que (?:cela|ce|c')|n'hésitez pas|n'hésite pas|si vous avez (?:besoin"
+    r"|d'autres))\b"
+    r"|(?:ich hoffe,? (?:das|dies|es|diese)|lass(?:en sie)? (?:es )?mich wissen|falls (?:du"
+    r"|sie) (?:noch|weitere)"
     r"|bei (?:weiteren )?fragen)\b"
     r"|(?:spero che (?:questo|sia|ti)|fammi sapere se|se hai (?:bisogno|altre))\b"
-    r"|(?:надеюсь,? (?:это|эта|этот|данн)|если (?:вам|у вас|тебе) (?:нужн|есть|понадоб)|дайте (?:мне )?знать)"
+    r"|(?:надеюсь,? (?:это|эта|этот|данн)|если (?:вам|у вас|тебе) (?:нужн|есть|понадоб)"
+    r"|дайте (?:мне )?знать)"
     r"|(?:ご不明|他に(?:ご質問|何か)|お役に立て|ご参考になれば)"
     r"|(?:도움이 (?:되|필요)|더 필요하신|궁금한 점이)"
     r"|(?:آمل أن|أتمنى أن (?:يكون|تكون)|إذا كان لديك|لا تتردد|هل تريد))"
@@ -132,7 +173,8 @@ _CLOSING = rf"{_SENTENCE_START}[(*_\[]{{0,3}}{_BY_THE_WAY}[^\n]{{0,400}}\Z"
 _RULE_LINE = r"\s*\n[-*_]{3,}\s*\Z"
 
 _SOLUTION = (
-    r"\n[ \t]*+(?:-{3,}+[ \t]*+\n\s*+)?(?:\*\*|__|#{1,6} )?(?:the )?(?:(?:step[- ]by[- ]step |final |correct )?"
+    r"\n[ \t]*+(?:-{3,}+[ \t]*+\n\s*+)?(?:\*\*|__|#{1,6} )?(?:the )?(?:(?:step[- ]by[- ]step "
+    r"|final |correct )?"
     r"(?:solution|answer|explanation|answer key)|答案|解答|解析|解法|解|solución|respuesta|solução"
     r"|resposta|soluzione|risposta|réponse|lösung|antwort|решение|ответ|풀이|정답|الحل|الإجابة)"
     r"(?: steps)?\s?(?:\*\*|__)?\s?[:：](?:\*\*|__)?"

@@ -1,5 +1,6 @@
 """Rules about repetition: a text does not loop, as a model that got stuck does."""
 
+import itertools
 import re
 from collections import Counter
 
@@ -51,7 +52,7 @@ def is_looping(context: RuleContext) -> bool:
         for place, (unit, later) in enumerate(zip(units, units[length:], strict=False)):
             run = run + 1 if unit == later else 0
             if run == length * (times - 1) and any(
-                len(word) > 2 and word.isalpha() or not word.isascii()
+                (len(word) > 2 and word.isalpha()) or not word.isascii()
                 for word in units[place : place + length]
             ):
                 return True
@@ -70,7 +71,7 @@ def _has_phrase_loop(units: list[str]) -> bool:
     """Return True if a phrase occurs in a row: four times, longer phrases three or two times."""
     # Each such loop repeats two pairs of neighbours or more.
     pairs = len(units) - 1
-    if pairs - len(set(zip(units, units[1:], strict=False))) < 2:
+    if pairs - len(set(itertools.pairwise(units))) < 2:
         return False
     for length in range(1, len(units) // 2 + 1):
         times = 4 if length < 4 else 3 if length < 8 else 2

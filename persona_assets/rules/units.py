@@ -12,6 +12,16 @@ _UNIT = regex.compile(rf"(?V1){UNSPACED}|(?!\p{{M}})[{WORD_CHARACTERS}--{UNSPACE
 _SPACED_OUT = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
+def listed(text: str) -> list[str]:
+    """Return the entries of a list that is written as a text, for tables of words.
+
+    Example:
+        >>> listed("a b")
+        ['a', 'b']
+    """
+    return text.split()
+
+
 def units_of(text: str) -> list[str]:
     """Return the words of a text, and its characters of scripts without spaces, in lower case.
 

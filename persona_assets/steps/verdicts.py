@@ -117,9 +117,7 @@ class Verdicts:
         """Return the name of the first rule of a kind that rejects a text."""
         script = "" if text.isascii() else _telling_script(text)
         plain = text.replace("\u2019", "'")
-        context = RuleContext(
-            plain, language=language, kind=kind, script=script, request=request
-        )
+        context = RuleContext(plain, language=language, kind=kind, script=script, request=request)
         for name in (*KINDS.get(kind, KINDS["text"]), *self._added):
             if self._rules[name](context):
                 return name

@@ -53,7 +53,9 @@ def test_every_kind_of_personal_data_but_names_has_a_case() -> None:
     assert {kind for case in CASES for kind in case["found"]} == {*KINDS} - {"name"}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case["found"]], ids=lambda c: c["text"][:40])
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case["found"]], ids=lambda c: c["text"][:40]
+)
 def test_redacted_text_holds_no_personal_data_and_no_placeholder(case: dict[str, Any]) -> None:
     redacted = Protection("redact").apply(case["text"], case["kind"])
     assert redacted.redacted == tuple(case["found"])
@@ -95,7 +97,11 @@ def test_text_about_protection_is_safe(text: str) -> None:
 @settings(max_examples=200)
 @given(st.text(alphabet=st.characters(exclude_categories=())))
 def test_protection_never_raises(text: str) -> None:
-    assert Protection("redact").apply(text, "persona").reason in {None, "unsafe:minor", "unsafe:weapon"}
+    assert Protection("redact").apply(text, "persona").reason in {
+        None,
+        "unsafe:minor",
+        "unsafe:weapon",
+    }
 
 
 @settings(max_examples=200)
@@ -107,8 +113,29 @@ def test_redaction_of_digits_leaves_nothing_to_redact(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["1", "12 ", "1-", "+1 ", "0.", "a@", "@a.", "DE12 ", "call 1 ", "born on 1 ", "12 Elm ", "sk-", ":a"]
-    + ["1.2.", "eyJa", "Am Markt 1 ", "Calle de ", "中山", "sexual child ", "(212) ", "-----BEGIN "],
+    [
+        "1",
+        "12 ",
+        "1-",
+        "+1 ",
+        "0.",
+        "a@",
+        "@a.",
+        "DE12 ",
+        "call 1 ",
+        "born on 1 ",
+        "12 Elm ",
+        "sk-",
+        ":a",
+        "1.2.",
+        "eyJa",
+        "Am Markt 1 ",
+        "Calle de ",
+        "中山",
+        "sexual child ",
+        "(212) ",
+        "-----BEGIN ",
+    ],
 )
 def test_protection_of_a_hostile_text_of_100_kB_ends(unit: str) -> None:
     text = (unit * 100_000)[:100_000]

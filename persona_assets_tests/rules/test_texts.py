@@ -69,8 +69,31 @@ def test_every_text_has_a_known_verdict(text: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize(
     "unit",
-    ["a", " ", "\n", "```", "``` ", "$", "\\(", "\\begin{", "[asy]", "- ", "---\n", "Sure! ", "here is "]
-    + ["\n**Solution", "I'm sorry, ", "{{", "[insert ", '"', "。", "抱歉，我", "word. ", "Note: this ", ":"],
+    [
+        "a",
+        " ",
+        "\n",
+        "```",
+        "``` ",
+        "$",
+        "\\(",
+        "\\begin{",
+        "[asy]",
+        "- ",
+        "---\n",
+        "Sure! ",
+        "here is ",
+        "\n**Solution",
+        "I'm sorry, ",
+        "{{",
+        "[insert ",
+        '"',
+        "。",
+        "抱歉，我",
+        "word. ",
+        "Note: this ",
+        ":",
+    ],
 )
 def test_verdict_on_a_hostile_text_of_100_kB_ends(unit: str, kind: str) -> None:
     text = (unit * 100_000)[:100_000]

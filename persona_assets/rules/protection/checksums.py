@@ -3,22 +3,24 @@
 from datetime import date
 from itertools import pairwise
 
-_VERHOEFF = (
+from persona_assets.rules.units import listed
+
+_VERHOEFF = listed(
     "0123456789 1234067895 2340178956 3401289567 4012395678 5987604321 6598710432 7659821043"
     " 8765932104 9876543210"
-).split()
-_VERHOEFF_PLACES = (
+)
+_VERHOEFF_PLACES = listed(
     "0123456789 1576283094 5803796142 8916043527 9453126870 4286573901 2793806415 7046913258"
-).split()
+)
 _IBAN_LENGTHS = dict(
     pair.split(":")
-    for pair in (
+    for pair in listed(
         "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24"
         " DE:22 DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28"
         " HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LI:21 LT:20 LU:20 LV:21"
         " MC:27 MD:24 ME:22 MK:19 MR:27 MT:31 MU:30 NL:18 NO:15 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24"
         " RS:22 SA:24 SE:24 SI:19 SK:24 SM:27 TN:24 TR:26 UA:29 XK:20"
-    ).split()
+    )
 )
 _CARD_LENGTHS = (
     # Prefixes of issuers, and the lengths of their numbers.

@@ -36,7 +36,20 @@ _EMAIL = re.compile(
 _RESERVED = re.compile(r"@(?:.*\.)?(?:example(?:\.(?:com|net|org))?|invalid|localhost|test)$", re.I)
 
 _SECRET_STARTS = (
-    *("sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox", "AIza", "glpat-", "eyJ"),
+    *(
+        "sk-",
+        "AKIA",
+        "ASIA",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "xox",
+        "AIza",
+        "glpat-",
+        "eyJ",
+    ),
     "PRIVATE KEY",
 )
 _SECRET = re.compile(
@@ -115,7 +128,11 @@ _IDS = (
         r"(?<![\w.-])[12] ?\d{2} ?\d{2} ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}(?![\w-])",
         checksums.is_nir,
     ),
-    _number("cn_resident_id", r"(?<!\d)[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![\dA-Za-z])", checksums.is_resident_id),
+    _number(
+        "cn_resident_id",
+        r"(?<!\d)[1-9]\d{5}(?:19|20)\d{9}[\dXx](?![\dA-Za-z])",
+        checksums.is_resident_id,
+    ),
     _number(
         "in_aadhaar",
         r"(?<![\w.-])(?<!\d )[2-9]\d{3} \d{4} \d{4}(?![\w-]| \d)",
@@ -125,7 +142,9 @@ _IDS = (
     ),
     _number("es_dni", r"\b(?:\d{8}|[XYZ]-?\d{7})[ -]?[A-HJ-NP-TV-Z]\b", checksums.is_dni),
     _number(
-        "it_tax_code", r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", checksums.is_codice_fiscale
+        "it_tax_code",
+        r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b",
+        checksums.is_codice_fiscale,
     ),
     _number(
         "br_cpf",
@@ -238,9 +257,9 @@ def _ibans(text: str) -> Iterator[Span]:
             elif text[end] != " " or text[end - 1] == " ":
                 break
             end += 1
-        if count == length > 0 and not _joins(text, end - 1, end):
-            if checksums.is_iban(text[place.start() : end]):
-                yield place.start(), end
+        whole = count == length > 0 and not _joins(text, end - 1, end)
+        if whole and checksums.is_iban(text[place.start() : end]):
+            yield place.start(), end
 
 
 def _cards(text: str) -> Iterator[Span]:

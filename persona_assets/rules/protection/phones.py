@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator
 
-REGIONS = tuple("US GB DE FR ES IT PT BR MX IN CN JP KR RU AU NL PL".split())
+from persona_assets.rules.units import listed
+
+REGIONS = tuple(listed("US GB DE FR ES IT PT BR MX IN CN JP KR RU AU NL PL"))
 """Regions whose numbers are recognised without a country code."""
 
 REACH = 40
 """Characters before a number in which a word may say that it is a phone number."""
 
 _WORDS = re.compile(
-    r"\b(?:phone|tel|telephone|mobile|cell|cellphone|call(?:ed|ing)?|fax|whatsapp|sms|text (?:me|him|her|us)"
+    r"\b(?:phone|tel|telephone|mobile|cell|cellphone|call(?:ed|ing)?|fax|whatsapp|sms"
+    r"|text (?:me|him|her|us)"
     r"|ring|reach(?:ed)? (?:me|him|her|us|at)|hotline|dial|telefon|handy|anruf\w*|mobil|rufnummer"
     r"|t[ée]l[ée]phone|portable|appel\w*|tel[ée]fono|m[óo]vil|celular|llam\w+|telefone|telem[óo]vel"
     r"|cellulare|chiam\w+|телефон\w*|тел|звон\w+|мобильн\w+)\b"
@@ -32,7 +35,8 @@ _EUROPEAN = re.compile(
 )
 # Not the grouping of North America, whose invented numbers are valid elsewhere.
 _NAMED = re.compile(
-    rf"(?<![\w.+-])(?!\d{{3}}[-.]\d{{3}}[-.]\d{{4}}\b|\d{{3}}-\d{{4}}(?![-\d]))\(?{_DIGITS}(?!\w)", re.ASCII
+    rf"(?<![\w.+-])(?!\d{{3}}[-.]\d{{3}}[-.]\d{{4}}\b|\d{{3}}-\d{{4}}(?![-\d]))\(?{_DIGITS}(?!\w)",
+    re.ASCII,
 )
 
 
