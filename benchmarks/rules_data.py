@@ -160,8 +160,8 @@ def _mutated(persona: str, number: int, chance: random.Random) -> str:
         case 11:
             return persona[place:]
         case 12:
-            letter = chance.choice([*persona, "a", "-", ".", "0", " ", "\u00e9", "\u4e2d"])
-            return persona[:place] + letter * chance.choice([6, 7, 8, 9]) + persona[place:]
+            repeated: str = chance.choice([*persona, "a", "-", ".", "0", " ", "\u00e9", "\u4e2d"])
+            return persona[:place] + repeated * chance.choice([6, 7, 8, 9]) + persona[place:]
         case 13 | 14:
             size = chance.randint(1, min(12, len(words)))
             start = chance.randrange(len(words) - size + 1)

@@ -18,7 +18,7 @@ LENGTHS = {
     "problem": (3, 1_000),
     "solution": (1, 4_000),
     "instruction": (3, 2_000),
-    "article": (15, 10_000),
+    "article": (5, 10_000),
     "character": (3, 1_000),
     "tool": (1, 200),
 }

@@ -155,7 +155,8 @@ class _Field:
 
     def examine(self, value: Any, spec: Mapping[str, Any]) -> Any:
         """Return a value with its strings repaired; set `reason` if a string is rejected."""
-        if self.reason is not None or spec["type"] not in ("string", "list"):
+        is_choice = "enum" in spec or spec["type"] not in ("string", "list")
+        if self.reason is not None or is_choice:
             return value
         if isinstance(value, str):
             return self._examine_text(value, kind_of_field(self._kind, "", spec), spec)

@@ -52,6 +52,12 @@ def test_name_of_a_function_is_no_prose() -> None:
     assert judge("tools", TOOL | {"function_name": "sorry_and"}).reason is None
 
 
+def test_choice_of_an_enum_has_no_verdict(tmp_path: Path) -> None:
+    choice = "  state: {type: string, enum: [todo, done]}\n"
+    prompt = write_prompt(tmp_path, "kind: problem\n", more=choice)
+    assert Verdicts(prompt).of({"problem": PROBLEM, "state": "todo"}, PERSONA).reason is None
+
+
 def test_repaired_answer_that_breaks_the_limits_of_its_prompt_is_dropped() -> None:
     verdict = judge("math_problems", {"problem": "Sure! Here is a problem:\n\nHow much is 2 + 2?"})
     assert verdict.reason == "preamble: what is left is no answer"
@@ -137,10 +143,12 @@ def test_names_of_the_user_s_list_count_as_personal_data() -> None:
     assert judge("math_problems", value, protection=listed).reason == "personal_data:name"
 
 
-def write_prompt(folder: Path, kind: str) -> Prompt:
+def write_prompt(folder: Path, kind: str, more: str = "") -> Prompt:
     text = (Path(PROMPTS.folder) / "tasks" / "math_problems.md").read_text()
     (folder / "tasks").mkdir(exist_ok=True)
-    (folder / "tasks" / "riddles.md").write_text(text.replace("kind: problem\n", kind))
+    text = text.replace("kind: problem\n", kind).replace("variables:", f"{more}variables:")
+    text = text.replace("format: text", "format: json") if more else text
+    (folder / "tasks" / "riddles.md").write_text(text)
     return Prompts(folder)["riddles"]
 
 
