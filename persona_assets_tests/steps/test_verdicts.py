@@ -187,3 +187,12 @@ def test_rule_of_an_installed_package_sees_the_kind_and_names_the_drop(
 
 def test_repairs_are_counted_by_name() -> None:
     assert count_repairs([["fence", "preamble"], [], ["fence"]]) == {"fence": 2, "preamble": 1}
+
+
+@pytest.mark.parametrize("name", PROMPTS.tasks)
+def test_demonstrations_of_the_shipped_tasks_pass_as_they_are(name: str) -> None:
+    shown = PROMPTS[name]
+    for shot in shown.pool:
+        value = {field: shot[field] for field in shown.head.output}
+        verdict = judge(name, value, shot.get("persona", ""))
+        assert (verdict.reason, verdict.repairs) == (None, ())
