@@ -60,6 +60,8 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/embedding.py
 	$(BIN)/python benchmarks/shards.py
 	$(BIN)/python benchmarks/answers.py
+	$(BIN)/python benchmarks/rules.py
+	$(BIN)/python benchmarks/protection.py
 
 # torch first and on its own: a range for it would bring in gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "ledger_url",
         "max_quarantine_share",
     ),
+    "People": ("personal_data", "protected_names"),
     "Math": ("held_out_share", "equality", "training_sizes", "benchmark_limit"),
     "Diversity": ("pair_similarities", "pair_tolerance", "pairs_per_bucket"),
     "Roles": ("writer", "solver", "second_solver", "judge", "evaluation", "embedder"),

@@ -9,6 +9,7 @@ from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import content_id
 from persona_assets.profiles import PROFILES
 from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.rules.protection import Protection
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
@@ -46,6 +47,17 @@ class Project:
                     f"setting PERSONA_{setting.upper()}: no prompt file is named "
                     f"{name!r}{nearest(name, known)}; there are {', '.join(sorted(known))}"
                 )
+
+    @cached_property
+    def protection(self) -> Protection:
+        """Treatment of personal data, with the names of the user's file.
+
+        Raises:
+            SettingsError: The file of names cannot be read.
+        """
+        lines = (line.strip() for line in self._names.splitlines())
+        names = [line for line in lines if line and not line.startswith("#")]
+        return Protection.of(self.settings.personal_data, names)
 
     def prompt(self, name: str, shard: str = "") -> Prompt:
         """Return a prompt in the mode of its settings, with the demonstrations of a shard.
@@ -96,9 +108,23 @@ class Project:
             return self._model(setting)
         if setting == "benchmark":
             return self.benchmark.identity
+        if setting == "protected_names":
+            # The content counts, wherever the file is.
+            return content_id(self._names)
         if setting in self.prompts.tasks:
             return self.settings.task(setting).model_dump_json()
         return self.settings.model_dump_json(include={setting})
+
+    @cached_property
+    def _names(self) -> str:
+        path = self.settings.protected_names
+        try:
+            return path.read_text("utf-8-sig") if path else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"setting PERSONA_PROTECTED_NAMES: {path} is no readable UTF-8 file of names, one "
+                f"per line ({error})"
+            ) from None
 
     def _model(self, role: str) -> str:
         # Address and limits of an endpoint change no answer.

@@ -250,6 +250,14 @@ class Settings(BaseSettings):
     tasks: dict[str, Task] = Field(default_factory=dict)
     """Mode, demonstrations, variables and share of the hub by task name."""
 
+    personal_data: Literal["drop", "redact", "keep"] = "drop"
+    """Treatment of personal data in personas and samples: `drop` drops the row, `redact` replaces
+    the data by a mark such as `[redacted email]`, `keep` looks for none."""
+
+    protected_names: Path | None = None
+    """Text file of people's full names, a name per line, that count as personal data; null for
+    none."""
+
     held_out_share: float = Field(ge=0, le=1)
     """Share of math problems held out for the synthetic test."""
 

@@ -231,3 +231,21 @@ def test_setting_of_an_unknown_prompt_is_refused(
 def test_profile_may_configure_a_task_that_the_project_removed(folder: Path) -> None:
     (folder / "prompts" / "tasks" / "tools.md").unlink()
     assert "tools" not in Project(settings(folder, profile="demo")).prompts.tasks
+
+
+def test_names_of_the_user_s_file_are_protected_and_part_of_the_version(folder: Path) -> None:
+    names = folder / "names.txt"
+    names.write_text("# neighbours\nAda Byron\n\nWill Ito\n")
+    project = Project(settings(folder, protected_names=names))
+    assert project.protection.apply("A fan of Will Ito", "persona").reason == "personal_data:name"
+    before = version(folder, "protected_names", protected_names=names)
+    copy = shutil.copy(names, folder / "moved.txt")
+    assert version(folder, "protected_names", protected_names=Path(copy)) == before
+    names.write_text("Ada Byron\n")
+    assert version(folder, "protected_names", protected_names=names) != before
+
+
+def test_missing_file_of_names_is_named(folder: Path) -> None:
+    missing = Project(settings(folder, protected_names=folder / "nobody.txt"))
+    with pytest.raises(SettingsError, match=r"PERSONA_PROTECTED_NAMES: .*nobody\.txt"):
+        _ = missing.protection

@@ -13,7 +13,9 @@ from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.models import Models
+from persona_assets.rules import protection
 from persona_assets.steps import tasks as steps
+from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -40,9 +42,9 @@ def dataset(prompt: Prompt) -> TableAsset:
         name=name,
         group="datasets",
         table=Table(steps.dataset_schema(prompt), "sample_id", "persona_id", makes=True),
-        version=steps.VERSION,
+        version=f"{steps.VERSION}.{rules_version(kind=prompt.head.kind)}",
         prompts=[name],
-        settings=[name],
+        settings=[name, *protection.SETTINGS],
         rows=samples,
         calls=lambda bounds: bounds.question_calls(samples(bounds), name),
         partitions=shards,
@@ -61,6 +63,7 @@ def dataset(prompt: Prompt) -> TableAsset:
                 project.prompt(name, context.partition_key),
                 project.settings.task(name),
                 session.complete,
+                project.protection,
                 draw_by=draw.column("persona", "persona_id"),
             )
         return materialize_result(replace(result, decisions=draw.decisions), session)

@@ -17,9 +17,11 @@ from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
+from persona_assets.rules import protection
 from persona_assets.steps import math_data as steps
 from persona_assets.steps.answers import VERSION as ANSWERS_VERSION
 from persona_assets.steps.grading import SOLVERS
+from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -50,9 +52,9 @@ def _solution_calls(bounds: CallBounds) -> int | None:
 @table_asset(
     group="math",
     table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
-    version=f"{steps.VERSION}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
+    version=f"{steps.SOLUTIONS_VERSION}.{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
     prompts=SOLVER_PROMPTS.values(),
-    settings=["held_out_share"],
+    settings=["held_out_share", *protection.SETTINGS],
     calls=_solution_calls,
     partitions=shards,
 )
@@ -77,6 +79,7 @@ def math_solutions(
             sandbox.run,
             held_out_share=project.settings.held_out_share,
             draw_by=draw.column("problem", "sample_id"),
+            protection=project.protection,
         )
     return materialize_result(replace(result, decisions=draw.decisions), session)
 

@@ -16,6 +16,7 @@ from persona_assets.plots import charts
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
+from persona_assets.rules import protection
 from persona_assets.steps import hop_budget, quality
 from persona_assets.steps import personas as steps
 from persona_assets.storage.step_result import StepResult
@@ -31,9 +32,9 @@ def _text_personas(bounds: CallBounds) -> int | None:
 @table_asset(
     group="personas",
     table=Table(steps.TEXT_PERSONAS, "persona_id", "parent_id", makes=True, text="persona"),
-    version=steps.VERSION,
+    version=f"{steps.VERSION}.{protection.VERSION}",
     prompts=["text_to_persona"],
-    settings=["perspectives", "perspectives_per_text", "text_chars"],
+    settings=["perspectives", "perspectives_per_text", "text_chars", *protection.SETTINGS],
     rows=_text_personas,
     calls=lambda bounds: bounds.question_calls(_text_personas(bounds), "text_to_persona"),
     partitions=shards,
@@ -55,6 +56,7 @@ def text_personas(
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
             draw_by=draw.column("text", "text_id"),
+            protection=project.protection,
         )
     return materialize_result(replace(result, decisions=draw.decisions), session)
 
@@ -75,9 +77,15 @@ def hop_personas(number: int) -> TableAsset:
         name=HOPS[number - 1],
         group="personas",
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
-        version=f"{steps.VERSION}.{quality.rules_version()}",
+        version=f"{steps.VERSION}.{quality.rules_version()}.{protection.VERSION}",
         prompts=["persona_to_persona"],
-        settings=["relations_per_persona", "personas_per_hop", "hub_size", "least_novelty"],
+        settings=[
+            "relations_per_persona",
+            "personas_per_hop",
+            "hub_size",
+            "least_novelty",
+            *protection.SETTINGS,
+        ],
         rows=lambda bounds: times(expanded(bounds), bounds.settings.relations_per_persona),
         calls=lambda bounds: bounds.question_calls(expanded(bounds), "persona_to_persona"),
         partitions=shards,
@@ -108,6 +116,7 @@ def hop_personas(number: int) -> TableAsset:
                 target=share.get("personas"),
                 novelty=project.settings.least_novelty,
                 draw_by=draw.column("persona", "persona_id"),
+                protection=project.protection,
             )
         usage = session.usage
         expanded = usage.calls + usage.replayed + usage.reused

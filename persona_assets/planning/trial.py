@@ -112,7 +112,9 @@ def _try_shard(
     hub = project.storage.scan("persona_hub", shard).collect()
     draw_by = draw_of(project, name, shard).column("persona", "persona_id")
     with models.session(name, shard, run_id, report) as session:
-        result = build_samples(hub, prompt, first, session.complete, draw_by=draw_by)
+        result = build_samples(
+            hub, prompt, first, session.complete, project.protection, draw_by=draw_by
+        )
         usage = session.usage
     published = {row["sample_id"]: row for row in result.rows.iter_rows(named=True)}
     reasons = dict(result.dropped.select("id", "reason").iter_rows())

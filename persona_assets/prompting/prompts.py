@@ -1,9 +1,10 @@
 """Prompt files: the only source of text that the project sends to a model.
 
-A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`, `output`, and
-optional `variables` with their defaults), a `# System` and a `# User` part in Jinja. Its
-demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the inputs
-and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that name.
+A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`, `output`, and,
+optional, `kind` and `variables` with their defaults), a `# System` and a `# User` part in Jinja.
+Its demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the
+inputs and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that
+name.
 """
 
 import json
@@ -18,12 +19,13 @@ import polars as pl
 import yaml
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from persona_assets.dedup.text.words import words
 from persona_assets.generation.completion import Request
 from persona_assets.ids import content_id, uniform
 from persona_assets.prompting.answer_schema import answer_columns, answer_model
+from persona_assets.rules.kinds import KINDS
 from persona_assets.settings import Prompting, nearest
 
 _LAYOUT = re.compile(r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*)\Z", re.DOTALL)
@@ -48,6 +50,18 @@ class FrontMatter(BaseModel):
     sampling: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, dict[str, Any]]
     variables: dict[str, str] = Field(default_factory=dict)
+    # No part of the version: a kind changes no answer, only the verdict on it.
+    kind: str | dict[str, str] | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _kinds_are_known(self) -> "FrontMatter":
+        by_field = self.kind if isinstance(self.kind, dict) else {}
+        kinds = by_field.values() if isinstance(self.kind, dict) else [self.kind]
+        if unknown := sorted({kind for kind in kinds if kind is not None} - set(KINDS)):
+            raise ValueError(f"kind {unknown[0]!r} is none of {', '.join(KINDS)}")
+        if missing := sorted(set(by_field) - set(self.output)):
+            raise ValueError(f"kind names {missing[0]!r}, which output does not have")
+        return self
 
 
 @dataclass(frozen=True)
@@ -117,10 +131,35 @@ class Prompt:
     def version(self) -> str:
         """12 hexadecimal digits over all inputs that shape an answer, independent of the shard."""
         pool = self.pool if self.prompting.shots else ()
-        skeletons = [self._skeleton(self.system), self._skeleton(self.user)]
-        parts = [self.head.model_dump_json(), self.system, self.user, *skeletons]
+        parts = [self.head.model_dump_json(), self.system, self.user, *self.skeletons]
         parts += [self.prompting.model_dump_json(include={"mode", "shots", "variables"})]
         return content_id(*parts, json.dumps(pool, sort_keys=True))[:12]
+
+    @cached_property
+    def wording(self) -> list[str]:
+        """Passages of the templates outside Jinja tags: the prompt's own words."""
+        return [
+            text
+            for template in (self.system, self.user)
+            for _, token, text in self.environment.lex(template)
+            if token == "data"
+        ]
+
+    @property
+    def skeletons(self) -> list[str]:
+        """System and user message with the names of the inputs in place of their values."""
+        return [self._skeleton(self.system), self._skeleton(self.user)]
+
+    @property
+    def demonstration_texts(self) -> list[str]:
+        """Free text of the demonstrations in use; choices of an `enum` are left out."""
+        return [
+            text
+            for shot in self.shots
+            for name, spec in self.head.output.items()
+            if "enum" not in spec
+            for text in _strings(shot[name])
+        ]
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
@@ -242,6 +281,16 @@ class Prompts:
         if prompt is None:
             raise PromptError(f"no prompt {name}: expected the file {self.folder / name}.md")
         return prompt
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield all strings of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for member in value.values() for text in _strings(member))
+    elif isinstance(value, list):
+        yield from (text for member in value for text in _strings(member))
 
 
 def _read_all(files: Iterable[Path], environment: SandboxedEnvironment) -> Iterator[Prompt]:

@@ -95,7 +95,10 @@ class TableIOManager(dg.IOManager):
         context.step_context.set_data_version(
             context.asset_key, dg.DataVersion(footer.data_version)
         )
-        context.add_output_metadata(self._metadata(rows, footer, str(path.resolve())))
+        metadata = self._metadata(rows, footer, str(path.resolve()))
+        if obj.repairs:
+            metadata["repaired_by_name"] = dict(obj.repairs)
+        context.add_output_metadata(metadata)
         journal = self._storage.journal(asset, shard)
         try:
             compact(journal, self._storage.completions(asset, shard))

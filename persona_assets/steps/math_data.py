@@ -9,11 +9,17 @@ import polars as pl
 from persona_assets.ids import solution_id, uniform
 from persona_assets.prompting.prompts import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
+from persona_assets.rules.protection import DROP, Protection
 from persona_assets.steps.answers import extract_final_answer, extract_program
 from persona_assets.steps.grading import Equal, agreement
+from persona_assets.steps.verdicts import REPAIRS, Verdicts, count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
+"""Version of the training and test sets."""
+
+SOLUTIONS_VERSION = "2"
+"""Version of the solutions."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -29,6 +35,7 @@ SOLUTIONS = pl.Schema(
         "problem": pl.String(),
         "solution": pl.String(),
         "answer": pl.String(),
+        **REPAIRS,
         "licence": pl.String(),
         **COMPLETION_COLUMNS,
     }
@@ -82,6 +89,7 @@ def build_math_solutions(
     *,
     held_out_share: float,
     draw_by: str = "problem",
+    protection: Protection = DROP,
 ) -> StepResult:
     """Ask for one solution per problem, and three per held-out problem.
 
@@ -93,6 +101,7 @@ def build_math_solutions(
         held_out_share: Share of the shard's problems held out for testing: those with the smallest
             hash, rounded.
         draw_by: Column whose hash counts.
+        protection: What is done about personal data.
 
     Returns:
         Solutions with a final answer. A solution without one and a failed program are dropped.
@@ -112,8 +121,15 @@ def build_math_solutions(
         asked += len(prompt_rows)
         results, failed = run_prompt(prompts[solver], prompt_rows, complete)
         dropped += [(row_id, f"{solver}_{reason}") for row_id, reason in failed]
+        kind = "program" if solver == "program" else "solution"
+        verdicts = Verdicts(prompts[solver], protection, kind=kind)
         for result in results:
             solution = str(next(iter(result.value.values())))
+            verdict = verdicts.of(result.value, result.row.source["problem"])
+            if verdict.reason is not None:
+                dropped.append((result.row.row_id, f"{solver}_{verdict.reason}"))
+                continue
+            # As the model wrote it: a repair changes no answer.
             answer, reason = _final(solver, solution, run_program)
             if answer is None:
                 dropped.append((result.row.row_id, f"{solver}_{reason}"))
@@ -125,13 +141,19 @@ def build_math_solutions(
                     "solver": solver,
                     "held_out": result.row.source["sample_id"] in held_out,
                     "problem": result.row.source["problem"],
-                    "solution": solution,
+                    "solution": str(next(iter(verdict.value.values()))),
                     "answer": answer,
+                    "repairs": list(verdict.repairs),
                     "licence": result.row.source["licence"],
                     **result.completion,
                 }
             )
-    return StepResult(typed_frame(made, SOLUTIONS), quarantine("math_solutions", dropped), asked)
+    return StepResult(
+        typed_frame(made, SOLUTIONS),
+        quarantine("math_solutions", dropped),
+        asked,
+        repairs=count_repairs(row["repairs"] for row in made),
+    )
 
 
 def build_math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> StepResult:

@@ -16,10 +16,12 @@ from persona_assets.prompting.run_prompt import (
     PromptRow,
     run_prompt,
 )
+from persona_assets.rules.protection import DROP, Protection
 from persona_assets.steps import hop_budget, quality
+from persona_assets.steps.verdicts import count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, split_repeats, typed_frame
 
-VERSION = "1"
+VERSION = "2"
 
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 TEXT_PERSONAS = pl.Schema(
@@ -46,6 +48,7 @@ def build_text_personas(
     per_text: int,
     max_chars: int,
     draw_by: str = "text",
+    protection: Protection = DROP,
 ) -> StepResult:
     """Ask who is likely to read, write, like or dislike each text (section 2.1).
 
@@ -57,6 +60,7 @@ def build_text_personas(
         per_text: Perspectives per text.
         max_chars: Characters of a text shown to the model.
         draw_by: Column by whose hash the perspectives are drawn.
+        protection: What is done about personal data.
 
     Returns:
         One row or one drop per text and perspective.
@@ -69,15 +73,17 @@ def build_text_personas(
         for perspective in _drawn(row[draw_by], perspectives, per_text)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
-    made = [
-        _row(result, result.value["persona"], result.row.inputs["perspective"])
-        | {"perspective": result.row.inputs["perspective"]}
-        for result in results
-    ]
-    rows, repeats = split_repeats(made, "persona_id")
-    dropped += repeats
+    people = _People(protection)
+    for result in results:
+        perspective = result.row.inputs["perspective"]
+        people.add(result, result.value["persona"], "perspective", perspective)
+    rows, repeats = split_repeats(people.rows, "persona_id")
+    dropped += people.dropped + repeats
     return StepResult(
-        typed_frame(rows, TEXT_PERSONAS), quarantine("text_personas", dropped), len(prompt_rows)
+        typed_frame(rows, TEXT_PERSONAS),
+        quarantine("text_personas", dropped),
+        len(prompt_rows),
+        repairs=count_repairs(people.redacted),
     )
 
 
@@ -92,6 +98,7 @@ def build_hop_personas(
     target: float | None = None,
     novelty: float | None = None,
     draw_by: str = "persona",
+    protection: Protection = DROP,
 ) -> StepResult:
     """Ask for people close to each persona of the previous round (section 2.2).
 
@@ -110,26 +117,27 @@ def build_hop_personas(
         novelty: Share of the personas made by an expansion that must be new to the shard; otherwise
             none of them is expanded. None for no such rule.
         draw_by: Column by whose hash the limit draws.
+        protection: What is done about personal data.
     """
     prompt_rows = [
         PromptRow(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
         for row in _frontier(earlier, relations, limit, target, novelty, draw_by)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
-    made = [
-        _row(result, related["persona"], related["relation"])
-        | {"relation": related["relation"], "hop": number}
-        for result in results
-        for related in result.value["related"][:relations]
-    ]
-    rows, repeats = split_repeats(made, "persona_id")
+    people = _People(protection)
+    for result in results:
+        for related in result.value["related"][:relations]:
+            people.add(result, related["persona"], "relation", related["relation"], hop=number)
+    rows, repeats = split_repeats(people.rows, "persona_id")
     over = [
         (persona_id(result.row.row_id, related["relation"], related["persona"]), "over_limit")
         for result in results
         for related in result.value["related"][relations:]
     ]
     return StepResult(
-        typed_frame(rows, HOP), quarantine(f"hop_{number}_personas", dropped + repeats + over)
+        typed_frame(rows, HOP),
+        quarantine(f"hop_{number}_personas", dropped + people.dropped + repeats + over),
+        repairs=count_repairs(people.redacted),
     )
 
 
@@ -148,6 +156,38 @@ def count_by_hop(candidates: pl.DataFrame) -> dict[str, int]:
     """Count personas by hop; hop 0 are the personas made from texts."""
     counts = candidates.group_by("hop").len().sort("hop")
     return {str(hop): count for hop, count in counts.iter_rows()}
+
+
+class _People:
+    """Rows of personas after protection: published, or dropped with the reason.
+
+    Attributes:
+        rows: Rows to publish.
+        dropped: (id, reason) of each dropped persona; the text is in neither.
+        redacted: What was redacted, per row.
+    """
+
+    def __init__(self, protection: Protection) -> None:
+        self._protection = protection
+        self.rows: list[Mapping[str, Any]] = []
+        self.dropped: list[tuple[str, str]] = []
+        self.redacted: list[list[str]] = []
+
+    def add(
+        self, result: PromptResult, persona: str, column: str, relation: str, **more: object
+    ) -> None:
+        """Protect a persona and the name of its relation, which is stored in `column`."""
+        described = self._protection.apply(persona, "persona")
+        related = self._protection.apply(relation, "persona")
+        reason = described.reason or related.reason
+        if reason is not None:
+            self.dropped.append((persona_id(result.row.row_id, relation, persona), reason))
+            return
+        row = _row(result, described.text, related.text)
+        self.rows.append({**row, column: related.text, **more})
+        redacted = described.redacted + related.redacted
+        if redacted:
+            self.redacted.append([f"redacted_{kind}" for kind in redacted])
 
 
 def _row(kept: PromptResult, persona: str, relation: str) -> dict[str, Any]:

@@ -2,10 +2,15 @@
 
 from functools import cache
 
-from persona_assets.persona_rules import BUILTIN, RULES, PersonaContext, PersonaRule
 from persona_assets.registry import Registry
+from persona_assets.rules import (
+    BUILTIN_PERSONA,
+    PERSONA_RULES,
+    PersonaContext,
+    PersonaRule,
+)
 
-VERSION = "1"
+VERSION = "2"
 """Version of the built-in rules; changes with any verdict of theirs."""
 
 
@@ -15,7 +20,7 @@ def rejection_reason(
     relation: str = "",
     hop: int = 0,
     language: str = "und",
-    rules: Registry[PersonaRule] = RULES,
+    rules: Registry[PersonaRule] = PERSONA_RULES,
 ) -> str | None:
     """Return the name of the first rule that rejects a persona, or None if all rules pass it.
 
@@ -40,13 +45,13 @@ def rejection_reason(
     return None
 
 
-def rules_version(rules: Registry[PersonaRule] = RULES) -> str:
+def rules_version(rules: Registry[PersonaRule] = PERSONA_RULES) -> str:
     """Return `VERSION`, followed by the names of rules that installed packages add.
 
     Part of the code version of each asset that applies the rules. A package that changes a rule's
     verdicts must rename the rule.
     """
-    added = [name for name in rules.names() if name not in BUILTIN]
+    added = [name for name in rules.names() if name not in BUILTIN_PERSONA]
     return "+".join([VERSION, *added])
 
 

@@ -55,6 +55,19 @@ def script_of(text: str) -> str:
     return counts.most_common(1)[0][0] if counts else NONE
 
 
+def scripts_in(text: str) -> frozenset[str]:
+    """Return the scripts of all characters of a text, `NONE` left out.
+
+    Example:
+        >>> sorted(scripts_in("A baker, пекарь"))
+        ['Cyrillic', 'Latin']
+    """
+    if text.isascii():
+        script = script_of(text)
+        return frozenset() if script == NONE else frozenset({script})
+    return frozenset(str(run.lastgroup) for run in _RUN.finditer(text))
+
+
 def probes_of(scripts: Iterable[str]) -> list[tuple[str, str]]:
     """Return (script, probe) for all probes of the given scripts, in the order of `PROBES`.
 

@@ -5,26 +5,29 @@ import polars as pl
 from persona_assets.ids import sample_id, uniform
 from persona_assets.prompting.prompts import Prompt, PromptError
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
+from persona_assets.rules.protection import DROP, Protection
 from persona_assets.settings import Task
+from persona_assets.steps.verdicts import REPAIRS, Verdicts, count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
-VERSION = "1"
+VERSION = "2"
 
 
 def dataset_schema(prompt: Prompt) -> pl.Schema:
-    """Return the columns of a task's dataset: ids, the fields of its prompt, model, completion.
+    """Return the columns of a dataset: ids, fields of the prompt, repairs, model, completion.
 
     Raises:
         PromptError: A field of the prompt has the name of a column of every dataset.
     """
     ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
-    ours = {**ids, "licence": pl.String(), **COMPLETION_COLUMNS}
+    ours = {**ids, **REPAIRS, "licence": pl.String(), **COMPLETION_COLUMNS}
     if taken := sorted(ours.keys() & prompt.columns.keys()):
         raise PromptError(
             f"prompt {prompt.name}: the dataset has a column {', '.join(taken)} of its own: give "
             "the output field another name"
         )
-    return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **COMPLETION_COLUMNS})
+    after = {**REPAIRS, "licence": pl.String(), **COMPLETION_COLUMNS}
+    return pl.Schema({**ids, **prompt.columns, **after})
 
 
 def draw_personas(
@@ -43,9 +46,24 @@ def draw_personas(
 
 
 def build_samples(
-    hub: pl.DataFrame, prompt: Prompt, task: Task, complete: Complete, *, draw_by: str = "persona"
+    hub: pl.DataFrame,
+    prompt: Prompt,
+    task: Task,
+    complete: Complete,
+    protection: Protection = DROP,
+    *,
+    draw_by: str = "persona",
 ) -> StepResult:
-    """Ask for the samples of each drawn persona; one row or one drop per sample."""
+    """Ask for the samples of each drawn persona; one row or one drop per sample.
+
+    Args:
+        hub: Rows of `persona_hub`.
+        prompt: Prompt of the task, bound to the shard.
+        task: Share of the hub, and samples per persona.
+        complete: Chat model.
+        protection: What is done about personal data.
+        draw_by: Column by whose hash the personas are drawn.
+    """
     prompt_rows = [
         PromptRow(
             sample_id(prompt.name, row["persona_id"], index),
@@ -57,19 +75,27 @@ def build_samples(
         for index in range(task.per_persona)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
-    rows = [
-        {
-            "sample_id": result.row.row_id,
-            "persona_id": result.row.source["persona_id"],
-            "persona": result.row.source["persona"],
-            **result.value,
-            "licence": result.row.source["licence"],
-            **result.completion,
-        }
-        for result in results
-    ]
+    verdicts = Verdicts(prompt, protection)
+    rows = []
+    for result in results:
+        verdict = verdicts.of(result.value, result.row.source["persona"])
+        if verdict.reason is not None:
+            dropped.append((result.row.row_id, verdict.reason))
+            continue
+        rows.append(
+            {
+                "sample_id": result.row.row_id,
+                "persona_id": result.row.source["persona_id"],
+                "persona": result.row.source["persona"],
+                **verdict.value,
+                "repairs": list(verdict.repairs),
+                "licence": result.row.source["licence"],
+                **result.completion,
+            }
+        )
     return StepResult(
         typed_frame(rows, dataset_schema(prompt)),
         quarantine(prompt.name, dropped),
         len(prompt_rows),
+        repairs=count_repairs(row["repairs"] for row in rows),
     )

@@ -57,6 +57,7 @@ class StepResult:
             None for a step that fans out or reduces.
         source: Corpus file that was read; set by `raw_corpus` only.
         decisions: See `Footer`.
+        repairs: Number of published rows by what was taken off or redacted in them.
 
     Raises:
         ValueError: `rows_in` differs from the number of rows out and dropped.
@@ -67,6 +68,7 @@ class StepResult:
     rows_in: int | None = None
     source: SourceFile | None = None
     decisions: Mapping[str, float] = field(default_factory=dict[str, float])
+    repairs: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.rows_in is not None and self.rows_in != len(self.rows) + len(self.dropped):

@@ -13,7 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-HELPERS = {"cosine_data.py", "dedup_data.py", "figures.py", "generation_server.py"}
+HELPERS = {
+    "cosine_data.py",
+    "dedup_data.py",
+    "figures.py",
+    "generation_server.py",
+    "rules_data.py",
+}
 """Files in the folder that are no benchmarks."""
 
 
@@ -33,6 +39,14 @@ ENGINE = (
     "cpu_us_per_row bytes_per_row measure pairs recall precision"
 )
 SMOKES = (
+    Smoke(
+        "rules.py --rows 100 --mutations",
+        ("rows rules_us protection_us other_us ratio rejected different",),
+    ),
+    Smoke(
+        "protection.py --count 5",
+        ("kind planted found other recall us", "negative texts alarms us"),
+    ),
     Smoke("startup.py --runs 1", ("definitions_ms dagster_ms ratio",)),
     Smoke(
         "catalog.py --shards 3",

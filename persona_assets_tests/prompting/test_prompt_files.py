@@ -75,6 +75,11 @@ def test_missing_prompts_folder_is_named(folder: Path) -> None:
             "exactly one",
         ),
         (GOOD.replace('focus: ""', "focus: 5").encode(), "variables.focus"),
+        (GOOD.replace("output:", "kind: novel\noutput:").encode(), "kind 'novel' is none of text"),
+        (
+            GOOD.replace("output:", "kind: {plot: text}\noutput:").encode(),
+            "kind names 'plot', which output does not have",
+        ),
         (GOOD.replace("briefly", "bri\xe8vement").encode("latin-1"), "is not UTF-8"),
     ],
 )

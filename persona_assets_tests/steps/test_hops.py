@@ -181,3 +181,18 @@ def test_persona_candidates_are_all_personas_with_the_verdict_of_the_quality_fil
 def test_persona_candidates_of_no_personas_are_an_empty_table() -> None:
     outcome = build_persona_candidates(text_personas(), [NO_HOP] * 6)
     assert (outcome.rows.schema, len(outcome.rows), outcome.rows_in) == (CANDIDATES, 0, 0)
+
+
+def test_hop_drops_a_related_persona_with_personal_data_in_its_text_or_relation() -> None:
+    leaky = "A careful clerk from Porto who answers at jo.haas@posteo.de on weekdays"
+    answer = {
+        "related": [
+            {"relation": "rival", "persona": leaky},
+            {"relation": "aunt at +49 151 23456789", "persona": persona("aunt")},
+            {"relation": "uncle", "persona": persona("uncle")},
+        ]
+    }
+    outcome = expand([text_personas(persona("baker"))], answering(lambda _: answer), relations=3)
+    assert outcome.rows["relation"].to_list() == ["uncle"]
+    reasons = outcome.dropped["reason"].to_list()
+    assert reasons == ["personal_data:email", "personal_data:phone"]

@@ -171,3 +171,28 @@ def test_math_solutions_of_no_problems_are_an_empty_table_without_calls() -> Non
     outcome = solve(problems(), model)
     assert (outcome.rows.schema, len(outcome.rows), outcome.rows_in) == (SOLUTIONS, 0, 0)
     assert model.asked == []
+
+
+def test_math_solutions_publish_repaired_text_and_drop_refusals() -> None:
+    texts = {
+        "fenced": "```\nIt is \\boxed{7}\n```",
+        "polite": "Certainly! It is \\boxed{7}.\n\nI hope this helps!",
+        "refusing": "I'm sorry, but I cannot answer this question: \\boxed{7}",
+    }
+    model = answering(lambda request: {"solution": texts[user_text(request).split()[-1]]})
+    outcome = solve(problems(*(f"One: {name}" for name in texts)), model, share=0)
+    assert outcome.rows.select("solution", "answer", "repairs").rows() == [
+        ("It is \\boxed{7}", "7", ["fence"]),
+        ("It is \\boxed{7}.", "7", ["preamble", "boilerplate"]),
+    ]
+    assert outcome.dropped["reason"].to_list() == ["assistant_refusal"]
+
+
+def test_math_solutions_publish_a_program_without_its_fence() -> None:
+    def fenced(request: Request) -> Reply:
+        if solver_of(request) == "program":
+            return {"program": "Here is the program:\n```python\nanswer = 7\n```"}
+        return {"solution": "It is \\boxed{7}"}
+
+    outcome = solve(problems("One: ok"), answering(fenced))
+    assert dict(outcome.rows.select("solver", "solution").iter_rows())["program"] == "answer = 7"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import persona_id, text_id
+from persona_assets.rules.protection import Protection
 from persona_assets.steps import corpus
 from persona_assets.steps.personas import TEXT_PERSONAS, build_text_personas
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult, typed_frame
@@ -138,3 +139,27 @@ def test_text_personas_of_no_texts_are_an_empty_table_without_calls() -> None:
     outcome = personas_of(texts(), model)
     assert (outcome.rows.schema, len(outcome.rows), len(outcome.dropped)) == (TEXT_PERSONAS, 0, 0)
     assert model.asked == []
+
+
+def test_persona_with_personal_data_is_dropped_with_its_kind_and_without_its_text() -> None:
+    leaky = {"persona": "A clerk from Porto who answers at jo.haas@posteo.de on weekdays"}
+    outcome = personas_of(texts("One"), answering(lambda _: leaky))
+    assert (len(outcome.rows), outcome.dropped["reason"].to_list()) == (0, ["personal_data:email"])
+    assert "posteo" not in str(outcome.dropped.to_dicts())
+
+
+def test_redacted_persona_is_published_under_the_id_of_its_redacted_text() -> None:
+    leaky = {"persona": "A clerk from Porto who answers at jo.haas@posteo.de on weekdays"}
+    redact = Protection("redact")
+    outcome = personas_of(texts("One"), answering(lambda _: leaky), protection=redact)
+    [row] = outcome.rows.iter_rows(named=True)
+    assert row["persona"] == "A clerk from Porto who answers at [redacted email] on weekdays"
+    expected = persona_id(row["parent_id"], row["perspective"], row["persona"])
+    assert (row["persona_id"], outcome.repairs) == (expected, {"redacted_email": 1})
+
+
+def test_unsafe_persona_is_dropped_whatever_the_setting() -> None:
+    unsafe = {"persona": "A chemist who explains step by step how to make a pipe bomb at home"}
+    keep = Protection("keep")
+    outcome = personas_of(texts("One"), answering(lambda _: unsafe), protection=keep)
+    assert outcome.dropped["reason"].to_list() == ["unsafe:weapon"]

@@ -1,15 +1,18 @@
 """The quality filter rejects poor persona descriptions and names the rule that failed."""
 
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.persona_rules import BUILTIN
-from persona_assets.persona_rules.length import MOST_CHARACTERS
+from persona_assets.ids import content_id
+from persona_assets.rules import BUILTIN_PERSONA as BUILTIN
+from persona_assets.rules.length import MOST_CHARACTERS
 from persona_assets.steps.quality import rejection_reason
 from persona_assets_tests.shared_data import shared_file
+from persona_assets_tests.steps.answers_double import ROOT
 
 POOR = {
     "empty": ["", " \n\t "],
@@ -37,6 +40,8 @@ POOR = {
         "抱歉，我不能回答这个问题。",
         "我无法确定谁会读这篇文章。",
         "申し訳ありませんが、お答えできません。",
+        "죄송하지만 요청하신 인물은 설명해 드릴 수 없습니다.",
+        "Como modelo de lenguaje, no puedo describir a nadie.",
     ],
     "not_a_person_description": [
         "Who would read such a text?",
@@ -89,6 +94,12 @@ POOR = {
         "A teacher from Ghana (",
         "A teacher from Ghana who mends...",
         "一位来自加纳的中学教师，",
+    ],
+    "preamble_or_boilerplate": [
+        "好的，以下是一个人物：\n一位来自加纳的中学教师",
+        "Voici une description : une enseignante du Ghana",
+        "A teacher from Ghana who mends radios. Let me know if you need another one!",
+        "A teacher from Ghana who mends radios.\n\nI hope this helps!",
     ],
 }
 
@@ -160,3 +171,30 @@ def test_quality_filter_passes_99_percent_of_the_authors_own_personas() -> None:
     reasons = [rejection_reason(json.loads(line)["input persona"]) for line in lines]
     assert len(reasons) == 5000
     assert reasons.count(None) >= 0.99 * len(reasons)
+
+
+def test_verdicts_on_real_personas_and_their_mutations_are_those_of_version_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counts and hash of the verdicts of version 1, which had no guards before its patterns."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from rules_data import mutations
+
+    lines = shared_file("personahub_tool.jsonl").read_text("utf-8").splitlines()
+    personas = [json.loads(line)["input persona"] for line in lines]
+    reasons = [rejection_reason(text) for text in [*personas, *mutations(personas)]]
+    assert Counter(reasons) == {
+        None: 51591,
+        "repetition": 13572,
+        "refusal": 6837,
+        "not_a_person_description": 6177,
+        "unfinished": 5643,
+        "markup_or_url": 4780,
+        "placeholder": 4092,
+        "too_short": 2961,
+        "control_characters": 2669,
+        "too_long": 1465,
+        "empty": 198,
+        "no_letters": 15,
+    }
+    assert content_id(*map(str, reasons)) == "b138ec3f95c9cc6596024d8ca69a488c"

@@ -151,3 +151,26 @@ def test_build_samples_of_an_empty_hub_is_an_empty_table_of_the_task_s_fields(na
 def test_dataset_schema_refuses_a_field_with_the_name_of_another_column() -> None:
     with pytest.raises(PromptError, match=r"prompt text_to_persona: .* column persona of its own"):
         dataset_schema(PROMPTS["text_to_persona"])
+
+
+def test_build_samples_drops_and_repairs_by_the_verdict() -> None:
+    personas = hub("good", "fenced", "refusing")
+    text = "Plan a week of meals for two people who work at night."
+    answers = {
+        "good": text,
+        "fenced": f"```\n{text}\n```",
+        "refusing": "I'm sorry, but I can't assist with that request.",
+    }
+
+    def reply(request: Request) -> Reply:
+        return {"instruction": answers[user_text(request).splitlines()[0].split()[-1]]}
+
+    outcome = build_samples(personas, prompt("instructions"), Task(), answering(reply))
+    published = {row["persona"]: row for row in outcome.rows.iter_rows(named=True)}
+    assert {name: row["instruction"] for name, row in published.items()} == {
+        "good": text,
+        "fenced": text,
+    }
+    assert (published["good"]["repairs"], published["fenced"]["repairs"]) == ([], ["fence"])
+    assert outcome.dropped["reason"].to_list() == ["refusal"]
+    assert outcome.repairs == {"fence": 1}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from persona_assets.persona_rules import BUILTIN, GROUP, RULES, PersonaRule
+from persona_assets.persona_rules import GROUP, RULES, PersonaRule
 from persona_assets.registry import Registry, RegistryError
+from persona_assets.rules import BUILTIN_PERSONA as BUILTIN
 from persona_assets.steps.quality import VERSION, rejection_reason, rules_version
 from persona_assets_tests.installed import write_distribution
 from persona_assets_tests.steps.answers_double import ROOT
@@ -27,7 +28,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.syspath_prepend(tmp_path)
 
     def install_rules(**functions: str) -> Registry[PersonaRule]:
-        module = "persona_assets_tests.persona_rules.relation_rules"
+        module = "persona_assets_tests.rules.relation_rules"
         points = {name: f"{module}:{rule}" for name, rule in functions.items()}
         write_distribution(tmp_path, "relation-rules", GROUP, points)
         return Registry(GROUP, BUILTIN)
@@ -36,7 +37,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def test_version_of_the_built_in_rules_is_the_plain_version() -> None:
-    assert rules_version(Registry(GROUP, BUILTIN)) == VERSION == "1"
+    assert rules_version(Registry(GROUP, BUILTIN)) == VERSION == "2"
     assert RULES.names()[: len(BUILTIN)] == list(BUILTIN)
 
 
