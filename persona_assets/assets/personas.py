@@ -11,6 +11,7 @@ from persona_assets.assets.draws import draw_of
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
+from persona_assets.assets.text_language import FOLLOWED, follows_text
 from persona_assets.partitions import shards
 from persona_assets.plots import charts
 from persona_assets.project import Project
@@ -46,6 +47,7 @@ def text_personas(
 ) -> dg.MaterializeResult[StepResult]:
     """Who is likely to read, write, like or dislike each text (section 2.1)."""
     draw = draw_of(project, "text_personas", context.partition_key)
+    follow = follows_text(project, context.partition_key)
     with open_session(context, models) as session:
         result = steps.build_text_personas(
             raw_corpus.collect(),
@@ -55,8 +57,11 @@ def text_personas(
             per_text=project.settings.perspectives_per_text,
             max_chars=project.settings.text_chars,
             draw_by=draw.column("text", "text_id"),
+            follow=follow,
         )
-    return materialize_result(replace(result, decisions=draw.decisions), session)
+    decisions = {**draw.decisions, **(FOLLOWED if follow else {})}
+    languages = steps.count_languages(result.rows)
+    return materialize_result(replace(result, decisions=decisions), session, languages=languages)
 
 
 def hop_personas(number: int) -> TableAsset:

@@ -1,14 +1,19 @@
 """Persona-driven synthesis (sections 3 and 4): one step for every task."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from persona_assets.ids import sample_id, uniform
+from persona_assets.languages import UNKNOWN
 from persona_assets.prompting.prompts import Prompt, PromptError
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.settings import Task
+from persona_assets.steps.personas import spoken_language, wrong_language
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
-VERSION = "1"
+VERSION = "2"
 
 
 def dataset_schema(prompt: Prompt) -> pl.Schema:
@@ -19,12 +24,15 @@ def dataset_schema(prompt: Prompt) -> pl.Schema:
     """
     ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
     ours = {**ids, "licence": pl.String(), **COMPLETION_COLUMNS}
+    # A field of this name is older than the column: renaming it would change paid requests.
+    language = {} if "language" in prompt.columns else {"language": pl.String()}
     if taken := sorted(ours.keys() & prompt.columns.keys()):
         raise PromptError(
             f"prompt {prompt.name}: the dataset has a column {', '.join(taken)} of its own: give "
             "the output field another name"
         )
-    return pl.Schema({**ids, **prompt.columns, "licence": pl.String(), **COMPLETION_COLUMNS})
+    after = {"licence": pl.String(), **language, **COMPLETION_COLUMNS}
+    return pl.Schema({**ids, **prompt.columns, **after})
 
 
 def draw_personas(
@@ -49,27 +57,43 @@ def build_samples(
     prompt_rows = [
         PromptRow(
             sample_id(prompt.name, row["persona_id"], index),
-            row,
-            {"persona": row["persona"]},
+            {**row, "language": language},
+            {"persona": row["persona"], **asked},
             index,
         )
         for row in draw_personas(hub, prompt.name, task, draw_by).iter_rows(named=True)
+        for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
         for index in range(task.per_persona)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
-    rows = [
-        {
-            "sample_id": result.row.row_id,
-            "persona_id": result.row.source["persona_id"],
-            "persona": result.row.source["persona"],
-            **result.value,
-            "licence": result.row.source["licence"],
-            **result.completion,
-        }
-        for result in results
-    ]
+    rows: list[Mapping[str, Any]] = []
+    for result in results:
+        language, text = result.row.source["language"], _longest_text(result.value)
+        if reason := wrong_language(text, language):
+            dropped.append((result.row.row_id, reason))
+            continue
+        rows.append(
+            {
+                "sample_id": result.row.row_id,
+                "persona_id": result.row.source["persona_id"],
+                "persona": result.row.source["persona"],
+                "language": spoken_language(text, language),
+                **result.value,
+                "licence": result.row.source["licence"],
+                **result.completion,
+            }
+        )
     return StepResult(
         typed_frame(rows, dataset_schema(prompt)),
         quarantine(prompt.name, dropped),
         len(prompt_rows),
     )
+
+
+def _longest_text(value: Any) -> str:
+    """Return the longest string of an answer, in objects and lists, too: names tell no language."""
+    if isinstance(value, str):
+        return value
+    parts = value.values() if isinstance(value, Mapping) else value
+    texts = map(_longest_text, parts if isinstance(value, Mapping | list) else ())
+    return max(texts, key=len, default="")
