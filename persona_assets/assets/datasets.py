@@ -53,6 +53,7 @@ def dataset(prompt: Prompt, settings: Task) -> TableAsset:
         group="datasets",
         table=Table(steps.dataset_schema(prompt), "sample_id", "persona_id", makes=True),
         version=steps.VERSION,
+        earlier=["1"],
         prompts=[name],
         settings=[name, *(VECTOR_SETTINGS if by_meaning else ())],
         rows=samples,
