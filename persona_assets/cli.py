@@ -15,7 +15,7 @@ from typing import get_args
 import dagster as dg
 from dotenv import load_dotenv
 
-from persona_assets.assets.graph import call_bounds, load_assets, table_contracts
+from persona_assets.assets.graph import call_bounds, project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
@@ -306,7 +306,7 @@ def _roles_in_use(project: Project, calls: Mapping[str, int | None]) -> set[str]
         project: Settings and prompts.
         calls: Most calls by asset.
     """
-    assets = load_assets(project.prompts)
+    assets = project_assets(project)
     return {
         role
         for name, most in calls.items()

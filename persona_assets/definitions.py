@@ -9,7 +9,7 @@ import dagster as dg
 
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.checks import asset_checks
-from persona_assets.assets.graph import load_assets
+from persona_assets.assets.graph import project_assets
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.orchestration import automation
 from persona_assets.project import Project
@@ -36,7 +36,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         DeclarationError: An asset's declaration is incomplete.
     """
     project = Project(settings)
-    declared = load_assets(project.prompts)
+    declared = project_assets(project)
     # A bound that cannot be computed must not wait for `plan` to be noticed.
     CallBounds(project, declared, shards=1).all_calls()
     tables = {name: asset.table for name, asset in declared.items()}

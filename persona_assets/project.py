@@ -7,6 +7,7 @@ from pathlib import Path
 
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import content_id
+from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
 from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.rules.protection import Protection
@@ -15,6 +16,9 @@ from persona_assets.storage.storage import Storage
 
 UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
 """Settings that code versions leave out unless they are set: they came later than the tables."""
+
+MAKES_PERSONAS = frozenset({"text_to_persona", "persona_to_persona"})
+"""Prompts whose answers are personas."""
 
 
 class Project:
@@ -68,7 +72,18 @@ class Project:
         """
         file, _, role = name.partition("@")
         prompt = self.prompts[file].bind(self.settings.prompting_of(file), shard)
+        if language := self._set_language(file):
+            prompt = prompt.in_language(language)
         return prompt.as_role(role) if role else prompt
+
+    def _set_language(self, prompt: str) -> str | None:
+        """Return the name of the language that the settings give to a prompt's answers."""
+        is_task = prompt in self.prompts.tasks
+        if not is_task and prompt not in MAKES_PERSONAS:
+            return None
+        own = self.settings.task(prompt).language if is_task else None
+        tag = own or self.settings.language
+        return None if tag is None else language_name(tag)
 
     def code_version(
         self,

@@ -39,6 +39,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableValue
 
 from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.languages import language_name
 from persona_assets.profiles import PAPER, PROFILES
 from persona_assets.training.job import Hyperparameters
 
@@ -86,8 +87,25 @@ class Prompting(BaseModel):
         return self
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _listed(value: Any) -> Any:
+    """Read a list as an environment variable writes it: JSON, a single value, or commas."""
+    value = _parsed(value)
+    if isinstance(value, str):
+        return [part for part in map(str.strip, value.split(",")) if part]
+    return [value] if isinstance(value, int) else value
+
+
+# A member that is not set is not written, so that it enters no code version.
+_Unset = Field(default=None, exclude_if=_is_none)
+_Names = Annotated[tuple[str, ...] | None, BeforeValidator(_listed), _Unset]
+
+
 class Task(Prompting):
-    """Prompting of a task, its share of the hub's personas, and its samples per persona."""
+    """Prompting of a task, the personas that it asks, and its samples per persona."""
 
     share: float = Field(default=1.0, ge=0, le=1)
     """Share of the hub that the task uses, drawn by a hash of persona and task."""
@@ -97,6 +115,54 @@ class Task(Prompting):
 
     per_persona: int = Field(default=1, ge=1)
     """Number of samples per persona."""
+
+    hops: Annotated[tuple[int, ...] | None, BeforeValidator(_listed), _Unset] = None
+    """Hops whose personas are asked, such as `0,1`; 0 are personas made from texts. Null for all,
+    here and below."""
+
+    relations: _Names = None
+    """Relations of the personas that are asked: a persona's relation, or its perspective on the
+    text, contains all words of an entry."""
+
+    languages: _Names = None
+    """Languages of the personas that are asked, as tags: `zh` admits `zh-Hant`."""
+
+    licences: _Names = None
+    """Licences of the personas that are asked; `*` stands for any characters."""
+
+    sources: _Names = None
+    """Sources of the texts whose personas are asked; `*` stands for any characters."""
+
+    words: str | None = Field(default=None, min_length=1, exclude_if=_is_none)
+    """Words of the personas that are asked: a persona contains all words of an alternative;
+    alternatives are separated by `|`, as in `math teacher | statistician`."""
+
+    like: str | None = Field(default=None, min_length=1, exclude_if=_is_none)
+    """Description of the personas that are asked, by meaning; needs `similarity`, `nearest` or
+    both. It is embedded by the role `embedder`."""
+
+    similarity: float | None = Field(default=None, ge=-1, le=1, exclude_if=_is_none)
+    """Cosine to the description `like` from which personas are asked."""
+
+    nearest: int | None = Field(default=None, ge=1, exclude_if=_is_none)
+    """Number of personas per shard that are nearest to the description `like`."""
+
+    language: str | None = Field(default=None, exclude_if=_is_none)
+    """Tag of the language of the samples; null for that of the persona."""
+
+    @model_validator(mode="after")
+    def _meaning_is_complete(self) -> "Task":
+        bounds = (self.similarity, self.nearest)
+        if self.like is None and bounds != (None, None):
+            raise ValueError("similarity and nearest need a description: set LIKE")
+        if self.like is not None and bounds == (None, None):
+            raise ValueError("LIKE needs SIMILARITY (a cosine), NEAREST (a number) or both")
+        return self
+
+    @field_validator("language")
+    @classmethod
+    def _language_has_a_name(cls, tag: str | None) -> str | None:
+        return _known_language(tag)
 
 
 class Training(BaseModel):
@@ -157,6 +223,11 @@ class Settings(BaseSettings):
 
     perspectives_per_text: int = Field(ge=1)
     """Number of perspectives asked per text."""
+
+    language: str | None = None
+    """Tag of the language of all personas, and of samples unless their task sets another, such as
+    `de`; null for the language of the text. Tables of versions that asked for English whatever the
+    text keep to it until their prompt changes."""
 
     relations_per_persona: int = Field(ge=1)
     """Maximum number of related personas kept per persona and hop (section 2.2)."""
@@ -282,6 +353,11 @@ class Settings(BaseSettings):
     pairs_per_bucket: int = Field(ge=1)
     """Number of pairs per requested cosine."""
 
+    @field_validator("language")
+    @classmethod
+    def _has_a_name(cls, tag: str | None) -> str | None:
+        return _known_language(tag)
+
     @field_validator("embedding_precision")
     @classmethod
     def _is_ours_to_choose(cls, precision: Precision, info: ValidationInfo) -> Precision:
@@ -368,6 +444,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     close = get_close_matches(name, sorted(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _known_language(tag: str | None) -> str | None:
+    if tag is not None and language_name(tag) is None:
+        raise ValueError(f"{tag!r} is the tag of no known language: write a tag such as de or zh")
+    return tag
 
 
 def _members(model: type[BaseModel], path: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@ r"""OpenAI-compatible server on 127.0.0.1 whose answers are hashes of the reques
 
 Equal requests get equal answers, and different requests get different answers, in the form that the
 prompt asks for: an object of the JSON schema, a problem, a program, a solution with its \boxed{}
-answer. Two marks in the text of a request steer the answer:
+answer. Where Chinese is asked for, sentences are Chinese. Two marks in the text of a request steer the answer:
 
     "refuse this"    the model refuses
     "echo of fern"   personas of such a text have almost the same vector, whatever their words
@@ -105,6 +105,14 @@ SYLLABLES = [
 ]
 RELATIONS = ["patient", "landlord", "pupil", "rival", "neighbour", "supplier", "aunt", "colleague"]
 
+PLACES = ["河边", "山脚", "码头", "老城", "水乡", "海岛", "草原", "竹林", "盐湖", "茶山"]
+WORKERS = ["木匠", "渔夫", "裁缝", "教师", "医生", "船夫", "药农", "铁匠", "邮差", "乐师"]
+KINDS = ["细心的", "退休的", "年轻的", "沉默的", "固执的", "开朗的"]
+PASTIMES = ["修理旧钟", "收集地图", "照料蜜蜂", "抄写诗词", "打磨镜片", "测量潮水", "培育种子"]
+CHARACTERS = "安北长春东风光海和华江金良明南宁平青秋荣山石松天文西新雪阳玉云中"
+CHINESE = re.compile(r"one Chinese sentence|Write in Chinese\.")
+"""Wording of a request for Chinese."""
+
 LINES = {
     file.stem: {line for line in file.read_text("utf-8").splitlines() if line and "{" not in line}
     for file in (Path(__file__).parents[1] / "prompts").rglob("*.md")
@@ -172,7 +180,8 @@ def key_of(body: dict[str, Any]) -> str:
 
 def answer(body: dict[str, Any]) -> str:
     """Return the content of the answer to a chat request."""
-    chance = random.Random(key_of(body))
+    chance = Chance(key_of(body))
+    is_chinese = any(CHINESE.search(message["content"]) for message in body["messages"])
     question = body["messages"][-1]["content"]
     prompt = prompt_of(body)
     if prompt == "answer_equality":
@@ -181,6 +190,7 @@ def answer(body: dict[str, Any]) -> str:
     if "response_format" in body:
         schema = body["response_format"]["json_schema"]["schema"]
         echo = ECHO.search(question) if prompt == "text_to_persona" else None
+        chance.chinese = is_chinese
         return json.dumps(instance(schema, schema, chance, echo[0] if echo else ""))
     if prompt == "math_program":
         crates, apples, loose = numbers(question, chance)
@@ -190,6 +200,12 @@ def answer(body: dict[str, Any]) -> str:
         # The tuned model and the second solver are sometimes wrong, the first solver never.
         slip = chance.random() < 0.25 and body["model"] != "solver"
         return rf"Adding up gives \boxed{{{crates * apples + loose + slip}}}."
+    if is_chinese:
+        return (
+            f"在{chinese_place(chance)}的集市上，{chinese_persona(chance)[:-1]}，他码放了"
+            f"{chance.randint(2, 99)}箱苹果，每箱{chance.randint(2, 99)}个，另外还有"
+            f"{chance.randint(2, 99)}个散放的苹果。请问一共有多少个苹果？"
+        )
     return (
         f"At the market of {place(chance)} {persona(chance)[:-1]} stacks {chance.randint(2, 99)} "
         f"crates of {chance.randint(2, 99)} apples each and {chance.randint(2, 99)} loose ones. "
@@ -243,8 +259,30 @@ def string(schema: dict[str, Any], chance: random.Random) -> str:
     return next(text for text in cut if re.search(schema.get("pattern", ""), text))
 
 
+class Chance(random.Random):
+    """Random numbers of an answer, and its language."""
+
+    chinese = False
+
+
+def chinese_persona(chance: random.Random) -> str:
+    """Return a Chinese sentence about a person, unique by the places in the sentence."""
+    first, second = chance.sample(PASTIMES, 2)
+    return (
+        f"一位住在{chinese_place(chance)}{chance.choice(PLACES)}的{chance.choice(KINDS)}"
+        f"{chance.choice(WORKERS)}，每天清晨在{chinese_place(chance)}{first}，晚上喜欢和邻居一起{second}。"
+    )
+
+
+def chinese_place(chance: random.Random) -> str:
+    """Return a name out of 900,000."""
+    return "".join(chance.choice(CHARACTERS) for _ in range(4))
+
+
 def persona(chance: random.Random, also: str = "") -> str:
     """Return a sentence about a person, unique by the places in the sentence."""
+    if isinstance(chance, Chance) and chance.chinese:
+        return chinese_persona(chance)
     return (
         f"A {chance.choice(ADJECTIVES)} {chance.choice(TRADES)} from {place(chance)} near "
         f"{place(chance)} who {chance.choice(HABITS)} {chance.choice(THINGS)} and "

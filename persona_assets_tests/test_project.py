@@ -57,7 +57,7 @@ def version(folder: Path, read: str = "", **values: Any) -> str:
 
 def test_every_setting_is_read_by_an_asset_or_is_operational(folder: Path) -> None:
     given = settings(folder)
-    covered = {"prompting"}  # Project.prompt binds every prompt with it
+    covered = {"prompting", "language"}  # Project.prompt binds prompts with them
     project = Project(given)
     for spec in build_defs(given).resolve_all_asset_specs():
         read = spec.metadata["persona_assets/reads"]

@@ -15,14 +15,19 @@ from persona_assets.catalog.catalog import RESERVED
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import PromptError, Prompts
 from persona_assets.registry import Registry
+from persona_assets.settings import Task
 from persona_assets.tables import Table
 
 MODULES: Registry[ModuleType] = Registry("persona_assets.assets", {})
 """Modules with assets that installed packages add by entry point."""
 
 
-def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
+def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> dict[str, TableAsset]:
     """Collect every asset, by name.
+
+    Args:
+        prompts: Prompt files.
+        tasks: Settings by task; a task that chooses its personas by meaning has a further input.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
@@ -44,7 +49,7 @@ def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
         if name.lower() in taken:
             raise PromptError(f"{folder / name}.md: the name {name} is taken: rename the file")
         taken.add(name.lower())
-    assets |= {asset.name: asset for asset in datasets(prompts)}
+    assets |= {asset.name: asset for asset in datasets(prompts, tasks or {})}
     for asset in assets.values():
         if missing := [name for name in asset.inputs if name not in assets]:
             raise PromptError(
@@ -52,6 +57,11 @@ def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
                 f"{missing[0]}: add it, or correct the argument of {asset.name}"
             )
     return assets
+
+
+def project_assets(project: Project) -> dict[str, TableAsset]:
+    """Collect every asset of a project, by name. Raises as `load_assets`."""
+    return load_assets(project.prompts, project.settings.tasks)
 
 
 def table_contracts(prompts: Prompts) -> Mapping[str, Table]:
@@ -63,7 +73,7 @@ def call_bounds(
     project: Project, shards: int, texts: int | None = None, *, once: bool = False
 ) -> CallBounds:
     """Return the bounds on the calls of a project's assets; see CallBounds."""
-    return CallBounds(project, load_assets(project.prompts), shards, texts, once=once)
+    return CallBounds(project, project_assets(project), shards, texts, once=once)
 
 
 def _modules() -> Iterator[ModuleType]:

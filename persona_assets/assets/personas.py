@@ -11,6 +11,7 @@ from persona_assets.assets.draws import draw_of
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
+from persona_assets.assets.text_language import FOLLOWED, follows_text
 from persona_assets.partitions import shards
 from persona_assets.plots import charts
 from persona_assets.project import Project
@@ -33,6 +34,7 @@ def _text_personas(bounds: CallBounds) -> int | None:
     group="personas",
     table=Table(steps.TEXT_PERSONAS, "persona_id", "parent_id", makes=True, text="persona"),
     version=f"{steps.VERSION}.{protection.VERSION}",
+    earlier=["1"],
     prompts=["text_to_persona"],
     settings=["perspectives", "perspectives_per_text", "text_chars", *protection.SETTINGS],
     rows=_text_personas,
@@ -47,6 +49,7 @@ def text_personas(
 ) -> dg.MaterializeResult[StepResult]:
     """Who is likely to read, write, like or dislike each text (section 2.1)."""
     draw = draw_of(project, "text_personas", context.partition_key)
+    follow = follows_text(project, context.partition_key)
     with open_session(context, models) as session:
         result = steps.build_text_personas(
             raw_corpus.collect(),
@@ -57,8 +60,11 @@ def text_personas(
             max_chars=project.settings.text_chars,
             draw_by=draw.column("text", "text_id"),
             protection=project.protection,
+            follow=follow,
         )
-    return materialize_result(replace(result, decisions=draw.decisions), session)
+    decisions = {**draw.decisions, **(FOLLOWED if follow else {})}
+    languages = steps.count_languages(result.rows)
+    return materialize_result(replace(result, decisions=decisions), session, languages=languages)
 
 
 def hop_personas(number: int) -> TableAsset:
@@ -78,6 +84,7 @@ def hop_personas(number: int) -> TableAsset:
         group="personas",
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
         version=f"{steps.VERSION}.{quality.rules_version()}.{protection.VERSION}",
+        earlier=["1.1"],
         prompts=["persona_to_persona"],
         settings=[
             "relations_per_persona",
@@ -157,6 +164,7 @@ hops = [hop_personas(number) for number in range(1, hop_budget.HOPS + 1)]
     group="personas",
     table=Table(steps.CANDIDATES, "persona_id", "parent_id", verdicts=True),
     version=f"{steps.VERSION}.{quality.rules_version()}",
+    earlier=["1.1"],
     rows=lambda bounds: plus(*(bounds.rows(name) for name in ["text_personas", *HOPS])),
     partitions=shards,
     ins={name: dg.AssetIn(name) for name in ["text_personas", *HOPS]},

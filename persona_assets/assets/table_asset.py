@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from persona_assets.assets.call_bounds import Bound
+from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.project import Project
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.settings import ROLES, Settings
@@ -42,6 +43,7 @@ class Reads:
         files: Further files, by path; their content counts. A relative path starts in the current
             directory, as those of the settings do.
         variables: Variables that the asset sets in a prompt, one mapping per variant, by prompt.
+        earlier: Earlier versions of the step, whose calls were the same.
     """
 
     version: str
@@ -49,6 +51,7 @@ class Reads:
     settings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variables: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
+    earlier: tuple[str, ...] = ()
 
     @property
     def asks_a_model(self) -> bool:
@@ -111,6 +114,10 @@ class TableAsset:
         except DeclarationError as error:
             raise DeclarationError(f"{self.name} {error}: correct its @table_asset") from None
         reads = self.reads
+        earlier = [
+            project.code_version(version, reads.prompts, reads.settings, reads.files)
+            for version in reads.earlier
+        ]
         attributes: dict[str, Any] = {
             "code_version": project.code_version(
                 reads.version, reads.prompts, reads.settings, reads.files
@@ -122,6 +129,7 @@ class TableAsset:
                     "prompts": list(reads.prompts),
                     "settings": list(reads.settings),
                 },
+                **({EARLIER: earlier} if earlier else {}),
                 PROMPT_VERSIONS: {name: project.prompt(name).version for name in reads.prompts},
             },
         }
@@ -157,6 +165,7 @@ def table_asset(
     rows: Bound | None = None,
     calls: Bound | None = None,
     partitions: dg.PartitionsDefinition[Any] | None = None,
+    earlier: Iterable[str] = (),
     kinds: Iterable[str] = (),
     pool: str | None = None,
     **dagster: Any,
@@ -175,6 +184,8 @@ def table_asset(
             a downstream asset reads it.
         calls: Most answered calls over all shards. Required of an asset that asks a model.
         partitions: Partition set; None for one table.
+        earlier: Earlier versions of the step, whose calls were the same: a table that one of them
+            made is stale, and costs no call to make again.
         kinds: Labels besides "parquet" and, for an asset with prompts, "llm".
         pool: Pool, for an asset that asks no model and yet needs the machine to itself.
         **dagster: Further arguments of `dagster.asset`: `name`, `ins`, `description`.
@@ -198,7 +209,7 @@ def table_asset(
             )
             def letters(context, persona_hub, project, models): ...
     """
-    reads = Reads(version, tuple(prompts), tuple(settings), tuple(files), variables)
+    reads = Reads(version, tuple(prompts), tuple(settings), tuple(files), variables, tuple(earlier))
 
     def declare(function: Callable[..., Any]) -> TableAsset:
         name = dagster.get("name", function.__name__)

@@ -6,24 +6,39 @@ upstream partitions up, Dagster no longer compares data versions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 
 from persona_assets.ids import content_id
 from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
+
+EARLIER = "persona_assets/earlier_versions"
+"""Metadata key of the code versions that earlier versions of an asset's step have."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """Asset of the graph: name, partition set (None if unpartitioned), code version, inputs."""
+    """Asset of the graph.
+
+    Attributes:
+        name: Name.
+        partitions: Name of its partition set; None if unpartitioned.
+        code_version: Current code version.
+        inputs: Names of its upstream assets.
+        earlier: Code versions that differ in the step alone, whose calls were the same.
+        prompts: Current version of each prompt, by name.
+    """
 
     name: str
     partitions: str | None
     code_version: str
     inputs: tuple[str, ...]
+    earlier: frozenset[str] = frozenset()
+    prompts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,7 @@ class Staleness:
         if footer is None:
             return "missing"
         if footer.code_version != asset.code_version:
-            return "code, prompt or settings changed"
+            return _changed_part(asset, footer)
         if (
             asset.name == "raw_corpus"
             and partition is not None
@@ -165,12 +180,23 @@ class Staleness:
         return versions
 
 
+def _changed_part(asset: Asset, footer: Footer) -> str:
+    """Return why the code version in a footer is not the current one."""
+    if footer.code_version in asset.earlier:
+        return "made by an earlier version of persona_assets"
+    made_by = footer.prompt_versions
+    edited = [name for name, now in asset.prompts.items() if made_by.get(name, now) != now]
+    return f"prompt {', '.join(edited)} changed" if edited else "code or settings changed"
+
+
 def _asset(spec: dg.AssetSpec) -> Asset:
     return Asset(
         name=spec.key.to_user_string(),
         partitions=getattr(spec.partitions_def, "name", None),
         code_version=spec.code_version or "",
         inputs=tuple(dep.asset_key.to_user_string() for dep in spec.deps),
+        earlier=frozenset(spec.metadata.get(EARLIER, ())),
+        prompts=spec.metadata.get(PROMPT_VERSIONS, {}),
     )
 
 

@@ -12,6 +12,7 @@ from functools import cache
 import polars as pl
 
 from persona_assets.assets.draws import draw_of
+from persona_assets.assets.text_language import follows_text
 from persona_assets.generation import Answer, Request
 from persona_assets.generation.completion import to_call
 from persona_assets.generation.journal.paid_index import PaidIndex
@@ -90,5 +91,6 @@ class PaidTexts:
             per_text=settings.perspectives_per_text,
             max_chars=settings.text_chars,
             draw_by=draw_of(self._project, FIRST, shard).column("text", "text_id"),
+            follow=follows_text(self._project, shard),
         )
         return keys

@@ -123,7 +123,7 @@ class PendingCalls:
 
     def _settled_share(self, model_asset: ModelAsset, partition: str | None) -> float:
         """Return the share of a table's calls that are settled, if its inputs are unchanged."""
-        if self._pilot.is_current(model_asset, partition):
+        if self._pilot.is_settled(model_asset, partition):
             return 1.0
         settled = self._pilot.count_settled_calls(model_asset, partition)
         ratio = self._pilot.calls_per_unit(model_asset)

@@ -60,6 +60,12 @@ class Pilot:
         footer = self._storage.footer(asset.name, partition)
         return footer is not None and footer.code_version == asset.asset.code_version
 
+    def is_settled(self, asset: ModelAsset, partition: str | None) -> bool:
+        """Return True if a table was made by the current calls: it is current, or its step older."""
+        footer = self._storage.footer(asset.name, partition)
+        versions = {asset.asset.code_version, *asset.asset.earlier}
+        return footer is not None and footer.code_version in versions
+
     def count_settled_calls(self, asset: ModelAsset, partition: str | None) -> int:
         """Count the calls that need no further attempt, for the current prompts and models."""
         code = pl.col("error_code")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds
-from persona_assets.assets.graph import load_assets
+from persona_assets.assets.graph import project_assets
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation import Endpoint, Tokens, pricing
 from persona_assets.orchestration.runner import Runner
@@ -140,7 +140,7 @@ def make_plan(project: Project, runner: Runner) -> Plan:
     import numpy as np
 
     rng = np.random.default_rng(SEED)
-    assets = load_assets(project.prompts)
+    assets = project_assets(project)
     bounds = CallBounds(project, assets, 1).all_calls()
     calling = {name for name, bound in bounds.items() if bound != 0}
     graph = runner.graph

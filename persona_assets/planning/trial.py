@@ -10,6 +10,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from persona_assets.assets.chosen import VECTORS, chosen_personas
 from persona_assets.assets.draws import draw_of
 from persona_assets.generation import Usage
 from persona_assets.ids import sample_id
@@ -110,8 +111,10 @@ def _try_shard(
     personas = min(ceil(number / task.per_persona), task.per_shard or number)
     first = task.model_copy(update={"per_shard": 0 if task.per_shard == 0 else personas})
     hub = project.storage.scan("persona_hub", shard).collect()
+    vectors = None if task.like is None else project.storage.scan(VECTORS, shard)
     draw_by = draw_of(project, name, shard).column("persona", "persona_id")
     with models.session(name, shard, run_id, report) as session:
+        hub = chosen_personas(project, task, hub, vectors, session).personas
         result = build_samples(
             hub, prompt, first, session.complete, project.protection, draw_by=draw_by
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+import regex
 import yaml
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
@@ -24,12 +25,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from persona_assets.dedup.text.words import words
 from persona_assets.generation.completion import Request
 from persona_assets.ids import content_id, uniform
+from persona_assets.languages import ENGLISH, UNKNOWN, language_name, tag_of_name
 from persona_assets.prompting.answer_schema import answer_columns, answer_model
 from persona_assets.rules.kinds import KINDS
 from persona_assets.settings import Prompting, nearest
 
 _LAYOUT = re.compile(r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*)\Z", re.DOTALL)
 _ZERO_SHOT = Prompting()
+
+IN_LANGUAGE = "Write in {}."
+"""End of a request for an answer in another language than English, where the prompt has no variable
+`language`."""
+
+_OTHER_LETTER = regex.compile(
+    r"[\p{L}--[\p{Script=Latin}\p{Script=Greek}\p{Script=Common}]]", regex.V1
+)
+"""A letter of another script; Greek ones occur in formulas."""
 
 COPIED = 0.7
 """Jaccard similarity of words above which an answer counts as a copy of a demonstration."""
@@ -78,6 +89,7 @@ class Prompt:
         pool: All demonstrations of the prompt.
         prompting: Mode, number of demonstrations, values of variables.
         shots: Demonstrations in use, drawn from the pool.
+        language: Name of the language that the settings give to all answers; "" for none.
     """
 
     name: str
@@ -89,6 +101,7 @@ class Prompt:
     pool: tuple[Mapping[str, Any], ...] = ()
     prompting: Prompting = _ZERO_SHOT
     shots: tuple[Mapping[str, Any], ...] = ()
+    language: str = ""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.prompting.variables) - set(self.head.variables))
@@ -122,6 +135,10 @@ class Prompt:
         """Return this prompt for the model of another role."""
         return replace(self, head=self.head.model_copy(update={"role": role}))
 
+    def in_language(self, name: str) -> "Prompt":
+        """Return this prompt for answers in a language, unless a setting names it in a variable."""
+        return self if "language" in self.prompting.variables else replace(self, language=name)
+
     def with_variables(self, **variables: str) -> "Prompt":
         """Return this prompt with values for variables of its front matter."""
         merged = {**self.prompting.variables, **variables}
@@ -133,7 +150,9 @@ class Prompt:
         pool = self.pool if self.prompting.shots else ()
         parts = [self.head.model_dump_json(), self.system, self.user, *self.skeletons]
         parts += [self.prompting.model_dump_json(include={"mode", "shots", "variables"})]
-        return content_id(*parts, json.dumps(pool, sort_keys=True))[:12]
+        # Left out where it is not set: earlier versions of the project did not have it.
+        parts += [json.dumps(pool, sort_keys=True), *([self.language] if self.language else [])]
+        return content_id(*parts)[:12]
 
     @cached_property
     def wording(self) -> list[str]:
@@ -170,17 +189,24 @@ class Prompt:
         """Render the request for a row: system message, demonstrations as turns, user message.
 
         Args:
-            inputs: Values of the inputs; never interpreted as templates.
+            inputs: Values of the inputs; never interpreted as templates. The input `language` is
+                the English name of a language; see `answer_language`.
             index: Number of the sample, for several samples per row.
             sampling: Sampling parameters that override those of the front matter.
 
         Raises:
             PromptError: A template uses an input without a value.
         """
+        if self.language:
+            inputs = {**inputs, "language": self.language}
+        language = inputs.get("language", "English")
         system = self._render(self._system, inputs)
         messages = [{"role": "system", "content": system}] if system else []
         messages += self._demonstrations
-        messages.append({"role": "user", "content": self._render(self._user, inputs)})
+        user = self._render(self._user, inputs)
+        if language != "English" and "language" not in self.head.variables:
+            user = f"{user}\n\n{IN_LANGUAGE.format(language)}"
+        messages.append({"role": "user", "content": user})
         return Request(
             role=self.head.role,
             messages=tuple(messages),
@@ -190,6 +216,37 @@ class Prompt:
             index=index,
             prompt_version=self.version,
         )
+
+    def answer_language(self, tag: str) -> tuple[str, Mapping[str, str]]:
+        """Return the language of an answer about a row, and the input that asks for it.
+
+        A language of the settings or of the prompt file wins over that of the row. A prompt that is
+        written in another script says itself in which language it wants the answer.
+
+        Args:
+            tag: Language of the row; `und` if unknown.
+
+        Returns:
+            Tag of the language, `und` if the prompt says it itself; and the input `language`, or
+            nothing for English, as for languages without a name.
+        """
+        default = self.head.variables.get("language", "English")
+        fixed = self.language or self.prompting.variables.get("language")
+        if fixed is None and default != "English":
+            fixed = default
+        if fixed is not None:
+            return tag_of_name(fixed), {}
+        if self._names_its_language:
+            return UNKNOWN, {}
+        name = language_name(tag)
+        if name is None or name == "English":
+            return ENGLISH if name is None else tag, {}
+        return tag, {"language": name}
+
+    @cached_property
+    def _names_its_language(self) -> bool:
+        skeletons = (self._skeleton(self.system), self._skeleton(self.user))
+        return any(_OTHER_LETTER.search(text) is not None for text in skeletons)
 
     def copies_demonstration(self, value: Mapping[str, Any]) -> bool:
         """Return True if an answer repeats a demonstration in its request.

@@ -8,6 +8,7 @@ import polars as pl
 
 from persona_assets.dedup.text.words import words
 from persona_assets.ids import persona_id, uniform
+from persona_assets.languages import ENGLISH, UNKNOWN, foreign_language, language_of_text
 from persona_assets.prompting.prompts import Prompt
 from persona_assets.prompting.run_prompt import (
     COMPLETION_COLUMNS,
@@ -24,15 +25,18 @@ from persona_assets.storage.step_result import StepResult, quarantine, split_rep
 VERSION = "2"
 
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
+_OF_TEXT = {"licence": pl.String(), "source": pl.String(), "language": pl.String()}
+"""Columns of a text that its personas inherit; `language` is that of the persona."""
+
 TEXT_PERSONAS = pl.Schema(
-    {**_PERSONA, "perspective": pl.String(), "licence": pl.String(), **COMPLETION_COLUMNS}
+    {**_PERSONA, "perspective": pl.String(), **_OF_TEXT, **COMPLETION_COLUMNS}
 )
 HOP = pl.Schema(
     {
         **_PERSONA,
         "relation": pl.String(),
         "hop": pl.Int64(),
-        "licence": pl.String(),
+        **_OF_TEXT,
         **COMPLETION_COLUMNS,
     }
 )
@@ -49,6 +53,7 @@ def build_text_personas(
     max_chars: int,
     draw_by: str = "text",
     protection: Protection = DROP,
+    follow: bool = True,
 ) -> StepResult:
     """Ask who is likely to read, write, like or dislike each text (section 2.1).
 
@@ -61,17 +66,23 @@ def build_text_personas(
         max_chars: Characters of a text shown to the model.
         draw_by: Column by whose hash the perspectives are drawn.
         protection: What is done about personal data.
+        follow: Ask for personas in the language of the text; otherwise in English.
 
     Returns:
         One row or one drop per text and perspective.
     """
-    prompt_rows = [
-        PromptRow(
-            row["text_id"], row, {"text": row["text"][:max_chars], "perspective": perspective}
-        )
-        for row in texts.iter_rows(named=True)
-        for perspective in _drawn(row[draw_by], perspectives, per_text)
-    ]
+    prompt_rows: list[PromptRow] = []
+    for row in texts.iter_rows(named=True):
+        spoken = language_of_text(row["text"], row["language"] or UNKNOWN) if follow else ENGLISH
+        language, asked = prompt.answer_language(spoken)
+        prompt_rows += [
+            PromptRow(
+                row["text_id"],
+                {**row, "language": language},
+                {"text": row["text"][:max_chars], "perspective": perspective, **asked},
+            )
+            for perspective in _drawn(row[draw_by], perspectives, per_text)
+        ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     people = _People(protection)
     for result in results:
@@ -119,10 +130,11 @@ def build_hop_personas(
         draw_by: Column by whose hash the limit draws.
         protection: What is done about personal data.
     """
-    prompt_rows = [
-        PromptRow(row["persona_id"], row, {"persona": row["persona"], "relations": str(relations)})
-        for row in _frontier(earlier, relations, limit, target, novelty, draw_by)
-    ]
+    prompt_rows: list[PromptRow] = []
+    for row in _frontier(earlier, relations, limit, target, novelty, draw_by):
+        language, asked = prompt.answer_language(row["language"] or UNKNOWN)
+        inputs = {"persona": row["persona"], "relations": str(relations), **asked}
+        prompt_rows.append(PromptRow(row["persona_id"], {**row, "language": language}, inputs))
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     people = _People(protection)
     for result in results:
@@ -145,11 +157,43 @@ def build_persona_candidates(text_rows: pl.DataFrame, hops: Sequence[pl.DataFram
     """Collect all personas of a shard, each with the verdict of the quality filter."""
     roots = text_rows.rename({"perspective": "relation"}).with_columns(hop=pl.lit(0, pl.Int64()))
     rows = pl.concat([roots.select(HOP.names()), *hops])
-    judged = rows.select("persona", "relation", "hop").iter_rows()
-    reasons = [quality.rejection_reason(text, relation=rel, hop=hop) for text, rel, hop in judged]
+    judged = rows.select("persona", "relation", "hop", "language").iter_rows()
+    reasons = [
+        quality.rejection_reason(text, relation=relation, hop=hop, language=language or UNKNOWN)
+        or wrong_language(text, language)
+        for text, relation, hop, language in judged
+    ]
     rows = rows.with_columns(pl.Series("reason", reasons, pl.String))
     rows = rows.with_columns(kept=pl.col("reason").is_null()).select(CANDIDATES.names())
     return StepResult(rows, rows_in=len(text_rows) + sum(map(len, hops)))
+
+
+def count_languages(rows: pl.DataFrame) -> str:
+    """Return the languages of rows with their numbers, most frequent first.
+
+    Example:
+        >>> count_languages(pl.DataFrame({"language": ["en", "zh", "en"]}))
+        'en 2, zh 1'
+    """
+    counts = rows["language"].fill_null(UNKNOWN).value_counts()
+    ordered = counts.sort(["count", "language"], descending=[True, False]).iter_rows()
+    return ", ".join(f"{language} {count}" for language, count in ordered) or "none"
+
+
+def spoken_language(text: str, asked: str) -> str:
+    """Return the language of an answer: that asked for, or the detected one if none was."""
+    return language_of_text(text) if asked == UNKNOWN else asked
+
+
+def wrong_language(text: str, expected: str | None) -> str | None:
+    """Return the reason for dropping a text in another language, with the detector's confidence.
+
+    Example:
+        >>> wrong_language("Un programador con experiencia en aplicaciones móviles", "en")
+        'wrong_language: es 1.00'
+    """
+    found = foreign_language(text, expected or UNKNOWN)
+    return None if found is None else f"wrong_language: {found.language} {found.confidence:.2f}"
 
 
 def count_by_hop(candidates: pl.DataFrame) -> dict[str, int]:
@@ -197,6 +241,8 @@ def _row(kept: PromptResult, persona: str, relation: str) -> dict[str, Any]:
         "parent_id": parent,
         "persona": persona,
         "licence": kept.row.source["licence"],
+        "source": kept.row.source["source"],
+        "language": spoken_language(persona, kept.row.source["language"]),
         **kept.completion,
     }
 
@@ -240,4 +286,6 @@ def _is_rejected(row: Mapping[str, Any]) -> bool:
     """Return True if the quality filter rejects a row of `text_personas` or of a hop."""
     relation = row["perspective"] if "perspective" in row else row["relation"]
     hop = row.get("hop", 0)
-    return quality.rejection_reason(row["persona"], relation=relation, hop=hop) is not None
+    language = row["language"] or UNKNOWN
+    reason = quality.rejection_reason(row["persona"], relation=relation, hop=hop, language=language)
+    return reason is not None

@@ -1,12 +1,17 @@
 """Persona-driven synthesis (sections 3 and 4): one step for every task."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from persona_assets.ids import sample_id, uniform
+from persona_assets.languages import UNKNOWN
 from persona_assets.prompting.prompts import Prompt, PromptError
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.rules.protection import DROP, Protection
 from persona_assets.settings import Task
+from persona_assets.steps.personas import spoken_language, wrong_language
 from persona_assets.steps.verdicts import REPAIRS, Verdicts, count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
@@ -21,12 +26,14 @@ def dataset_schema(prompt: Prompt) -> pl.Schema:
     """
     ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
     ours = {**ids, **REPAIRS, "licence": pl.String(), **COMPLETION_COLUMNS}
+    # A field of this name is older than the column: renaming it would change paid requests.
+    language = {} if "language" in prompt.columns else {"language": pl.String()}
     if taken := sorted(ours.keys() & prompt.columns.keys()):
         raise PromptError(
             f"prompt {prompt.name}: the dataset has a column {', '.join(taken)} of its own: give "
             "the output field another name"
         )
-    after = {**REPAIRS, "licence": pl.String(), **COMPLETION_COLUMNS}
+    after = {**REPAIRS, "licence": pl.String(), **language, **COMPLETION_COLUMNS}
     return pl.Schema({**ids, **prompt.columns, **after})
 
 
@@ -67,26 +74,30 @@ def build_samples(
     prompt_rows = [
         PromptRow(
             sample_id(prompt.name, row["persona_id"], index),
-            row,
-            {"persona": row["persona"]},
+            {**row, "language": language},
+            {"persona": row["persona"], **asked},
             index,
         )
         for row in draw_personas(hub, prompt.name, task, draw_by).iter_rows(named=True)
+        for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
         for index in range(task.per_persona)
     ]
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     verdicts = Verdicts(prompt, protection)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for result in results:
         verdict = verdicts.of(result.value, result.row.source["persona"])
-        if verdict.reason is not None:
-            dropped.append((result.row.row_id, verdict.reason))
+        language, text = result.row.source["language"], _longest_text(verdict.value)
+        reason = verdict.reason or wrong_language(text, language)
+        if reason is not None:
+            dropped.append((result.row.row_id, reason))
             continue
         rows.append(
             {
                 "sample_id": result.row.row_id,
                 "persona_id": result.row.source["persona_id"],
                 "persona": result.row.source["persona"],
+                "language": spoken_language(text, language),
                 **verdict.value,
                 "repairs": list(verdict.repairs),
                 "licence": result.row.source["licence"],
@@ -99,3 +110,12 @@ def build_samples(
         len(prompt_rows),
         repairs=count_repairs(row["repairs"] for row in rows),
     )
+
+
+def _longest_text(value: Any) -> str:
+    """Return the longest string of an answer, in objects and lists, too: names tell no language."""
+    if isinstance(value, str):
+        return value
+    parts = value.values() if isinstance(value, Mapping) else value
+    texts = map(_longest_text, parts if isinstance(value, Mapping | list) else ())
+    return max(texts, key=len, default="")

@@ -125,7 +125,7 @@ def test_missing_table_is_stale_with_its_dependents_in_the_phase(world: World) -
 
 def test_changed_code_version_is_stale_in_every_shard(world: World) -> None:
     world.code["checked"] = "c2"
-    changed = {"checked": "code, prompt or settings changed"}
+    changed = {"checked": "code or settings changed"}
     assert world.stale() == {"a.txt": changed, "b.txt": changed}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from persona_assets.assets.graph import call_bounds, load_assets
+from persona_assets.assets.graph import call_bounds, project_assets
 from persona_assets.planning.estimate import Interval
 from persona_assets.planning.model_asset import ModelAsset
 from persona_assets.planning.pilot import MIN_SHARD_UNITS, Pilot
@@ -81,7 +81,7 @@ def sample_pilot(
     """Return the pilot's calls and sizes per unit, a column per asset."""
     with project.runner(select) as runner:
         loaded = Project(project.settings)
-        assets = load_assets(loaded.prompts)
+        assets = project_assets(loaded)
         model_assets = [
             ModelAsset.from_declaration(runner.graph.assets[name], assets[name], loaded)
             for name in names

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -196,3 +197,45 @@ def test_hop_drops_a_related_persona_with_personal_data_in_its_text_or_relation(
     assert outcome.rows["relation"].to_list() == ["uncle"]
     reasons = outcome.dropped["reason"].to_list()
     assert reasons == ["personal_data:email", "personal_data:phone"]
+
+
+CHINESE = "一位住在河边的退休木匠，每天清晨修理旧钟。"
+
+
+def test_related_personas_inherit_language_and_source() -> None:
+    parents = TRADESPEOPLE.with_columns(
+        language=pl.Series(["zh", "en", None, "de"] * 2), source=pl.lit("web/a")
+    )
+    model = answering(lambda request: {"related": [{"relation": "aunt", "persona": persona("a")}]})
+    hop = expand([parents], model).rows
+    languages = {
+        text: {"zh": "Chinese", "de": "German"}.get(language, "English")
+        for text, language in parents.select("persona", "language").iter_rows()
+    }
+    for request in model.asked:
+        text = user_text(request).split("\n")[0].removeprefix("Person: ")
+        assert f"one {languages[text]} sentence" in request.messages[0]["content"]
+    assert sorted(hop["language"]) == ["de", "de", "en", "en", "en", "en", "zh", "zh"]
+    assert set(hop["source"]) == {"web/a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "reason"),
+    [
+        (persona("baker"), "en", None),
+        (CHINESE, "zh", None),
+        (CHINESE, "zh-Hant", None),
+        (CHINESE, "en", "wrong_language: zh 1.00"),
+        (persona("baker"), "zh", "wrong_language: en 1.00"),
+        (CHINESE, None, None),
+        (CHINESE, "und", None),
+    ],
+)
+def test_candidate_in_another_language_is_rejected(
+    text: str, language: str | None, reason: str | None
+) -> None:
+    rows = text_personas(text).with_columns(language=pl.lit(language, pl.String()))
+    [row] = build_persona_candidates(rows, [NO_HOP] * 6).rows.to_dicts()
+    assert row["kept"] == (reason is None)
+    assert (row["reason"] or "").startswith(reason or "")
+    assert row["language"] == language

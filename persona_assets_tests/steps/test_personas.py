@@ -163,3 +163,44 @@ def test_unsafe_persona_is_dropped_whatever_the_setting() -> None:
     keep = Protection("keep")
     outcome = personas_of(texts("One"), answering(lambda _: unsafe), protection=keep)
     assert outcome.dropped["reason"].to_list() == ["unsafe:weapon"]
+
+
+MILL = {
+    "und": "磨坊的钟声在清晨响起，渔夫们把网收进船里。",
+    "de": "Die Mühle am Kanal mahlt wieder.",
+}
+LABELS = ["und", "en", "zh", "de-AT", "tlh"]
+
+
+def labelled(*pairs: tuple[str, str]) -> pl.DataFrame:
+    """Return texts with the labels of their languages."""
+    rows = texts(*(text for text, _ in pairs))
+    return rows.with_columns(pl.Series("language", [label for _, label in pairs]))
+
+
+def test_persona_is_asked_for_and_labelled_in_the_language_of_its_text() -> None:
+    rows = labelled(*((f"Text {label}", label) for label in LABELS), (MILL["und"], "und"))
+    model = answering(lambda request: BAKER)
+    personas = personas_of(rows, model).rows
+    asked = ["English", "English", "Chinese", "German", "English", "Chinese"]
+    systems = [request.messages[0]["content"] for request in model.asked]
+    assert [f"one {name} sentence" in system for name, system in zip(asked, systems, strict=True)]
+    assert personas["language"].to_list() == ["en", "en", "zh", "de-AT", "en", "zh"]
+    assert personas["source"].to_list() == rows["source"].to_list()
+
+
+def test_english_and_unlabelled_texts_are_asked_as_without_languages() -> None:
+    plain, model = answering(repeat_question), answering(repeat_question)
+    personas_of(TEXTS, plain, follow=False)
+    personas_of(TEXTS.with_columns(language=pl.lit("en")), model)
+    assert [request.messages for request in plain.asked] == [
+        request.messages for request in model.asked
+    ]
+
+
+def test_table_of_an_earlier_version_keeps_to_english() -> None:
+    rows = labelled((MILL["de"], "de"), (MILL["und"], "und"))
+    model = answering(lambda request: BAKER)
+    personas = personas_of(rows, model, follow=False).rows
+    assert personas["language"].to_list() == ["en", "en"]
+    assert all("one English sentence" in r.messages[0]["content"] for r in model.asked)

@@ -1,5 +1,7 @@
 """A task draws personas by hash; each of its questions becomes a sample or a drop."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from persona_assets.generation import Request
 from persona_assets.ids import content_id, sample_id
 from persona_assets.prompting.prompts import PromptError
-from persona_assets.settings import Task
+from persona_assets.settings import Prompting, Task
 from persona_assets.steps.hub import HUB
 from persona_assets.steps.tasks import build_samples, dataset_schema, draw_personas
 from persona_assets.storage.step_result import typed_frame
@@ -174,3 +176,59 @@ def test_build_samples_drops_and_repairs_by_the_verdict() -> None:
     assert (published["good"]["repairs"], published["fenced"]["repairs"]) == ([], ["fence"])
     assert outcome.dropped["reason"].to_list() == ["refusal"]
     assert outcome.repairs == {"fence": 1}
+
+
+QUESTION = "My oven runs hot at the back; how should I turn the loaves through the bake?"
+CHINESE_QUESTION = "我的烤箱后面温度太高，烤面包的时候应该怎样转动面包才能烤得均匀？"
+
+
+@pytest.mark.parametrize(
+    ("language", "answer", "published"),
+    [
+        ("en", QUESTION, "en"),
+        ("zh", CHINESE_QUESTION, "zh"),
+        ("zh-Hant", CHINESE_QUESTION, "zh-Hant"),
+        (None, QUESTION, "en"),
+        ("en", CHINESE_QUESTION, "wrong_language: zh"),
+        ("zh", QUESTION, "wrong_language: en"),
+    ],
+)
+def test_sample_has_the_language_of_its_persona_or_is_dropped(
+    language: str | None, answer: str, published: str
+) -> None:
+    personas = hub("a").with_columns(language=pl.lit(language, pl.String()))
+    model = answering(lambda request: {"instruction": answer})
+    result = build_samples(personas, prompt("instructions"), Task(), model)
+    assert user_text(model.asked[0]).endswith("Write in Chinese.") == (language == "zh") or (
+        language == "zh-Hant"
+    )
+    said = [*result.rows["language"], *result.dropped["reason"]]
+    assert said[0].startswith(published)
+
+
+def test_language_of_a_prompt_in_another_script_is_detected() -> None:
+    riddles = PROMPTS["logic_problems"].bind(Prompting(variables={"style": "ruozhiba"}), "s")
+    model = answering(lambda request: {"problem": "既然时间就是金钱，那么我迟到是不是在抢银行？"})
+    result = build_samples(hub("a"), riddles, Task(), model)
+    assert result.rows["language"].to_list() == ["zh"]
+    assert "Write in" not in user_text(model.asked[0])
+
+
+def test_longest_text_of_an_answer_tells_its_language() -> None:
+    tool = {
+        **TOOL,
+        "description": "告诉渔夫码头什么时候涨潮，以及今天的潮水会有多高。",
+        "return": "时间表",
+    }
+    personas = hub("a").with_columns(language=pl.lit("zh"))
+    result = build_samples(personas, prompt("tools"), Task(), answering(lambda request: tool))
+    assert result.rows["language"].to_list() == ["zh"]
+
+
+def test_field_named_language_keeps_its_place() -> None:
+    instructions = prompt("instructions")
+    output = {**instructions.head.output, "language": {"type": "string"}}
+    head = instructions.head.model_copy(update={"output": output})
+    schema = dataset_schema(replace(instructions, head=head))
+    assert schema.names().count("language") == 1
+    assert list(schema.names()).index("language") < list(schema.names()).index("licence")
