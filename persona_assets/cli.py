@@ -290,7 +290,7 @@ def _runner(
         FileNotFoundError: The corpus has no shard.
     """
     settings = project.settings
-    corpus = Corpus(settings.corpus, settings.corpus_fields)
+    corpus = Corpus.of(settings)
     arrivals = register_partitions(instance, settings, corpus, project.storage)
     arrivals.files.check()
     fail_dead_runs(instance)

@@ -12,7 +12,7 @@ from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
-UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
+UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty", "ready_fields", "ready_per_shard"})
 """Settings that code versions leave out unless they are set: they came later than the tables."""
 
 

@@ -47,7 +47,7 @@ class PendingCalls:
         self._runner = runner
         self._pilot = pilot
         self._model_assets = model_assets
-        self._corpus = Corpus(settings.corpus, settings.corpus_fields)
+        self._corpus = Corpus.of(settings)
         self._limit = settings.texts_per_shard
         self.texts = cache(self._texts)
         self._paid_texts = PaidTexts(project, self._current_rows)

@@ -21,6 +21,9 @@ from persona_assets.storage.step_result import StepResult, quarantine, split_rep
 
 VERSION = "1"
 
+READY = "ready"
+"""Perspective of a ready persona: nobody was asked for it."""
+
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 TEXT_PERSONAS = pl.Schema(
     {**_PERSONA, "perspective": pl.String(), "licence": pl.String(), **COMPLETION_COLUMNS}
@@ -79,6 +82,28 @@ def build_text_personas(
     return StepResult(
         typed_frame(rows, TEXT_PERSONAS), quarantine("text_personas", dropped), len(prompt_rows)
     )
+
+
+def build_ready_personas(texts: pl.DataFrame) -> StepResult:
+    """Take over the rows of a shard of ready personas, without a call.
+
+    Args:
+        texts: Rows of `raw_corpus`, whose texts are personas.
+
+    Returns:
+        One persona per row; its parent is the row.
+    """
+    rows = [
+        {name: row.get(name) for name in TEXT_PERSONAS}
+        | {
+            "persona_id": persona_id(row["text_id"], READY, row["text"]),
+            "parent_id": row["text_id"],
+            "persona": row["text"],
+            "perspective": READY,
+        }
+        for row in texts.iter_rows(named=True)
+    ]
+    return StepResult(typed_frame(rows, TEXT_PERSONAS), rows_in=len(texts))
 
 
 def build_hop_personas(
