@@ -131,7 +131,7 @@ def column_names(key: str, path: Path) -> list[str]:
             head += chunk
             if len(head) >= HEAD_BYTES:
                 break
-    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = "utf-16" if bytes(head[:2]) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = bytes(head[:HEAD_BYTES]).decode(encoding, errors="replace")
     if key.lower().endswith(with_packings(".csv", ".tsv")):
         return _header(text)
