@@ -409,14 +409,15 @@ def test_forecast_of_texts_leaves_ready_personas_out_of_its_pilot(project: Sampl
 def test_next_command_makes_the_pilot_of_texts_before_ready_personas(
     fresh: SampleProject,
 ) -> None:
-    fresh.write(NEW, texts(6))
-    add_ready(fresh, 2)
+    add_ready(fresh, 1)
     plan = plan_of(fresh, "+key:persona_embeddings")
     assert plan.next is not None
-    assert shlex.split(plan.next.command)[-1] == NEW
+    assert shlex.split(plan.next.command)[-1] == LETTERS
 
 
 def test_project_of_ready_personas_alone_is_its_own_pilot(fresh: SampleProject) -> None:
+    for shard in TEXTS:
+        (fresh.corpus / shard).unlink()
     add_ready(fresh, 4)
     assert [run.error for run in fresh.run("+key:game_npcs") if run.error] == []
     fresh.values["ready_per_shard"] = 4
