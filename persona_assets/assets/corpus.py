@@ -37,10 +37,7 @@ def raw_corpus(
     project: dg.ResourceParam[Project],
     corpus: dg.ResourceParam[Corpus],
 ) -> StepResult:
-    """Texts of one corpus file with source, licence and language; bad records are quarantined.
-
-    The texts of a shard of ready personas are the personas.
-    """
+    """Texts of a corpus file, or ready personas, with sources; bad records are quarantined."""
     shard = context.partition_key
     source = corpus.fingerprint(shard)
     records = corpus.read(shard) if source else []

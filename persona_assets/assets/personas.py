@@ -45,10 +45,7 @@ def text_personas(
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[StepResult]:
-    """Who is likely to read, write, like or dislike each text (section 2.1).
-
-    Ready personas are taken over as they are, without a call.
-    """
+    """Who is likely to read, write, like or dislike each text (section 2.1), or ready personas."""
     if is_ready(context.partition_key):
         return dg.MaterializeResult(value=steps.build_ready_personas(raw_corpus.collect()))
     draw = draw_of(project, "text_personas", context.partition_key)
