@@ -190,7 +190,8 @@ def _run(options: argparse.Namespace) -> int:
         runner, notes = _runner(project, instance, options.select, options.shards, models)
         console.print_notes(notes)
         if runner.anything_stale():
-            most = call_bounds(project, runner.shards).all_calls()
+            bounds = call_bounds(project, runner.shards, ready_shards=runner.ready_shards)
+            most = bounds.all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
             roles = _roles_in_use(project, chosen)
             console.print_notes(shutdown_notes(settings, date.today(), roles))
@@ -290,7 +291,7 @@ def _runner(
         FileNotFoundError: The corpus has no shard.
     """
     settings = project.settings
-    corpus = Corpus(settings.corpus, settings.corpus_fields)
+    corpus = Corpus.of(settings)
     arrivals = register_partitions(instance, settings, corpus, project.storage)
     arrivals.files.check()
     fail_dead_runs(instance)

@@ -46,7 +46,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     defaults = {
         "io_manager": TableIOManager(project.storage, catalog, tables),
         "project": project,
-        "corpus": Corpus(settings.corpus, settings.corpus_fields),
+        "corpus": Corpus.of(settings),
         "models": Models(settings, project.storage),
         "deduplicator": Deduplicator(settings, project.storage),
         "sandbox": Sandbox(),

@@ -14,7 +14,7 @@ from persona_assets.rules.protection import Protection
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
-UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
+UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty", "ready_fields", "ready_per_shard"})
 """Settings that code versions leave out unless they are set: they came later than the tables."""
 
 MAKES_PERSONAS = frozenset({"text_to_persona", "persona_to_persona"})

@@ -212,6 +212,17 @@ class Settings(BaseSettings):
     corpus_fields: dict[str, str] = Field(default_factory=dict)
     """Dotted path of each column in corpus files whose columns have other names."""
 
+    ready_personas: Path | None = None
+    """Folder of tables of ready personas, which join those made from texts and cost no call; each
+    file is a shard. Null for none."""
+
+    ready_fields: dict[str, str] | None = None
+    """Dotted path of each column (`persona`, `source`, `licence`, `language`) in tables of ready
+    personas whose columns have other names; null for the names of the known data sets."""
+
+    ready_per_shard: int | None = Field(default=None, ge=1)
+    """Number of ready personas read from the head of each of their shards; null for all."""
+
     texts_per_shard: int | None = Field(ge=1)
     """Number of texts read from the head of each shard; null for all."""
 

@@ -178,14 +178,14 @@ class SampleProject:
         """Open the project's Dagster instance with the partitions of the current corpus."""
         settings = self.settings
         with open_instance(settings) as instance:
-            corpus = Corpus(settings.corpus, settings.corpus_fields)
+            corpus = Corpus.of(settings)
             register_partitions(instance, settings, corpus, self.storage)
             yield instance
 
     @contextmanager
     def runner(self, select: str = "*", only: Sequence[str] = ()) -> Iterator[Runner]:
         with self.instance() as instance:
-            corpus = Corpus(self.corpus)
+            corpus = Corpus.of(self.settings)
             yield Runner(self.defs, instance, self.storage, corpus, select=select, only=only)
 
     def run(self, select: str = "*", only: Sequence[str] = ()) -> list[Finished]:

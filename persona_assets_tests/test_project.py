@@ -17,6 +17,7 @@ from persona_assets_tests.steps.answers_double import ROOT
 OPERATIONAL = {
     "profile",  # shapes no row by itself: its values are settings of their own
     "data_dir",
+    "ready_personas",  # as the corpus
     "corpus",  # the file's hash is in the footer of its shard's raw_corpus
     "prompts",  # the files' contents are in their versions
     "model_dir",

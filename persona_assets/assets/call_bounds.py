@@ -42,6 +42,8 @@ class CallBounds:
         shards: Number of shards.
         texts: Number of texts in these shards; None for the most that the settings allow.
         once: Count each question once.
+        ready_shards: Number of those shards that hold ready personas.
+        ready: Number of ready personas in them; None for the most that the settings allow.
     """
 
     def __init__(
@@ -52,10 +54,15 @@ class CallBounds:
         texts: int | None = None,
         *,
         once: bool = False,
+        ready_shards: int = 0,
+        ready: int | None = None,
     ) -> None:
         self.project = project
         self.shards = shards
-        self.texts = texts
+        self.text_shards = shards - ready_shards
+        settings = project.settings
+        self.texts = times(settings.texts_per_shard, self.text_shards) if texts is None else texts
+        self.ready = times(settings.ready_per_shard, ready_shards) if ready is None else ready
         self._assets = assets
         self._once = once
 

@@ -70,10 +70,19 @@ def table_contracts(prompts: Prompts) -> Mapping[str, Table]:
 
 
 def call_bounds(
-    project: Project, shards: int, texts: int | None = None, *, once: bool = False
+    project: Project,
+    shards: int,
+    texts: int | None = None,
+    *,
+    once: bool = False,
+    ready_shards: int = 0,
+    ready: int | None = None,
 ) -> CallBounds:
     """Return the bounds on the calls of a project's assets; see CallBounds."""
-    return CallBounds(project, project_assets(project), shards, texts, once=once)
+    assets = project_assets(project)
+    return CallBounds(
+        project, assets, shards, texts, once=once, ready_shards=ready_shards, ready=ready
+    )
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -20,14 +20,15 @@ from persona_assets.resources.models import Models
 from persona_assets.rules import protection
 from persona_assets.steps import hop_budget, quality
 from persona_assets.steps import personas as steps
+from persona_assets.storage.shard_keys import is_ready
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
 HOPS = [f"hop_{number}_personas" for number in range(1, hop_budget.HOPS + 1)]
 
 
-def _text_personas(bounds: CallBounds) -> int | None:
-    return times(bounds.rows("raw_corpus"), bounds.settings.perspectives_per_text)
+def _asked_perspectives(bounds: CallBounds) -> int | None:
+    return times(bounds.texts, bounds.settings.perspectives_per_text)
 
 
 @table_asset(
@@ -37,8 +38,8 @@ def _text_personas(bounds: CallBounds) -> int | None:
     earlier=["1"],
     prompts=["text_to_persona"],
     settings=["perspectives", "perspectives_per_text", "text_chars", *protection.SETTINGS],
-    rows=_text_personas,
-    calls=lambda bounds: bounds.question_calls(_text_personas(bounds), "text_to_persona"),
+    rows=lambda bounds: plus(_asked_perspectives(bounds), bounds.ready),
+    calls=lambda bounds: bounds.question_calls(_asked_perspectives(bounds), "text_to_persona"),
     partitions=shards,
 )
 def text_personas(
@@ -47,7 +48,10 @@ def text_personas(
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[StepResult]:
-    """Who is likely to read, write, like or dislike each text (section 2.1)."""
+    """Who is likely to read, write, like or dislike each text (section 2.1), or ready personas."""
+    if is_ready(context.partition_key):
+        ready = steps.build_ready_personas(raw_corpus.collect(), project.protection)
+        return dg.MaterializeResult(value=ready)
     draw = draw_of(project, "text_personas", context.partition_key)
     follow = follows_text(project, context.partition_key)
     with open_session(context, models) as session:
@@ -73,11 +77,15 @@ def hop_personas(number: int) -> TableAsset:
 
     def expanded(bounds: CallBounds) -> int | None:
         settings = bounds.settings
-        limit = times(settings.personas_per_hop, bounds.shards)
+        limit = times(settings.personas_per_hop, bounds.text_shards)
         # A later hop never gets more expansions than an earlier, and each shard rounds up.
         per_hop = settings.relations_per_persona * number
-        share = None if settings.hub_size is None else settings.hub_size // per_hop + bounds.shards
-        return least(limit, share, bounds.rows(earlier[-1]))
+        share = (
+            None if settings.hub_size is None else settings.hub_size // per_hop + bounds.text_shards
+        )
+        # Ready personas are not expanded.
+        parents = _asked_perspectives(bounds) if number == 1 else bounds.rows(earlier[-1])
+        return least(limit, share, parents)
 
     @table_asset(
         name=HOPS[number - 1],
@@ -110,6 +118,8 @@ def hop_personas(number: int) -> TableAsset:
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
         shard = context.partition_key
+        if is_ready(shard):
+            return dg.MaterializeResult(value=StepResult(steps.HOP.to_frame()))
         share = hub_share(project, corpus, shard) if number == 1 else decided_share(project, shard)
         draw = draw_of(project, HOPS[number - 1], shard)
         with open_session(context, models) as session:
@@ -140,11 +150,13 @@ def hub_share(project: Project, corpus: Corpus, shard: str) -> Mapping[str, floa
     """Return the setting `hub_size` and the shard's part of it; {} if there is no target.
 
     The first hop decides the part; its footer holds it for the other hops and for later runs.
+    Ready personas have no part.
     """
     hub_size = project.settings.hub_size
     if hub_size is None:
         return {}
-    sizes = {key: stamp[0] for key in corpus.shards() if (stamp := corpus.stamp(key))}
+    texts = (key for key in corpus.shards() if not is_ready(key))
+    sizes = {key: stamp[0] for key in texts if (stamp := corpus.stamp(key))}
     shares = {key: decided_share(project, key) for key in sizes}
     decided = {key: hop_budget.Share(**share) for key, share in shares.items() if share}
     return hop_budget.shard_share(hub_size, shard, sizes, decided)._asdict()

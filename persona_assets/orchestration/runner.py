@@ -10,6 +10,7 @@ from persona_assets.orchestration.instance import partition_keys, runner_tags
 from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
 from persona_assets.partitions import shards
 from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.storage.shard_keys import is_ready
 from persona_assets.storage.storage import Storage
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -82,6 +83,11 @@ class Runner:
     def shards(self) -> int:
         """Number of shards to run."""
         return len(self._only or self.graph.keys[str(shards.name)])
+
+    @property
+    def ready_shards(self) -> int:
+        """Number of shards to run that hold ready personas."""
+        return sum(map(is_ready, self._only or self.graph.keys[str(shards.name)]))
 
     def keys(self, partitions: str | None) -> Sequence[str | None]:
         """Return the keys of a partition set to run; a single None for an unpartitioned asset."""

@@ -15,7 +15,7 @@ from functools import cache
 
 import polars as pl
 
-from persona_assets.assets.corpus import MAX_CHARS
+from persona_assets.assets.corpus import MAX_CHARS, most_rows
 from persona_assets.orchestration.runner import Runner
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.planning.model_asset import ModelAsset, is_sharded
@@ -32,7 +32,7 @@ class PendingCalls:
     Attributes:
         stale: Partitions that have to be made, by asset.
         remaining: Part of each table that still needs calls, by model asset and partition: a number
-            of counted texts (see `Pilot.counted_texts`), or the share of a table without shards.
+            of counted texts (see `Pilot.units`), or the share of a table without shards.
         texts: Function from a shard to the ids of its current texts.
     """
 
@@ -47,8 +47,8 @@ class PendingCalls:
         self._runner = runner
         self._pilot = pilot
         self._model_assets = model_assets
-        self._corpus = Corpus(settings.corpus, settings.corpus_fields)
-        self._limit = settings.texts_per_shard
+        self._corpus = Corpus.of(settings)
+        self._settings = settings
         self.texts = cache(self._texts)
         self._paid_texts = PaidTexts(project, self._current_rows)
         self._storage = project.storage
@@ -73,6 +73,7 @@ class PendingCalls:
                     partition: self._units(model_asset, partition) * (1 - share)
                     for partition in partitions
                     if model_asset is not None
+                    and self._pilot.may_ask(model_asset, partition)
                     and (share := max(kept[asset.name][partition], paid[asset.name][partition])) < 1
                 }
                 if units:
@@ -135,7 +136,7 @@ class PendingCalls:
     def _units(self, model_asset: ModelAsset, partition: str | None) -> float:
         if not model_asset.is_sharded:
             return 1.0
-        return self._pilot.counted_texts(model_asset, len(self.texts(str(partition))))
+        return self._pilot.units(model_asset, str(partition), len(self.texts(str(partition))))
 
     def _kept_text_share(self, shard: str) -> float:
         finished, current = set(self._pilot.texts(shard)), self.texts(shard)
@@ -157,5 +158,6 @@ class PendingCalls:
 
     def _read_corpus(self, shard: str) -> pl.DataFrame:
         records = self._corpus.read(shard) if self._corpus.has(shard) else []
-        result = steps.build_raw_corpus(shard, records, limit=self._limit, max_chars=MAX_CHARS)
+        limit = most_rows(self._settings, shard)
+        result = steps.build_raw_corpus(shard, records, limit=limit, max_chars=MAX_CHARS)
         return result.rows

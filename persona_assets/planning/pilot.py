@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.personas import HOPS
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation.journal.call_record import FINAL
 from persona_assets.generation.parsing.finish_reasons import FAILED
 from persona_assets.orchestration.staleness import Graph
+from persona_assets.partitions import shards
 from persona_assets.planning.model_asset import RECORD_SCHEMA, ModelAsset, is_sharded
 from persona_assets.project import Project
+from persona_assets.storage.shard_keys import is_ready
 
 if TYPE_CHECKING:
     from persona_assets.planning.estimate import Array
+
+CANDIDATES = "persona_candidates"
+MADE_FROM_TEXTS = ("text_personas", *HOPS)
+"""Assets that ask nothing about ready personas."""
 
 MIN_SHARD_UNITS = 8
 """Fewest shards that serve as the units of a sample. Fewer shards hold little information about the
@@ -43,6 +50,8 @@ class Pilot:
         partitions: Function from a model asset to the partitions that form its pilot.
         texts_at_limit: Function from a model asset to the number of texts at which a shard reaches
             the limit on its calls.
+        personas_per_text: Function that returns the number of personas made of a text, up to the
+            last hop; 1 if no shard has them yet.
     """
 
     def __init__(self, project: Project, graph: Graph, assets: Mapping[str, TableAsset]) -> None:
@@ -54,6 +63,7 @@ class Pilot:
         self.records = cache(self._records)
         self.partitions = cache(self._partitions)
         self.texts_at_limit = cache(self._texts_at_limit)
+        self.personas_per_text = cache(self._personas_per_text)
 
     def is_current(self, asset: ModelAsset, partition: str | None) -> bool:
         """Return True if a table was made by the current code, prompts and settings."""
@@ -61,7 +71,7 @@ class Pilot:
         return footer is not None and footer.code_version == asset.asset.code_version
 
     def is_settled(self, asset: ModelAsset, partition: str | None) -> bool:
-        """Return True if a table was made by the current calls: it is current, or its step older."""
+        """Return True if the current calls made a table: it is current, or of an older step."""
         footer = self._storage.footer(asset.name, partition)
         versions = {asset.asset.code_version, *asset.asset.earlier}
         return footer is not None and footer.code_version in versions
@@ -79,9 +89,22 @@ class Pilot:
         """Count the texts of the pilot's shards."""
         return sum(len(self.texts(str(shard))) for shard in self.partitions(asset))
 
-    def counted_texts(self, asset: ModelAsset, texts: int) -> float:
-        """Return the number of a shard's texts that lead to calls: at most `texts_at_limit`."""
-        return min(texts, self.texts_at_limit(asset))
+    def may_ask(self, asset: ModelAsset, partition: str | None) -> bool:
+        """Return False for a table of ready personas that is made without a call."""
+        return asset.name not in MADE_FROM_TEXTS or not is_ready(partition or "")
+
+    def units(self, asset: ModelAsset, shard: str, texts: int) -> float:
+        """Return the number of a shard's texts that lead to calls: at most `texts_at_limit`.
+
+        A ready persona counts as the part of a text that gives a single persona.
+
+        Args:
+            asset: Asset that calls models.
+            shard: Shard key.
+            texts: Number of the shard's texts, or of its ready personas.
+        """
+        per_text = self.personas_per_text() if is_ready(shard) else 1.0
+        return min(texts / per_text, self.texts_at_limit(asset))
 
     def calls(self, asset: ModelAsset) -> pl.DataFrame:
         """Return every call of the pilot, with CALL_SCHEMA."""
@@ -185,7 +208,7 @@ class Pilot:
         The tables are current ones, or, where there are none, those of earlier prompts: an edit
         changes an answer's length little, and a shard as a new pilot costs money.
         """
-        keys = list(self._graph.partitions_of(asset.asset.partitions))
+        keys = self._keys(asset)
         step = max(1, len(keys) // MAX_TABLES)
         spread = [key for start in range(step) for key in keys[start::step]]
         current = (key for key in spread if self.is_current(asset, key))
@@ -195,6 +218,26 @@ class Pilot:
             if chosen := list(islice(usable, MAX_TABLES)):
                 return sorted(chosen, key=keys.index)
         return []
+
+    def _keys(self, asset: ModelAsset) -> list[str | None]:
+        """Return the partitions of an asset, without ready personas unless there is nothing else.
+
+        A text gives hundreds of personas, and a ready persona itself: they are no sample of texts.
+        """
+        keys = list(self._graph.partitions_of(asset.asset.partitions))
+        return [key for key in keys if not is_ready(key or "")] or keys
+
+    def _personas_per_text(self) -> float:
+        keys = self._graph.keys[str(shards.name)]
+        footers = (
+            (self._storage.footer("raw_corpus", key), self._storage.footer(CANDIDATES, key))
+            for key in keys
+            if not is_ready(key)
+        )
+        finished = [(texts.rows, made.rows) for texts, made in footers if texts and made]
+        texts = sum(rows for rows, _ in finished)
+        personas = sum(rows for _, rows in finished)
+        return personas / texts if texts and personas else 1.0
 
     def _has_earlier_calls(self, asset: ModelAsset, partition: str | None) -> bool:
         """Return True if a finished table was made by earlier prompts and today's models."""
@@ -235,7 +278,7 @@ class Pilot:
     def _units(self, asset: ModelAsset, partition: str | None) -> float:
         if not asset.is_sharded:
             return 1
-        return self.counted_texts(asset, len(self.texts(str(partition))))
+        return self.units(asset, str(partition), len(self.texts(str(partition))))
 
     def _sample_shards(self, assets: Sequence[ModelAsset]) -> Iterator[list[tuple[float, float]]]:
         for shard in self._shards_of_any(assets):

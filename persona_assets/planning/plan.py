@@ -22,6 +22,7 @@ from persona_assets.planning.model_asset import ModelAsset, is_sharded
 from persona_assets.planning.pending_calls import PendingCalls
 from persona_assets.planning.pilot import Pilot
 from persona_assets.project import Project
+from persona_assets.storage.shard_keys import is_ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,8 +247,14 @@ def _call_bound(
     """Return the bound on the calls of an asset's pending tables."""
     all_shards = runner.graph.partitions_of(str(shards.name))
     partitions = list(pending.remaining[asset.name]) if asset.is_sharded else list(all_shards)
-    texts = sum(len(pending.texts(str(shard))) for shard in partitions)
-    return CallBounds(project, assets, len(partitions), texts).calls(asset.name)
+    texts, ready = (
+        [len(pending.texts(str(shard))) for shard in partitions if is_ready(str(shard)) == kind]
+        for kind in (False, True)
+    )
+    bounds = CallBounds(
+        project, assets, len(partitions), sum(texts), ready_shards=len(ready), ready=sum(ready)
+    )
+    return bounds.calls(asset.name)
 
 
 def _total(forecasts: Sequence[Forecast]) -> Forecast:
@@ -284,7 +291,12 @@ def _next_command(
         ]
         shards_by_size = sorted(
             {str(shard) for name in names for shard in pending.remaining[name]},
-            key=lambda shard: (not pending.texts(shard), len(pending.texts(shard)), shard),
+            key=lambda shard: (
+                is_ready(shard),
+                not pending.texts(shard),
+                len(pending.texts(shard)),
+                shard,
+            ),
         )
         for shard in shards_by_size:
             stale = [name for name in (*upstream, *names) if shard in pending.stale.get(name, ())]

@@ -14,7 +14,8 @@ corpus folder and fingerprints (`resources/corpus_folder.py`), cleaning and cutt
 | plain_text | .txt | the whole file |
 
 All but .parquet may be packed: .gz, .zst, .bz2, .xz. Folders as `language=de` fill in the labels
-that a file does not have (`partition_folders.py`).
+that a file does not have (`partition_folders.py`). The rows of a table may be ready personas
+(`persona_tables.py`).
 
 A further format is a module here, with a class that has `endings` and `read`, and a line in
 `READERS`. In another package, an entry point replaces that line:
@@ -22,6 +23,8 @@ A further format is a module here, with a class that has `endings` and `read`, a
     [project.entry-points."persona_assets.readers"]
     mailbox = "my_package.mailbox:MailboxReader"
 """
+
+from collections.abc import Iterable
 
 from persona_assets.readers.base import (
     BadRecord,
@@ -35,23 +38,38 @@ from persona_assets.readers.compression import PACKINGS, read_chunks
 from persona_assets.readers.fields import field_paths, to_record
 from persona_assets.readers.json_lines import split_lines
 from persona_assets.readers.partition_folders import fill_labels
+from persona_assets.readers.persona_tables import (
+    PersonaColumnError,
+    check_persona_column,
+    column_names,
+    fill_data_set,
+    known_data_set,
+    persona_paths,
+)
 from persona_assets.registry import Registry
 
 __all__ = [
     "READERS",
     "BadRecord",
     "DamagedFileError",
+    "PersonaColumnError",
     "Reader",
     "ReaderMissingError",
     "ShardFile",
     "TextRecord",
+    "check_persona_column",
+    "column_names",
     "field_paths",
+    "fill_data_set",
     "fill_labels",
+    "known_data_set",
     "known_endings",
     "list_formats",
+    "persona_paths",
     "read_chunks",
     "reader_for",
     "split_lines",
+    "table_endings",
     "to_record",
 ]
 
@@ -82,6 +100,10 @@ RESERVED = (
 may be older than the built-in one, keeps it."""
 
 
+WITHOUT_COLUMNS = ("plain_text", "web_archive")
+"""Readers of files that are no tables, and so hold no ready personas."""
+
+
 def known_endings() -> tuple[str, ...]:
     """Return the file-name endings of all readers.
 
@@ -90,6 +112,12 @@ def known_endings() -> tuple[str, ...]:
         ('.jsonl', '.ndjson', '.jsonl.gz')
     """
     return tuple(_names_by_ending())
+
+
+def table_endings() -> tuple[str, ...]:
+    """Return the file-name endings of the readers of rows with columns."""
+    names = _names_by_ending().items()
+    return tuple(ending for ending, name in names if name not in WITHOUT_COLUMNS)
 
 
 def reader_for(key: str) -> Reader:
@@ -110,14 +138,15 @@ def reader_for(key: str) -> Reader:
     return READERS.get(names[max(matching, key=len)])()
 
 
-def list_formats() -> str:
-    """Return the endings of all readers as a phrase, those of packed files in short.
+def list_formats(endings: Iterable[str] | None = None) -> str:
+    """Return endings, or those of all readers, as a phrase, those of packed files in short.
 
     Example:
         >>> list_formats()
         '.jsonl .ndjson .parquet .txt .json .csv .tsv .warc .wet (also packed: .gz .zst .bz2 .xz)'
     """
-    plain = [ending for ending in known_endings() if not ending.endswith(PACKINGS)]
+    all_endings = known_endings() if endings is None else endings
+    plain = [ending for ending in all_endings if not ending.endswith(PACKINGS)]
     return f"{' '.join(plain)} (also packed: {' '.join(PACKINGS)})"
 
 

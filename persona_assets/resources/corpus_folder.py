@@ -1,5 +1,7 @@
 """The corpus folder: finds its shards, tells its other files, notices changes, has records read.
 
+Beside it, the folder of ready personas, whose keys begin with `shard_keys.READY`.
+
 Does not belong here: file formats (`readers/`).
 """
 
@@ -16,21 +18,31 @@ from persona_assets.readers import (
     BadRecord,
     ShardFile,
     TextRecord,
+    check_persona_column,
+    column_names,
     field_paths,
+    fill_data_set,
     fill_labels,
+    known_data_set,
     known_endings,
     list_formats,
+    persona_paths,
     reader_for,
+    table_endings,
 )
 from persona_assets.readers.compression import PACKINGS
+from persona_assets.settings import Settings
 from persona_assets.storage.footer import SourceFile
-from persona_assets.storage.shard_keys import check_shard_key
+from persona_assets.storage.shard_keys import READY, check_shard_key, is_ready
 
 LINK = "link"
 """Kind of an unread link: out of the folder, to a folder, or to nothing."""
 
 PLAIN = "without an ending"
 """Kind of an unread file whose name has no ending."""
+
+CORPUS = "PERSONA_CORPUS"
+PERSONAS = "PERSONA_READY_PERSONAS"
 
 _MOST_KINDS = 6
 _HIDDEN = (".", "~")
@@ -48,39 +60,57 @@ class CorpusFiles:
 
     Attributes:
         root: The folder.
-        shards: Keys of all shards, sorted.
+        shards: Keys of all shards, sorted; those of ready personas come last, so that of two
+            duplicates in a new project its own persona stays.
         unread: Number of files that are no shards, by kind: their ending, LINK or PLAIN.
+        personas: Files of the folder of ready personas; None without such a folder.
     """
 
     root: Path
     shards: list[str]
     unread: Mapping[str, int]
+    personas: "CorpusFiles | None" = None
 
     def describe_unread(self) -> str:
         """Return a sentence on the files that are not read; empty if there are none.
+
+        Each folder has a line.
 
         Example:
             >>> CorpusFiles(Path("texts"), [], {".docx": 2, ".pdf": 1}).describe_unread()[:55]
             '3 files in texts are not read: 2 .docx, 1 .pdf; readers'
         """
+        own = self._describe_unread(known_endings())
+        others = self.personas._describe_unread(table_endings()) if self.personas else ""
+        return "\n".join(filter(None, (own, others)))
+
+    def _describe_unread(self, endings: tuple[str, ...]) -> str:
         count = sum(self.unread.values())
         if not count:
             return ""
         files = "1 file in {} is" if count == 1 else f"{count:,} files in {{}} are"
-        return f"{files.format(self.root)} not read: {self._kinds()}; readers take {list_formats()}"
+        formats = list_formats(endings)
+        return f"{files.format(self.root)} not read: {self._kinds()}; readers take {formats}"
 
     def check(self) -> None:
-        """Raise an error that names what was found if there is no shard.
+        """Raise an error that names what was found if there is no shard, or no ready persona.
 
         Raises:
-            FileNotFoundError: There is no shard.
+            FileNotFoundError: There is no shard, or none in the folder of ready personas.
         """
-        if not self.shards:
-            found = f"{self._kinds()} found" if self.unread else "it is empty"
+        if self.personas is not None and not self.personas.shards:
             raise FileNotFoundError(
-                f"corpus folder {self.root} has no file that a reader takes ({found}): add files "
-                f"of {list_formats()}, or set PERSONA_CORPUS to their folder"
+                f"folder of ready personas {self.personas._nothing(table_endings(), PERSONAS)}"
             )
+        if not self.shards:
+            raise FileNotFoundError(f"corpus folder {self._nothing(known_endings(), CORPUS)}")
+
+    def _nothing(self, endings: tuple[str, ...], setting: str) -> str:
+        found = f"{self._kinds()} found" if self.unread else "it is empty"
+        return (
+            f"{self.root} has no file that a reader takes ({found}): add files of "
+            f"{list_formats(endings)}, or set {setting} to their folder"
+        )
 
     def _kinds(self) -> str:
         by_count = sorted(self.unread.items(), key=lambda item: (-item[1], item[0]))
@@ -91,13 +121,16 @@ class CorpusFiles:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Folder of text files, each file a shard.
+    """Folder of text files, each file a shard, and perhaps a folder of ready personas.
 
     Args:
         root: The folder.
         fields: Dotted path of each column that is stored under an unknown name (see
             `readers.fields.FIELDS`): `{"text": "body", "source": "page.url"}`.
         max_record_bytes: Largest record that is read.
+        personas: Folder of tables of ready personas, each file a shard; None for none.
+        persona_fields: Dotted path of each column of these tables that is stored under an unknown
+            name (see `readers.persona_tables.PERSONA_FIELDS`).
 
     Raises:
         ValueError: A column is unknown, or `max_record_bytes` is below 1.
@@ -106,9 +139,21 @@ class Corpus:
     root: Path
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     max_record_bytes: int = 8_000_000
+    personas: Path | None = None
+    persona_fields: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Corpus":
+        """Return the corpus that the settings name."""
+        return cls(
+            settings.corpus,
+            settings.corpus_fields,
+            personas=settings.ready_personas,
+            persona_fields=settings.ready_fields or {},
+        )
 
     def __post_init__(self) -> None:
-        _ = field_paths(self.fields)
+        _ = field_paths(self.fields), persona_paths(self.persona_fields)
         if self.max_record_bytes < 1:
             raise ValueError(f"max_record_bytes must be positive; it is {self.max_record_bytes}")
 
@@ -121,31 +166,18 @@ class Corpus:
         leave beside their files (`_SUCCESS`, `_temporary/`).
 
         Raises:
-            FileNotFoundError: The root does not exist.
-            NotADirectoryError: The root is a file.
+            FileNotFoundError: A folder does not exist.
+            NotADirectoryError: A folder is a file.
             ValueError: The path of a file cannot be a key.
         """
-        base = self._base()
-        endings = known_endings()
-        keys: list[str] = []
-        unread = Counter[str]()
-        for folder, folders, names in os.walk(base, onerror=_raise):
-            folders[:] = [name for name in folders if not _is_hidden_folder(name)]
-            unread[LINK] += sum(Path(folder, name).is_symlink() for name in folders)
-            for name in names:
-                if _is_hidden(name):
-                    continue
-                path = Path(folder, name)
-                if name.lower().endswith(endings) and _is_inside(path, base):
-                    keys.append(check_shard_key(path.relative_to(base).as_posix()))
-                elif path.is_symlink():
-                    unread[LINK] += 1
-                elif path.is_file():
-                    unread[_kind(name)] += 1
-        return CorpusFiles(self.root, sorted(keys), +unread)
+        texts = _walk(self.root, known_endings(), CORPUS)
+        if self.personas is None:
+            return texts
+        ready = _walk(self.personas, table_endings(), PERSONAS, READY)
+        return CorpusFiles(self.root, [*texts.shards, *ready.shards], texts.unread, ready)
 
     def shards(self) -> list[str]:
-        """Return the keys of all shards in the folder, sorted; see `files`."""
+        """Return the keys of all shards; see `files`."""
         return self.files().shards
 
     def has(self, key: str) -> bool:
@@ -184,29 +216,34 @@ class Corpus:
         """Return an iterator over a shard's records, with a BadRecord for each unreadable record.
 
         A bad record does not stop the reading. A file without any record gives `empty_file`. A
-        label that the file does not have is that of its folders, as in `language=de`.
+        label that the file does not have is that of its folders, as in `language=de`. The texts of
+        ready personas are the personas; their licence is at last that of a known data set.
 
         Raises:
             FileNotFoundError: The file is gone.
             ValueError: No reader knows the file's ending, or its reader is not installed.
+            PersonaColumnError: A table of ready personas has no column with personas.
         """
         path = self._present(key)
         reader = reader_for(key)
-        file = ShardFile(key, path, field_paths(self.fields), self.max_record_bytes)
-        return _or_empty_file(fill_labels(reader.read(file), key, file.fields))
-
-    def _base(self) -> Path:
-        if not self.root.exists():
-            raise FileNotFoundError(f"corpus folder {self.root} does not exist: create or mount it")
-        if not self.root.is_dir():
-            raise NotADirectoryError(
-                f"corpus {self.root} is not a folder: name the one with the files"
-            )
-        return self.root.resolve()
+        paths = persona_paths(self.persona_fields) if is_ready(key) else field_paths(self.fields)
+        file = ShardFile(key, path, paths, self.max_record_bytes)
+        records = fill_labels(reader.read(file), key, paths)
+        if is_ready(key):
+            columns = column_names(key, path)
+            check_persona_column(key, columns, paths["text"])
+            records = fill_data_set(records, key, known_data_set(columns))
+        return _or_empty_file(records)
 
     def _file(self, key: str) -> Path | None:
-        base = self._base()
-        path = base / check_shard_key(key)
+        check_shard_key(key)
+        if not is_ready(key):
+            base = _base(self.root, CORPUS)
+        elif self.personas is not None:
+            base = _base(self.personas, PERSONAS)
+        else:
+            return None
+        path = base / key.removeprefix(READY)
         return path if _is_inside(path, base) else None
 
     def _present(self, key: str) -> Path:
@@ -214,6 +251,37 @@ class Corpus:
         if path is None:
             raise FileNotFoundError(f"shard {key!r} is gone from the corpus {self.root}")
         return path
+
+
+def _walk(root: Path, endings: tuple[str, ...], setting: str, prefix: str = "") -> CorpusFiles:
+    """Return the files of a folder; see `Corpus.files`."""
+    base = _base(root, setting)
+    keys: list[str] = []
+    unread = Counter[str]()
+    for folder, folders, names in os.walk(base, onerror=_raise):
+        folders[:] = [name for name in folders if not _is_hidden_folder(name)]
+        unread[LINK] += sum(Path(folder, name).is_symlink() for name in folders)
+        for name in names:
+            if _is_hidden(name):
+                continue
+            path = Path(folder, name)
+            if name.lower().endswith(endings) and _is_inside(path, base):
+                keys.append(check_shard_key(prefix + path.relative_to(base).as_posix()))
+            elif path.is_symlink():
+                unread[LINK] += 1
+            elif path.is_file():
+                unread[_kind(name)] += 1
+    return CorpusFiles(root, sorted(keys), +unread)
+
+
+def _base(root: Path, setting: str) -> Path:
+    what = "corpus folder" if setting == CORPUS else f"folder of {setting}"
+    if not root.exists():
+        raise FileNotFoundError(f"{what} {root} does not exist: create or mount it")
+    if not root.is_dir():
+        what = "corpus" if setting == CORPUS else setting
+        raise NotADirectoryError(f"{what} {root} is not a folder: name the one with the files")
+    return root.resolve()
 
 
 def _raise(error: OSError) -> NoReturn:

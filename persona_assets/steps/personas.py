@@ -24,6 +24,9 @@ from persona_assets.storage.step_result import StepResult, quarantine, split_rep
 
 VERSION = "2"
 
+READY = "ready"
+"""Perspective of a ready persona: nobody was asked for it."""
+
 _PERSONA = {"persona_id": pl.String(), "parent_id": pl.String(), "persona": pl.String()}
 _OF_TEXT = {"licence": pl.String(), "source": pl.String(), "language": pl.String()}
 """Columns of a text that its personas inherit; `language` is that of the persona."""
@@ -94,6 +97,29 @@ def build_text_personas(
         typed_frame(rows, TEXT_PERSONAS),
         quarantine("text_personas", dropped),
         len(prompt_rows),
+        repairs=count_repairs(people.redacted),
+    )
+
+
+def build_ready_personas(texts: pl.DataFrame, protection: Protection = DROP) -> StepResult:
+    """Take over the rows of a shard of ready personas, without a call.
+
+    Args:
+        texts: Rows of `raw_corpus`, whose texts are personas.
+        protection: What is done about personal data.
+
+    Returns:
+        One persona or one drop per row; the persona's parent is the row.
+    """
+    people = _People(protection)
+    for row in texts.iter_rows(named=True):
+        language = language_of_text(row["text"], row["language"] or UNKNOWN)
+        source = PromptRow(row["text_id"], {**row, "language": language}, {})
+        people.add(PromptResult(source, {}, {}), row["text"], "perspective", READY)
+    return StepResult(
+        typed_frame(people.rows, TEXT_PERSONAS),
+        quarantine("text_personas", people.dropped),
+        len(texts),
         repairs=count_repairs(people.redacted),
     )
 

@@ -1,7 +1,8 @@
 """Shard keys: their validation, and the file name of each key.
 
 A key is the path of a corpus file relative to the corpus root, with `/` between the parts and the
-extension included. Dagster accepts any string as a partition key, so keys are validated here.
+extension included. The key of a file of ready personas begins with `READY`. Dagster accepts any
+string as a partition key, so keys are validated here.
 """
 
 import re
@@ -18,6 +19,10 @@ SLUG_CHARS = 60
 
 HASH_DIGITS = 12
 """Hexadecimal digits of the key's hash in a file name."""
+
+READY = ".personas/"
+"""Beginning of the keys of ready personas: a corpus has no such shard, as hidden folders are not
+read."""
 
 # Controls, lone surrogates (undecodable file names), line and paragraph separators.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -50,6 +55,16 @@ def check_shard_key(key: str) -> str:
     if any(part in ("", ".", "..") for part in key.split("/")):
         raise ValueError(f"shard key {key!r} has an empty, . or .. part: name the file plainly")
     return key
+
+
+def is_ready(key: str) -> bool:
+    """Return True for a shard of ready personas, False for a shard of texts.
+
+    Example:
+        >>> is_ready(".personas/fine.parquet"), is_ready("personas/letters.jsonl")
+        (True, False)
+    """
+    return key.startswith(READY)
 
 
 def file_stem(key: str) -> str:

@@ -97,3 +97,16 @@ def test_calls_per_question_are_reached_and_not_exceeded(
             [answer] = complete([request], Engine(endpoint, journal))
         assert answer.status == "invalid"
         assert server.billed["1 + 1"] == most
+
+
+def test_bounds_of_ready_personas_count_no_call_up_to_the_hub() -> None:
+    paper = project(profile="paper")
+    known = call_bounds(paper, shards=2, texts=0, once=True, ready_shards=2, ready=50).all_calls()
+    assert known["text_personas"] == 0
+    assert {known[f"hop_{hop}_personas"] for hop in range(1, 7)} == {0}
+    assert known["instructions"] == 50
+    both = call_bounds(paper, shards=3, texts=10, once=True, ready_shards=2, ready=50).all_calls()
+    assert both["text_personas"] == both["hop_1_personas"] == 10
+    assert both["instructions"] == 50 + 10 * sum(3**hop for hop in range(7))
+    assert call_bounds(paper, shards=2, ready_shards=2).all_calls()["text_personas"] == 0
+    assert call_bounds(paper, shards=2, ready_shards=2).all_calls()["instructions"] is None

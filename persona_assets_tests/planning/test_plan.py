@@ -360,3 +360,70 @@ def test_plan_needs_no_server_and_no_api_key(fresh: SampleProject) -> None:
         url = stopped.url
     fresh.values["writer"] |= {"base_url": url, "api_key_env": "NO_SUCH_KEY"}
     assert plan_of(fresh).assets[0].tables == 2
+
+
+READY = ".personas/people.jsonl"
+
+
+def add_ready(project: SampleProject, count: int) -> None:
+    folder = project.root / "ready"
+    folder.mkdir(exist_ok=True)
+    project.values["ready_personas"] = folder
+    rows = (
+        f"A keeper of lighthouse number {n} who lists {n * 7} ships" for n in range(1, count + 1)
+    )
+    lines = "".join(json.dumps({"persona": row}) + "\n" for row in rows)
+    (folder / "people.jsonl").write_text(lines)
+
+
+def test_forecast_of_ready_personas_has_no_call_up_to_their_embeddings(
+    project: SampleProject,
+) -> None:
+    add_ready(project, 6)
+    hub = plan_of(project, "+key:persona_hub")
+    assert [forecast.asset for forecast in hub.assets] == ["persona_embeddings"]
+    assert forecasts(hub)["persona_embeddings"].most == 1
+    plan = plan_of(project)
+    assert {"text_personas", "hop_1_personas"}.isdisjoint(forecasts(plan))
+    npcs = forecasts(plan)["game_npcs"]
+    assert npcs.calls is not None
+    assert npcs.most is not None
+    # A ready persona is one of a text's personas, of which near-duplicates go.
+    assert 0 < npcs.calls.estimate <= 6
+    assert npcs.pilot_texts == 4
+    assert [
+        run.error for run in project.run("key:game_npcs or +key:persona_hub") if run.error
+    ] == []
+    assert len(project.journal("game_npcs", READY)) <= npcs.most
+
+
+def test_forecast_of_texts_leaves_ready_personas_out_of_its_pilot(project: SampleProject) -> None:
+    add_ready(project, 6)
+    assert [run.error for run in project.run("+key:persona_hub") if run.error] == []
+    project.write(NEW, texts(6))
+    plan = plan_of(project, "+key:persona_hub")
+    assert calls(plan)["text_personas"] == 6
+    assert forecasts(plan)["persona_embeddings"].pilot_texts == 4
+
+
+def test_next_command_makes_the_pilot_of_texts_before_ready_personas(
+    fresh: SampleProject,
+) -> None:
+    add_ready(fresh, 1)
+    plan = plan_of(fresh, "+key:persona_embeddings")
+    assert plan.next is not None
+    assert shlex.split(plan.next.command)[-1] == LETTERS
+
+
+def test_project_of_ready_personas_alone_is_its_own_pilot(fresh: SampleProject) -> None:
+    for shard in TEXTS:
+        (fresh.corpus / shard).unlink()
+    add_ready(fresh, 4)
+    assert [run.error for run in fresh.run("+key:game_npcs") if run.error] == []
+    fresh.values["ready_per_shard"] = 4
+    (fresh.root / "ready" / "more.jsonl").write_text(
+        "".join(json.dumps({"persona": f"A miller of wheel {n} by the weir"}) + "\n" for n in "abc")
+    )
+    plan = plan_of(fresh, "+key:game_npcs")
+    assert calls(plan)["game_npcs"] == pytest.approx(3)
+    assert "text_personas" not in forecasts(plan)

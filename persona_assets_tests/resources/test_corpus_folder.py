@@ -254,3 +254,31 @@ def test_shard_with_an_unknown_ending_is_an_error_that_lists_the_known_endings(
     write(tmp_path, "README.md", b"x")
     with pytest.raises(ValueError, match=r"unknown extension: use one of \.jsonl"):
         Corpus(tmp_path).read("README.md")
+
+
+def test_ready_personas_are_shards_after_the_texts_and_only_of_tables(tmp_path: Path) -> None:
+    for name in ("texts/z.txt", "texts/.personas/a.jsonl", "ready/b/a.jsonl", "ready/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"persona": "A night nurse in Riga"}')
+    corpus = Corpus(tmp_path / "texts", personas=tmp_path / "ready")
+    files = corpus.files()
+    assert files.shards == ["z.txt", ".personas/b/a.jsonl"]
+    told = files.describe_unread()
+    assert told.startswith(f"1 file in {tmp_path / 'ready'} is not read: 1 .txt; readers take ")
+    assert ".parquet" in told
+    assert ".warc" not in told
+    assert Corpus(tmp_path / "texts").fingerprint(".personas/b/a.jsonl") is None
+
+
+def test_folder_of_ready_personas_that_is_missing_or_empty_is_named_with_its_setting(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("A text.")
+    corpus = Corpus(tmp_path / "texts", personas=tmp_path / "ready")
+    with pytest.raises(FileNotFoundError, match=r"PERSONA_READY_PERSONAS .* does not exist"):
+        corpus.files()
+    (tmp_path / "ready").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"it is empty.*set PERSONA_READY_PERSONAS"):
+        corpus.files().check()
