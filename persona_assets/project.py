@@ -12,6 +12,9 @@ from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
+UNIQUENESS = frozenset({"unique", "unique_threshold"})
+"""Settings of a task that decide its survivors, and none of its samples."""
+
 UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
 """Settings that code versions leave out unless they are set: they came later than the tables."""
 
@@ -70,8 +73,8 @@ class Project:
         Args:
             step_version: VERSION of the step.
             prompts: Prompt names; the models that answer them count too.
-            settings: Setting names, roles (their model counts), task names, or "benchmark" (its
-                name and content count).
+            settings: Setting names, roles (their model counts), task names, "TASK.unique" (what
+                decides a task's survivors), or "benchmark" (its name and content count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -96,8 +99,10 @@ class Project:
             return self._model(setting)
         if setting == "benchmark":
             return self.benchmark.identity
-        if setting in self.prompts.tasks:
-            return self.settings.task(setting).model_dump_json()
+        task, _, unique = setting.partition(".")
+        if task in self.prompts.tasks:
+            chosen = {"include": UNIQUENESS} if unique else {"exclude": UNIQUENESS}
+            return self.settings.task(task).model_dump_json(**chosen)
         return self.settings.model_dump_json(include={setting})
 
     def _model(self, role: str) -> str:

@@ -39,7 +39,13 @@ def dataset(prompt: Prompt) -> TableAsset:
     @table_asset(
         name=name,
         group="datasets",
-        table=Table(steps.dataset_schema(prompt), "sample_id", "persona_id", makes=True),
+        table=Table(
+            steps.dataset_schema(prompt),
+            "sample_id",
+            "persona_id",
+            makes=True,
+            text=next(iter(prompt.unique_fields), None),
+        ),
         version=steps.VERSION,
         prompts=[name],
         settings=[name],
