@@ -101,7 +101,9 @@ def semantic_duplicates(
     unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
         result = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
-        return duplicates_result(result, replace(joined, figures={**joined.figures, **unread}), threshold)
+        return duplicates_result(
+            result, replace(joined, figures={**joined.figures, **unread}), threshold
+        )
 
 
 @table_asset(

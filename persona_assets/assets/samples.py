@@ -25,6 +25,9 @@ from persona_assets.tables import Table
 
 GROUP = "samples"
 
+PREFIX = "duplicate_"
+"""Prefix of the name of a table of duplicates, before the name of its group of tasks."""
+
 # An asset's function takes its tasks as keyword arguments, which have no annotation each.
 SHARD_TABLES = dg.PythonObjectDagsterType(ShardTables, name="TaskTables")
 
@@ -55,7 +58,7 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
     fields = ",".join(f"{prompt.name}:{'+'.join(prompt.unique_fields)}" for prompt in tasks)
 
     @table_asset(
-        name=f"duplicate_{group}",
+        name=f"{PREFIX}{group}",
         group=GROUP,
         table=Table(steps.SAMPLE_DUPLICATES, "sample_id", duplicates=True),
         version=f"{steps.VERSION}.{WORDS_VERSION}.{fields}",
@@ -94,7 +97,7 @@ def survivors(group: str, prompt: Prompt) -> TableAsset:
         version=steps.VERSION,
         rows=lambda bounds: bounds.rows(name),
         partitions=shards,
-        ins={"samples": dg.AssetIn(name), "duplicates": dg.AssetIn(f"duplicate_{group}")},
+        ins={"samples": dg.AssetIn(name), "duplicates": dg.AssetIn(f"{PREFIX}{group}")},
         description=f"Samples of {name} that repeat no earlier sample's words.",
     )
     def unique(samples: pl.LazyFrame, duplicates: pl.LazyFrame) -> StepResult:

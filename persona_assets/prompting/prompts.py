@@ -1,9 +1,10 @@
 """Prompt files: the only source of text that the project sends to a model.
 
 A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`, `output`, and
-optional `variables` with their defaults and `unique`), a `# System` and a `# User` part in Jinja. Its
+optional `variables` with their defaults), a `# System` and a `# User` part in Jinja. Its
 demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the inputs
 and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that name.
+Its front matter may say which samples are near-duplicates (`unique`).
 """
 
 import json
