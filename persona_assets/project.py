@@ -12,7 +12,7 @@ from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
-UNIQUENESS = frozenset({"unique", "unique_threshold"})
+UNIQUENESS = {"unique", "unique_threshold"}
 """Settings of a task that decide its survivors, and none of its samples."""
 
 UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty"})
@@ -101,8 +101,10 @@ class Project:
             return self.benchmark.identity
         task, _, unique = setting.partition(".")
         if task in self.prompts.tasks:
-            chosen = {"include": UNIQUENESS} if unique else {"exclude": UNIQUENESS}
-            return self.settings.task(task).model_dump_json(**chosen)
+            of_task = self.settings.task(task)
+            if unique:
+                return of_task.model_dump_json(include=UNIQUENESS)
+            return of_task.model_dump_json(exclude=UNIQUENESS)
         return self.settings.model_dump_json(include={setting})
 
     def _model(self, role: str) -> str:
