@@ -136,22 +136,24 @@ def test_definitions_have_a_dataset_for_a_new_task_file(prompts: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "two-words",
-        "persona_hub",
-        "hop_1_personas",
-        "Usage",
-        "links",
-        "evaluation",
-        "Tools",
-        "unique_tools",
-    ],
+    ["two-words", "persona_hub", "hop_1_personas", "Usage", "links", "evaluation", "Tools"],
 )
 def test_definitions_refuse_a_task_file_whose_name_no_table_can_have(
     prompts: Path, name: str
 ) -> None:
     (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")
     with pytest.raises(PromptError, match=f"(?i){name}.md: "):
+        definitions(prompts)
+
+
+@pytest.mark.parametrize("name", ["unique_tools", "Duplicate_tools"])
+def test_definitions_refuse_a_task_file_with_the_name_of_a_table_of_unique_samples(
+    prompts: Path, name: str
+) -> None:
+    (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")
+    with pytest.raises(
+        PromptError, match=rf"/tools.md: .* the name {name.lower()}, which is taken"
+    ):
         definitions(prompts)
 
 

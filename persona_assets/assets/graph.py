@@ -48,9 +48,10 @@ def load_assets(prompts: Prompts) -> dict[str, TableAsset]:
     assets |= {asset.name: asset for asset in datasets(prompts)}
     for asset in unique_samples(prompts):
         if asset.name.lower() in taken:
+            task = next(name for name in asset.inputs if name in prompts.tasks)
             raise PromptError(
-                f"{folder}: the samples of a task need the name {asset.name}, which is taken: "
-                "rename the task or the asset of that name"
+                f"{folder / task}.md: the unique samples of this task need the name {asset.name}, "
+                "which is taken: rename the file, or the asset or file of that name"
             )
         taken.add(asset.name.lower())
         assets[asset.name] = asset

@@ -91,8 +91,8 @@ class Deduplicator:
             return
         count = sum(table.rows for table in candidates)
         rows = [_text_rows(table) for table in candidates]
-        with self._word_join("lexical", rows, count, threshold) as joined:
-            yield joined
+        with self._word_join("lexical", rows, count, threshold) as found:
+            yield found
 
     @contextmanager
     def samples(

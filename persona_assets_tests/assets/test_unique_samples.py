@@ -4,7 +4,7 @@ The server of these tests writes one of few math problems for every persona, so 
 problems within and between them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from persona_assets.dedup.text.words import words
 from persona_assets.generation import call_key
+from persona_assets_tests.conftest import in_memory
 from persona_assets_tests.generation.fault_server import chat
+from persona_assets_tests.greedy_survivors import greedy_survivors
 from persona_assets_tests.model_server import ModelServer, prompt_of
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
@@ -47,32 +48,15 @@ class RepeatingServer(ModelServer):
 
 @pytest.fixture(scope="module")
 def repeating(
-    environment: None, tmp_path_factory: pytest.TempPathFactory
+    environment: None,
 ) -> Iterator[tuple[SampleProject, RepeatingServer]]:
     """Project of two shards whose problems are repeated; tests copy it."""
-    with RepeatingServer() as server:
-        sample = SampleProject(tmp_path_factory.mktemp("repeating") / "project", server)
+    with RepeatingServer() as server, in_memory() as root:
+        sample = SampleProject(Path(root) / "project", server)
         for shard, texts in TEXTS.items():
             sample.write(shard, texts)
         assert [run.error for run in sample.run(MATH) if run.error] == []
         yield sample, server
-
-
-def reference(problems: Sequence[tuple[str, str]], threshold: Fraction) -> dict[str, str]:
-    """Return the survivor of each duplicate: of the similar ones kept before, the most similar."""
-    kept: list[tuple[str, frozenset[str]]] = []
-    found: dict[str, str] = {}
-    for row_id, problem in problems:
-        own = words(problem)
-        similar = [
-            (Fraction(len(own & other), len(own | other)), survivor) for survivor, other in kept
-        ]
-        best = max((jaccard for jaccard, _ in similar), default=Fraction(0))
-        if best >= threshold:
-            found[row_id] = next(survivor for jaccard, survivor in similar if jaccard == best)
-        else:
-            kept.append((row_id, own))
-    return found
 
 
 def problems(sample: SampleProject, *shards: str) -> list[tuple[str, str]]:
@@ -92,7 +76,7 @@ def test_repeated_problems_leave_with_the_earliest_as_survivor(
 ) -> None:
     sample, _ = repeating
     found = survivors(sample)
-    assert found == reference(problems(sample, BIRDS, LETTERS), Fraction(9, 10))
+    assert found == greedy_survivors(problems(sample, BIRDS, LETTERS), Fraction(9, 10))
     shard_of = {row_id: shard for shard in TEXTS for row_id, _ in problems(sample, shard)}
     pairs = {(shard_of[duplicate], shard_of[survivor]) for duplicate, survivor in found.items()}
     assert {(BIRDS, BIRDS), (LETTERS, BIRDS)} <= pairs
@@ -126,7 +110,7 @@ def test_a_new_shard_changes_no_earlier_survivor_and_buys_nothing_again(
         sample.write(LATE, ["A letter about the tide tables of the harbour.", "On bells."])
         assert [run.error for run in sample.run(MATH) if run.error] == []
         after = survivors(sample)
-        assert after == reference(problems(sample, BIRDS, LETTERS, LATE), Fraction(9, 10))
+        assert after == greedy_survivors(problems(sample, BIRDS, LETTERS, LATE), Fraction(9, 10))
         assert before.items() <= after.items()
         late = {row_id for row_id, _ in problems(sample, LATE)}
         assert after.keys() - before.keys() <= late
