@@ -9,10 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
 from persona_assets.generation import call_key
+from persona_assets_tests.assets.test_checks import replace, run_check
 from persona_assets_tests.conftest import in_memory
 from persona_assets_tests.generation.fault_server import chat
 from persona_assets_tests.greedy_survivors import greedy_survivors
@@ -151,3 +153,106 @@ def test_why_leads_from_a_repeated_problem_to_its_survivor(
     texts = sample.catalog.query("SELECT text, survivor_text FROM why(?)", [duplicate])
     assert set(texts["survivor_text"].drop_nulls()) <= set(POOL)
     assert set(texts["text"]) <= set(POOL)
+
+
+def set_unique(sample: SampleProject, **values: Any) -> None:
+    """Set what decides the unique math problems."""
+    tasks = sample.values["tasks"]
+    problems = {**tasks["math_problems"], **values}
+    sample.values["tasks"] = {**tasks, "math_problems": problems}
+
+
+def run_math(sample: SampleProject) -> None:
+    assert [run.error for run in sample.run(MATH) if run.error] == []
+
+
+def solved(sample: SampleProject) -> set[tuple[str, str]]:
+    """Return id and solver of each solution."""
+    tables = (sample.rows("math_solutions", shard) for shard in TEXTS)
+    return {row for table in tables for row in table.select("sample_id", "solver").iter_rows()}
+
+
+def test_a_project_whose_problems_were_all_solved_buys_no_solution_again(
+    repeating: tuple[SampleProject, RepeatingServer], folder: Path
+) -> None:
+    with RepeatingServer() as server:
+        sample = repeating[0].copy(folder / "copy", server)
+        set_unique(sample, unique=False)
+        run_math(sample)
+        everything = {row_id for row_id, _ in problems(sample, BIRDS, LETTERS)}
+        before = solved(sample)
+        assert {row_id for row_id, _ in before} == everything
+        assert survivors(sample) == {}
+        server.calls.clear()
+
+        set_unique(sample, unique=True)
+        run_math(sample)
+        after = solved(sample)
+        assert {row_id for row_id, _ in after} == everything - survivors(sample).keys()
+        # Fewer problems: the share that is held out may take in a problem that was not.
+        assert server.calls.total() == len(after - before)
+        assert all(solver != "assistant" for _, solver in after - before)
+
+
+def test_repeated_problems_on_both_sides_fail_the_check_of_held_out_problems(
+    repeating: tuple[SampleProject, RepeatingServer], folder: Path
+) -> None:
+    with RepeatingServer() as server:
+        sample = repeating[0].copy(folder / "copy", server)
+        assert check(sample, "math_train").passed
+        assert check(sample, "math_test").passed
+        set_unique(sample, unique=False)
+        run_math(sample)
+        warned = check(sample, "math_train")
+        assert (warned.passed, warned.severity) == (False, dg.AssetCheckSeverity.WARN)
+        set_unique(sample, unique=True)
+        for asset in ("math_train", "math_test"):
+            failed = check(sample, asset)
+            assert (failed.passed, failed.severity) == (False, dg.AssetCheckSeverity.ERROR)
+            assert failed.metadata["shared_problems"].value > 0
+
+
+def check(sample: SampleProject, asset: str) -> dg.AssetCheckEvaluation:
+    return run_check(sample, asset, "held_out_apart", None)
+
+
+def test_a_survivor_that_repeats_another_fails_the_check_of_duplicates(
+    repeating: tuple[SampleProject, RepeatingServer], folder: Path
+) -> None:
+    with RepeatingServer() as server:
+        sample = repeating[0].copy(folder / "copy", server)
+        assert run_check(sample, "duplicate_math_problems", "survivors_stand", None).passed
+        rows = sample.rows("duplicate_math_problems")
+        replace(sample, "duplicate_math_problems", None, rows.tail(-1))
+        failed = run_check(sample, "duplicate_math_problems", "survivors_stand", None)
+        assert (failed.passed, failed.severity) == (False, dg.AssetCheckSeverity.ERROR)
+        assert failed.metadata["similar_survivors"].value > 0
+
+
+def test_tasks_of_a_group_repeat_no_sample_of_each_other(
+    repeating: tuple[SampleProject, RepeatingServer], folder: Path
+) -> None:
+    with RepeatingServer() as server:
+        sample = repeating[0].copy(folder / "copy", server)
+        text = (sample.prompts / "tasks" / "math_problems.md").read_text()
+        head = "\nunique: {among: problems}\nvariables"
+        for name in ("math_problems", "word_problems"):
+            path = sample.prompts / "tasks" / f"{name}.md"
+            path.write_text(text.replace("\nvariables", head, 1))
+        runs = sample.run("+key:unique_word_problems or +key:unique_math_problems")
+        assert [run.error for run in runs if run.error] == []
+        # The order is by shard, and then by task.
+        rows = [
+            row
+            for shard in TEXTS
+            for task in ("math_problems", "word_problems")
+            for row in sample.rows(task, shard).select("sample_id", "problem").iter_rows()
+        ]
+        table = sample.rows("duplicate_problems").select("sample_id", "survivor_id")
+        assert dict(table.iter_rows()) == greedy_survivors(rows, Fraction(9, 10))
+        words = {
+            row_id for shard in TEXTS for row_id in sample.rows("word_problems", shard)["sample_id"]
+        }
+        maths = {row_id for row_id, _ in problems(sample, *TEXTS)}
+        assert any(d in words and s in maths for d, s in table.iter_rows())
+        assert server.calls.total() == len(words)

@@ -27,9 +27,9 @@ from persona_assets_tests.sample_tables import publish
 
 THRESHOLDS = [Fraction(9, 10), Fraction(3, 4), Fraction(1, 2), Fraction(1)]
 
-texts = st.lists(
-    st.sampled_from(["red", "ferry", "carries", "40", "crates", "of", "9", "pears", "over"])
-).map(" ".join)
+VOCABULARY = ["red", "ferry", "carries", "40", "crates", "of", "9", "pears", "over"]
+
+texts = st.lists(st.sampled_from(VOCABULARY)).map(" ".join)
 shards = st.lists(st.lists(texts, max_size=5), max_size=4)
 
 
