@@ -14,6 +14,9 @@ from persona_assets.rules.protection import Protection
 from persona_assets.settings import ROLES, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
+UNIQUENESS = {"unique", "unique_threshold"}
+"""Settings of a task that decide its survivors, and none of its samples."""
+
 UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty", "ready_fields", "ready_per_shard"})
 """Settings that code versions leave out unless they are set: they came later than the tables."""
 
@@ -97,8 +100,8 @@ class Project:
         Args:
             step_version: VERSION of the step.
             prompts: Prompt names; the models that answer them count too.
-            settings: Setting names, roles (their model counts), task names, or "benchmark" (its
-                name and content count).
+            settings: Setting names, roles (their model counts), task names, "TASK.unique" (what
+                decides a task's survivors), or "benchmark" (its name and content count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -126,8 +129,12 @@ class Project:
         if setting == "protected_names":
             # The content counts, wherever the file is.
             return content_id(self._names)
-        if setting in self.prompts.tasks:
-            return self.settings.task(setting).model_dump_json()
+        task, _, unique = setting.partition(".")
+        if task in self.prompts.tasks:
+            of_task = self.settings.task(task)
+            if unique:
+                return of_task.model_dump_json(include=UNIQUENESS)
+            return of_task.model_dump_json(exclude=UNIQUENESS)
         return self.settings.model_dump_json(include={setting})
 
     @cached_property

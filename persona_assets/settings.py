@@ -164,6 +164,13 @@ class Task(Prompting):
     def _language_has_a_name(cls, tag: str | None) -> str | None:
         return _known_language(tag)
 
+    unique: bool = True
+    """Whether near-duplicate samples are left out of `unique_<task>`."""
+
+    # By way of text: Fraction(0.9) is not nine tenths.
+    unique_threshold: Annotated[Fraction, BeforeValidator(str), Field(gt=0, le=1)] = Fraction(9, 10)
+    """Jaccard similarity of word sets from which two samples are duplicates, as a fraction."""
+
 
 class Training(BaseModel):
     """Fine-tuning (section 4.1.2)."""

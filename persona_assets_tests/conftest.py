@@ -100,14 +100,14 @@ def server() -> Iterator[ModelServer]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Empty folder, in memory if the machine has such a file system."""
-    with _in_memory() as folder:
+    with in_memory() as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 def finished(environment: None) -> Iterator[SampleProject]:
     """Project of two shards, run once from end to end and shared: tests must not change it."""
-    with ModelServer() as server, _in_memory() as folder:
+    with ModelServer() as server, in_memory() as folder:
         sample = SampleProject(Path(folder) / "finished", server)
         for shard, texts in TEXTS.items():
             sample.write(shard, texts)
@@ -142,7 +142,8 @@ def catalog(storage: Storage) -> Catalog:
     return Catalog(storage, TABLES)
 
 
-def _in_memory() -> "tempfile.TemporaryDirectory[str]":
+def in_memory() -> "tempfile.TemporaryDirectory[str]":
+    """Return an empty folder, in memory if the machine has such a file system."""
     return tempfile.TemporaryDirectory(
         dir=MEMORY if os.access(MEMORY, os.W_OK) else None, ignore_cleanup_errors=True
     )

@@ -123,8 +123,12 @@ def test_definitions_have_a_dataset_for_a_new_task_file(prompts: Path) -> None:
     (prompts / "tasks" / "complaints.md").write_text(text.replace("What a persona may", "What to"))
     before = {spec.key for spec in definitions().resolve_all_asset_specs()}
     after = {spec.key: spec for spec in definitions(prompts).resolve_all_asset_specs()}
-    [new] = after.keys() - before
-    assert new == dg.AssetKey("complaints")
+    new, duplicates, unique = (
+        dg.AssetKey(f"{prefix}complaints") for prefix in ("", "duplicate_", "unique_")
+    )
+    assert after.keys() - before == {new, duplicates, unique}
+    assert [dep.asset_key for dep in after[duplicates].deps] == [new]
+    assert {dep.asset_key for dep in after[unique].deps} == {new, duplicates}
     assert after[new].group_name == "datasets"
     assert after[new].description == "What to ask an AI assistant (section 4.3)."
     assert [dep.asset_key for dep in after[new].deps] == [dg.AssetKey("persona_hub")]
@@ -140,6 +144,36 @@ def test_definitions_refuse_a_task_file_whose_name_no_table_can_have(
     (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")
     with pytest.raises(PromptError, match=f"(?i){name}.md: "):
         definitions(prompts)
+
+
+@pytest.mark.parametrize("name", ["unique_tools", "Duplicate_tools"])
+def test_definitions_refuse_a_task_file_with_the_name_of_a_table_of_unique_samples(
+    prompts: Path, name: str
+) -> None:
+    (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")
+    with pytest.raises(
+        PromptError, match=rf"/tools.md: .* the name {name.lower()}, which is taken"
+    ):
+        definitions(prompts)
+
+
+def test_definitions_compare_tasks_with_each_other_where_asked(prompts: Path) -> None:
+    for name in ("logic_problems", "math_problems"):
+        path = prompts / "tasks" / f"{name}.md"
+        path.write_text(
+            path.read_text().replace("\nvariables", "\nunique: {among: problems}\nvariables")
+        )
+    specs = {spec.key: spec for spec in definitions(prompts).resolve_all_asset_specs()}
+    inputs = {
+        name: sorted(dep.asset_key.to_user_string() for dep in specs[dg.AssetKey(name)].deps)
+        for name in ("duplicate_problems", "unique_math_problems", "unique_logic_problems")
+    }
+    assert inputs == {
+        "duplicate_problems": ["logic_problems", "math_problems"],
+        "unique_math_problems": ["duplicate_problems", "math_problems"],
+        "unique_logic_problems": ["duplicate_problems", "logic_problems"],
+    }
+    assert dg.AssetKey("duplicate_math_problems") not in specs
 
 
 def test_definitions_refuse_a_graph_without_math_problems(prompts: Path) -> None:

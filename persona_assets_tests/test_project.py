@@ -62,7 +62,10 @@ def test_every_setting_is_read_by_an_asset_or_is_operational(folder: Path) -> No
     project = Project(given)
     for spec in build_defs(given).resolve_all_asset_specs():
         read = spec.metadata["persona_assets/reads"]
-        covered |= {"tasks" if name in project.prompts.tasks else name for name in read["settings"]}
+        covered |= {
+            "tasks" if name.partition(".")[0] in project.prompts.tasks else name
+            for name in read["settings"]
+        }
         covered |= {project.prompt(name).head.role for name in read["prompts"]}
         assert spec.code_version
     assert set(ROLES) < covered

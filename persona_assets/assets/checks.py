@@ -1,15 +1,24 @@
-"""Asset checks: contract of every table, share of dropped rows, soundness of duplicates."""
+"""Asset checks: contract of every table, share of dropped rows, soundness of duplicates.
+
+Training problems and held-out problems are also checked against each other.
+"""
 
 import warnings
 from collections.abc import Iterable
 
 import dagster as dg
+import polars as pl
 
+from persona_assets.assets.samples import GROUP, PREFIX, compared, tasks_by_group
 from persona_assets.assets.table_asset import POOL, TableAsset
 from persona_assets.local_models.embedder import int8_margin
 from persona_assets.project import Project
-from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic
+from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic, count_shared
 from persona_assets.steps.hub import zero_unread_vectors
+from persona_assets.steps.samples import sample_text
+
+SIDES = {"math_train": False, "math_test": True}
+"""Tables of math problems, each with the value of `held_out` of its rows."""
 
 AUDITED = {
     "lexical_duplicates": "persona_candidates",
@@ -30,6 +39,10 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
                 found.append(quarantine_check(asset))
             if asset.name in AUDITED:
                 found.append(survivor_check(asset))
+            if asset.spec.group_name == GROUP and asset.table.duplicates:
+                found.append(sample_survivor_check(asset))
+            if asset.name in SIDES:
+                found.append(held_out_check(asset))
     return found
 
 
@@ -123,6 +136,78 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         )
 
     return survivors_stand
+
+
+def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check that duplicate samples resemble their survivor, and survivors no other sample.
+
+    All rows are checked for the first, and a sample of both is compared again with all rows.
+    """
+
+    @dg.asset_check(
+        asset=asset.definition.key,
+        name="survivors_stand",
+        blocking=True,
+        description="Every duplicate is like a sample that stays, and, in a sample, no two that "
+        "stay are alike.",
+    )
+    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+        storage, settings = project.storage, project.settings
+        tasks = tasks_by_group(project.prompts)[asset.name.removeprefix(PREFIX)]
+        samples = [
+            table.scan().select(
+                persona_id="sample_id", persona=sample_text(task.unique_fields), kept=True
+            )
+            for task in compared(project, tasks)
+            for table in storage.shard_tables(task.name)
+        ]
+        duplicates = storage.scan(asset.name, None).rename({"sample_id": "persona_id"}).collect()
+        threshold = min(settings.task(task.name).unique_threshold for task in tasks)
+        broken = audit_lexical(samples, duplicates, threshold)
+        # A join that does not promise all pairs may miss some without being broken.
+        promised = settings.lexical_method != "minhash"
+        fatal = [name for name in broken if promised or name != "similar_survivors"]
+        is_fatal = any(broken[name] for name in fatal)
+        return dg.AssetCheckResult(
+            passed=not any(broken.values()),
+            severity=dg.AssetCheckSeverity.ERROR if is_fatal else dg.AssetCheckSeverity.WARN,
+            metadata=broken,
+        )
+
+    return survivors_stand
+
+
+def held_out_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check that no problem of a table is a near-duplicate of one on the other side.
+
+    A training problem is compared with all problems that are held out, a test problem with all that
+    are not, whether or not the other table contains them.
+    """
+
+    @dg.asset_check(
+        asset=asset.definition.key,
+        name="held_out_apart",
+        blocking=True,
+        description="No problem to train on is a near-duplicate of one that is held out.",
+    )
+    def held_out_apart(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+        storage, task = project.storage, project.settings.task("math_problems")
+        own = storage.scan(asset.name, None).select("problem").collect()["problem"]
+        columns = pl.DataFrame(schema={"problem": pl.String()})
+        others = (
+            table.scan().filter(pl.col("held_out") != SIDES[asset.name]).select("problem").collect()
+            for table in storage.shard_tables("math_solutions")
+        )
+        other = pl.concat([columns, *others])["problem"].unique(maintain_order=True)
+        shared = count_shared(own, other, task.unique_threshold)
+        severity = dg.AssetCheckSeverity.ERROR if task.unique else dg.AssetCheckSeverity.WARN
+        return dg.AssetCheckResult(
+            passed=shared == 0,
+            severity=severity,
+            metadata={"problems": len(own), "shared_problems": shared},
+        )
+
+    return held_out_apart
 
 
 def _partition(context: dg.AssetCheckExecutionContext) -> str | None:

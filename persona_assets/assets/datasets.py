@@ -53,7 +53,13 @@ def dataset(prompt: Prompt, settings: Task) -> TableAsset:
     @table_asset(
         name=name,
         group="datasets",
-        table=Table(steps.dataset_schema(prompt), "sample_id", "persona_id", makes=True),
+        table=Table(
+            steps.dataset_schema(prompt),
+            "sample_id",
+            "persona_id",
+            makes=True,
+            text=next(iter(prompt.unique_fields), None),
+        ),
         version=f"{steps.VERSION}.{rules_version(kind=prompt.head.kind)}",
         earlier=["1"],
         prompts=[name],

@@ -10,6 +10,7 @@ import dagster as dg
 import persona_assets.assets
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
+from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
 from persona_assets.catalog.catalog import RESERVED
 from persona_assets.project import Project
@@ -50,6 +51,15 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
             raise PromptError(f"{folder / name}.md: the name {name} is taken: rename the file")
         taken.add(name.lower())
     assets |= {asset.name: asset for asset in datasets(prompts, tasks or {})}
+    for asset in unique_samples(prompts):
+        if asset.name.lower() in taken:
+            task = next(name for name in asset.inputs if name in prompts.tasks)
+            raise PromptError(
+                f"{folder / task}.md: the unique samples of this task need the name {asset.name}, "
+                "which is taken: rename the file, or the asset or file of that name"
+            )
+        taken.add(asset.name.lower())
+        assets[asset.name] = asset
     for asset in assets.values():
         if missing := [name for name in asset.inputs if name not in assets]:
             raise PromptError(

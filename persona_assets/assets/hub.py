@@ -43,7 +43,7 @@ def lexical_duplicates(
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
     with deduplicator.lexical(persona_candidates, context) as joined:
         result = steps.build_duplicates(joined.rows, "lexical", _by_content(project))
-        return _result(result, joined, project.settings.lexical_threshold)
+        return duplicates_result(result, joined, project.settings.lexical_threshold)
 
 
 @table_asset(
@@ -101,7 +101,9 @@ def semantic_duplicates(
     unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
         result = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
-        return _result(result, replace(joined, figures={**joined.figures, **unread}), threshold)
+        return duplicates_result(
+            result, replace(joined, figures={**joined.figures, **unread}), threshold
+        )
 
 
 @table_asset(
@@ -120,7 +122,7 @@ def _by_content(project: Project) -> bool:
     return project.settings.survivor_priority == "content"
 
 
-def _result(
+def duplicates_result(
     result: StepResult, joined: DuplicateJoin, threshold: Fraction | float
 ) -> dg.MaterializeResult[StepResult]:
     """Return the duplicates with figures of the join and a histogram of similarities."""

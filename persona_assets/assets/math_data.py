@@ -33,7 +33,7 @@ SOLVER_PROMPTS = {
 
 
 def _held_out(bounds: CallBounds) -> int | None:
-    settings, problems = bounds.settings, bounds.rows("math_problems")
+    settings, problems = bounds.settings, bounds.rows("unique_math_problems")
     task = settings.task("math_problems")
     per_shard = times(task.per_shard, task.per_persona)
     # Python rounds halves to even, so of n problems at most half a problem more is held out.
@@ -44,7 +44,7 @@ def _held_out(bounds: CallBounds) -> int | None:
 
 
 def _solution_calls(bounds: CallBounds) -> int | None:
-    problems, held_out = bounds.rows("math_problems"), _held_out(bounds)
+    problems, held_out = bounds.rows("unique_math_problems"), _held_out(bounds)
     counts = {"assistant": problems, "program": held_out, "second": held_out}
     return plus(*(bounds.question_calls(n, SOLVER_PROMPTS[solver]) for solver, n in counts.items()))
 
@@ -60,7 +60,7 @@ def _solution_calls(bounds: CallBounds) -> int | None:
 )
 def math_solutions(
     context: dg.AssetExecutionContext,
-    math_problems: pl.LazyFrame,
+    unique_math_problems: pl.LazyFrame,
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
     sandbox: dg.ResourceParam[Sandbox],
@@ -73,7 +73,7 @@ def math_solutions(
     draw = draw_of(project, "math_solutions", context.partition_key)
     with open_session(context, models) as session:
         result = steps.build_math_solutions(
-            math_problems.collect(),
+            unique_math_problems.collect(),
             prompts,
             session.complete,
             sandbox.run,

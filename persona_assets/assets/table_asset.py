@@ -60,7 +60,8 @@ class Reads:
 
     def check(self, project: Project) -> None:
         """Raise an error for a prompt, a setting or a file that does not exist."""
-        known = {*Settings.model_fields, *ROLES, *project.prompts.tasks}
+        tasks = project.prompts.tasks
+        known = {*Settings.model_fields, *ROLES, *tasks, *(f"{task}.unique" for task in tasks)}
         if unknown := [setting for setting in self.settings if setting not in known]:
             raise DeclarationError(f"reads an unknown setting {unknown[0]}")
         if missing := [file for file in self.files if not Path(file).is_file()]:

@@ -4,7 +4,7 @@ A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`
 optional, `kind` and `variables` with their defaults), a `# System` and a `# User` part in Jinja.
 Its demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the
 inputs and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that
-name.
+name. Its front matter may say which samples are near-duplicates (`unique`).
 """
 
 import json
@@ -50,6 +50,18 @@ class PromptError(ValueError):
     """Invalid or missing prompt file; the message names the file and the mistake."""
 
 
+class Uniqueness(BaseModel):
+    """What makes a sample of a task a near-duplicate, in the front matter of the task."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fields: tuple[str, ...] | None = None
+    """Output fields whose words count; None for all strings without `enum`."""
+
+    among: str | None = Field(default=None, pattern="^[A-Za-z0-9_]+$")
+    """Name of a set of tasks among whose samples a sample is unique; None for the task alone."""
+
+
 class FrontMatter(BaseModel):
     """YAML front matter of a prompt file."""
 
@@ -61,6 +73,7 @@ class FrontMatter(BaseModel):
     sampling: dict[str, Any] = Field(default_factory=dict)
     output: dict[str, dict[str, Any]]
     variables: dict[str, str] = Field(default_factory=dict)
+    unique: Uniqueness = Uniqueness()
     # No part of the version: a kind changes no answer, only the verdict on it.
     kind: str | dict[str, str] | None = Field(default=None, exclude=True)
 
@@ -148,7 +161,9 @@ class Prompt:
     def version(self) -> str:
         """12 hexadecimal digits over all inputs that shape an answer, independent of the shard."""
         pool = self.pool if self.prompting.shots else ()
-        parts = [self.head.model_dump_json(), self.system, self.user, *self.skeletons]
+        # Which samples are duplicates shapes no answer.
+        head = self.head.model_dump_json(exclude={"unique"})
+        parts = [head, self.system, self.user, *self.skeletons]
         parts += [self.prompting.model_dump_json(include={"mode", "shots", "variables"})]
         # Left out where it is not set: earlier versions of the project did not have it.
         parts += [json.dumps(pool, sort_keys=True), *([self.language] if self.language else [])]
@@ -184,6 +199,12 @@ class Prompt:
     def columns(self) -> dict[str, pl.DataType]:
         """Polars type of each field of an answer."""
         return answer_columns(self.head.output)
+
+    @property
+    def unique_fields(self) -> tuple[str, ...]:
+        """Output fields whose words decide which samples are near-duplicates."""
+        texts = _text_fields(self.head.output)
+        return texts if self.head.unique.fields is None else self.head.unique.fields
 
     def request(self, inputs: Mapping[str, str], index: int = 0, **sampling: Any) -> Request:
         """Render the request for a row: system message, demonstrations as turns, user message.
@@ -373,9 +394,21 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
         raise PromptError(f"{file}: {error}") from None
     if head.format == "text" and len(head.output) != 1:
         raise PromptError(f"{file}: format text needs exactly one output field")
+    texts = _text_fields(head.output)
+    if wrong := sorted({*(head.unique.fields or ())} - {*texts}):
+        raise PromptError(
+            f"{file}: unique.fields names {wrong[0]}{nearest(wrong[0], texts)}; the strings of the "
+            f"output are: {', '.join(texts) or 'none'}"
+        )
     prompts = file.parent.parent if file.parent.name == "tasks" else file.parent
     pool = _read_pool(prompts / "demonstrations" / f"{file.stem}.jsonl", answer)
     return Prompt(file.stem, head, layout[2], layout[3], answer, environment, pool)
+
+
+def _text_fields(output: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(
+        name for name, spec in output.items() if spec["type"] == "string" and "enum" not in spec
+    )
 
 
 def _read_pool(file: Path, answer: type[BaseModel]) -> tuple[Mapping[str, Any], ...]:

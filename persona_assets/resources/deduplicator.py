@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -19,6 +20,7 @@ from persona_assets.local_models.embedder import LocalEmbedder, int8_margin
 from persona_assets.resources.spark_launcher import SparkLauncher
 from persona_assets.settings import Settings
 from persona_assets.steps.hub import zero_unread_vectors
+from persona_assets.steps.samples import sample_text
 from persona_assets.storage.storage import ShardTable, ShardTables, Storage
 
 if TYPE_CHECKING:
@@ -34,6 +36,14 @@ SAMPLE = 200
 """Word sets or vectors that are compared with all others to measure recall."""
 
 EMPTY = ShardTables()
+
+
+class TaskSamples(NamedTuple):
+    """Samples of a task: its name, its tables in order of arrival, and the fields compared."""
+
+    task: str
+    tables: ShardTables
+    fields: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -74,25 +84,67 @@ class Deduplicator:
             candidates: Tables of persona candidates, in order of arrival.
             context: Context of the asset, in which a join on Spark logs.
         """
-        from persona_assets.dedup.index.column_store import ColumnStore
-        from persona_assets.dedup.index.shard_index import SHAPES, ShardIndex
-        from persona_assets.dedup.index.word_set_index import WordSetIndex
-        from persona_assets.dedup.lexical.lexical_join import method_for
-
         threshold = self._settings.lexical_threshold
         if self._settings.dedup_engine == "spark":
             joined, report = self._spark.join(candidates, threshold, context)
             yield DuplicateJoin(joined, {"engine": "spark", **_figures(joined), **_numbers(report)})
             return
-        rows = sum(table.rows for table in candidates)
+        count = sum(table.rows for table in candidates)
+        rows = [_text_rows(table) for table in candidates]
+        with self._word_join("lexical", rows, count, threshold) as found:
+            yield found
+
+    @contextmanager
+    def samples(
+        self, group: str, tasks: Sequence[TaskSamples], threshold: Fraction
+    ) -> Iterator[DuplicateJoin]:
+        """Join the samples of tasks by their words; always with the engine of this machine.
+
+        A context manager: the joined rows are mapped from files, and valid until it exits.
+
+        Args:
+            group: Name of the index.
+            tasks: Samples by task. Rows are in order of arrival; within a shard, a task earlier in
+                this sequence comes first.
+            threshold: Jaccard similarity from which two samples are duplicates.
+        """
+        tables = [task.tables for task in tasks]
+        count = sum(table.rows for shards in tables for table in shards)
+        rows = [
+            _sample_rows(task, table)
+            for shard in zip(*tables, strict=True)
+            for task, table in zip(tasks, shard, strict=True)
+        ]
+        fields = (f"{task.task}:{name}" for task in tasks for name in task.fields)
+        with self._word_join(f"samples/{group}", rows, count, threshold, *fields) as joined:
+            yield joined
+
+    @contextmanager
+    def _word_join(
+        self, folder: str, rows: "Sequence[ShardRows]", count: int, threshold: Fraction, *more: str
+    ) -> Iterator[DuplicateJoin]:
+        """Join texts by their words.
+
+        Args:
+            folder: Folder of the index below `dedup`.
+            rows: Rows of all shards.
+            count: Their number.
+            threshold: Jaccard threshold.
+            more: Further parts of the fingerprint.
+        """
+        from persona_assets.dedup.index.column_store import ColumnStore
+        from persona_assets.dedup.index.shard_index import SHAPES, ShardIndex
+        from persona_assets.dedup.index.word_set_index import WordSetIndex
+        from persona_assets.dedup.lexical.lexical_join import method_for
+
         setting = self._settings.lexical_method
-        method = method_for(rows, threshold) if setting == "auto" else setting
+        method = method_for(count, threshold) if setting == "auto" else setting
         shapes = {**SHAPES, **WordSetIndex.SHAPES}
-        folder = self._storage.data_dir / "dedup" / "lexical"
-        fingerprint = content_id(FORMAT, WORDS_VERSION, str(threshold), method)
-        with ColumnStore(folder, shapes, fingerprint) as columns:
+        path = self._storage.data_dir / "dedup" / folder
+        fingerprint = content_id(FORMAT, WORDS_VERSION, str(threshold), method, *more)
+        with ColumnStore(path, shapes, fingerprint) as columns:
             sets = WordSetIndex(columns, threshold, method, self.threads)
-            joined = ShardIndex(columns, sets).update([_text_rows(table) for table in candidates])
+            joined = ShardIndex(columns, sets).update(rows)
             figures = {"method": method, **_figures(joined)}
             if method == "minhash" and joined.added:
                 figures |= _recall(*sets.sampled_recall(SAMPLE))
@@ -162,6 +214,17 @@ def _text_rows(table: ShardTable) -> "ShardRows":
         return rows.collect()
 
     return ShardRows(table.shard, table.data_version, read)
+
+
+def _sample_rows(task: TaskSamples, table: ShardTable) -> "ShardRows":
+    """Return the samples of a shard; no two shards of all tasks have the same key."""
+    from persona_assets.dedup.index.shard_index import ShardRows
+
+    def read() -> pl.DataFrame:
+        rows = table.scan().select(id="sample_id", value=sample_text(task.fields))
+        return rows.collect()
+
+    return ShardRows(f"{task.task}/{table.shard}", table.data_version, read)
 
 
 def _text_reader(

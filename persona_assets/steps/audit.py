@@ -107,6 +107,31 @@ def audit_semantic(
     return {**_structure(repeated), "wrong_similarity": wrong, "similar_survivors": similar}
 
 
+def count_shared(texts: pl.Series, others: pl.Series, threshold: Fraction) -> int:
+    """Count the texts that are near-duplicates of one of the others.
+
+    Args:
+        texts: Texts of one side.
+        others: Texts of the other side.
+        threshold: Jaccard similarity of word sets from which two texts are duplicates.
+    """
+    import numpy as np
+
+    from persona_assets.dedup.lexical.lexical_join import lexical_join
+
+    join = lexical_join(pl.concat([texts, others]), threshold)
+    own, other = join.sets[: len(texts)], join.sets[len(texts) :]
+    edges = join.edges
+    like_other = np.concatenate(
+        [
+            other,
+            edges.left[np.isin(edges.right, other)],
+            edges.right[np.isin(edges.left, other)],
+        ]
+    )
+    return int(np.isin(own, like_other).sum())
+
+
 def _structure(repeated: pl.DataFrame) -> dict[str, int]:
     """Count survivors that are duplicates themselves, and repeated rows."""
     duplicates = repeated["persona_id"]

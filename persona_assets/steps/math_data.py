@@ -94,7 +94,7 @@ def build_math_solutions(
     """Ask for one solution per problem, and three per held-out problem.
 
     Args:
-        problems: Rows of `math_problems`.
+        problems: Rows of `unique_math_problems`.
         prompts: Prompt by solver.
         complete: Chat model.
         run_program: Sandbox for the program solver.
