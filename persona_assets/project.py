@@ -17,8 +17,18 @@ from persona_assets.storage.storage import Storage
 UNIQUENESS = {"unique", "unique_threshold"}
 """Settings of a task that decide its survivors, and none of its samples."""
 
-UNHASHED_IF_NONE = frozenset({"hub_size", "least_novelty", "ready_fields", "ready_per_shard"})
-"""Settings that code versions leave out unless they are set: they came later than the tables."""
+LATER = frozenset(
+    {
+        "hub_size",
+        "least_novelty",
+        "ready_fields",
+        "ready_per_shard",
+        "personal_data",
+        "protected_names",
+    }
+)
+"""Settings that came later than tables of the assets that read them: a default of theirs is left
+out of code versions."""
 
 MAKES_PERSONAS = frozenset({"text_to_persona", "persona_to_persona"})
 """Prompts whose answers are personas."""
@@ -115,7 +125,7 @@ class Project:
             prompt = self.prompt(name)
             parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
-            if name not in UNHASHED_IF_NONE or getattr(self.settings, name) is not None:
+            if name not in LATER or getattr(self.settings, name) != _default(name):
                 parts += [name, self._value(name)]
         for file in files:
             parts += ["file", file, hashlib.sha256(Path(file).read_bytes()).hexdigest()]
@@ -152,3 +162,7 @@ class Project:
         # Address and limits of an endpoint change no answer.
         answering = {"model", "weights_sha256", "sampling", "structured_output"}
         return self.settings.endpoint(role).model_dump_json(include=answering)
+
+
+def _default(setting: str) -> object:
+    return Settings.model_fields[setting].get_default(call_default_factory=True)

@@ -53,6 +53,7 @@ def _solution_calls(bounds: CallBounds) -> int | None:
     group="math",
     table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
     version=f"{steps.SOLUTIONS_VERSION}.{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
+    earlier=["1"],
     prompts=SOLVER_PROMPTS.values(),
     settings=["held_out_share", *protection.SETTINGS],
     calls=_solution_calls,
