@@ -1,7 +1,7 @@
 """Ready personas: a shard of their own kind that costs no call and then goes the way of all."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
+from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.shared_data import shared_file
 
@@ -45,35 +46,50 @@ def run(project: SampleProject, select: str = HUB) -> None:
     assert [run.error for run in project.run(select) if run.error] == []
 
 
+@pytest.fixture(scope="module")
+def made(
+    finished: SampleProject, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SampleProject]:
+    """Finished project with two new ready personas, one that it has already, and one too short.
+
+    Tests must not change it.
+    """
+    with ModelServer() as server:
+        project = finished.copy(tmp_path_factory.mktemp("made") / "project", server)
+        known = project.rows("persona_hub", "forum/birds.jsonl")["persona"][0]
+        add(project, nemotron([NEW[0], known, "nurse", NEW[1]]))
+        run(project)
+        yield project
+
+
 @pytest.fixture
-def joined(project: SampleProject) -> SampleProject:
-    """Finished project with two new ready personas, one that it has already, and one too short."""
-    known = project.rows("persona_hub", "forum/birds.jsonl")["persona"][0]
-    add(project, nemotron([NEW[0], known, "nurse", NEW[1]]))
-    run(project)
-    return project
+def joined(made: SampleProject, server: ModelServer, folder: Path) -> SampleProject:
+    """Copy of the project with ready personas."""
+    copy = made.copy(folder / "project", server)
+    copy.values["ready_personas"] = copy.root / "ready"
+    return copy
 
 
-def test_ready_personas_cost_no_call_and_are_not_expanded(joined: SampleProject) -> None:
-    assert set(joined.server.calls) <= {"embeddings"}
-    assert joined.rows("text_personas", SHARD)["persona"].to_list()[::3] == NEW
-    assert [len(joined.rows(hop, SHARD)) for hop in HOPS] == [0] * 6
+def test_ready_personas_cost_no_call_and_are_not_expanded(made: SampleProject) -> None:
+    assert set(made.server.calls) == {"embeddings"}
+    assert made.rows("text_personas", SHARD)["persona"].to_list()[::3] == NEW
+    assert [len(made.rows(hop, SHARD)) for hop in HOPS] == [0] * 6
     for asset in ("text_personas", *HOPS):
-        assert joined.journal(asset, SHARD) == []
+        assert made.journal(asset, SHARD) == []
 
 
 def test_ready_personas_are_filtered_and_the_earlier_persona_survives(
-    joined: SampleProject,
+    made: SampleProject,
 ) -> None:
-    candidates = joined.rows("persona_candidates", SHARD)
+    candidates = made.rows("persona_candidates", SHARD)
     assert candidates["reason"].to_list() == [None, None, "too_short", None]
     assert candidates["relation"].unique().to_list() == ["ready"]
     assert candidates["hop"].unique().to_list() == [0]
-    assert joined.rows("persona_hub", SHARD)["persona"].to_list() == NEW
+    assert made.rows("persona_hub", SHARD)["persona"].to_list() == NEW
     planted = candidates["persona_id"][1]
-    duplicates = joined.rows("lexical_duplicates").filter(pl.col("persona_id") == planted)
+    duplicates = made.rows("lexical_duplicates").filter(pl.col("persona_id") == planted)
     [survivor] = duplicates["survivor_id"]
-    assert survivor in joined.rows("persona_hub", "forum/birds.jsonl")["persona_id"].to_list()
+    assert survivor in made.rows("persona_hub", "forum/birds.jsonl")["persona_id"].to_list()
 
 
 def test_ready_personas_change_no_shard_of_texts(project: SampleProject) -> None:
