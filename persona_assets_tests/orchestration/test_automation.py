@@ -142,6 +142,8 @@ def test_sensor_adds_new_files_and_the_night_makes_all_other_tables(small: Sampl
             (backfill, [None]),
             (backfill, all_shards),
             (backfill, [None]),
+            (backfill, all_shards),
+            (backfill, [None]),
             (training, ["1"]),
             (backfill, [None]),
         ]
