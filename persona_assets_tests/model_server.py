@@ -2,7 +2,8 @@ r"""OpenAI-compatible server on 127.0.0.1 whose answers are hashes of the reques
 
 Equal requests get equal answers, and different requests get different answers, in the form that the
 prompt asks for: an object of the JSON schema, a problem, a program, a solution with its \boxed{}
-answer. Where Chinese is asked for, sentences are Chinese. Two marks in the text of a request steer the answer:
+answer. Where Chinese is asked for, sentences are Chinese. Two marks in the text of a request steer
+the answer:
 
     "refuse this"    the model refuses
     "echo of fern"   personas of such a text have almost the same vector, whatever their words

@@ -1,4 +1,4 @@
-"""The detector names the language of a text with a confidence, and is seldom wrong where it is sure.
+"""The detector names the language of a text with a confidence, and is rarely wrong where sure.
 
 The bounds are those of the docstring of `languages.CONFIDENT`.
 """
@@ -59,7 +59,11 @@ def test_language_of_a_text_is_its_label_or_what_is_detected(
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(TEXTS["de"], "und"), (TEXTS["de"], "tlh"), ("En dansk lærer, der elsker skibe og havet", "no")],
+    [
+        (TEXTS["de"], "und"),
+        (TEXTS["de"], "tlh"),
+        ("En dansk lærer, der elsker skibe og havet", "no"),
+    ],
 )
 def test_unknown_and_near_languages_contradict_nothing(text: str, expected: str) -> None:
     assert foreign_language(text, expected) is None

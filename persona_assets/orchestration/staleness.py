@@ -16,7 +16,6 @@ from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 
-
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
 

@@ -35,7 +35,9 @@ IN_LANGUAGE = "Write in {}."
 """End of a request for an answer in another language than English, where the prompt has no variable
 `language`."""
 
-_OTHER_LETTER = regex.compile(r"[\p{L}--[\p{Script=Latin}\p{Script=Greek}\p{Script=Common}]]", regex.V1)
+_OTHER_LETTER = regex.compile(
+    r"[\p{L}--[\p{Script=Latin}\p{Script=Greek}\p{Script=Common}]]", regex.V1
+)
 """A letter of another script; Greek ones occur in formulas."""
 
 COPIED = 0.7

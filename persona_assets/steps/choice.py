@@ -52,8 +52,8 @@ def choose_personas(hub: pl.DataFrame, task: Task, cosines: Cosines | None = Non
         ("hop", "hop", task.hops, _is_equal),
         ("relation", "relation", task.relations, _has_words),
         ("language", "language", task.languages, _has_language),
-        ("licence", "licence", task.licences, fnmatchcase),
-        ("source", "source", task.sources, fnmatchcase),
+        ("licence", "licence", task.licences, _fits),
+        ("source", "source", task.sources, _fits),
     ):
         if values is not None:
             listed = ", ".join(map(str, values))
@@ -122,6 +122,15 @@ def _told_meaning(task: Task) -> str:
     if task.nearest is not None:
         bounds.append(f"the {task.nearest:,} nearest")
     return f"like '{task.like}' {', '.join(bounds)}"
+
+
+def _fits(value: str, pattern: str) -> bool:
+    """Compare with a pattern in which `*` alone is special.
+
+    >>> _fits("web/a[1]", "web/*"), _fits("a[1]", "a[1]"), _fits("ab", "a?")
+    (True, True, False)
+    """
+    return fnmatchcase(value, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _is_equal(value: object, wanted: object) -> bool:

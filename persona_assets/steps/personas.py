@@ -247,7 +247,5 @@ def _is_rejected(row: Mapping[str, Any]) -> bool:
     relation = row["perspective"] if "perspective" in row else row["relation"]
     hop = row.get("hop", 0)
     language = row["language"] or UNKNOWN
-    reason = quality.rejection_reason(
-        row["persona"], relation=relation, hop=hop, language=language
-    )
+    reason = quality.rejection_reason(row["persona"], relation=relation, hop=hop, language=language)
     return reason is not None

@@ -20,6 +20,7 @@ RUOZHIBA = with_variables("logic_problems", style="ruozhiba")
 JIUDU = with_variables("game_npcs", world="jiudu")
 GERMAN = with_variables("text_to_persona", language="German")
 PLAIN = prompt("text_to_persona")
+DUTCH = replace(PLAIN, head=PLAIN.head.model_copy(update={"variables": {"language": "Dutch"}}))
 
 
 @pytest.mark.parametrize(
@@ -40,8 +41,7 @@ PLAIN = prompt("text_to_persona")
         (RUOZHIBA, "en", "und", None),
         (JIUDU, "zh", "und", None),
         (RUOZHIBA.in_language("English"), "zh", "en", None),
-        (replace(PLAIN, head=PLAIN.head.model_copy(update={"variables": {"language": "Dutch"}})),)
-        + ("en", "nl", None),
+        (DUTCH, "en", "nl", None),
     ],
 )
 def test_language_of_an_answer(bound: Prompt, tag: str, language: str, asked: str | None) -> None:

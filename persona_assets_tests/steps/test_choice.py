@@ -79,7 +79,9 @@ def test_choice_in_an_empty_hub_is_empty() -> None:
 
 
 def test_unset_choice_is_not_written_into_the_code_version() -> None:
-    old = '{"mode":"zero-shot","shots":0,"variables":{},"share":1.0,"per_shard":null,"per_persona":1}'
+    old = (
+        '{"mode":"zero-shot","shots":0,"variables":{},"share":1.0,"per_shard":null,"per_persona":1}'
+    )
     assert Task().model_dump_json() == old
     assert Task(hops=(0,)).model_dump_json() == old[:-1] + ',"hops":[0]}'
 

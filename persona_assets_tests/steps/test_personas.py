@@ -140,7 +140,10 @@ def test_text_personas_of_no_texts_are_an_empty_table_without_calls() -> None:
     assert model.asked == []
 
 
-MILL = {"und": "磨坊的钟声在清晨响起，渔夫们把网收进船里。", "de": "Die Mühle am Kanal mahlt wieder."}
+MILL = {
+    "und": "磨坊的钟声在清晨响起，渔夫们把网收进船里。",
+    "de": "Die Mühle am Kanal mahlt wieder.",
+}
 LABELS = ["und", "en", "zh", "de-AT", "tlh"]
 
 

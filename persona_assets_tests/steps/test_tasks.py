@@ -192,7 +192,11 @@ def test_language_of_a_prompt_in_another_script_is_detected() -> None:
 
 
 def test_longest_text_of_an_answer_tells_its_language() -> None:
-    tool = {**TOOL, "description": "告诉渔夫码头什么时候涨潮，以及今天的潮水会有多高。", "return": "时间表"}
+    tool = {
+        **TOOL,
+        "description": "告诉渔夫码头什么时候涨潮，以及今天的潮水会有多高。",
+        "return": "时间表",
+    }
     personas = hub("a").with_columns(language=pl.lit("zh"))
     result = build_samples(personas, prompt("tools"), Task(), answering(lambda request: tool))
     assert result.rows["language"].to_list() == ["zh"]
