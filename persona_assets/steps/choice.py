@@ -7,7 +7,7 @@ follow it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -48,16 +48,17 @@ def choose_personas(hub: pl.DataFrame, task: Task, cosines: Cosines | None = Non
     """
     chosen = hub
     told: list[str] = []
-    for told_as, column, values, matches in (
-        ("hop", "hop", task.hops, _is_equal),
-        ("relation", "relation", task.relations, _has_words),
-        ("language", "language", task.languages, _has_language),
-        ("licence", "licence", task.licences, _fits),
-        ("source", "source", task.sources, _fits),
-    ):
+    columns: tuple[tuple[str, tuple[Any, ...] | None, Callable[[Any, Any], bool]], ...] = (
+        ("hop", task.hops, _is_equal),
+        ("relation", task.relations, _has_words),
+        ("language", task.languages, _has_language),
+        ("licence", task.licences, _fits),
+        ("source", task.sources, _fits),
+    )
+    for column, values, matches in columns:
         if values is not None:
             listed = ", ".join(map(str, values))
-            told.append(f"{told_as}{'s' if len(values) > 1 else ''} {listed or 'none'}")
+            told.append(f"{column}{'s' if len(values) > 1 else ''} {listed or 'none'}")
             present = chosen[column].unique().to_list()
             kept = [
                 value
