@@ -729,6 +729,8 @@ class Parser:
                 return Quantity(amount, unit)
             case "circ":
                 raise Unreadable
+            case "angle" if self._next.kind in ("letters", "word"):
+                return Symbol("angle " + self._take().text)
         if name.startswith("begin"):
             return self._matrix(text)
         if name in ("pmatrix", "bmatrix", "matrix") and self._accept("{"):

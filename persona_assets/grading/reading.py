@@ -31,6 +31,7 @@ from persona_assets.grading.syntax import (
     Symbol,
     Words,
     difference,
+    substitute,
     variables,
     walk,
 )
@@ -63,10 +64,10 @@ _NUMERAL = re.compile(
 )
 _PREFIX = re.compile(
     r"(?:(?:so|thus|hence|therefore|and|the|my|our|final|correct|answers?|result|solutions?|value)"
-    r",?\s+){1,6}(?:is|are|equals)\s*:?\s*",
+    r",?\s+){1,6}(?:is|are|equals)\s*:?\s*|(?:it|this|that)\s+(?:is|was)\s+",
     re.IGNORECASE,
 )
-_ARTICLE = re.compile(r"(?:the|an?)\s+(?=([A-Za-z]{3,}))", re.IGNORECASE)
+_ARTICLE = re.compile(r"(\\(?:text|mbox)\s*\{\s*)?(?:the|an?)\s+(?=([A-Za-z]{3,}))", re.IGNORECASE)
 _SPELLED = re.compile(r"[A-Za-z]+|[^\sA-Za-z-]")
 _LONGEST_CHOICE = 60
 _MAX_SIGNS = 4
@@ -86,8 +87,8 @@ def read(text: str) -> tuple[Value, ...]:
     if prefix and prefix.end() < len(text):
         text = text[prefix.end() :]
     article = _ARTICLE.match(text)
-    if article and article[1] not in FUNCTIONS:
-        text = text[article.end() :]
+    if article and article[2] not in FUNCTIONS:
+        text = (article[1] or "") + text[article.end() :]
     values = list(dict.fromkeys(_readings(text)))
     if not any(not isinstance(value, Choice) for value in values):
         values.append(Text(words_of(text)))
@@ -159,10 +160,11 @@ def values_of(node: Node) -> Iterator[Value]:
                 return
             if not all(isinstance(part, Number | Symbol | Apply | Group) for part in parts):
                 return
+            match parts:
+                case (Symbol(name), other) if not isinstance(other, Symbol):
+                    yield from (Named(name, value) for value in values_of(other))
             yield Proportion(parts)
             if len(parts) == 2:
-                if isinstance(parts[0], Symbol) and not isinstance(parts[1], Symbol):
-                    yield from (Named(parts[0].name, value) for value in values_of(parts[1]))
                 yield Scalar(Apply("div", parts))
         case Matrix(rows):
             yield Table(tuple(tuple(_one(item) for item in row) for row in rows))
@@ -225,6 +227,9 @@ def _expression(node: Node) -> Iterator[Value]:
         case Apply(function="neg", arguments=(Apply(function="percent", arguments=(value,)),)):
             yield Scalar(Apply("neg", (value,)), units.PERCENT)
             return
+        case Apply(function="pow", arguments=(Group() as vector, Symbol(name="T"))):
+            yield Sequence("point", tuple(map(_one, vector.items)))
+            return
         case Apply(function="pow", arguments=(Matrix(rows), Symbol(name="T"))):
             flipped = Matrix(tuple(zip(*rows, strict=True)))
             yield from values_of(flipped)
@@ -253,11 +258,26 @@ def _expression(node: Node) -> Iterator[Value]:
             return
         if not isinstance(part, Number | Symbol | Apply | Matrix):
             return
-    yield Scalar(node)
     names = variables(node)
+    if any(name.startswith("versor_") for name in names):
+        yield _vector(node, names)
+        return
+    yield Scalar(node)
     for imaginary in ("j", "I"):
         if names == {imaginary} and node != Symbol(imaginary):
             yield Scalar(_renamed(node, imaginary, "i"))
+
+
+def _vector(node: Node, names: frozenset[str]) -> Sequence:
+    """Return the components of a sum of multiples of unit vectors."""
+    axes = ["versor_i", "versor_j", "versor_k"][: 3 if "versor_k" in names else 2]
+    components = []
+    for axis in axes:
+        component = node
+        for name in axes:
+            component = substitute(component, name, Number(Fraction(int(name == axis))))
+        components.append(Scalar(component))
+    return Sequence("point", tuple(components))
 
 
 def _structure(node: Node) -> Value | None:
@@ -421,6 +441,10 @@ def _group(node: Group) -> Iterator[Value]:
             yield Sequence("set", tuple(points))
         return
     if node.opening == "{":
+        entries = [_equation_of(item) for item in node.items]
+        if entries and None not in entries:
+            yield from _assignments(tuple(entry for entry in entries if entry is not None))
+            return
         yield Sequence("set", _members(node))
         return
     if len(node.items) == 2:
@@ -454,6 +478,14 @@ def _group(node: Group) -> Iterator[Value]:
     yield Sequence("point", members)
     if node.opening == "[":
         yield Sequence("bare", members)
+
+
+def _equation_of(node: Node) -> Relation | None:
+    """Return the entry `x: 4` of a dictionary as an equation."""
+    match node:
+        case Ratio(parts=(Symbol() as name, value)):
+            return Relation((name, value), ("=",))
+    return None
 
 
 def _is_plain_number(node: Node) -> bool:

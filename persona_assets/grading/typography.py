@@ -31,6 +31,11 @@ _GLYPHS = {
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()", strict=True))
 _SCRIPTS = re.compile(f"([{''.join(_RAISED)}]+)|([{''.join(_LOWERED)}]+)")
+_MAX_LINES = 20
+_COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]{0,30}\}")
+_VERSOR = re.compile(
+    r"\\(?:hat|vec|mathbf|bm|boldsymbol|widehat)\s*\{\s*\\?([ijk])(?:math)?\s*\}|\\hat\s?([ijk])\b"
+)
 _RAISED_FRACTION = re.compile("(?<![⁰¹²³⁴⁵⁶⁷⁸⁹])([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,40})[⁄/∕]([₀₁₂₃₄₅₆₇₈₉]{1,40})")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _GLYPH = re.compile(f"[{''.join(_GLYPHS)}{_VULGAR}]")
@@ -43,7 +48,7 @@ _ALIASES = {
     "mid": r"\mid", "lparen": "(", "rparen": ")", "varnothing": "emptyset", "bigcup": "cup",
     "bigcap": "cap", "smallsetminus": "setminus", "backslash": "setminus", "degree": "^\\circ ",
     "degrees": "^\\circ ", "textdegree": "^\\circ ", "varphi": "phi", "varepsilon": "epsilon",
-    "vartheta": "theta", "imath": "i", "jmath": "j", "dots": "...", "ldots": "...",
+    "vartheta": "theta", "imath": "i ", "jmath": "j ", "dots": "...", "ldots": "...",
     "cdots": "...", "dotsc": "...", "dotsb": "...", "iff": ",", "Longrightarrow": "to",
     "rightarrow": "to", "Rightarrow": "to", "implies": "to", "longrightarrow": "to",
     "textdollar": "usd", "dollar": "usd", "texteuro": "eur", "euro": "eur", "pounds": "gbp",
@@ -51,7 +56,8 @@ _ALIASES = {
     "wedge": "and", "lor": "or", "vee": "or", "infin": "infty", "emptySet": "emptyset",
     "thickapprox": "approx", "simeq": "approx", "doteq": "approx", "overbar": "overline",
     "bar": "overline", "arcctg": "arccot", "tg": "tan", "ctg": "cot", "ne": "ne",
-    "prime": "'", "percent": "%", "star": "*", "bullet": "cdot", "centerdot": "cdot", "lnot": "neg",
+    "mathdollar": "usd", "deg": "^\\circ ", "top": "T ", "intercal": "T ", "prime": "'",
+    "percent": "%", "star": "*", "bullet": "cdot", "centerdot": "cdot", "lnot": "neg",
     "beginpmatrix": r"\begin{pmatrix}", "endpmatrix": r"\end{pmatrix}",
 }  # fmt: skip
 _DROPPED = frozenset(
@@ -90,6 +96,8 @@ def plain(text: str) -> str:
         if len(text) <= 200
         else text[:-200] + _ENDING.sub("", text[-200:])
     )
+    text = _listed(_COLOR.sub("", text))
+    text = _VERSOR.sub(lambda match: rf"\versor_{{{match[1] or match[2]}}}", text)
     text = _RAISED_FRACTION.sub(_raised_fraction, text)
     text = _SCRIPTS.sub(_script, text)
     text = _GLYPH.sub(_glyph, text)
@@ -105,6 +113,12 @@ def plain(text: str) -> str:
     text = re.sub(r"[\s\x01]+", " ", text.replace("\x00", "")).strip()
     text = _trimmed(text).lstrip("`*:= ")
     text = re.sub(r"(?i)\bper cent\b", "percent", text)
+    text = re.sub(r"\^\{\\(?:text|mathrm)\s*\{\^\\circ ?\}\}", r"^\\circ ", text)
+    text = re.sub(r"\\ang\s*\{([^{}]{1,40})\}", r"\1^\\circ ", text)
+    text = re.sub(r"(?<=[0-9])-(?=degrees?\b)", " ", text)
+    text = re.sub(r"\bUSD?\s*(?:\\usd\s*)?(?=[0-9.])|\bUS\s*(?=\\usd)", r"\\usd ", text)
+    text = re.sub(r"(?<=_\{)\\text\s*\{\s*base\s*\}\s*|,(?=\s*base [0-9])", " ", text)
+    text = text.replace("_{ ", "_{").replace(r"\usd \usd", r"\usd")
     return text[1:-1].strip() if re.fullmatch(r"'[^']*'|\"[^\"]*\"", text) else text
 
 
@@ -127,6 +141,15 @@ def _programs(text: str) -> str:
     text = re.sub(r"""(?<=[a-z]\()(['"])([^'"()]{1,60})\1(?=\))""", r"\2", text)
     text = re.sub(r"(?<=[0-9.])[ \n]+(?=-?[0-9.]+(?:[ \n]+-?[0-9.]+){0,40}\])", ", ", text)
     return re.sub(r"\](?:\s*)\[", "], [", text) if text.startswith("[[") else text
+
+
+def _listed(text: str) -> str:
+    """Write values on lines of their own, or between row breaks, as a list."""
+    text = re.sub(r"^\s*```\w{0,10}\n|\n```\s*$", "", text)
+    if "matrix" in text or r"\begin" in text or "[[" in text or "([" in text:
+        return text
+    lines = [line.strip(" ,;") for line in re.split(r"\n|\\\\(?![A-Za-z\\])", text) if line.strip()]
+    return ", ".join(lines) if 1 < len(lines) <= _MAX_LINES else text
 
 
 def _raised_fraction(match: re.Match[str]) -> str:
@@ -155,7 +178,7 @@ def _dollars(text: str) -> str:
         return text
     stripped = text.strip(" .")
     closed = text.count("$") % 2 == 0 and (
-        stripped.endswith("$") or not re.match(r"[-+ ]*\$[0-9.]", stripped)
+        stripped.endswith("$") or not re.match(r"[-+ ]*\$[0-9.][^$]*(?:$|\$[0-9.])", stripped)
     )
     if closed:
         return text.replace("$", " ")
@@ -173,7 +196,7 @@ def _command(match: re.Match[str]) -> str:
     if name is None:
         if match[3] is None:
             return match[0] if match[0].startswith((r"\begin", r"\end")) else " "
-        return {",": "\x01", "!": "\x00", ";": " ", ":": " ", " ": " ", "%": "%", "&": "&",
+        return {",": "\x01", "!": "\x00", ";": " ", ":": " ", " ": " ", "%": "%", "&": " , ",
                 "#": "#", "_": "_", "(": " ", ")": " ", "[": " ", "]": " ", "/": ""}.get(
             match[3], match[0]
         )  # fmt: skip
