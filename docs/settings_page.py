@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Personas": (
         "perspectives",
         "perspectives_per_text",
+        "language",
         "relations_per_persona",
         "personas_per_hop",
         "hub_size",

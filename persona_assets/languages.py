@@ -117,8 +117,8 @@ _OTHER_CODES = {
 }
 """Codes in use for a language of `NAMES` besides its own."""
 
-_GROUPS = ("da no sv", "hr sr sl mk bg", "id ms", "gl pt es ca", "cs sk", "be ru uk", "hi mr ne")
-_NEAR = tuple(frozenset(group.split()) for group in _GROUPS)
+_GROUPS = ["da no sv", "hr sr sl mk bg", "id ms", "gl pt es ca", "cs sk", "be ru uk", "hi mr ne"]
+_NEAR = [frozenset(group.split()) for group in _GROUPS]
 """Languages that a detector takes for each other in a sentence: a verdict between them tells
 nothing."""
 
@@ -209,7 +209,7 @@ def foreign_language(text: str, expected: str) -> Detected | None:
         expected: Tag of the language that the text should have; nothing contradicts `UNKNOWN`.
 
     Example:
-        >>> foreign_language("Un programador con experiencia en móviles", "en").language
+        >>> foreign_language("Un programador con años de experiencia", "en").language
         'es'
         >>> foreign_language("A night nurse who repairs old clocks", "en") is None
         True

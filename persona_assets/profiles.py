@@ -144,6 +144,8 @@ DEMO: dict[str, Any] = {
     **PAPER,
     "data_dir": "data/demo",
     "texts_per_shard": 8,
+    # The small model writes no other language well.
+    "language": "en",
     "text_chars": 1_200,
     # Asked who dislikes a text, a model of this size repeats its demonstrations.
     "perspectives": ("reads", "writes", "likes"),

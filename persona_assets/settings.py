@@ -134,8 +134,8 @@ class Task(Prompting):
     """Sources of the texts whose personas are asked; `*` stands for any characters."""
 
     words: str | None = Field(default=None, min_length=1, exclude_if=_is_none)
-    """Words of the personas that are asked: a persona contains all words of an alternative;
-    alternatives are separated by `|`, as in `math teacher | statistician`."""
+    """Words of the personas that are asked: a persona contains all words of an alternative.
+    Alternatives are separated by a vertical bar."""
 
     like: str | None = Field(default=None, min_length=1, exclude_if=_is_none)
     """Description of the personas that are asked, by meaning; needs `similarity`, `nearest` or

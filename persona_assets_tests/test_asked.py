@@ -1,6 +1,6 @@
 """A task asks the personas that its settings choose, in the language of their texts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -29,7 +29,7 @@ TASKS = " or ".join(f"+key:{task}" for task in LANGUAGE_TASKS)
 @pytest.fixture(scope="module")
 def bilingual(
     environment: None, tmp_path_factory: pytest.TempPathFactory
-) -> "pytest.FixtureRequest":
+) -> Iterator[SampleProject]:
     """Project of English shards and a Chinese one, run up to three tasks."""
     with ModelServer() as server:
         project = SampleProject(tmp_path_factory.mktemp("bilingual") / "project", server)

@@ -1,4 +1,4 @@
-"""The detector names a text's language with a confidence, and is seldom wrong where it is sure.
+"""The detector names the language of a text with a confidence, and is rarely wrong where sure.
 
 The bounds are those of the docstring of `languages.CONFIDENT`.
 """

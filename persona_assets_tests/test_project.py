@@ -253,3 +253,23 @@ def test_missing_file_of_names_is_named(folder: Path) -> None:
     missing = Project(settings(folder, protected_names=folder / "nobody.txt"))
     with pytest.raises(SettingsError, match=r"PERSONA_PROTECTED_NAMES: .*nobody\.txt"):
         _ = missing.protection
+
+
+def test_language_of_the_settings_changes_the_prompts_that_write(folder: Path) -> None:
+    plain, german = (Project(settings(folder, **changes)) for changes in ({}, {"language": "de"}))
+    names = {"text_to_persona", "persona_to_persona", *plain.prompts.tasks}
+    changed = {
+        name
+        for name in plain.prompts.names
+        if plain.prompt(name).version != german.prompt(name).version
+    }
+    assert changed == names
+    [persona] = german.prompt("tools").request({"persona": "A tailor."}).messages[1:]
+    assert persona["content"].endswith("Write in German.")
+
+
+def test_language_of_a_task_wins_over_that_of_the_project(folder: Path) -> None:
+    task = {"tools": {"language": "zh"}}
+    project = Project(settings(folder, language="de", tasks=task))
+    assert project.prompt("tools").language == "Chinese"
+    assert project.prompt("text_to_persona").language == "German"

@@ -10,6 +10,7 @@ from persona_assets.assets.call_bounds import CallBounds, least, plus, times
 from persona_assets.assets.chosen import VECTOR_SETTINGS, VECTORS, chosen_personas
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.personas import HOPS
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
@@ -44,7 +45,7 @@ def dataset(prompt: Prompt, settings: Task) -> TableAsset:
         task = bounds.settings.task(name)
         personas = bounds.rows("persona_hub") if task.share else 0
         shard_limits = (times(limit, bounds.shards) for limit in (task.per_shard, task.nearest))
-        return times(least(*shard_limits, personas), task.per_persona)
+        return times(least(*shard_limits, personas, _of_hops(bounds, task)), task.per_persona)
 
     def calls(bounds: CallBounds) -> int | None:
         described = bounds.embedding_calls(1, bounds.shards) if by_meaning else 0
@@ -95,3 +96,11 @@ def dataset(prompt: Prompt, settings: Task) -> TableAsset:
         return materialize_result(result, session, chosen=choice.told)
 
     return task
+
+
+def _of_hops(bounds: CallBounds, task: Task) -> int | None:
+    """Return the most personas of the hops that a task asks."""
+    if task.hops is None:
+        return None
+    tables = ["text_personas", *HOPS]
+    return plus(*(bounds.rows(tables[hop]) for hop in set(task.hops) & set(range(len(tables)))))

@@ -71,7 +71,7 @@ class Pilot:
         return footer is not None and footer.code_version == asset.asset.code_version
 
     def is_settled(self, asset: ModelAsset, partition: str | None) -> bool:
-        """Return True if the current calls made a table: it is current, or of an older step."""
+        """Return True if a table was made by the current calls, by this or an earlier step."""
         footer = self._storage.footer(asset.name, partition)
         versions = {asset.asset.code_version, *asset.asset.earlier}
         return footer is not None and footer.code_version in versions

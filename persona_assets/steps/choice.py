@@ -7,7 +7,7 @@ follow it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -48,16 +48,17 @@ def choose_personas(hub: pl.DataFrame, task: Task, cosines: Cosines | None = Non
     """
     chosen = hub
     told: list[str] = []
-    for told_as, column, values, matches in (
-        ("hop", "hop", task.hops, _is_equal),
-        ("relation", "relation", task.relations, _has_words),
-        ("language", "language", task.languages, _has_language),
-        ("licence", "licence", task.licences, fnmatchcase),
-        ("source", "source", task.sources, fnmatchcase),
-    ):
+    columns: tuple[tuple[str, tuple[Any, ...] | None, Callable[[Any, Any], bool]], ...] = (
+        ("hop", task.hops, _is_equal),
+        ("relation", task.relations, _has_words),
+        ("language", task.languages, _has_language),
+        ("licence", task.licences, _fits),
+        ("source", task.sources, _fits),
+    )
+    for column, values, matches in columns:
         if values is not None:
             listed = ", ".join(map(str, values))
-            told.append(f"{told_as}{'s' if len(values) > 1 else ''} {listed or 'none'}")
+            told.append(f"{column}{'s' if len(values) > 1 else ''} {listed or 'none'}")
             present = chosen[column].unique().to_list()
             kept = [
                 value
@@ -122,6 +123,15 @@ def _told_meaning(task: Task) -> str:
     if task.nearest is not None:
         bounds.append(f"the {task.nearest:,} nearest")
     return f"like '{task.like}' {', '.join(bounds)}"
+
+
+def _fits(value: str, pattern: str) -> bool:
+    """Compare with a pattern in which `*` alone is special.
+
+    >>> _fits("web/a[1]", "web/*"), _fits("a[1]", "a[1]"), _fits("ab", "a?")
+    (True, True, False)
+    """
+    return fnmatchcase(value, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
 def _is_equal(value: object, wanted: object) -> bool:

@@ -216,7 +216,7 @@ def wrong_language(text: str, expected: str | None) -> str | None:
 
     Example:
         >>> wrong_language("Un programador con experiencia en aplicaciones móviles", "en")
-        'wrong_language: es 1.00'
+        'wrong_language: es 0.87'
     """
     found = foreign_language(text, expected or UNKNOWN)
     return None if found is None else f"wrong_language: {found.language} {found.confidence:.2f}"

@@ -53,6 +53,21 @@ def test_bounds_grow_with_shards_where_assets_are_sharded() -> None:
     assert one["math_accuracy"] == two["math_accuracy"] == 12
 
 
+def test_bounds_obey_the_choice_of_a_task() -> None:
+    tasks = {
+        "tools": {"hops": [0, 2]},
+        "instructions": {"hops": [9]},
+        "game_npcs": {"like": "A sailor", "nearest": 4, "per_persona": 2},
+        "logic_problems": {"like": "A sailor", "similarity": 0.5},
+    }
+    known = call_bounds(project(tasks=tasks), shards=3, texts=10, once=True).all_calls()
+    assert known["tools"] == 10 + 90
+    assert known["instructions"] == 0
+    # Each shard embeds the description once.
+    assert known["game_npcs"] == 3 * 4 * 2 + 3
+    assert known["logic_problems"] == 10 * sum(3**hop for hop in range(7)) + 3
+
+
 def test_bounds_count_the_verdicts_of_a_judge() -> None:
     limits = {"benchmark_limit": 10, "training_sizes": [1, 2], "held_out_share": 0.5}
     tasks = {"math_problems": {"per_shard": 6}}

@@ -2,14 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
+from persona_assets.orchestration.staleness import EARLIER, Graph, Phase, Stale, Staleness
 from persona_assets.partitions import shards
 from persona_assets.resources.corpus_folder import Corpus
+from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer, SourceFile, Upstream
 from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import Storage
@@ -33,6 +35,8 @@ class World:
         self.corpus = Corpus(self.root)
         self.keys: list[str] = []
         self.code = dict.fromkeys(INPUTS, "c1")
+        self.metadata: dict[str, Any] = {}
+        self.prompts: dict[str, str] = {}
 
     @property
     def graph(self) -> Graph:
@@ -41,6 +45,7 @@ class World:
                 name,
                 deps=inputs,
                 code_version=self.code[name],
+                metadata=self.metadata,
                 partitions_def=None if name == "repeats" else shards,
             )
             for name, inputs in INPUTS.items()
@@ -72,6 +77,7 @@ class World:
             shard=shard,
             run_id="run",
             code_version=self.code[asset],
+            prompt_versions=self.prompts,
             data_version=version,
             upstream=tuple(upstream),
             source=source,
@@ -127,6 +133,25 @@ def test_changed_code_version_is_stale_in_every_shard(world: World) -> None:
     world.code["checked"] = "c2"
     changed = {"checked": "code or settings changed"}
     assert world.stale() == {"a.txt": changed, "b.txt": changed}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({}, "code or settings changed"),
+        ({EARLIER: ["c0", "c1"]}, "made by an earlier version of persona_assets"),
+        ({EARLIER: ["c0"]}, "code or settings changed"),
+        ({PROMPT_VERSIONS: {"tools": "p2", "judge": "p1"}}, "prompt tools changed"),
+        ({PROMPT_VERSIONS: {"tools": "p2", "judge": "p2"}}, "prompt tools, judge changed"),
+        ({PROMPT_VERSIONS: {"tools": "p1", "new": "p1"}}, "code or settings changed"),
+    ],
+)
+def test_changed_part_is_named(world: World, metadata: dict[str, Any], reason: str) -> None:
+    world.prompts = {"tools": "p1", "judge": "p1"}
+    world.write("checked", "a.txt")
+    world.code["checked"] = "c2"
+    world.metadata = metadata
+    assert world.stale()["a.txt"] == {"checked": reason}
 
 
 def test_only_a_changed_data_version_of_an_input_is_stale(world: World) -> None:
