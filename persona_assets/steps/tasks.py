@@ -86,7 +86,9 @@ def build_samples(
     verdicts = Verdicts(prompt, protection)
     rows: list[dict[str, Any]] = []
     for result in results:
-        verdict = verdicts.of(result.value, result.row.source["persona"])
+        verdict = verdicts.of(
+            result.value, result.row.source["persona"], result.row.source["language"]
+        )
         language, text = result.row.source["language"], _longest_text(verdict.value)
         reason = verdict.reason or wrong_language(text, language)
         if reason is not None:
