@@ -65,8 +65,10 @@ def test_strong_model_made_every_fault(strong: SampleProject) -> None:
 def test_published_table_shows_no_fault(strong: SampleProject, asset: str) -> None:
     published = rows(strong, asset)
     assert published
-    shown = [(mark, text) for row in published for text in texts_of(row) for mark in marks_of(text)]
-    assert shown == []
+    # A person may end a request with "let me know".
+    allowed = {"closing"} if asset == "instructions" else set()
+    texts = [text for row in published for text in texts_of(row)]
+    assert [(mark, text) for text in texts for mark in marks_of(text) if mark not in allowed] == []
 
 
 @pytest.mark.parametrize("asset", TASKS)

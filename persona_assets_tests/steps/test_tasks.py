@@ -189,7 +189,7 @@ CHINESE_QUESTION = "我的烤箱后面温度太高，烤面包的时候应该怎
         ("zh", CHINESE_QUESTION, "zh"),
         ("zh-Hant", CHINESE_QUESTION, "zh-Hant"),
         (None, QUESTION, "en"),
-        ("en", CHINESE_QUESTION, "wrong_language: zh"),
+        ("en", CHINESE_QUESTION, "wrong_language"),
         ("zh", QUESTION, "wrong_language: en"),
     ],
 )
