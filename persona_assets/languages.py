@@ -7,6 +7,7 @@ Detection is by py3langid (naive Bayes on byte n-grams): offline, BSD, 4.6 MB, s
 microseconds per persona. It loads in one to two seconds, at its first use.
 """
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -199,6 +200,22 @@ def language_of_text(text: str, label: str = UNKNOWN) -> str:
         return label
     detected = detect_language(text)
     return detected.language if detected.confidence >= CONFIDENT else UNKNOWN
+
+
+def speaks_of_a_language(text: str) -> bool:
+    """Return True if a text names a language other than English.
+
+    Example:
+        >>> speaks_of_a_language("Write in German."), speaks_of_a_language("Write in English.")
+        (True, False)
+    """
+    return _named().search(text) is not None
+
+
+@cache
+def _named() -> "re.Pattern[str]":
+    names = (re.escape(name) for tag, name in NAMES.items() if tag != ENGLISH)
+    return re.compile(rf"\b(?:{'|'.join(names)})\b")
 
 
 def foreign_language(text: str, expected: str) -> Detected | None:

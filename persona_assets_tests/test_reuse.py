@@ -11,7 +11,9 @@ import pytest
 
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
+from persona_assets.planning.trial import try_task
 from persona_assets.project import Project
+from persona_assets.resources.models import Models
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import SampleProject
 
@@ -156,6 +158,19 @@ def test_plan_of_a_renamed_corpus_forecasts_no_call(paid: SampleProject) -> None
     assert forecasts["hop_2_personas"].tables == 4
     run(paid, "+key:hop_1_personas")
     assert paid.server.asked_of.total() == asked + 2
+
+
+def test_plan_of_a_renamed_corpus_counts_what_a_trial_left(fresh: SampleProject) -> None:
+    shutil.rmtree(fresh.corpus)
+    fresh.values |= {"tasks": {}, "prompting": {}}
+    fresh.write("a.jsonl", TEXTS[:2])
+    run(fresh, "+key:persona_hub")
+    project = Project(fresh.settings)
+    try_task(project, Models(fresh.settings, project.storage), "instructions", 1, lambda _: None)
+    rename(fresh)
+    with fresh.runner("+key:instructions") as runner:
+        plan = make_plan(project, runner)
+    assert "instructions" in [forecast.asset for forecast in plan.assets]
 
 
 def test_plan_counts_calls_whose_demonstrations_depend_on_the_shard(paid: SampleProject) -> None:

@@ -117,7 +117,7 @@ def calls_per_question(project: Project, prompt: str) -> int:
 
     The first call; a second call with a larger token limit if the response is truncated; and a call
     per permitted retry of an invalid response, unless greedy decoding would repeat that response.
-    See `_retry` in generation/completion.py.
+    See `_larger` and `_again` in generation/completion.py.
     """
     head = project.prompt(prompt).head
     endpoint = project.settings.endpoint(head.role)

@@ -20,6 +20,7 @@ from persona_assets.planning.model_asset import ModelAsset
 from persona_assets.project import Project
 from persona_assets.resources.session import role_endpoint
 from persona_assets.steps.personas import build_text_personas
+from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import file_stem
 
 FIRST = "text_personas"
@@ -56,8 +57,19 @@ class PaidTexts:
         if not asset.prompts or any(prompt.shots for prompt in prompts):
             return 0.0
         places = self._places(shard)
-        paid = [any(self._index.has(f"{asset.name}/{stem}") for stem in stems) for stems in places]
+        paid = [any(self._is_paid(asset, stem) for stem in stems) for stems in places]
         return sum(paid) / len(paid) if paid else 0.0
+
+    def _is_paid(self, asset: ModelAsset, stem: str) -> bool:
+        """Return True if the current calls made the asset's table of another shard.
+
+        A trial, an interrupted table or one of earlier prompts holds some of the answers, or none.
+        """
+        table = self._project.storage.data_dir / "tables" / asset.name / f"{stem}.parquet"
+        if not self._index.has(f"{asset.name}/{stem}") or not table.exists():
+            return False
+        made_by = Footer.read(table).code_version
+        return made_by in {asset.asset.code_version, *asset.asset.earlier}
 
     def _find_places(self, shard: str) -> list[list[str]]:
         """Return the file stems of the other shards that hold each first call of a sample."""

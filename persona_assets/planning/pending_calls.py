@@ -5,8 +5,8 @@
 - A table that was interrupted, or whose prompts changed, keeps the responses in its journal and its
   completions for the current prompts and models. So an edit that changes a prompt's version but no
   rendered request counts as if it changed every request.
-- A shard keeps what other shards have paid for the same texts (paid_texts.py). A limit draws rows
-  by their ids, and so other rows in another shard: their calls are not counted.
+- A shard keeps what other shards have paid for the same texts (paid_texts.py). A limit per shard
+  may draw other rows there: their calls are not counted.
 - Descendants of rows that need new calls need new calls too.
 """
 

@@ -14,6 +14,7 @@ from persona_assets.assets.chosen import VECTORS, chosen_personas
 from persona_assets.assets.draws import draw_of
 from persona_assets.generation import Usage
 from persona_assets.ids import sample_id
+from persona_assets.languages import UNKNOWN
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.settings import nearest
@@ -125,6 +126,7 @@ def _try_shard(
     for persona in draw_personas(hub, name, first, draw_by).iter_rows(named=True):
         for index in range(task.per_persona):
             key = sample_id(name, persona["persona_id"], index)
-            request = prompt.request({"persona": persona["persona"]}, index)
+            _, asked = prompt.answer_language(persona["language"] or UNKNOWN)
+            request = prompt.request({"persona": persona["persona"], **asked}, index)
             rows.append(TrialRow(shard, request.messages, published.get(key), reasons.get(key, "")))
     return rows, usage

@@ -25,7 +25,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from persona_assets.dedup.text.words import words
 from persona_assets.generation.completion import Request
 from persona_assets.ids import content_id, uniform
-from persona_assets.languages import ENGLISH, UNKNOWN, language_name, tag_of_name
+from persona_assets.languages import (
+    ENGLISH,
+    UNKNOWN,
+    foreign_language,
+    language_name,
+    speaks_of_a_language,
+    tag_of_name,
+)
 from persona_assets.prompting.answer_schema import answer_columns, answer_model
 from persona_assets.rules.kinds import KINDS
 from persona_assets.settings import Prompting, nearest
@@ -266,8 +273,12 @@ class Prompt:
 
     @cached_property
     def _names_its_language(self) -> bool:
-        skeletons = (self._skeleton(self.system), self._skeleton(self.user))
-        return any(_OTHER_LETTER.search(text) is not None for text in skeletons)
+        return any(
+            _OTHER_LETTER.search(text) is not None
+            or speaks_of_a_language(text)
+            or foreign_language(text, ENGLISH) is not None
+            for text in (self._skeleton(self.system), self._skeleton(self.user))
+        )
 
     def copies_demonstration(self, value: Mapping[str, Any]) -> bool:
         """Return True if an answer repeats a demonstration in its request.

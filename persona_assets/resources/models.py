@@ -5,6 +5,7 @@ Only one embedded server runs at a time: a second would use the cores that the f
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ class Models:
 
     Attributes:
         report: Called with each line of progress of any table; does nothing until it is set.
-        agreed: True if a person agreed to the forecast of the run; see `spending_caps`.
+        agreed: US dollars that a person agreed to spend; see `spending_caps`.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
@@ -36,7 +37,7 @@ class Models:
         self._server: tuple[Path, LocalServer] | None = None
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
-        self.agreed = False
+        self.agreed: Decimal | None = None
 
     def check(self, roles: Collection[str] = ROLES) -> None:
         """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.

@@ -58,7 +58,7 @@ def is_priced(endpoint: ModelEndpoint) -> bool:
 
 
 def spending_caps(
-    settings: Settings, run_id: str, backfill: str | None, *, agreed: bool = False
+    settings: Settings, run_id: str, backfill: str | None, *, agreed: Decimal | None = None
 ) -> list[SpendingCap]:
     """Return the caps of a run.
 
@@ -66,11 +66,15 @@ def spending_caps(
         settings: Limits and endpoints.
         run_id: Id of the run.
         backfill: Id of the runs that were started together, if any.
-        agreed: A person agreed to the forecast, so that spending without a budget has no cap.
+        agreed: US dollars that a person agreed to, where the settings have no budget.
     """
-    if agreed and not has_budget(settings):
-        return []
     scopes = {"run": run_id, "backfill": backfill}
+    if agreed is not None and not has_budget(settings):
+        return [
+            SpendingCap(f"{kind}:{scope}", agreed, "PERSONA_BACKFILL_BUDGET")
+            for kind, scope in scopes.items()
+            if scope is not None
+        ]
     return [
         SpendingCap(f"{kind}:{scopes[kind]}", amount, setting)
         for kind, setting, amount in limits(settings)

@@ -88,7 +88,7 @@ def is_cut_short(context: RuleContext) -> bool:
     if not ends:
         return bool(newline) and _SENTENCE_END.search(f"{first[-2:]} ") is not None
     rest = without_formulas(last)[ends[-1] :]
-    # People end a message as they like: "no paid stuff pls".
-    if context.kind == "instruction" and len(rest) < LONG_LINE:
+    # People end a message as they like, "no paid stuff pls", and a letter with a name.
+    if context.kind in ("instruction", "text") and len(rest) < LONG_LINE:
         return False
     return not _ASKS.match(rest)

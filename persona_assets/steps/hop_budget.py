@@ -68,7 +68,13 @@ def shard_share(
         if name in sizes and share.hub_size <= hub_size
     }
     if shard in kept:
-        return Share(hub_size, kept[shard])
+        # Files may have changed their sizes since the others took their parts of the increase.
+        others = (
+            share.personas
+            for name, share in decided.items()
+            if name in sizes and name != shard and share.hub_size == hub_size
+        )
+        return Share(hub_size, min(kept[shard], max(0.0, hub_size - sum(others))))
     undecided = sum(size for name, size in sizes.items() if name not in kept)
     left = max(0.0, hub_size - sum(kept.values()))
     return Share(hub_size, left * sizes[shard] / undecided)

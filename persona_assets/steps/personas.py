@@ -139,8 +139,8 @@ def build_hop_personas(
 ) -> StepResult:
     """Ask for people close to each persona of the previous round (section 2.2).
 
-    A persona is expanded only if it passes the quality filter and no earlier persona of the shard
-    has the same words.
+    A persona is expanded only if the rules of the quality filter pass it and no earlier persona of
+    the shard has the same words. Its language is judged later, with the other candidates.
 
     Args:
         earlier: The shard's tables from `text_personas` to the previous round.
@@ -299,7 +299,8 @@ def _frontier(
         fresh = [row for row in fresh if _mean(branches[row["parent_id"]]) >= novelty]
     if target is not None:
         fresh = hop_budget.draw(fresh, earlier, target, relations)
-    else:
+    # With a target the draw has an order of its own; the limit cuts by content all the same.
+    if target is None or limit is not None:
         fresh.sort(key=lambda row: uniform("frontier", row[draw_by]))
     return fresh if limit is None else fresh[:limit]
 

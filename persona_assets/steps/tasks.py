@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from persona_assets.ids import sample_id, uniform
-from persona_assets.languages import UNKNOWN
+from persona_assets.languages import ENGLISH, UNKNOWN, base_language
 from persona_assets.prompting.prompts import Prompt, PromptError
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.rules.protection import DROP, Protection
@@ -90,7 +90,10 @@ def build_samples(
             result.value, result.row.source["persona"], result.row.source["language"]
         )
         language, text = result.row.source["language"], _longest_text(verdict.value)
-        reason = verdict.reason or wrong_language(text, language)
+        # A person may quote a foreign text, or ask for its translation.
+        quotes = prompt.head.kind == "instruction" and base_language(language) == ENGLISH
+        expected = UNKNOWN if quotes else language
+        reason = verdict.reason or wrong_language(text, expected)
         if reason is not None:
             dropped.append((result.row.row_id, reason))
             continue

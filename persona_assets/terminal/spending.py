@@ -1,6 +1,8 @@
 """What a run may spend: the caps in words, and the question before an expensive run."""
 
 import sys
+from decimal import Decimal
+from math import ceil
 
 from persona_assets.generation import BudgetReached
 from persona_assets.planning.estimate import Interval
@@ -8,6 +10,9 @@ from persona_assets.planning.plan import Forecast
 from persona_assets.resources.spending_caps import has_budget, limits
 from persona_assets.settings import Settings
 from persona_assets.terminal.figures import format_money
+
+MARGIN = 0.25
+"""Share of a forecast by which spending may exceed it once a person agreed."""
 
 _SCOPES = {"run": "a run", "backfill": "for all runs of a command"}
 
@@ -40,7 +45,7 @@ def asks_first(settings: Settings) -> bool:
     return not has_budget(settings) and bool(limits(settings))
 
 
-def agree_to_forecast(forecast: Forecast, settings: Settings) -> bool:
+def agree_to_forecast(forecast: Forecast, settings: Settings) -> Decimal | None:
     """Ask for agreement to a forecast that exceeds the setting `unasked_budget`.
 
     Args:
@@ -48,14 +53,15 @@ def agree_to_forecast(forecast: Forecast, settings: Settings) -> bool:
         settings: Settings of the project.
 
     Returns:
-        True if a person agreed; False if there was no need to ask, so that the cap holds.
+        US dollars that a person agreed to, which cap the spending: the forecast and MARGIN of it.
+        None if there was no need to ask, so that the cap of the settings holds.
 
     Raises:
         BudgetReached: A person declined, or there is no terminal to ask in.
     """
     cost, limit = forecast.cost, settings.unasked_budget
     if not asks_first(settings) or limit is None or cost is None or _highest(cost) <= limit:
-        return False
+        return None
     more = "at least " if forecast.at_least else ""
     text = (
         f"This run is forecast to cost {more}{_in_words(cost)} US dollars (persona-assets plan), "
@@ -67,9 +73,11 @@ def agree_to_forecast(forecast: Forecast, settings: Settings) -> bool:
     )
     if not sys.stdin.isatty():
         raise BudgetReached(f"{text}: {remedy}. Nothing was sent.")
-    if input(f"{text}. Spend it? [y/N] ").strip().lower() not in ("y", "yes"):
+    most = Decimal(ceil(_highest(cost) * (1 + MARGIN)))
+    question = f"{text}. Spend up to {most:,} US dollars? [y/N] "
+    if input(question).strip().lower() not in ("y", "yes"):
         raise BudgetReached(f"Nothing was sent. To be asked no more, {remedy}.")
-    return True
+    return most
 
 
 def _highest(cost: Interval) -> float:

@@ -22,6 +22,8 @@ GERMAN = with_variables("text_to_persona", language="German")
 PLAIN = prompt("text_to_persona")
 DUTCH = replace(PLAIN, head=PLAIN.head.model_copy(update={"variables": {"language": "Dutch"}}))
 
+LETTERS = replace(prompt("tools"), user="{{ persona }}\n\nWrite them a short letter in German.")
+
 
 @pytest.mark.parametrize(
     ("bound", "tag", "language", "asked"),
@@ -42,6 +44,7 @@ DUTCH = replace(PLAIN, head=PLAIN.head.model_copy(update={"variables": {"languag
         (JIUDU, "zh", "und", None),
         (RUOZHIBA.in_language("English"), "zh", "en", None),
         (DUTCH, "en", "nl", None),
+        (LETTERS, "en", "und", None),
     ],
 )
 def test_language_of_an_answer(bound: Prompt, tag: str, language: str, asked: str | None) -> None:

@@ -186,3 +186,10 @@ def test_smaller_target_decides_anew() -> None:
 def test_shard_without_a_file_gets_nothing() -> None:
     assert shard_share(40, "gone", {"a": 10}, {}) == Share(40, 0.0)
     assert shard_share(40, "empty", {"empty": 0}, {}) == Share(40, 0.0)
+
+
+def test_parts_stay_below_the_target_where_files_change_their_size() -> None:
+    decided = {"a": Share(1_000, 500.0), "b": Share(1_000, 500.0)}
+    decided["a"] = shard_share(2_000, "a", {"a": 90, "b": 10}, decided)
+    decided["b"] = shard_share(2_000, "b", {"a": 90, "b": 910}, decided)
+    assert sum(share.personas for share in decided.values()) <= 2_000

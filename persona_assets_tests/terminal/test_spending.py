@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -76,7 +77,7 @@ def test_run_in_a_terminal_asks(
     before = project.server.calls["text_to_persona"]
     returned, out = run_in_terminal(project, answer)
     assert returned == code, out
-    assert "Spend it? [y/N]" in out
+    assert re.search(r"Spend up to \d+ US dollars\? \[y/N\]", out)
     assert project.server.calls["text_to_persona"] - before == bought
 
 

@@ -55,8 +55,8 @@ class Spending:
             raise EndpointRefused(
                 f"What a call to {self._endpoint.model!r} may cost has no bound (it sets no "
                 "max_tokens, or asks for more than text), so a cap on spending cannot hold: set "
-                "max_tokens in the prompt's or the role's sampling, or remove the cap. It was not "
-                "sent."
+                "max_tokens in the prompt's or the role's sampling, or remove the cap (without a "
+                "budget that is PERSONA_UNASKED_BUDGET). It was not sent."
             )
         return most
 
