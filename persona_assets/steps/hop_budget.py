@@ -62,6 +62,8 @@ def shard_share(
     total = sum(sizes.values())
     if not sizes.get(shard):
         return Share(hub_size, 0.0)
+    if shard in decided and decided[shard].hub_size == hub_size:
+        return decided[shard]
     kept = {
         name: share.personas + (hub_size - share.hub_size) * sizes[name] / total
         for name, share in decided.items()
