@@ -11,8 +11,11 @@ import pytest
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
 BIRDS, LETTERS = TEXTS
-DEAR = {"input": "100000", "output": "1000000"}
-"""US dollars per million tokens: a call costs about 4 dollars."""
+DEAR = {"input": "2", "output": "10"}
+"""US dollars per million tokens: a call costs 0.000044 dollars, and at most some 0.003."""
+
+UNASKED = "0.00005"
+"""US dollars that may be spent unasked: a call and a bit."""
 
 CHEAP = {"input": "0.01", "output": "0.01"}
 SELECTION = ("run", "--select", "+key:text_personas")
@@ -24,6 +27,7 @@ def project(fresh: SampleProject) -> SampleProject:
     fresh.values["writer"]["price"] = CHEAP
     assert [run.error for run in fresh.run("+key:text_personas", [LETTERS])] == [""]
     fresh.values["writer"]["price"] = DEAR
+    fresh.values["unasked_budget"] = UNASKED
     # Calls of the pilot are forecast at their own cost unless that is unknown.
     for file in (fresh.data / "completions").rglob("*.parquet"):
         forget_costs(str(file))
@@ -91,9 +95,10 @@ def test_budget_of_the_settings_asks_nothing(project: SampleProject) -> None:
 
 def test_run_from_elsewhere_stops_at_the_cap(fresh: SampleProject) -> None:
     fresh.values["writer"]["price"] = DEAR
+    fresh.values["unasked_budget"] = UNASKED
     errors = [run.error for run in fresh.run("+key:text_personas") if run.error]
     assert errors
-    assert "The cap of $10.00 (PERSONA_UNASKED_BUDGET) is reached" in errors[0]
+    assert "The cap of $0.00005 (PERSONA_UNASKED_BUDGET) is reached" in errors[0]
     assert fresh.server.calls == {}
 
 
