@@ -154,7 +154,13 @@ def _read_header(
     text = header.decode(errors="replace")
     is_tabbed = file.key.lower().endswith(with_packings(".tsv"))
     for delimiter in "\t" if is_tabbed else DELIMITERS:
-        names = [name.strip() for name in _parse(text, delimiter)]
+        try:
+            names = [name.strip() for name in _parse(text, delimiter)]
+        except csv.Error:
+            raise DamagedFileError(
+                "malformed_csv: a carriage return outside quotes in the first row: write its line "
+                "breaks as newlines"
+            ) from None
         if any(path in names or path.partition(".")[0] in names for path in file.fields["text"]):
             return itertools.chain(head, chunks), names, delimiter
     raise DamagedFileError(

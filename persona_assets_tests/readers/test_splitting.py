@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from persona_assets.readers import DamagedFileError
@@ -103,6 +103,7 @@ def test_rows_of_any_table_are_those_of_the_module_csv(
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from([".json", ".csv"]))
+@example("\r0\n", ".csv")
 def test_any_text_is_read_without_an_error(text: str, ending: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         records: list[Record] = read(Path(folder), f"a{ending}", text.encode())
