@@ -4,7 +4,7 @@ Training problems and held-out problems are also checked against each other.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 import polars as pl
@@ -124,16 +124,7 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
             int8 = settings.embedding_precision == "int8"
             tolerance = int8_margin(threshold) if int8 else TOLERANCE
             broken = audit_semantic(read, duplicates, threshold, tolerance)
-        # A join that does not promise all pairs may miss some without being broken.
-        promised = lexical and settings.lexical_method != "minhash"
-        fatal = [name for name in broken if promised or name != "similar_survivors"]
-        return dg.AssetCheckResult(
-            passed=not any(broken.values()),
-            severity=dg.AssetCheckSeverity.ERROR
-            if any(broken[name] for name in fatal)
-            else dg.AssetCheckSeverity.WARN,
-            metadata=broken,
-        )
+        return _survivors_verdict(broken, lexical and settings.lexical_method != "minhash")
 
     return survivors_stand
 
@@ -164,17 +155,25 @@ def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         duplicates = storage.scan(asset.name, None).rename({"sample_id": "persona_id"}).collect()
         threshold = min(settings.task(task.name).unique_threshold for task in tasks)
         broken = audit_lexical(samples, duplicates, threshold)
-        # A join that does not promise all pairs may miss some without being broken.
-        promised = settings.lexical_method != "minhash"
-        fatal = [name for name in broken if promised or name != "similar_survivors"]
-        is_fatal = any(broken[name] for name in fatal)
-        return dg.AssetCheckResult(
-            passed=not any(broken.values()),
-            severity=dg.AssetCheckSeverity.ERROR if is_fatal else dg.AssetCheckSeverity.WARN,
-            metadata=broken,
-        )
+        return _survivors_verdict(broken, settings.lexical_method != "minhash")
 
     return survivors_stand
+
+
+def _survivors_verdict(broken: Mapping[str, int], all_pairs: bool) -> dg.AssetCheckResult:
+    """Return the verdict on counts of broken promises.
+
+    Args:
+        broken: Number of violations by name.
+        all_pairs: True if the join promises all pairs; another may miss some without being broken.
+    """
+    fatal = (name for name in broken if all_pairs or name != "similar_survivors")
+    is_fatal = any(broken[name] for name in fatal)
+    return dg.AssetCheckResult(
+        passed=not any(broken.values()),
+        severity=dg.AssetCheckSeverity.ERROR if is_fatal else dg.AssetCheckSeverity.WARN,
+        metadata=dict(broken),
+    )
 
 
 def held_out_check(asset: TableAsset) -> dg.AssetChecksDefinition:

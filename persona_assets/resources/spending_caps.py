@@ -41,9 +41,10 @@ def limits(settings: Settings) -> list[Limit]:
         if amount is not None
     ]
     unasked = settings.unasked_budget
-    priced = any(is_priced(settings.endpoint(role)) for role in ROLES)
-    if chosen or unasked is None or not priced:
+    if chosen or unasked is None:
         return chosen
+    if not any(is_priced(settings.endpoint(role)) for role in ROLES):
+        return []
     return [Limit(kind, "PERSONA_UNASKED_BUDGET", unasked) for kind in ("run", "backfill")]
 
 
@@ -69,14 +70,11 @@ def spending_caps(
         agreed: US dollars that a person agreed to, where the settings have no budget.
     """
     scopes = {"run": run_id, "backfill": backfill}
+    caps = limits(settings)
     if agreed is not None and not has_budget(settings):
-        return [
-            SpendingCap(f"{kind}:{scope}", agreed, "PERSONA_BACKFILL_BUDGET")
-            for kind, scope in scopes.items()
-            if scope is not None
-        ]
+        caps = [Limit(kind, "PERSONA_BACKFILL_BUDGET", agreed) for kind in scopes]
     return [
         SpendingCap(f"{kind}:{scopes[kind]}", amount, setting)
-        for kind, setting, amount in limits(settings)
+        for kind, setting, amount in caps
         if scopes[kind] is not None
     ]

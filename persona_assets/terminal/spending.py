@@ -26,14 +26,13 @@ def describe_caps(settings: Settings) -> str:
         >>> describe_caps(Settings.load())[:32]
         'capped at 10.0000 US dollars for'
     """
+    caps = limits(settings)
     if has_budget(settings):
-        caps = [
-            f"{format_money(cap.amount)} US dollars {_SCOPES[cap.kind]}" for cap in limits(settings)
-        ]
-        return f"capped at {' and '.join(caps)}"
-    if not limits(settings):
+        amounts = [f"{format_money(cap.amount)} US dollars {_SCOPES[cap.kind]}" for cap in caps]
+        return f"capped at {' and '.join(amounts)}"
+    if not caps:
         return ""
-    _, setting, amount = limits(settings)[0]
+    _, setting, amount = caps[0]
     return (
         f"capped at {format_money(amount)} US dollars for all runs of a command ({setting}), "
         "unless you agree to a higher forecast"
