@@ -44,6 +44,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "unasked_budget",
         "ledger_url",
         "max_quarantine_share",
+        "max_rejected_share",
     ),
     "People": ("personal_data", "protected_names"),
     "Math": ("held_out_share", "equality", "training_sizes", "benchmark_limit"),

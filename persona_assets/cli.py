@@ -275,7 +275,7 @@ def _fetch(_: argparse.Namespace) -> int:
 
 
 def _catalog_of(project: Project) -> Catalog:
-    return Catalog(project.storage, table_contracts(project.prompts))
+    return Catalog(project.storage, table_contracts(project.prompts, project.settings.tasks))
 
 
 def _runner(

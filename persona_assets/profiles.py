@@ -81,6 +81,8 @@ CURRENT: dict[str, Any] = {
     "solver": {"model": "gpt-6.1-sol", "sampling": _REASONING},
     "second_solver": {"model": "gpt-6.1-terra", "sampling": _REASONING},
     "judge": {"model": "gpt-6-luna", "sampling": _PLAIN},
+    # A problem without an answer costs more to solve than to judge.
+    "tasks": {"math_problems": {"judge": 1.0}},
 }
 
 # A small model that has not ended its answer by then does not end it: the answer is dropped.
@@ -159,6 +161,7 @@ DEMO: dict[str, Any] = {
     "judge": _SOLVER,
     "evaluation": {**_SMALL_MODEL, "model": "tuned", "sampling": {"max_tokens": _MAX_TOKENS}},
     "max_quarantine_share": 0.8,
+    "max_rejected_share": 0.8,
     "prompting": {
         "text_to_persona": {"mode": "few-shot", "shots": 3},
         "persona_to_persona": {"mode": "persona-few-shot", "shots": 3},

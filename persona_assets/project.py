@@ -9,13 +9,19 @@ from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import content_id
 from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
 from persona_assets.rules.protection import Protection
-from persona_assets.settings import ROLES, Settings, SettingsError, nearest
+from persona_assets.settings import ROLES, Prompting, Settings, SettingsError, nearest
 from persona_assets.storage.storage import Storage
 
 UNIQUENESS = {"unique", "unique_threshold"}
 """Settings of a task that decide its survivors, and none of its samples."""
+
+JUDGING = {"judge"}
+"""Settings of a task that decide which of its samples are judged."""
+
+PARTS = {"unique": UNIQUENESS, "judge": JUDGING}
+"""Settings of a task that other tables than its own read, by the name of the part."""
 
 LATER = frozenset(
     {
@@ -53,6 +59,7 @@ class Project:
         prompts = Prompts(self.settings.prompts)
         self._check_names("tasks", prompts.tasks)
         self._check_names("prompting", prompts.names)
+        self._check_rubrics(prompts)
         return prompts
 
     def _check_names(self, setting: str, known: Collection[str]) -> None:
@@ -63,6 +70,18 @@ class Project:
                 raise SettingsError(
                     f"setting PERSONA_{setting.upper()}: no prompt file is named "
                     f"{name!r}{nearest(name, known)}; there are {', '.join(sorted(known))}"
+                )
+
+    def _check_rubrics(self, prompts: Prompts) -> None:
+        # A project may have no rubric for a task that its profile would have judged.
+        defaults = PROFILES[self.settings.profile].get("tasks", {})
+        for name, task in self.settings.tasks.items():
+            by_default = task.judge == defaults.get(name, {}).get("judge")
+            if task.judge and name not in prompts.rubrics and not by_default:
+                raise SettingsError(
+                    f"setting PERSONA_TASKS__{name}__JUDGE: no rubric at "
+                    f"{prompts.folder / RUBRICS / name}.md: write one, as docs/tasks describes, or "
+                    "remove the setting"
                 )
 
     @cached_property
@@ -84,10 +103,24 @@ class Project:
             shard: Shard key, which draws the demonstrations.
         """
         file, _, role = name.partition("@")
-        prompt = self.prompts[file].bind(self.settings.prompting_of(file), shard)
+        prompt = self.prompts[file].bind(self._prompting_of(file), shard)
         if language := self._set_language(file):
             prompt = prompt.in_language(language)
         return prompt.as_role(role) if role else prompt
+
+    def _prompting_of(self, name: str) -> Prompting:
+        """Return the prompting of a prompt; a rubric has the variables of its task, too."""
+        given = self.settings.prompting_of(name)
+        if not name.startswith(RUBRICS):
+            return given
+        task = name.removeprefix(RUBRICS)
+        of_task = {
+            **self.prompts.tasks[task].head.variables,
+            **self.settings.prompting_of(task).variables,
+        }
+        own = self.prompts[name].head.variables
+        shared = {variable: value for variable, value in of_task.items() if variable in own}
+        return given.model_copy(update={"variables": {**shared, **given.variables}})
 
     def _set_language(self, prompt: str) -> str | None:
         """Return the name of the language that the settings give to a prompt's answers."""
@@ -111,7 +144,8 @@ class Project:
             step_version: VERSION of the step.
             prompts: Prompt names; the models that answer them count too.
             settings: Setting names, roles (their model counts), task names, "TASK.unique" (what
-                decides a task's survivors), or "benchmark" (its name and content count).
+                decides a task's survivors), "TASK.judge" (what is judged), or "benchmark" (its name
+                and content count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -139,12 +173,12 @@ class Project:
         if setting == "protected_names":
             # The content counts, wherever the file is.
             return content_id(self._names)
-        task, _, unique = setting.partition(".")
+        task, _, part = setting.partition(".")
         if task in self.prompts.tasks:
             of_task = self.settings.task(task)
-            if unique:
-                return of_task.model_dump_json(include=UNIQUENESS)
-            return of_task.model_dump_json(exclude=UNIQUENESS)
+            if part:
+                return of_task.model_dump_json(include=PARTS[part])
+            return of_task.model_dump_json(exclude=UNIQUENESS | JUDGING)
         return self.settings.model_dump_json(include={setting})
 
     @cached_property

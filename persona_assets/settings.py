@@ -150,6 +150,10 @@ class Task(Prompting):
     language: str | None = Field(default=None, exclude_if=_is_none)
     """Tag of the language of the samples; null for that of the persona."""
 
+    judge: float | None = Field(default=None, ge=0, le=1, exclude_if=_is_none)
+    """Share of the samples that the role `judge` scores by the rubric `prompts/rubrics/<task>.md`;
+    a sample below a threshold is dropped. Null for no judge."""
+
     @model_validator(mode="after")
     def _meaning_is_complete(self) -> "Task":
         bounds = (self.similarity, self.nearest)
@@ -308,7 +312,8 @@ class Settings(BaseSettings):
     """Role that solves math problems once more, for the agreement of two of three."""
 
     judge: ModelEndpoint
-    """Role that decides whether two answers are equal, if `equality` is `judge`."""
+    """Role that scores samples by a rubric, if their task sets `judge`, and decides whether two
+    answers are equal, if `equality` is `judge`."""
 
     evaluation: ModelEndpoint
     """Role that serves the fine-tuned model."""
@@ -332,6 +337,10 @@ class Settings(BaseSettings):
     ledger_url: str | None = Field(default=None, repr=False)
     """Postgres URL of a ledger that several machines share; null for a SQLite file in `data_dir`.
     """
+
+    max_rejected_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of rows rejected by rules, by a judge or for an unusable answer above which the table's
+    check fails and no paid step reads the table: above it with a confidence of 95 %."""
 
     prompting: dict[str, Prompting] = Field(default_factory=dict)
     """Mode, demonstrations and variables by prompt name."""

@@ -115,7 +115,9 @@ CHINESE = re.compile(r"one Chinese sentence|Write in Chinese\.")
 """Wording of a request for Chinese."""
 
 LINES = {
-    file.stem: {line for line in file.read_text("utf-8").splitlines() if line and "{" not in line}
+    f"{file.stem}{'_rubric' if file.parent.name == 'rubrics' else ''}": {
+        line for line in file.read_text("utf-8").splitlines() if line and "{" not in line
+    }
     for file in (Path(__file__).parents[1] / "prompts").rglob("*.md")
 }
 """Lines by prompt file that its requests repeat verbatim."""
@@ -242,7 +244,8 @@ def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random
             count = min(schema.get("maxItems", 3), max(schema.get("minItems", 0), 3))
             return [instance(schema["items"], root, chance, also) for _ in range(count)]
         case "integer" | "number":
-            return schema.get("minimum", 0)
+            # A score of 1 to 5, bad in one case in five: the schema that is sent has no limits.
+            return chance.choice((5, 5, 5, 5, 1))
         case "boolean":
             return chance.random() < 0.5
         case _:

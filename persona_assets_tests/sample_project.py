@@ -163,7 +163,8 @@ class SampleProject:
 
     @property
     def tables(self) -> Mapping[str, Table]:
-        return table_contracts(Project(self.settings).prompts)
+        project = Project(self.settings)
+        return table_contracts(project.prompts, project.settings.tasks)
 
     @property
     def catalog(self) -> Catalog:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.rejections import has_too_many_rejected, rejected_share
 from persona_assets.assets.samples import GROUP, PREFIX, compared, tasks_by_group
 from persona_assets.assets.table_asset import POOL, TableAsset
 from persona_assets.local_models.embedder import int8_margin
+from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic, count_shared
 from persona_assets.steps.hub import zero_unread_vectors
@@ -37,6 +39,8 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
             found.append(contract_check(asset))
             if asset.definition.op.pool == POOL:
                 found.append(quarantine_check(asset))
+            if asset.reads.prompts and asset.definition.partitions_def is shards:
+                found.append(rejection_check(asset))
             if asset.name in AUDITED:
                 found.append(survivor_check(asset))
             if asset.spec.group_name == GROUP and asset.table.duplicates:
@@ -94,6 +98,29 @@ def quarantine_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         )
 
     return quarantine_share
+
+
+def rejection_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check the share of dropped rows against the setting `max_rejected_share`."""
+
+    @dg.asset_check(
+        asset=asset.definition.key,
+        name="rejected_share",
+        blocking=True,
+        partitions_def=asset.definition.partitions_def,
+        description="The share of rows rejected is at most the setting max_rejected_share, by the "
+        "lower end of its 95 % interval; otherwise no paid step reads the rows that are left.",
+    )
+    def rejected(
+        context: dg.AssetCheckExecutionContext, project: dg.ResourceParam[Project]
+    ) -> dg.AssetCheckResult:
+        footer = project.storage.existing_footer(asset.name, _partition(context))
+        return dg.AssetCheckResult(
+            passed=not has_too_many_rejected(footer, project.settings.max_rejected_share),
+            metadata={"rejected": str(rejected_share(footer)), **footer.dropped},
+        )
+
+    return rejected
 
 
 def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:

@@ -10,6 +10,8 @@ import dagster as dg
 import persona_assets.assets
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
+from persona_assets.assets.judged import finished_samples, judged_samples
+from persona_assets.assets.math_data import PROBLEMS, math_solutions
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
 from persona_assets.catalog.catalog import RESERVED
@@ -50,12 +52,18 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
         if name.lower() in taken:
             raise PromptError(f"{folder / name}.md: the name {name} is taken: rename the file")
         taken.add(name.lower())
-    assets |= {asset.name: asset for asset in datasets(prompts, tasks or {})}
-    for asset in unique_samples(prompts):
+    tasks = tasks or {}
+    assets |= {asset.name: asset for asset in datasets(prompts, tasks)}
+    made = [
+        *unique_samples(prompts),
+        *judged_samples(prompts, tasks),
+        math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
+    ]
+    for asset in made:
         if asset.name.lower() in taken:
-            task = next(name for name in asset.inputs if name in prompts.tasks)
+            task = next((name for name in asset.inputs if name in prompts.tasks), asset.name)
             raise PromptError(
-                f"{folder / task}.md: the unique samples of this task need the name {asset.name}, "
+                f"{folder / task}.md: the samples of this task need the name {asset.name}, "
                 "which is taken: rename the file, or the asset or file of that name"
             )
         taken.add(asset.name.lower())
@@ -74,9 +82,11 @@ def project_assets(project: Project) -> dict[str, TableAsset]:
     return load_assets(project.prompts, project.settings.tasks)
 
 
-def table_contracts(prompts: Prompts) -> Mapping[str, Table]:
-    """Return the contract of every asset's table, by name. Raises as `load_assets`."""
-    return {name: asset.table for name, asset in load_assets(prompts).items()}
+def table_contracts(
+    prompts: Prompts, tasks: Mapping[str, Task] | None = None
+) -> Mapping[str, Table]:
+    """Return the contract of every asset's table, by name. As `load_assets`."""
+    return {name: asset.table for name, asset in load_assets(prompts, tasks).items()}
 
 
 def call_bounds(

@@ -9,7 +9,8 @@ import polars as pl
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
-from persona_assets.assets.table_asset import table_asset
+from persona_assets.assets.samples import UNIQUE
+from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.partitions import shards
 from persona_assets.project import Project
@@ -25,6 +26,9 @@ from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
+PROBLEMS = "math_problems"
+"""Task whose samples are solved."""
+
 SOLVER_PROMPTS = {
     "assistant": "math_solution",
     "program": "math_program",
@@ -33,8 +37,8 @@ SOLVER_PROMPTS = {
 
 
 def _held_out(bounds: CallBounds) -> int | None:
-    settings, problems = bounds.settings, bounds.rows("unique_math_problems")
-    task = settings.task("math_problems")
+    settings, problems = bounds.settings, bounds.rows(f"{UNIQUE}{PROBLEMS}")
+    task = settings.task(PROBLEMS)
     per_shard = times(task.per_shard, task.per_persona)
     # Python rounds halves to even, so of n problems at most half a problem more is held out.
     return least(
@@ -44,45 +48,56 @@ def _held_out(bounds: CallBounds) -> int | None:
 
 
 def _solution_calls(bounds: CallBounds) -> int | None:
-    problems, held_out = bounds.rows("unique_math_problems"), _held_out(bounds)
+    problems, held_out = bounds.rows(f"{UNIQUE}{PROBLEMS}"), _held_out(bounds)
     counts = {"assistant": problems, "program": held_out, "second": held_out}
     return plus(*(bounds.question_calls(n, SOLVER_PROMPTS[solver]) for solver, n in counts.items()))
 
 
-@table_asset(
-    group="math",
-    table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
-    version=f"{steps.SOLUTIONS_VERSION}.{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
-    earlier=["1"],
-    prompts=SOLVER_PROMPTS.values(),
-    settings=["held_out_share", *protection.SETTINGS],
-    calls=_solution_calls,
-    partitions=shards,
-)
-def math_solutions(
-    context: dg.AssetExecutionContext,
-    unique_math_problems: pl.LazyFrame,
-    project: dg.ResourceParam[Project],
-    models: dg.ResourceParam[Models],
-    sandbox: dg.ResourceParam[Sandbox],
-) -> dg.MaterializeResult[StepResult]:
-    """Solutions: one for each problem, three for each that is held out for testing."""
-    prompts = {
-        solver: project.prompt(name, context.partition_key)
-        for solver, name in SOLVER_PROMPTS.items()
-    }
-    draw = draw_of(project, "math_solutions", context.partition_key)
-    with open_session(context, models) as session:
-        result = steps.build_math_solutions(
-            unique_math_problems.collect(),
-            prompts,
-            session.complete,
-            sandbox.run,
-            held_out_share=project.settings.held_out_share,
-            draw_by=draw.column("problem", "sample_id"),
-            protection=project.protection,
-        )
-    return materialize_result(replace(result, decisions=draw.decisions), session)
+def math_solutions(problems: str) -> TableAsset:
+    """Declare the solutions of the problems of a table.
+
+    Args:
+        problems: Asset with the problems of a shard.
+    """
+
+    @table_asset(
+        name="math_solutions",
+        group="math",
+        table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
+        version=f"{steps.SOLUTIONS_VERSION}.{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
+        earlier=["1"],
+        prompts=SOLVER_PROMPTS.values(),
+        settings=["held_out_share", *protection.SETTINGS],
+        calls=_solution_calls,
+        partitions=shards,
+        ins={"problems": dg.AssetIn(problems)},
+        description="Solutions: one for each problem, three for each that is held out for testing.",
+    )
+    def solutions(
+        context: dg.AssetExecutionContext,
+        problems: pl.LazyFrame,
+        project: dg.ResourceParam[Project],
+        models: dg.ResourceParam[Models],
+        sandbox: dg.ResourceParam[Sandbox],
+    ) -> dg.MaterializeResult[StepResult]:
+        prompts = {
+            solver: project.prompt(name, context.partition_key)
+            for solver, name in SOLVER_PROMPTS.items()
+        }
+        draw = draw_of(project, "math_solutions", context.partition_key)
+        with open_session(context, models) as session:
+            result = steps.build_math_solutions(
+                problems.collect(),
+                prompts,
+                session.complete,
+                sandbox.run,
+                held_out_share=project.settings.held_out_share,
+                draw_by=draw.column("problem", "sample_id"),
+                protection=project.protection,
+            )
+        return materialize_result(replace(result, decisions=draw.decisions), session)
+
+    return solutions
 
 
 @table_asset(

@@ -28,6 +28,9 @@ GROUP = "samples"
 PREFIX = "duplicate_"
 """Prefix of the name of a table of duplicates, before the name of its group of tasks."""
 
+UNIQUE = "unique_"
+"""Prefix of the name of a table of unique samples, before the name of its task."""
+
 # An asset's function takes its tasks as keyword arguments, which have no annotation each.
 SHARD_TABLES = dg.PythonObjectDagsterType(ShardTables, name="TaskTables")
 
@@ -91,7 +94,7 @@ def survivors(group: str, prompt: Prompt) -> TableAsset:
     name = prompt.name
 
     @table_asset(
-        name=f"unique_{name}",
+        name=f"{UNIQUE}{name}",
         group=GROUP,
         table=Table(dataset_schema(prompt), "sample_id", "persona_id"),
         version=steps.VERSION,

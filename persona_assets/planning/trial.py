@@ -10,14 +10,19 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+import polars as pl
+
 from persona_assets.assets.chosen import VECTORS, chosen_personas
 from persona_assets.assets.draws import draw_of
+from persona_assets.assets.judged import JUDGED, is_judged
 from persona_assets.generation import Usage
 from persona_assets.ids import sample_id
 from persona_assets.languages import UNKNOWN
 from persona_assets.project import Project
+from persona_assets.prompting.prompts import RUBRICS
 from persona_assets.resources.models import Models
 from persona_assets.settings import nearest
+from persona_assets.steps.judging import build_judged_samples
 from persona_assets.steps.tasks import build_samples, draw_personas
 
 
@@ -32,7 +37,7 @@ class TrialRow:
     Attributes:
         shard: Shard of the persona.
         messages: Messages of the request.
-        row: The published row; None if it was dropped.
+        row: The published row, with its judgement where the task is judged; None if it was dropped.
         reason: Why the row was dropped; "" if it was not.
     """
 
@@ -120,8 +125,15 @@ def _try_shard(
             hub, prompt, first, session.complete, project.protection, draw_by=draw_by
         )
         usage = session.usage
-    published = {row["sample_id"]: row for row in result.rows.iter_rows(named=True)}
-    reasons = dict(result.dropped.select("id", "reason").iter_rows())
+    made, dropped = result.rows, result.dropped
+    if is_judged(project.prompts, project.settings.tasks, name):
+        rubric = project.prompt(f"{RUBRICS}{name}", shard)
+        with models.session(f"{JUDGED}{name}", shard, run_id, report) as session:
+            judged = build_judged_samples(name, made, rubric, task.judge or 0.0, session.complete)
+            usage += session.usage
+        made, dropped = judged.rows, pl.concat([dropped, judged.dropped])
+    published = {row["sample_id"]: row for row in made.iter_rows(named=True)}
+    reasons = dict(dropped.select("id", "reason").iter_rows())
     rows: list[TrialRow] = []
     for persona in draw_personas(hub, name, first, draw_by).iter_rows(named=True):
         for index in range(task.per_persona):

@@ -4,7 +4,8 @@ A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`
 optional, `kind` and `variables` with their defaults), a `# System` and a `# User` part in Jinja.
 Its demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the
 inputs and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that
-name. Its front matter may say which samples are near-duplicates (`unique`).
+name. Its front matter may say which samples are near-duplicates (`unique`). A file of the same name
+in `rubrics/` scores its samples: the front matter has a `threshold` by score.
 """
 
 import json
@@ -49,6 +50,9 @@ _OTHER_LETTER = regex.compile(
 )
 """A letter of another script; Greek ones occur in formulas."""
 
+RUBRICS = "rubrics/"
+"""Prefix of the name of a rubric, before the name of its task."""
+
 COPIED = 0.7
 """Jaccard similarity of words above which an answer counts as a copy of a demonstration."""
 
@@ -83,6 +87,8 @@ class FrontMatter(BaseModel):
     unique: Uniqueness = Uniqueness()
     # No part of the version: a kind changes no answer, only the verdict on it.
     kind: str | dict[str, str] | None = Field(default=None, exclude=True)
+    # Likewise: a judge's scores do not depend on it.
+    threshold: dict[str, float] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")
     def _kinds_are_known(self) -> "FrontMatter":
@@ -92,6 +98,13 @@ class FrontMatter(BaseModel):
             raise ValueError(f"kind {unknown[0]!r} is none of {', '.join(KINDS)}")
         if missing := sorted(set(by_field) - set(self.output)):
             raise ValueError(f"kind names {missing[0]!r}, which output does not have")
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_are_of_scores(self) -> "FrontMatter":
+        for name in self.threshold:
+            if self.output.get(name, {}).get("type") not in ("integer", "number"):
+                raise ValueError(f"threshold names {name!r}, which is no number of the output")
         return self
 
 
@@ -338,7 +351,12 @@ class Prompt:
 
 
 class Prompts:
-    """All prompts of a folder by name; `tasks` are the prompts in its subfolder `tasks/`."""
+    """All prompts of a folder by name.
+
+    Attributes:
+        tasks: Prompts in the subfolder `tasks/`, by name.
+        rubrics: Prompts in the subfolder `rubrics/`, by the name of their task.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Read and validate all files.
@@ -354,11 +372,13 @@ class Prompts:
         )
         self._prompts = {p.name: p for p in _read_all(folder.glob("*.md"), environment)}
         self.tasks = {p.name: p for p in _read_all((folder / "tasks").glob("*.md"), environment)}
+        rubrics = _read_all((folder / "rubrics").glob("*.md"), environment)
+        self.rubrics = {p.name.removeprefix(RUBRICS): p for p in rubrics}
 
     @property
     def names(self) -> list[str]:
-        """Names of all prompts, tasks included."""
-        return sorted({*self._prompts, *self.tasks})
+        """Names of all prompts, tasks and rubrics included."""
+        return sorted({*self._prompts, *self.tasks, *(RUBRICS + task for task in self.rubrics)})
 
     def __getitem__(self, name: str) -> Prompt:
         """Return the prompt of a name.
@@ -366,7 +386,10 @@ class Prompts:
         Raises:
             PromptError: No such prompt; the message names the expected file.
         """
-        prompt = self.tasks.get(name) or self._prompts.get(name)
+        if name.startswith(RUBRICS):
+            prompt = self.rubrics.get(name.removeprefix(RUBRICS))
+        else:
+            prompt = self.tasks.get(name) or self._prompts.get(name)
         if prompt is None:
             raise PromptError(f"no prompt {name}: expected the file {self.folder / name}.md")
         return prompt
@@ -396,9 +419,11 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
         raise PromptError(f"{file} is not UTF-8: save it as UTF-8") from None
     if layout is None:
         raise PromptError(f"{file}: expected front matter between ---, then # System and # User")
+    is_rubric = file.parent.name == RUBRICS.rstrip("/")
+    name = f"{RUBRICS}{file.stem}" if is_rubric else file.stem
     try:
         head = FrontMatter.model_validate(yaml.safe_load(layout[1]))
-        answer = answer_model(file.stem, head.output)
+        answer = answer_model(f"{file.stem}_rubric" if is_rubric else file.stem, head.output)
         for part in layout.group(2, 3):
             environment.from_string(part)
     except (ValidationError, ValueError, yaml.YAMLError, TemplateError) as error:
@@ -411,9 +436,15 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
             f"{file}: unique.fields names {wrong[0]}{nearest(wrong[0], texts)}; the strings of the "
             f"output are: {', '.join(texts) or 'none'}"
         )
-    prompts = file.parent.parent if file.parent.name == "tasks" else file.parent
-    pool = _read_pool(prompts / "demonstrations" / f"{file.stem}.jsonl", answer)
-    return Prompt(file.stem, head, layout[2], layout[3], answer, environment, pool)
+    if is_rubric != bool(head.threshold):
+        raise PromptError(
+            f"{file}: a rubric needs a threshold by score, such as threshold: {{sound: 4}}"
+            if is_rubric
+            else f"{file}: threshold is for the files in {RUBRICS}: remove it"
+        )
+    prompts = file.parent.parent if is_rubric or file.parent.name == "tasks" else file.parent
+    pool = _read_pool(prompts / "demonstrations" / f"{name}.jsonl", answer)
+    return Prompt(name, head, layout[2], layout[3], answer, environment, pool)
 
 
 def _text_fields(output: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -27,13 +27,15 @@ class Models:
     """Sessions over a project's endpoints; `close` stops the embedded server.
 
     Attributes:
+        settings: Settings of the project.
+        storage: Tables of the project.
         report: Called with each line of progress of any table; does nothing until it is set.
         agreed: US dollars that a person agreed to spend; see `spending_caps`.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
-        self._settings = settings
-        self._storage = storage
+        self.settings = settings
+        self.storage = storage
         self._server: tuple[Path, LocalServer] | None = None
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
@@ -55,7 +57,7 @@ class Models:
         """
         checked = set[tuple[str | None, ...]]()
         for role in (role for role in ROLES if role in roles and role != "evaluation"):
-            endpoint = self._settings.endpoint(role)
+            endpoint = self.settings.endpoint(role)
             place = (
                 endpoint.base_url,
                 endpoint.api_key_env,
@@ -115,20 +117,20 @@ class Models:
             report(message)
             self.report(message)
 
-        path, landed = self._storage.journal(asset, shard), self._storage.completions(asset, shard)
+        path, landed = self.storage.journal(asset, shard), self.storage.completions(asset, shard)
         with (
             Journal(path, landed) as journal,
             self._budget(run_id, backfill) as budget,
-            PaidRecords(*self._storage.paid_folders, path, report_everywhere) as paid,
+            PaidRecords(*self.storage.paid_folders, path, report_everywhere) as paid,
         ):
             yield Session(
-                self._settings,
+                self.settings,
                 journal,
                 run_id,
                 budget,
                 report_everywhere,
                 tuned,
-                adaptations=self._storage.data_dir / "endpoints.jsonl",
+                adaptations=self.storage.data_dir / "endpoints.jsonl",
                 reuse=paid.get,
                 open_client=self.client,
                 embed_locally=self._embed_locally,
@@ -136,12 +138,12 @@ class Models:
 
     @contextmanager
     def _budget(self, run_id: str, backfill: str | None) -> Iterator[Budget | None]:
-        settings = self._settings
+        settings = self.settings
         caps = spending_caps(settings, run_id, backfill, agreed=self.agreed)
         if not caps:
             yield None
             return
-        url = settings.ledger_url or str(self._storage.data_dir / "ledger.sqlite")
+        url = settings.ledger_url or str(self.storage.data_dir / "ledger.sqlite")
         with closing(Budget(Ledger(url), caps)) as budget:
             yield budget
 
@@ -154,7 +156,7 @@ class Models:
         """
         if not endpoint.embedded:
             return Client(endpoint)
-        path = path or fetch(endpoint.model, self._settings.model_dir.expanduser())
+        path = path or fetch(endpoint.model, self.settings.model_dir.expanduser())
         server = self._serve(path, endpoint)
         local = endpoint.model_copy(update={"base_url": server.base_url})
         return Client(local, api_key=server.api_key)
@@ -167,7 +169,7 @@ class Models:
 
     def _embed_locally(self, texts: Sequence[str], precision: Precision) -> "np.ndarray":
         if precision not in self._embedders:
-            self._embedders[precision] = LocalEmbedder(self._settings.embedder.model, precision)
+            self._embedders[precision] = LocalEmbedder(self.settings.embedder.model, precision)
         return self._embedders[precision].embed(texts)
 
     def _serve(self, path: Path, endpoint: ModelEndpoint) -> LocalServer:

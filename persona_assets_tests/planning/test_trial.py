@@ -54,6 +54,18 @@ def test_trial_goes_on_in_the_next_shard(hub: SampleProject) -> None:
     assert all((row.row is None) == bool(row.reason) for row in trial.rows)
 
 
+def test_trial_of_a_judged_task_shows_the_judgement(hub: SampleProject) -> None:
+    hub.values["tasks"] = {TASK: {"judge": 1.0}}
+    project = Project(hub.settings)
+    trial = try_task(project, Models(hub.settings, project.storage), TASK, 6, lambda _: None)
+    assert hub.server.calls[f"{TASK}_rubric"] == len(trial.rows) == 6
+    judged = [row.row["judgement"]["actionable"] for row in trial.rows if row.row]
+    assert set(judged) == {5}
+    assert [run.error for run in hub.run(f"+key:judged_{TASK}") if run.error] == []
+    samples = sum(len(hub.rows(TASK, shard)) for shard in hub.storage.shards(TASK))
+    assert hub.server.calls[f"{TASK}_rubric"] == samples
+
+
 def test_trial_without_a_hub_or_a_task_says_what_to_do(fresh: SampleProject) -> None:
     project = Project(fresh.settings)
     models = Models(fresh.settings, project.storage)

@@ -1,0 +1,87 @@
+"""Group `samples`: the samples of a task that its judge accepts.
+
+A task is judged if its setting `judge` is a share and `prompts/rubrics/` has a file of its name.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import polars as pl
+
+from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.samples import GROUP, UNIQUE
+from persona_assets.assets.table_asset import TableAsset, table_asset
+from persona_assets.partitions import shards
+from persona_assets.project import Project
+from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
+from persona_assets.resources.models import Models
+from persona_assets.settings import Task
+from persona_assets.steps import judging as steps
+from persona_assets.steps.tasks import dataset_schema
+from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
+
+JUDGED = "judged_"
+"""Prefix of the name of a table of judged samples, before the name of its task."""
+
+
+def is_judged(prompts: Prompts, tasks: Mapping[str, Task], name: str) -> bool:
+    """Return True if the samples of a task are judged."""
+    return name in prompts.rubrics and bool(tasks.get(name, Task()).judge)
+
+
+def finished_samples(prompts: Prompts, tasks: Mapping[str, Task], name: str) -> str:
+    """Return the name of the last table of a task: what is made from its samples reads it."""
+    prefix = JUDGED if is_judged(prompts, tasks, name) else UNIQUE
+    return f"{prefix}{name}"
+
+
+def judged_samples(prompts: Prompts, tasks: Mapping[str, Task]) -> list[TableAsset]:
+    """Declare the judged samples of the tasks of a prompts folder, given the settings by task."""
+    return [
+        judged(prompt, prompts.rubrics[name])
+        for name, prompt in sorted(prompts.tasks.items())
+        if is_judged(prompts, tasks, name)
+    ]
+
+
+def judged(prompt: Prompt, rubric: Prompt) -> TableAsset:
+    """Declare the judged samples of a task.
+
+    Raises:
+        PromptError: A field of the task or of the rubric has a name that is taken.
+    """
+    name = prompt.name
+
+    @table_asset(
+        name=f"{JUDGED}{name}",
+        group=GROUP,
+        table=Table(steps.judged_schema(dataset_schema(prompt), rubric), "sample_id", "persona_id"),
+        version=f"{steps.VERSION}.{sorted(rubric.head.threshold.items())}",
+        prompts=[rubric.name],
+        settings=[f"{name}.judge"],
+        rows=lambda bounds: bounds.rows(f"{UNIQUE}{name}"),
+        calls=lambda bounds: bounds.question_calls(bounds.rows(f"{UNIQUE}{name}"), rubric.name),
+        partitions=shards,
+        ins={"samples": dg.AssetIn(f"{UNIQUE}{name}")},
+        description=f"Samples of {name} that its judge accepts: {rubric.head.description}",
+    )
+    def judge(
+        context: dg.AssetExecutionContext,
+        samples: pl.LazyFrame,
+        project: dg.ResourceParam[Project],
+        models: dg.ResourceParam[Models],
+    ) -> dg.MaterializeResult[StepResult]:
+        share = project.settings.task(name).judge or 0.0
+        with open_session(context, models) as session:
+            result = steps.build_judged_samples(
+                name,
+                samples.collect(),
+                project.prompt(f"{RUBRICS}{name}", context.partition_key),
+                share,
+                session.complete,
+            )
+        passed = result.rows[steps.JUDGEMENT].count()
+        return materialize_result(result, session, judged=passed + len(result.dropped))
+
+    return judge
