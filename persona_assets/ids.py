@@ -6,6 +6,9 @@ the rows of a repeated run are identical to the rows of the first run.
 
 import hashlib
 
+VARIANT = "@"
+"""Sign between the name of a task and the name of its variant."""
+
 
 def content_id(*parts: str) -> str:
     """Return the 128-bit BLAKE2b hash of the parts as 32 hexadecimal digits.

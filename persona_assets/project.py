@@ -5,13 +5,23 @@ from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
-from persona_assets.ids import content_id
+from persona_assets.ids import VARIANT, content_id
 from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
 from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
 from persona_assets.rules.protection import Protection
-from persona_assets.settings import ROLES, Prompting, Settings, SettingsError, nearest
+from persona_assets.settings import (
+    ROLES,
+    Prompting,
+    Settings,
+    SettingsError,
+    Task,
+    merged_task,
+    nearest,
+)
 from persona_assets.storage.storage import Storage
 
 UNIQUENESS = {"unique", "unique_threshold"}
@@ -44,9 +54,34 @@ class Project:
     """Settings, prompts and storage of one project."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self._given = settings
         self.storage = Storage(settings.data_dir)
         self.benchmark = BenchmarkFile(settings.benchmark)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings, with the defaults that the files of tasks give.
+
+        Raises:
+            PromptError: A file is malformed.
+            SettingsError: The settings of a task do not go with those of its file.
+        """
+        given = self._given.tasks
+        tasks: dict[str, Task] = {}
+        for name, prompt in self.prompts.tasks.items():
+            task, _, variant = name.partition(VARIANT)
+            head = prompt.head
+            layers = [head.settings, given.get(task)]
+            if variant:
+                layers += [head.variants.get(variant), given.get(name)]
+            try:
+                merged = merged_task(layer for layer in layers if layer is not None)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                raise SettingsError(f"settings of the task {name}: {first['msg']}") from None
+            if merged.model_fields_set:
+                tasks[name] = merged
+        return self._given.model_copy(update={"tasks": {**given, **tasks}})
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -56,7 +91,7 @@ class Project:
             PromptError: A file is malformed.
             SettingsError: A setting names a task or prompt without a file.
         """
-        prompts = Prompts(self.settings.prompts)
+        prompts = Prompts(self._given.prompts, (name for name in self._given.tasks))
         self._check_names("tasks", prompts.tasks)
         self._check_names("prompting", prompts.names)
         self._check_rubrics(prompts)
@@ -64,8 +99,8 @@ class Project:
 
     def _check_names(self, setting: str, known: Collection[str]) -> None:
         # A project may remove a task for which its profile has a default.
-        defaults = PROFILES[self.settings.profile].get(setting, {})
-        for name in getattr(self.settings, setting):
+        defaults = PROFILES[self._given.profile].get(setting, {})
+        for name in getattr(self._given, setting):
             if name not in known and name not in defaults:
                 raise SettingsError(
                     f"setting PERSONA_{setting.upper()}: no prompt file is named "
@@ -74,10 +109,10 @@ class Project:
 
     def _check_rubrics(self, prompts: Prompts) -> None:
         # A project may have no rubric for a task that its profile would have judged.
-        defaults = PROFILES[self.settings.profile].get("tasks", {})
-        for name, task in self.settings.tasks.items():
+        defaults = PROFILES[self._given.profile].get("tasks", {})
+        for name, task in self._given.tasks.items():
             by_default = task.judge == defaults.get(name, {}).get("judge")
-            if task.judge and name not in prompts.rubrics and not by_default:
+            if task.judge and prompts.rubric(name) is None and not by_default:
                 raise SettingsError(
                     f"setting PERSONA_TASKS__{name}__JUDGE: no rubric at "
                     f"{prompts.folder / RUBRICS / name}.md: write one, as docs/tasks describes, or "
@@ -99,10 +134,13 @@ class Project:
         """Return a prompt in the mode of its settings, with the demonstrations of a shard.
 
         Args:
-            name: Name of the file; `name@role` asks the model of another role.
+            name: Name of the file; `task@variant` for a variant of a task; `name@role` asks the
+                model of another role.
             shard: Shard key, which draws the demonstrations.
         """
-        file, _, role = name.partition("@")
+        file, _, after = name.partition(VARIANT)
+        role = after if after in ROLES else ""
+        file = file if role else name
         prompt = self.prompts[file].bind(self._prompting_of(file), shard)
         if language := self._set_language(file):
             prompt = prompt.in_language(language)

@@ -154,6 +154,12 @@ class Task(Prompting):
     """Share of the samples that the role `judge` scores by the rubric `prompts/rubrics/<task>.md`;
     a sample below a threshold is dropped. Null for no judge."""
 
+    @property
+    def chooses(self) -> bool:
+        """True if the task asks not all personas of the hub, draws left aside."""
+        choices = ("hops", "relations", "languages", "licences", "sources", "words", "like")
+        return any(getattr(self, name) is not None for name in choices)
+
     @model_validator(mode="after")
     def _meaning_is_complete(self) -> "Task":
         bounds = (self.similarity, self.nearest)
@@ -460,6 +466,26 @@ class Settings(BaseSettings):
         """Return the prompting of a prompt; by default zero-shot, as in the paper."""
         given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
         return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)
+
+
+def merged_task(layers: Iterable[Task]) -> Task:
+    """Return the settings of a task from several layers; a later layer wins, member by member.
+
+    Raises:
+        ValidationError: Members of different layers contradict each other.
+
+    Example:
+        >>> of_file = Task(share=0.5, variables={"world": "harbour", "length": "short"})
+        >>> merged = merged_task([of_file, Task(variables={"world": "jiudu"})])
+        >>> merged.share, merged.variables
+        (0.5, {'world': 'jiudu', 'length': 'short'})
+    """
+    members: dict[str, Any] = {}
+    for layer in layers:
+        own = layer.model_dump(exclude_unset=True)
+        own["variables"] = {**members.get("variables", {}), **own.get("variables", {})}
+        members |= own if own["variables"] else {k: v for k, v in own.items() if k != "variables"}
+    return Task.model_validate(members)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

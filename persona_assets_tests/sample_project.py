@@ -20,7 +20,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.graph import table_contracts
+from persona_assets.assets.graph import project_assets
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.definitions import build_defs
 from persona_assets.generation import CallRecord, CompletionStore, Journal
@@ -158,13 +159,20 @@ class SampleProject:
         return Settings.load(**self.values)
 
     @property
+    def project(self) -> Project:
+        return Project(self.settings)
+
+    @property
+    def assets(self) -> Mapping[str, TableAsset]:
+        return project_assets(self.project)
+
+    @property
     def storage(self) -> Storage:
         return Storage(self.data)
 
     @property
     def tables(self) -> Mapping[str, Table]:
-        project = Project(self.settings)
-        return table_contracts(project.prompts, project.settings.tasks)
+        return {name: asset.table for name, asset in self.assets.items()}
 
     @property
     def catalog(self) -> Catalog:

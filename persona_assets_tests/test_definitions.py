@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from persona_assets.definitions import build_defs
-from persona_assets.prompting.prompts import PromptError
+from persona_assets.prompting.front_matter import PromptError
 from persona_assets.settings import Settings
 
 ROOT = Path(__file__).parents[1]

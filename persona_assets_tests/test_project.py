@@ -10,7 +10,7 @@ import pytest
 
 from persona_assets.definitions import build_defs
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import PromptError
+from persona_assets.prompting.front_matter import PromptError
 from persona_assets.settings import ROLES, Settings, SettingsError
 from persona_assets_tests.steps.answers_double import ROOT
 
@@ -22,6 +22,7 @@ OPERATIONAL = {
     "prompts",  # the files' contents are in their versions
     "model_dir",
     "max_quarantine_share",  # decides whether a table is published, not its rows
+    "max_rejected_share",  # decides whether a paid step goes on
     "run_budget",
     "backfill_budget",
     "unasked_budget",

@@ -1,5 +1,9 @@
-"""Group `datasets`: one asset for every file in `prompts/tasks/` (section 4)."""
+"""Group `datasets`: one asset for every file in `prompts/tasks/` (section 4).
 
+A variant of a task, which the settings name `task@variant`, is an asset of its own.
+"""
+
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,95 +11,158 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
-from persona_assets.assets.chosen import VECTOR_SETTINGS, VECTORS, chosen_personas
 from persona_assets.assets.draws import draw_of
+from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.model_calls import materialize_result, open_session
+from persona_assets.assets.origins import (
+    VECTOR_SETTINGS,
+    VECTORS,
+    Source,
+    asset_inputs,
+    origin_tables,
+    origins,
+)
 from persona_assets.assets.personas import HOPS
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
+from persona_assets.postprocess import steps_version
 from persona_assets.project import Project
+from persona_assets.prompting.front_matter import HUB, FrontMatter, PromptError
 from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import Sandbox
 from persona_assets.rules import protection
-from persona_assets.settings import Task
+from persona_assets.settings import Task, nearest
 from persona_assets.steps import tasks as steps
+from persona_assets.steps.origins import CONTENT, origin_of
 from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
 
 def datasets(prompts: Prompts, tasks: Mapping[str, Task]) -> list[TableAsset]:
-    """Declare the datasets of a prompts folder, given the settings by task."""
-    return [dataset(prompt, tasks.get(prompt.name, Task())) for prompt in prompts.tasks.values()]
+    """Declare the datasets of a prompts folder, given the settings by task.
+
+    Raises:
+        PromptError: A task is made from the samples of a task that does not exist.
+    """
+    return [
+        dataset(prompt, tasks.get(prompt.name, Task()), source_of(prompts, tasks, prompt))
+        for prompt in prompts.tasks.values()
+    ]
 
 
-def dataset(prompt: Prompt, settings: Task) -> TableAsset:
+def source_of(prompts: Prompts, tasks: Mapping[str, Task], prompt: Prompt) -> Source | None:
+    """Return the task whose samples a task's rows are made from; None for personas.
+
+    Raises:
+        PromptError: There is no such task.
+    """
+    name = prompt.head.source
+    if name == HUB:
+        return None
+    if name not in prompts.tasks:
+        raise PromptError(
+            f"{prompts.folder / 'tasks' / prompt.file}.md: from names {name!r}, which is no task"
+            f"{nearest(name, prompts.tasks)}; there are {HUB}, {', '.join(sorted(prompts.tasks))}"
+        )
+    return Source(prompts.tasks[name], finished_samples(prompts, tasks, name))
+
+
+def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset:
     """Declare the dataset of one task, named and described by its prompt file.
 
-    A task that chooses personas by meaning reads their vectors, too.
+    Args:
+        prompt: Prompt of the task.
+        settings: Settings of the task: one that chooses personas by meaning reads their vectors.
+        source: Task whose samples the rows are made from; None for personas.
 
     Raises:
         PromptError: A field of the prompt's output has the name of a column of every dataset.
     """
-    name = prompt.name
+    name, head = prompt.name, prompt.head
+    tables = origin_tables(prompt, settings, source)
     by_meaning = settings.like is not None
-    inputs = ["persona_hub", *([VECTORS] if by_meaning else [])]
+    of_personas = source is None and head.personas == 1
+    made_from = None if source is None else source.prompt
+    schema = steps.dataset_schema(prompt, made_from)
+    origin = origin_of(prompt, made_from)
 
     def samples(bounds: CallBounds) -> int | None:
         task = bounds.settings.task(name)
-        personas = bounds.rows("persona_hub") if task.share else 0
+        rows = bounds.rows(source.table if source else HUB) if task.share else 0
+        if source:
+            return times(least(times(task.per_shard, bounds.shards), rows), task.per_persona)
         shard_limits = (times(limit, bounds.shards) for limit in (task.per_shard, task.nearest))
-        return times(least(*shard_limits, personas, _of_hops(bounds, task)), task.per_persona)
+        return times(least(*shard_limits, rows, _of_hops(bounds, task)), task.per_persona)
 
     def calls(bounds: CallBounds) -> int | None:
         described = bounds.embedding_calls(1, bounds.shards) if by_meaning else 0
-        return plus(bounds.question_calls(samples(bounds), name), described)
+        turns = head.turns or 1
+        return plus(bounds.question_calls(times(samples(bounds), turns), name), described)
 
     @table_asset(
         name=name,
         group="datasets",
         table=Table(
-            steps.dataset_schema(prompt),
+            schema,
             "sample_id",
-            "persona_id",
+            origin.parent,
             makes=True,
             text=next(iter(prompt.unique_fields), None),
         ),
-        version=f"{steps.VERSION}.{rules_version(kind=prompt.head.kind)}",
+        version=f"{steps.VERSION}.{rules_version(kind=head.kind)}{_shape(prompt)}",
         earlier=["1"],
         prompts=[name],
-        settings=[name, *protection.SETTINGS, *(VECTOR_SETTINGS if by_meaning else ())],
+        settings=[
+            name,
+            *protection.SETTINGS,
+            *(VECTOR_SETTINGS if VECTORS in tables else ()),
+            *([head.answers] if head.answers else ()),
+        ],
         rows=samples,
         calls=calls,
         partitions=shards,
-        ins={each: dg.AssetIn(each) for each in inputs},
-        description=prompt.head.description,
+        ins=asset_inputs(tables),
+        description=head.description,
     )
     def task(
         context: dg.AssetExecutionContext,
-        persona_hub: pl.LazyFrame,
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
-        **vectors: pl.LazyFrame,
+        sandbox: dg.ResourceParam[Sandbox],
+        **inputs: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
         draw = draw_of(project, name, context.partition_key)
-        settings = project.settings.task(name)
+        bound = project.prompt(name, context.partition_key)
         with open_session(context, models) as session:
-            choice = chosen_personas(
-                project, settings, persona_hub.collect(), vectors.get(VECTORS), session
-            )
+            choice = origins(project, bound, inputs, session, source)
             result = steps.build_samples(
                 choice.personas,
-                project.prompt(name, context.partition_key),
-                settings,
+                bound,
+                project.settings.task(name),
                 session.complete,
                 project.protection,
-                draw_by=draw.column("persona", "persona_id"),
+                source=made_from,
+                draw_by=draw.column("persona", "persona_id") if of_personas else CONTENT,
+                run_program=sandbox.run,
             )
         result = replace(result, decisions=draw.decisions)
         return materialize_result(result, session, chosen=choice.told)
 
     return task
+
+
+def _shape(prompt: Prompt) -> str:
+    """Return the version of what rows are made from; "" for a row of one persona and one call."""
+    fields = FrontMatter.model_fields
+    shape = {
+        name: value
+        for name in ("source", "keep", "personas", "related", "turns", "answers", "then")
+        if (value := getattr(prompt.head, name)) != fields[name].default
+    }
+    written = "" if not shape else f".{json.dumps(shape, sort_keys=True)}"
+    return f"{written}{steps_version(prompt.head.then)}"
 
 
 def _of_hops(bounds: CallBounds, task: Task) -> int | None:

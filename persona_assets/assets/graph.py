@@ -8,6 +8,7 @@ from types import ModuleType
 import dagster as dg
 
 import persona_assets.assets
+from persona_assets.asset_names import asset_name
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
 from persona_assets.assets.judged import finished_samples, judged_samples
@@ -16,7 +17,8 @@ from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
 from persona_assets.catalog.catalog import RESERVED
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import PromptError, Prompts
+from persona_assets.prompting.front_matter import PromptError
+from persona_assets.prompting.prompts import Prompts
 from persona_assets.registry import Registry
 from persona_assets.settings import Task
 from persona_assets.tables import Table
@@ -53,10 +55,12 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
             raise PromptError(f"{folder / name}.md: the name {name} is taken: rename the file")
         taken.add(name.lower())
     tasks = tasks or {}
-    assets |= {asset.name: asset for asset in datasets(prompts, tasks)}
+    of_tasks = {asset.name: asset for asset in datasets(prompts, tasks)}
+    contracts = {name: asset.table for name, asset in of_tasks.items()}
+    assets |= of_tasks
     made = [
-        *unique_samples(prompts),
-        *judged_samples(prompts, tasks),
+        *unique_samples(prompts, contracts),
+        *judged_samples(prompts, tasks, contracts),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
     ]
     for asset in made:
@@ -120,7 +124,7 @@ def _declared(module: ModuleType) -> Iterable[TableAsset]:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dg.AssetsDefinition):
                 raise DeclarationError(
-                    f"{item.key.to_user_string()} in {module.__name__} states no contract: declare "
+                    f"{asset_name(item.key)} in {module.__name__} states no contract: declare "
                     "it with @table_asset(table=Table(schema, row_id), ...), not dagster.asset"
                 )
             if isinstance(item, TableAsset):

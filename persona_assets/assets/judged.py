@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.samples import GROUP, UNIQUE
 from persona_assets.assets.table_asset import TableAsset, table_asset
@@ -17,7 +18,6 @@ from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
 from persona_assets.resources.models import Models
 from persona_assets.settings import Task
 from persona_assets.steps import judging as steps
-from persona_assets.steps.tasks import dataset_schema
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -27,7 +27,7 @@ JUDGED = "judged_"
 
 def is_judged(prompts: Prompts, tasks: Mapping[str, Task], name: str) -> bool:
     """Return True if the samples of a task are judged."""
-    return name in prompts.rubrics and bool(tasks.get(name, Task()).judge)
+    return prompts.rubric(name) is not None and bool(tasks.get(name, Task()).judge)
 
 
 def finished_samples(prompts: Prompts, tasks: Mapping[str, Task], name: str) -> str:
@@ -36,34 +36,43 @@ def finished_samples(prompts: Prompts, tasks: Mapping[str, Task], name: str) -> 
     return f"{prefix}{name}"
 
 
-def judged_samples(prompts: Prompts, tasks: Mapping[str, Task]) -> list[TableAsset]:
-    """Declare the judged samples of the tasks of a prompts folder, given the settings by task."""
+def judged_samples(
+    prompts: Prompts, tasks: Mapping[str, Task], contracts: Mapping[str, Table]
+) -> list[TableAsset]:
+    """Declare the judged samples of the tasks of a prompts folder.
+
+    Args:
+        prompts: Prompt files.
+        tasks: Settings by task.
+        contracts: Contract of the samples, by task.
+    """
     return [
-        judged(prompt, prompts.rubrics[name])
+        judged(prompt, rubric, contracts[name])
         for name, prompt in sorted(prompts.tasks.items())
-        if is_judged(prompts, tasks, name)
+        if is_judged(prompts, tasks, name) and (rubric := prompts.rubric(name)) is not None
     ]
 
 
-def judged(prompt: Prompt, rubric: Prompt) -> TableAsset:
-    """Declare the judged samples of a task.
+def judged(prompt: Prompt, rubric: Prompt, contract: Table) -> TableAsset:
+    """Declare the judged samples of a task, given the contract of its samples.
 
     Raises:
         PromptError: A field of the task or of the rubric has a name that is taken.
     """
     name = prompt.name
+    scored = f"{RUBRICS}{name}"
 
     @table_asset(
         name=f"{JUDGED}{name}",
         group=GROUP,
-        table=Table(steps.judged_schema(dataset_schema(prompt), rubric), "sample_id", "persona_id"),
+        table=Table(steps.judged_schema(contract.schema, rubric), contract.row_id, contract.parent),
         version=f"{steps.VERSION}.{sorted(rubric.head.threshold.items())}",
-        prompts=[rubric.name],
+        prompts=[scored],
         settings=[f"{name}.judge"],
         rows=lambda bounds: bounds.rows(f"{UNIQUE}{name}"),
-        calls=lambda bounds: bounds.question_calls(bounds.rows(f"{UNIQUE}{name}"), rubric.name),
+        calls=lambda bounds: bounds.question_calls(bounds.rows(f"{UNIQUE}{name}"), scored),
         partitions=shards,
-        ins={"samples": dg.AssetIn(f"{UNIQUE}{name}")},
+        ins={"samples": dg.AssetIn(asset_key(f"{UNIQUE}{name}"))},
         description=f"Samples of {name} that its judge accepts: {rubric.head.description}",
     )
     def judge(
@@ -77,7 +86,7 @@ def judged(prompt: Prompt, rubric: Prompt) -> TableAsset:
             result = steps.build_judged_samples(
                 name,
                 samples.collect(),
-                project.prompt(f"{RUBRICS}{name}", context.partition_key),
+                project.prompt(scored, context.partition_key),
                 share,
                 session.complete,
             )

@@ -6,6 +6,7 @@ from math import comb
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
@@ -70,7 +71,7 @@ def math_solutions(problems: str) -> TableAsset:
         settings=["held_out_share", *protection.SETTINGS],
         calls=_solution_calls,
         partitions=shards,
-        ins={"problems": dg.AssetIn(problems)},
+        ins={"problems": dg.AssetIn(asset_key(problems))},
         description="Solutions: one for each problem, three for each that is held out for testing.",
     )
     def solutions(

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 
 import dagster as dg
 
+from persona_assets.asset_names import asset_name
 from persona_assets.assets.rejections import check_inputs
 from persona_assets.assets.table_asset import check_asks_a_model
 from persona_assets.orchestration.instance import backfill_of
@@ -36,9 +37,9 @@ def open_session(
     spec = context.assets_def.get_asset_spec(context.asset_key)
     check_asks_a_model(spec)
     key = context.partition_key if context.has_partition_key else None
-    asset = context.asset_key.to_user_string()
+    asset = asset_name(context.asset_key)
     backfill = backfill_of(context.run.tags)
-    inputs = [dep.asset_key.to_user_string() for dep in spec.deps]
+    inputs = [asset_name(dep.asset_key) for dep in spec.deps]
     check_inputs(models.storage, models.settings.max_rejected_share, inputs, key)
     return models.session(asset, key, context.run.run_id, context.log.info, tuned, backfill)
 

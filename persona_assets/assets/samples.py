@@ -5,20 +5,21 @@ the rest of a shard. What is made from samples reads `unique_<task>`: an edit of
 other task stale, and a new shard leaves the tables of older shards unchanged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.hub import duplicates_result
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.dedup.text.words import VERSION as WORDS_VERSION
+from persona_assets.ids import VARIANT
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.deduplicator import Deduplicator, TaskSamples
 from persona_assets.steps import samples as steps
-from persona_assets.steps.tasks import dataset_schema
 from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import ShardTables
 from persona_assets.tables import Table
@@ -46,12 +47,17 @@ def tasks_by_group(prompts: Prompts) -> dict[str, list[Prompt]]:
     return groups
 
 
-def unique_samples(prompts: Prompts) -> list[TableAsset]:
-    """Declare the duplicates and the unique samples of the tasks of a prompts folder."""
+def unique_samples(prompts: Prompts, contracts: Mapping[str, Table]) -> list[TableAsset]:
+    """Declare the duplicates and the unique samples of the tasks of a prompts folder.
+
+    Args:
+        prompts: Prompt files.
+        contracts: Contract of the samples, by task.
+    """
     assets: list[TableAsset] = []
     for group, tasks in tasks_by_group(prompts).items():
         assets.append(duplicates(group, tasks))
-        assets += [survivors(group, prompt) for prompt in tasks]
+        assets += [survivors(group, prompt.name, contracts[prompt.name]) for prompt in tasks]
     return assets
 
 
@@ -66,7 +72,10 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
         table=Table(steps.SAMPLE_DUPLICATES, "sample_id", duplicates=True),
         version=f"{steps.VERSION}.{WORDS_VERSION}.{fields}",
         settings=[*(f"{name}.unique" for name in names), "lexical_method", "survivor_priority"],
-        ins={name: dg.AssetIn(name, dagster_type=SHARD_TABLES) for name in names},
+        ins={
+            _argument(name): dg.AssetIn(asset_key(name), dagster_type=SHARD_TABLES)
+            for name in names
+        },
         description=f"Samples of {', '.join(names)} with the words of an earlier one, each with "
         "the survivor that stands for it.",
     )
@@ -77,7 +86,7 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
     ) -> dg.MaterializeResult[StepResult]:
         settings = project.settings
         samples = [
-            TaskSamples(prompt.name, tables[prompt.name], prompt.unique_fields)
+            TaskSamples(prompt.name, tables[_argument(prompt.name)], prompt.unique_fields)
             for prompt in compared(project, tasks)
         ]
         threshold = min(settings.task(name).unique_threshold for name in names)
@@ -89,24 +98,31 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
     return duplicate_samples
 
 
-def survivors(group: str, prompt: Prompt) -> TableAsset:
-    """Declare the unique samples of a task."""
-    name = prompt.name
+def survivors(group: str, name: str, contract: Table) -> TableAsset:
+    """Declare the unique samples of a task, given the contract of its samples."""
 
     @table_asset(
         name=f"{UNIQUE}{name}",
         group=GROUP,
-        table=Table(dataset_schema(prompt), "sample_id", "persona_id"),
+        table=Table(contract.schema, contract.row_id, contract.parent),
         version=steps.VERSION,
         rows=lambda bounds: bounds.rows(name),
         partitions=shards,
-        ins={"samples": dg.AssetIn(name), "duplicates": dg.AssetIn(f"{PREFIX}{group}")},
+        ins={
+            "samples": dg.AssetIn(asset_key(name)),
+            "duplicates": dg.AssetIn(asset_key(f"{PREFIX}{group}")),
+        },
         description=f"Samples of {name} that repeat no earlier sample's words.",
     )
     def unique(samples: pl.LazyFrame, duplicates: pl.LazyFrame) -> StepResult:
         return steps.build_unique_samples(name, samples.collect(), duplicates.collect())
 
     return unique
+
+
+def _argument(name: str) -> str:
+    """Return the argument of an asset's function for a table."""
+    return name.replace(VARIANT, "__")
 
 
 def compared(project: Project, tasks: Sequence[Prompt]) -> list[Prompt]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.call_bounds import Bound
 from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.project import PARTS, Project
@@ -84,7 +85,7 @@ class TableAsset:
     @property
     def name(self) -> str:
         """Name of the asset."""
-        return self.definition.key.to_user_string()
+        return asset_name(self.definition.key)
 
     @property
     def spec(self) -> dg.AssetSpec:
@@ -94,7 +95,7 @@ class TableAsset:
     @property
     def inputs(self) -> list[str]:
         """Names of the upstream assets."""
-        return [dep.asset_key.to_user_string() for dep in self.spec.deps]
+        return [asset_name(dep.asset_key) for dep in self.spec.deps]
 
     def roles(self, project: Project) -> set[str]:
         """Return the roles whose models the asset may ask; none of a judge that is not in use."""
@@ -146,7 +147,7 @@ def check_asks_a_model(spec: dg.AssetSpec) -> None:
     reads = spec.metadata[READS]
     if not _asks_a_model(reads["prompts"], reads["settings"]):
         raise DeclarationError(
-            f"{spec.key.to_user_string()} opens a session with the models and declares no prompt: "
+            f"{asset_name(spec.key)} opens a session with the models and declares no prompt: "
             "add prompts= and calls= to its @table_asset, so that its cost can be told"
         )
 
@@ -214,7 +215,7 @@ def table_asset(
     reads = Reads(version, tuple(prompts), tuple(settings), tuple(files), variables, tuple(earlier))
 
     def declare(function: Callable[..., Any]) -> TableAsset:
-        name = dagster.get("name", function.__name__)
+        name = dagster.pop("name", function.__name__)
         if table is None:
             raise DeclarationError(
                 f"{name} states no contract: add table=Table(schema, row_id) to its @table_asset"
@@ -227,6 +228,7 @@ def table_asset(
             )
         labels = {"parquet", *kinds, *(["llm"] if reads.prompts else [])}
         definition = dg.asset(
+            key=asset_key(name),
             partitions_def=partitions,
             group_name=group,
             kinds=labels,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.orchestration.instance import (
     BACKFILL,
     UNFINISHED,
@@ -75,7 +76,7 @@ def nightly_schedules(assets: Sequence[dg.AssetsDefinition]) -> list[dg.Schedule
 def _nightly(
     name: str, contents: str, assets: Sequence[dg.AssetsDefinition], specs: Sequence[dg.AssetSpec]
 ) -> dg.ScheduleDefinition:
-    targets = {asset.key.to_user_string() for asset in assets}
+    targets = {asset_name(asset.key) for asset in assets}
 
     @dg.schedule(
         name=name,
@@ -112,7 +113,7 @@ def _nightly(
                 yield dg.RunRequest(
                     run_key=work.fingerprint,
                     partition_key=work.partition,
-                    asset_selection=[dg.AssetKey(name) for name in work.reasons],
+                    asset_selection=[asset_key(name) for name in work.reasons],
                     tags={**tags, BACKFILL: f"{name}-{context.scheduled_execution_time.date()}"},
                 )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.orchestration.instance import partition_keys, runner_tags
 from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
 from persona_assets.partitions import shards
@@ -142,7 +143,7 @@ class Runner:
     def _execute(self, work: Stale) -> Finished:
         result = self._job.execute_in_process(
             instance=self._instance,
-            asset_selection=[dg.AssetKey(name) for name in work.reasons],
+            asset_selection=[asset_key(name) for name in work.reasons],
             partition_key=work.partition,
             run_config=QUIET,
             tags=runner_tags(),
@@ -161,7 +162,7 @@ class Runner:
 
 def _selected(select: str, defs: dg.Definitions) -> set[str]:
     if select == "*":
-        return {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
+        return {asset_name(spec.key) for spec in defs.resolve_all_asset_specs()}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
@@ -171,7 +172,7 @@ def _selected(select: str, defs: dg.Definitions) -> set[str]:
         raise ValueError(f"--select {select!r}: {error}") from None
     if not keys:
         raise ValueError(f"--select {select!r} is no asset of this project")
-    return {key.to_user_string() for key in keys}
+    return {asset_name(key) for key in keys}
 
 
 def _error(result: dg.ExecuteInProcessResult) -> str:

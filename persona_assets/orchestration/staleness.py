@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from persona_assets.asset_names import asset_name
 from persona_assets.ids import content_id
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
@@ -191,10 +192,10 @@ def _changed_part(asset: Asset, footer: Footer) -> str:
 
 def _asset(spec: dg.AssetSpec) -> Asset:
     return Asset(
-        name=spec.key.to_user_string(),
+        name=asset_name(spec.key),
         partitions=getattr(spec.partitions_def, "name", None),
         code_version=spec.code_version or "",
-        inputs=tuple(dep.asset_key.to_user_string() for dep in spec.deps),
+        inputs=tuple(asset_name(dep.asset_key) for dep in spec.deps),
         earlier=frozenset(spec.metadata.get(EARLIER, ())),
         prompts=spec.metadata.get(PROMPT_VERSIONS, {}),
     )

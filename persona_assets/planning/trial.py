@@ -5,6 +5,7 @@ The calls are journaled where the run of the task looks for them, so that the ru
 
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
@@ -12,18 +13,22 @@ from typing import Any
 
 import polars as pl
 
-from persona_assets.assets.chosen import VECTORS, chosen_personas
+from persona_assets.asset_names import asset_key
+from persona_assets.assets.datasets import source_of
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.judged import JUDGED, is_judged
+from persona_assets.assets.origins import Source, origin_tables, origins
 from persona_assets.generation import Usage
-from persona_assets.ids import sample_id
-from persona_assets.languages import UNKNOWN
 from persona_assets.project import Project
+from persona_assets.prompting.front_matter import HUB
 from persona_assets.prompting.prompts import RUBRICS
 from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import Sandbox
 from persona_assets.settings import nearest
+from persona_assets.steps.conversations import first_request
 from persona_assets.steps.judging import build_judged_samples
-from persona_assets.steps.tasks import build_samples, draw_personas
+from persona_assets.steps.origins import CONTENT
+from persona_assets.steps.tasks import build_samples, sample_rows
 
 
 class TrialError(ValueError):
@@ -36,7 +41,7 @@ class TrialRow:
 
     Attributes:
         shard: Shard of the persona.
-        messages: Messages of the request.
+        messages: Messages of the request, of a conversation the first.
         row: The published row, with its judgement where the task is judged; None if it was dropped.
         reason: Why the row was dropped; "" if it was not.
     """
@@ -83,11 +88,13 @@ def try_task(
             f"no task is named {task!r}{nearest(task, project.prompts.tasks)}; there are "
             f"{', '.join(sorted(project.prompts.tasks))}"
         )
-    shards = project.storage.shards("persona_hub")
+    source = source_of(project.prompts, project.settings.tasks, project.prompts.tasks[task])
+    needed = HUB if source is None else source.table
+    shards = project.storage.shards(needed)
     if not shards:
         raise TrialError(
-            "a trial needs personas, and there is no persona_hub yet: persona-assets run --select "
-            "'+key:persona_hub'"
+            f"a trial needs rows of {needed}, and there is none yet: persona-assets run --select "
+            f"'+key:{asset_key(needed).to_user_string()}'"
         )
     rows: list[TrialRow] = []
     usage = Usage()
@@ -95,7 +102,7 @@ def try_task(
     for shard in shards:
         if len(rows) < number:
             made, spent = _try_shard(
-                project, models, task, shard, number - len(rows), run_id, report
+                project, models, task, source, shard, number - len(rows), run_id, report
             )
             rows += made
             usage += spent
@@ -106,6 +113,7 @@ def _try_shard(
     project: Project,
     models: Models,
     name: str,
+    source: Source | None,
     shard: str,
     number: int,
     run_id: str,
@@ -116,13 +124,25 @@ def _try_shard(
     task = project.settings.task(name)
     personas = min(ceil(number / task.per_persona), task.per_shard or number)
     first = task.model_copy(update={"per_shard": 0 if task.per_shard == 0 else personas})
-    hub = project.storage.scan("persona_hub", shard).collect()
-    vectors = None if task.like is None else project.storage.scan(VECTORS, shard)
-    draw_by = draw_of(project, name, shard).column("persona", "persona_id")
-    with models.session(name, shard, run_id, report) as session:
-        hub = chosen_personas(project, task, hub, vectors, session).personas
+    tables = {
+        argument: project.storage.scan(table, shard)
+        for argument, table in origin_tables(prompt, task, source).items()
+    }
+    made_from = None if source is None else source.prompt
+    of_personas = source is None and prompt.head.personas == 1
+    draw = draw_of(project, name, shard).column("persona", "persona_id")
+    draw_by = draw if of_personas else CONTENT
+    with models.session(name, shard, run_id, report) as session, closing(Sandbox()) as sandbox:
+        found = origins(project, prompt, tables, session, source).personas
         result = build_samples(
-            hub, prompt, first, session.complete, project.protection, draw_by=draw_by
+            found,
+            prompt,
+            first,
+            session.complete,
+            project.protection,
+            source=made_from,
+            draw_by=draw_by,
+            run_program=sandbox.run,
         )
         usage = session.usage
     made, dropped = result.rows, result.dropped
@@ -135,10 +155,8 @@ def _try_shard(
     published = {row["sample_id"]: row for row in made.iter_rows(named=True)}
     reasons = dict(dropped.select("id", "reason").iter_rows())
     rows: list[TrialRow] = []
-    for persona in draw_personas(hub, name, first, draw_by).iter_rows(named=True):
-        for index in range(task.per_persona):
-            key = sample_id(name, persona["persona_id"], index)
-            _, asked = prompt.answer_language(persona["language"] or UNKNOWN)
-            request = prompt.request({"persona": persona["persona"], **asked}, index)
-            rows.append(TrialRow(shard, request.messages, published.get(key), reasons.get(key, "")))
+    for row in sample_rows(found, prompt, first, source=made_from, draw_by=draw_by):
+        request = first_request(prompt, row)
+        made_row = published.get(row.row_id)
+        rows.append(TrialRow(shard, request.messages, made_row, reasons.get(row.row_id, "")))
     return rows, usage

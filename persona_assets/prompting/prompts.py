@@ -1,31 +1,29 @@
 """Prompt files: the only source of text that the project sends to a model.
 
-A prompt is a Markdown file with YAML front matter (`role`, `format`, `sampling`, `output`, and,
-optional, `kind` and `variables` with their defaults), a `# System` and a `# User` part in Jinja.
+A prompt is a Markdown file with YAML front matter (front_matter.py), a `# System` and a `# User`
+part in Jinja, and, for a conversation, an `# Assistant` part: the system message of who answers.
 Its demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the
 inputs and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that
-name. Its front matter may say which samples are near-duplicates (`unique`). A file of the same name
-in `rubrics/` scores its samples: the front matter has a `threshold` by score.
+name. A file of the same name in `rubrics/` scores its samples.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 import regex
-import yaml
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
 from persona_assets.dedup.text.words import words
 from persona_assets.generation.completion import Request
-from persona_assets.ids import content_id, uniform
+from persona_assets.ids import VARIANT, content_id, uniform
 from persona_assets.languages import (
     ENGLISH,
     UNKNOWN,
@@ -35,10 +33,12 @@ from persona_assets.languages import (
     tag_of_name,
 )
 from persona_assets.prompting.answer_schema import answer_columns, answer_model
-from persona_assets.rules.kinds import KINDS
-from persona_assets.settings import Prompting, nearest
+from persona_assets.prompting.front_matter import FrontMatter, PromptError, read_front_matter
+from persona_assets.settings import ROLES, Prompting, nearest
 
-_LAYOUT = re.compile(r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*)\Z", re.DOTALL)
+_LAYOUT = re.compile(
+    r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*?)(?:\n# Assistant\n(.*))?\Z", re.DOTALL
+)
 _ZERO_SHOT = Prompting()
 
 IN_LANGUAGE = "Write in {}."
@@ -57,63 +57,12 @@ COPIED = 0.7
 """Jaccard similarity of words above which an answer counts as a copy of a demonstration."""
 
 
-class PromptError(ValueError):
-    """Invalid or missing prompt file; the message names the file and the mistake."""
-
-
-class Uniqueness(BaseModel):
-    """What makes a sample of a task a near-duplicate, in the front matter of the task."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    fields: tuple[str, ...] | None = None
-    """Output fields whose words count; None for all strings without `enum`."""
-
-    among: str | None = Field(default=None, pattern="^[A-Za-z0-9_]+$")
-    """Name of a set of tasks among whose samples a sample is unique; None for the task alone."""
-
-
-class FrontMatter(BaseModel):
-    """YAML front matter of a prompt file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    description: str
-    role: Literal["writer", "solver", "second_solver", "judge"] = "writer"
-    format: Literal["text", "json"] = "json"
-    sampling: dict[str, Any] = Field(default_factory=dict)
-    output: dict[str, dict[str, Any]]
-    variables: dict[str, str] = Field(default_factory=dict)
-    unique: Uniqueness = Uniqueness()
-    # No part of the version: a kind changes no answer, only the verdict on it.
-    kind: str | dict[str, str] | None = Field(default=None, exclude=True)
-    # Likewise: a judge's scores do not depend on it.
-    threshold: dict[str, float] = Field(default_factory=dict, exclude=True)
-
-    @model_validator(mode="after")
-    def _kinds_are_known(self) -> "FrontMatter":
-        by_field = self.kind if isinstance(self.kind, dict) else {}
-        kinds = by_field.values() if isinstance(self.kind, dict) else [self.kind]
-        if unknown := sorted({kind for kind in kinds if kind is not None} - set(KINDS)):
-            raise ValueError(f"kind {unknown[0]!r} is none of {', '.join(KINDS)}")
-        if missing := sorted(set(by_field) - set(self.output)):
-            raise ValueError(f"kind names {missing[0]!r}, which output does not have")
-        return self
-
-    @model_validator(mode="after")
-    def _thresholds_are_of_scores(self) -> "FrontMatter":
-        for name in self.threshold:
-            if self.output.get(name, {}).get("type") not in ("integer", "number"):
-                raise ValueError(f"threshold names {name!r}, which is no number of the output")
-        return self
-
-
 @dataclass(frozen=True)
 class Prompt:
     """Prompt of a file; after `bind`, with the mode and demonstrations of a shard.
 
     Args:
-        name: Stem of the file.
+        name: Stem of the file; `task@variant` for a variant of a task.
         head: Front matter.
         system: Jinja template of the system message.
         user: Jinja template of the user message.
@@ -123,6 +72,7 @@ class Prompt:
         prompting: Mode, number of demonstrations, values of variables.
         shots: Demonstrations in use, drawn from the pool.
         language: Name of the language that the settings give to all answers; "" for none.
+        assistant: Jinja template of the system message of who answers in a conversation.
     """
 
     name: str
@@ -135,6 +85,7 @@ class Prompt:
     prompting: Prompting = _ZERO_SHOT
     shots: tuple[Mapping[str, Any], ...] = ()
     language: str = ""
+    assistant: str = ""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.prompting.variables) - set(self.head.variables))
@@ -144,6 +95,11 @@ class Prompt:
                 f"{nearest(unknown[0], self.head.variables)}; its variables are: "
                 f"{', '.join(self.head.variables) or 'none'}"
             )
+
+    @property
+    def file(self) -> str:
+        """Stem of the file: rows and demonstrations are drawn alike for all variants of a task."""
+        return self.name.partition(VARIANT)[0]
 
     def bind(self, prompting: Prompting, shard: str) -> "Prompt":
         """Return this prompt in a mode, with the demonstrations of a shard.
@@ -160,7 +116,7 @@ class Prompt:
                 f"prompt {self.name}: {prompting.shots} demonstrations asked for and "
                 f"{len(self.pool)} in demonstrations/{self.name}.jsonl: add some, or ask for fewer"
             )
-        order = sorted(range(len(self.pool)), key=lambda i: uniform(self.name, shard, str(i)))
+        order = sorted(range(len(self.pool)), key=lambda i: uniform(self.file, shard, str(i)))
         shots = tuple(self.pool[i] for i in order[: prompting.shots])
         return replace(self, prompting=prompting, shots=shots)
 
@@ -186,7 +142,7 @@ class Prompt:
         parts = [head, self.system, self.user, *self.skeletons]
         parts += [self.prompting.model_dump_json(include={"mode", "shots", "variables"})]
         # Left out where it is not set: earlier versions of the project did not have it.
-        parts += [json.dumps(pool, sort_keys=True), *([self.language] if self.language else [])]
+        parts += [json.dumps(pool, sort_keys=True), *filter(None, [self.language, self.assistant])]
         return content_id(*parts)[:12]
 
     @cached_property
@@ -194,7 +150,7 @@ class Prompt:
         """Passages of the templates outside Jinja tags: the prompt's own words."""
         return [
             text
-            for template in (self.system, self.user)
+            for template in (self.system, self.user, self.assistant)
             for _, token, text in self.environment.lex(template)
             if token == "data"
         ]
@@ -222,16 +178,20 @@ class Prompt:
 
     @property
     def unique_fields(self) -> tuple[str, ...]:
-        """Output fields whose words decide which samples are near-duplicates."""
+        """Fields whose words decide which samples are near-duplicates: of conversations the first
+        message.
+        """
+        if self.head.turns:
+            return ("opening",)
         texts = _text_fields(self.head.output)
         return texts if self.head.unique.fields is None else self.head.unique.fields
 
-    def request(self, inputs: Mapping[str, str], index: int = 0, **sampling: Any) -> Request:
+    def request(self, inputs: Mapping[str, Any], index: int = 0, **sampling: Any) -> Request:
         """Render the request for a row: system message, demonstrations as turns, user message.
 
         Args:
-            inputs: Values of the inputs; never interpreted as templates. The input `language` is
-                the English name of a language; see `answer_language`.
+            inputs: Values of the inputs, text or JSON; never interpreted as templates. The input
+                `language` is the English name of a language; see `answer_language`.
             index: Number of the sample, for several samples per row.
             sampling: Sampling parameters that override those of the front matter.
 
@@ -254,6 +214,28 @@ class Prompt:
             sampling={**self.head.sampling, **sampling},
             output=self.answer,
             format=self.head.format,
+            index=index,
+            prompt_version=self.version,
+        )
+
+    def reply_request(
+        self, inputs: Mapping[str, Any], turns: Sequence[Mapping[str, str]], index: int = 0
+    ) -> Request:
+        """Render the request for the assistant's reply in a conversation.
+
+        Args:
+            inputs: Values of the inputs.
+            turns: Messages so far, with `role` and `content`.
+            index: Number of the sample.
+        """
+        system = self._render(self.environment.from_string(self.assistant), inputs)
+        messages = [{"role": "system", "content": system}] if system else []
+        return Request(
+            role=self.head.answers or self.head.role,
+            messages=(*messages, *(dict(turn) for turn in turns)),
+            sampling=dict(self.head.sampling),
+            output=self.answer,
+            format="text",
             index=index,
             prompt_version=self.version,
         )
@@ -339,10 +321,10 @@ class Prompt:
         """Render a template with the names of its inputs: the text of includes is part of it."""
         names = meta.find_undeclared_variables(self.environment.parse(template))
         fixed = {**self.head.variables, **self.prompting.variables}
-        inputs = {name: f"<{name}>" for name in names - set(fixed)}
+        inputs = {name: _Placeholder(f"<{name}>") for name in names - set(fixed)}
         return self._render(self.environment.from_string(template), inputs)
 
-    def _render(self, template: Template, inputs: Mapping[str, str]) -> str:
+    def _render(self, template: Template, inputs: Mapping[str, Any]) -> str:
         values = {**self.head.variables, **self.prompting.variables, **inputs}
         try:
             return template.render(values).strip()
@@ -350,16 +332,34 @@ class Prompt:
             raise PromptError(f"prompt {self.name}: {error}") from None
 
 
+class _Placeholder(str):
+    """Name of an input in place of its value: text, or a list of one record with any member."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> "_Placeholder":
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _Placeholder(f"{self[:-1]}.{name}>")
+
+    def __iter__(self) -> Iterator["_Placeholder"]:
+        yield self
+
+
 class Prompts:
     """All prompts of a folder by name.
 
     Attributes:
-        tasks: Prompts in the subfolder `tasks/`, by name.
+        tasks: Prompts in the subfolder `tasks/`, and their variants, by name.
         rubrics: Prompts in the subfolder `rubrics/`, by the name of their task.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variants: Iterable[str] = ()) -> None:
         """Read and validate all files.
+
+        Args:
+            folder: Folder of the files.
+            variants: Names of variants of tasks, `task@variant`; those of other tasks are left out.
 
         Raises:
             PromptError: The folder does not exist, or a file is invalid.
@@ -372,6 +372,11 @@ class Prompts:
         )
         self._prompts = {p.name: p for p in _read_all(folder.glob("*.md"), environment)}
         self.tasks = {p.name: p for p in _read_all((folder / "tasks").glob("*.md"), environment)}
+        for name in sorted(variants):
+            task, _, variant = name.partition(VARIANT)
+            if variant and task in self.tasks:
+                _check_variant(folder / "tasks" / f"{task}.md", variant)
+                self.tasks[name] = replace(self.tasks[task], name=name)
         rubrics = _read_all((folder / "rubrics").glob("*.md"), environment)
         self.rubrics = {p.name.removeprefix(RUBRICS): p for p in rubrics}
 
@@ -380,6 +385,10 @@ class Prompts:
         """Names of all prompts, tasks and rubrics included."""
         return sorted({*self._prompts, *self.tasks, *(RUBRICS + task for task in self.rubrics)})
 
+    def rubric(self, task: str) -> Prompt | None:
+        """Return the rubric of a task or of a variant, which is that of its task; None without."""
+        return self.rubrics.get(task) or self.rubrics.get(task.partition(VARIANT)[0])
+
     def __getitem__(self, name: str) -> Prompt:
         """Return the prompt of a name.
 
@@ -387,12 +396,20 @@ class Prompts:
             PromptError: No such prompt; the message names the expected file.
         """
         if name.startswith(RUBRICS):
-            prompt = self.rubrics.get(name.removeprefix(RUBRICS))
+            prompt = self.rubric(name.removeprefix(RUBRICS))
         else:
             prompt = self.tasks.get(name) or self._prompts.get(name)
         if prompt is None:
             raise PromptError(f"no prompt {name}: expected the file {self.folder / name}.md")
         return prompt
+
+
+def _check_variant(file: Path, variant: str) -> None:
+    if not re.fullmatch(r"\w+", variant, re.ASCII) or variant in ROLES:
+        raise PromptError(
+            f"{file}: a variant cannot be named {variant!r}: use letters, digits and _ alone, and "
+            "not the name of a role"
+        )
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -422,11 +439,13 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
     is_rubric = file.parent.name == RUBRICS.rstrip("/")
     name = f"{RUBRICS}{file.stem}" if is_rubric else file.stem
     try:
-        head = FrontMatter.model_validate(yaml.safe_load(layout[1]))
+        head = read_front_matter(file, layout[1])
         answer = answer_model(f"{file.stem}_rubric" if is_rubric else file.stem, head.output)
-        for part in layout.group(2, 3):
-            environment.from_string(part)
-    except (ValidationError, ValueError, yaml.YAMLError, TemplateError) as error:
+        for part in layout.group(2, 3, 4):
+            environment.from_string(part or "")
+    except PromptError:
+        raise
+    except (ValueError, TemplateError) as error:
         raise PromptError(f"{file}: {error}") from None
     if head.format == "text" and len(head.output) != 1:
         raise PromptError(f"{file}: format text needs exactly one output field")
@@ -444,7 +463,13 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
         )
     prompts = file.parent.parent if is_rubric or file.parent.name == "tasks" else file.parent
     pool = _read_pool(prompts / "demonstrations" / f"{name}.jsonl", answer)
-    return Prompt(name, head, layout[2], layout[3], answer, environment, pool)
+    if (layout[4] is not None) != (head.answers is not None):
+        raise PromptError(
+            f"{file}: a conversation with an assistant has answers in its front matter and a part "
+            "# Assistant, which may be empty; nothing else has either"
+        )
+    made = Prompt(name, head, layout[2], layout[3], answer, environment, pool)
+    return replace(made, assistant=layout[4] or "")
 
 
 def _text_fields(output: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

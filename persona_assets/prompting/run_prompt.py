@@ -29,7 +29,7 @@ class PromptRow:
 
     row_id: str
     source: Mapping[str, Any]
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, Any]
     index: int = 0
 
 
@@ -49,17 +49,22 @@ class PromptResult:
 
 
 @dataclass(frozen=True)
-class _Requests:
-    """Sized iterable of requests, each rendered when it is read."""
+class Requests:
+    """Sized iterable of requests, each rendered when it is read.
 
-    prompt: Prompt
+    Args:
+        rows: Inputs.
+        render: Function from an input to its request.
+    """
+
     rows: Sequence[PromptRow]
+    render: Callable[[PromptRow], Request]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Request]:
-        return (self.prompt.request(row.inputs, row.index) for row in self.rows)
+        return map(self.render, self.rows)
 
 
 def run_prompt(
@@ -78,9 +83,17 @@ def run_prompt(
         repeats a demonstration in its request.
     """
     inputs = list(rows)
+    requests = Requests(inputs, lambda row: prompt.request(row.inputs, row.index))
+    return sort_answers(prompt, inputs, complete(requests))
+
+
+def sort_answers(
+    prompt: Prompt, rows: Iterable[PromptRow], answers: Iterable[Answer]
+) -> tuple[list[PromptResult], list[tuple[str, str]]]:
+    """Split answers to a prompt, one per row, into usable results and drops, as `run_prompt`."""
     results: list[PromptResult] = []
     dropped: list[tuple[str, str]] = []
-    for row, answer in zip(inputs, complete(_Requests(prompt, inputs)), strict=True):
+    for row, answer in zip(rows, answers, strict=True):
         if answer.value is None:
             dropped.append((row.row_id, failure_reason(answer)))
         elif prompt.copies_demonstration(answer.value):

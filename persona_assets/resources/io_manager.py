@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.generation.journal.journal import JournalBusy, compact
 from persona_assets.partitions import shards
@@ -51,7 +52,7 @@ class TableIOManager(dg.IOManager):
         Raises:
             MissingTableError: A table is missing; the message names its asset and shard.
         """
-        asset = context.asset_key.to_user_string()
+        asset = asset_name(context.asset_key)
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
         is_single = keys == [None] or (
             context.has_partition_key and keys == [context.partition_key]
@@ -82,7 +83,7 @@ class TableIOManager(dg.IOManager):
         Raises:
             ValueError: A key is missing or repeated in the rows.
         """
-        asset = context.asset_key.to_user_string()
+        asset = asset_name(context.asset_key)
         shard = context.partition_key if context.has_asset_partitions else None
         table = self._tables[asset]
         rows = obj.rows.match_to_schema(table.schema)
@@ -160,7 +161,7 @@ class TableIOManager(dg.IOManager):
             for asset, contract in contracts.items():
                 source = contract.row_id if table.makes and column == table.parent else column
                 if source in contract.schema:
-                    dep = dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=source)
+                    dep = dg.TableColumnDep(asset_key=asset_key(asset), column_name=source)
                     lineage.setdefault(column, []).append(dep)
         return dg.TableColumnLineage(lineage)
 

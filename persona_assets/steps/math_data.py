@@ -1,12 +1,13 @@
 """Training and test sets from math problems (section 4.1.2)."""
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
 from persona_assets.ids import solution_id, uniform
+from persona_assets.postprocess import RunProgram
 from persona_assets.prompting.prompts import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.rules.protection import DROP, Protection
@@ -59,19 +60,6 @@ TEST = pl.Schema(
     }
 )
 
-
-class ProgramAnswer(Protocol):
-    """Result of a program: an answer, or an error in one line."""
-
-    @property
-    def answer(self) -> str | None: ...
-
-    @property
-    def error(self) -> str | None: ...
-
-
-RunProgram = Callable[[str], ProgramAnswer]
-"""Execution of a model's program in a sandbox."""
 
 CONTAMINATION_GRAM = 8
 """Consecutive tokens that must match: fewer than the 13 of GPT-3 (Brown et al. 2020), as problems

@@ -1,4 +1,7 @@
-"""Persona-driven synthesis (sections 3 and 4): one step for every task."""
+"""Persona-driven synthesis (sections 3 and 4): one step for every task.
+
+What a row is made from is in origins.py, conversations are in conversations.py.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,114 +10,185 @@ import polars as pl
 
 from persona_assets.ids import sample_id, uniform
 from persona_assets.languages import ENGLISH, UNKNOWN, base_language
-from persona_assets.prompting.prompts import Prompt, PromptError
-from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
+from persona_assets.postprocess import STEPS, RunProgram, run_nothing
+from persona_assets.prompting.front_matter import PromptError
+from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.run_prompt import (
+    COMPLETION_COLUMNS,
+    Complete,
+    PromptResult,
+    PromptRow,
+    run_prompt,
+)
 from persona_assets.rules.protection import DROP, Protection
-from persona_assets.settings import Task
+from persona_assets.settings import Task, nearest
+from persona_assets.steps.conversations import converse
+from persona_assets.steps.origins import answer_columns, origin_of
 from persona_assets.steps.personas import spoken_language, wrong_language
-from persona_assets.steps.verdicts import REPAIRS, Verdicts, count_repairs
+from persona_assets.steps.verdicts import REPAIRS, Verdict, Verdicts, count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "2"
 
 
-def dataset_schema(prompt: Prompt) -> pl.Schema:
+def dataset_schema(prompt: Prompt, source: Prompt | None = None) -> pl.Schema:
     """Return the columns of a dataset: ids, fields of the prompt, repairs, model, completion.
 
+    Args:
+        prompt: Prompt of the task.
+        source: Prompt of the task whose samples the rows are made from; None for personas.
+
     Raises:
-        PromptError: A field of the prompt has the name of a column of every dataset.
+        PromptError: A field of the prompt has the name of a column of every dataset, or `keep`
+            names a field that the source does not have.
     """
-    ids = {"sample_id": pl.String(), "persona_id": pl.String(), "persona": pl.String()}
+    if source is not None:
+        has = answer_columns(source)
+        if missing := [name for name in prompt.head.keep if name not in has]:
+            raise PromptError(
+                f"prompt {prompt.name}: keep names {missing[0]}{nearest(missing[0], has)}; the "
+                f"fields of {source.name} are: {', '.join(has)}"
+            )
+    fields = answer_columns(prompt)
+    ids = {"sample_id": pl.String(), **origin_of(prompt, source).columns}
     ours = {**ids, **REPAIRS, "licence": pl.String(), **COMPLETION_COLUMNS}
     # A field of this name is older than the column: renaming it would change paid requests.
-    language = {} if "language" in prompt.columns else {"language": pl.String()}
-    if taken := sorted(ours.keys() & prompt.columns.keys()):
+    language = {} if "language" in fields else {"language": pl.String()}
+    if taken := sorted(ours.keys() & fields.keys()):
         raise PromptError(
             f"prompt {prompt.name}: the dataset has a column {', '.join(taken)} of its own: give "
             "the output field another name"
         )
     after = {**REPAIRS, "licence": pl.String(), **language, **COMPLETION_COLUMNS}
-    return pl.Schema({**ids, **prompt.columns, **after})
+    return pl.Schema({**ids, **fields, **after})
 
 
-def draw_personas(
-    hub: pl.DataFrame, name: str, task: Task, draw_by: str = "persona"
+def draw_origins(
+    origins: pl.DataFrame, name: str, task: Task, draw_by: str = "persona"
 ) -> pl.DataFrame:
-    """Draw the personas of a shard that a task uses.
+    """Draw the origins of a shard that a task uses.
 
-    A persona is drawn by a hash of the column `draw_by` and the task: independent of the order of
+    An origin is drawn by a hash of the column `draw_by` and the task: independent of the order of
     shards, and a larger share contains every smaller share.
     """
-    ranked = hub.with_columns(
+    ranked = origins.with_columns(
         rank=pl.col(draw_by).map_elements(lambda i: uniform(name, i), pl.Float64())
     )
     in_share = ranked.filter(pl.col("rank") < task.share).sort("rank").drop("rank")
     return in_share if task.per_shard is None else in_share.head(task.per_shard)
 
 
+def sample_rows(
+    origins: pl.DataFrame,
+    prompt: Prompt,
+    task: Task,
+    *,
+    source: Prompt | None = None,
+    draw_by: str = "persona",
+) -> list[PromptRow]:
+    """Return the inputs of a task's prompt, one per sample.
+
+    Args:
+        origins: What the rows are made from: rows of `persona_hub`, or see origins.py.
+        prompt: Prompt of the task, bound to the shard.
+        task: Share of the origins, and samples of each.
+        source: Prompt of the task whose samples the rows are made from; None for personas.
+        draw_by: Column by whose hash the origins are drawn.
+    """
+    origin = origin_of(prompt, source)
+    return [
+        PromptRow(
+            sample_id(prompt.name, origin.key(row), index),
+            {**row, "language": language},
+            {**{name: row[name] for name in origin.inputs}, **asked},
+            index,
+        )
+        for row in draw_origins(origins, prompt.file, task, draw_by).iter_rows(named=True)
+        for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
+        for index in range(task.per_persona)
+    ]
+
+
 def build_samples(
-    hub: pl.DataFrame,
+    origins: pl.DataFrame,
     prompt: Prompt,
     task: Task,
     complete: Complete,
     protection: Protection = DROP,
     *,
+    source: Prompt | None = None,
     draw_by: str = "persona",
+    run_program: RunProgram = run_nothing,
 ) -> StepResult:
-    """Ask for the samples of each drawn persona; one row or one drop per sample.
+    """Ask for the samples of each drawn origin; one row or one drop per sample.
 
     Args:
-        hub: Rows of `persona_hub`.
-        prompt: Prompt of the task, bound to the shard.
-        task: Share of the hub, and samples per persona.
+        origins: See `sample_rows`, as for `prompt`, `task`, `source` and `draw_by`.
+        prompt: Prompt of the task.
+        task: Settings of the task.
         complete: Chat model.
         protection: What is done about personal data.
-        draw_by: Column by whose hash the personas are drawn.
+        source: Prompt of the source.
+        draw_by: Column of the draw.
+        run_program: Sandbox, for the steps of Python that the prompt names in `then`.
     """
-    prompt_rows = [
-        PromptRow(
-            sample_id(prompt.name, row["persona_id"], index),
-            {**row, "language": language},
-            {"persona": row["persona"], **asked},
-            index,
-        )
-        for row in draw_personas(hub, prompt.name, task, draw_by).iter_rows(named=True)
-        for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
-        for index in range(task.per_persona)
-    ]
-    results, dropped = run_prompt(prompt, prompt_rows, complete)
+    prompt_rows = sample_rows(origins, prompt, task, source=source, draw_by=draw_by)
     verdicts = Verdicts(prompt, protection)
+    if prompt.head.turns:
+        results, dropped, repairs = converse(prompt, prompt_rows, complete, verdicts)
+        judged = ((result, Verdict(result.value, repairs[result.row.row_id])) for result in results)
+    else:
+        results, dropped = run_prompt(prompt, prompt_rows, complete)
+        judged = ((result, _verdict(verdicts, result)) for result in results)
+    columns = tuple(origin_of(prompt, source).columns)
     rows: list[dict[str, Any]] = []
-    for result in results:
-        verdict = verdicts.of(
-            result.value, result.row.source["persona"], result.row.source["language"]
-        )
-        language, text = result.row.source["language"], _longest_text(verdict.value)
+    for result, verdict in judged:
+        row, language = result.row.source, result.row.source["language"]
+        text = _longest_text(verdict.value)
         # A person may quote a foreign text, or ask for its translation.
         quotes = prompt.head.kind == "instruction" and base_language(language) == ENGLISH
-        expected = UNKNOWN if quotes else language
-        reason = verdict.reason or wrong_language(text, expected)
+        reason = verdict.reason or wrong_language(text, UNKNOWN if quotes else language)
+        answer = verdict.value
+        if reason is None:
+            answer, reason = _postprocess(prompt, answer, row, run_program)
         if reason is not None:
             dropped.append((result.row.row_id, reason))
             continue
         rows.append(
             {
                 "sample_id": result.row.row_id,
-                "persona_id": result.row.source["persona_id"],
-                "persona": result.row.source["persona"],
+                **{name: row[name] for name in columns},
                 "language": spoken_language(text, language),
-                **verdict.value,
+                **answer,
                 "repairs": list(verdict.repairs),
-                "licence": result.row.source["licence"],
+                "licence": row["licence"],
                 **result.completion,
             }
         )
     return StepResult(
-        typed_frame(rows, dataset_schema(prompt)),
+        typed_frame(rows, dataset_schema(prompt, source)),
         quarantine(prompt.name, dropped),
         len(prompt_rows),
         repairs=count_repairs(row["repairs"] for row in rows),
     )
+
+
+def _verdict(verdicts: Verdicts, result: PromptResult) -> Verdict:
+    row = result.row.source
+    about = "\n".join(str(row[name]) for name in ("persona", "other") if name in row)
+    return verdicts.of(result.value, about, row["language"])
+
+
+def _postprocess(
+    prompt: Prompt, answer: Mapping[str, Any], row: Mapping[str, Any], run_program: RunProgram
+) -> tuple[Mapping[str, Any], str | None]:
+    """Return an answer with the columns of the steps of Python, or the reason of the drop."""
+    for name in prompt.head.then:
+        added = STEPS.get(name)(answer, row, run_program)
+        if isinstance(added, str):
+            return answer, added
+        answer = {**answer, **added}
+    return answer, None
 
 
 def _longest_text(value: Any) -> str:

@@ -87,20 +87,29 @@ class Verdicts:
         self._added = tuple(name for name in self._rules if name not in BUILTIN)
         self._request = request_text(prompt)
 
-    def of(self, value: Mapping[str, Any], source: str, language: str = "und") -> Verdict:
+    def of(
+        self,
+        value: Mapping[str, Any],
+        source: str,
+        language: str = "und",
+        *,
+        kind: str | None = None,
+    ) -> Verdict:
         """Return the verdict on an answer.
 
         Args:
             value: Validated fields of the answer.
             source: Text that the request was about: the persona, or the problem.
             language: BCP 47 tag of the language that the answer should have; "und" if unknown.
+            kind: Kind of all fields of this answer; None for those of the prompt.
         """
         request = self._about(source)
         repairs: list[str] = []
         repaired: dict[str, Any] = {}
         for name, spec in self._prompt.head.output.items():
-            kind = kind_of_field(self._kind, name, spec)
-            field = _Field(self, kind, request, language, repairs)
+            field = _Field(
+                self, kind_of_field(kind or self._kind, name, spec), request, language, repairs
+            )
             repaired[name] = field.examine(value[name], spec)
             if field.reason is not None:
                 place = f": {name}" if self._prompt.head.format == "json" else ""

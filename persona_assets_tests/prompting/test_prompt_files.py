@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from persona_assets.prompting.prompts import Prompt, PromptError, Prompts
+from persona_assets.prompting.front_matter import PromptError
+from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.settings import Prompting
 from persona_assets_tests.prompts_folder import GOOD, SHOTS, few, write_folder
 
@@ -61,8 +62,11 @@ def test_missing_prompts_folder_is_named(folder: Path) -> None:
     [
         (b"Just text.", "expected front matter between ---, then # System and # User"),
         (GOOD.replace("# User", "# Use").encode(), "expected front matter"),
-        (GOOD.replace("description: ", "description: [").encode(), "while parsing"),
-        (GOOD.replace("description:", "descripton:").encode(), "descripton"),
+        (GOOD.replace("description: ", "description: [").encode(), "line 3.*expected"),
+        (
+            GOOD.replace("description:", "descripton:").encode(),
+            "line 2: descripton: unknown key .*description",
+        ),
         (GOOD.replace("{type: string}", "{type: text}").encode(), "answer: type is one of"),
         (GOOD.replace("{type: string}", "{type: string, pattern: '('}").encode(), "unclosed group"),
         (GOOD.replace("{{ persona }}", "{% if %}").encode(), "Expected an expression"),
@@ -74,7 +78,7 @@ def test_missing_prompts_folder_is_named(folder: Path) -> None:
             GOOD.replace("output:", "format: text\noutput:\n  b: {type: string}").encode(),
             "exactly one",
         ),
-        (GOOD.replace('focus: ""', "focus: 5").encode(), "variables.focus"),
+        (GOOD.replace('focus: ""', "focus: 5").encode(), "line 5: variables: focus"),
         (GOOD.replace("output:", "kind: novel\noutput:").encode(), "kind 'novel' is none of text"),
         (
             GOOD.replace("output:", "kind: {plot: text}\noutput:").encode(),

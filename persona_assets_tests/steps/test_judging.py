@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from persona_assets.generation import Request
-from persona_assets.prompting.prompts import PromptError
+from persona_assets.prompting.front_matter import PromptError
 from persona_assets.steps.judging import JUDGEMENT, build_judged_samples, judged_schema
 from persona_assets.steps.tasks import dataset_schema
 from persona_assets.storage.step_result import typed_frame

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import content_id, sample_id
-from persona_assets.prompting.prompts import PromptError
+from persona_assets.prompting.front_matter import PromptError
 from persona_assets.settings import Prompting, Task
 from persona_assets.steps.hub import HUB
-from persona_assets.steps.tasks import build_samples, dataset_schema, draw_personas
+from persona_assets.steps.tasks import build_samples, dataset_schema, draw_origins
 from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import (
     FAILURES,
@@ -48,7 +48,7 @@ def hub(*personas: str) -> pl.DataFrame:
 
 def drawn(personas: pl.DataFrame, task: Task, name: str = "tools") -> list[str]:
     """Return the ids of the personas that a task draws."""
-    return draw_personas(personas, name, task)["persona_id"].to_list()
+    return draw_origins(personas, name, task)["persona_id"].to_list()
 
 
 PERSONAS = hub(*(f"person {number}" for number in range(300)))
@@ -58,14 +58,14 @@ limits = st.none() | st.integers(0, 40)
 
 @settings(deadline=None, max_examples=50)
 @given(st.tuples(shares, shares).map(sorted))
-def test_draw_personas_keeps_the_personas_of_a_smaller_share(pair: list[float]) -> None:
+def test_draw_origins_keeps_the_personas_of_a_smaller_share(pair: list[float]) -> None:
     small, large = (drawn(PERSONAS, Task(share=share)) for share in pair)
     assert large[: len(small)] == small
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.tuples(st.integers(0, 300), st.integers(0, 300)).map(sorted))
-def test_draw_personas_keeps_the_personas_of_a_smaller_limit(pair: list[int]) -> None:
+def test_draw_origins_keeps_the_personas_of_a_smaller_limit(pair: list[int]) -> None:
     small, large = (drawn(PERSONAS, Task(per_shard=limit)) for limit in pair)
     assert len(small) == pair[0]
     assert large[: len(small)] == small
@@ -73,24 +73,24 @@ def test_draw_personas_keeps_the_personas_of_a_smaller_limit(pair: list[int]) ->
 
 @settings(deadline=None, max_examples=50)
 @given(st.permutations(range(len(PERSONAS))), shares, limits)
-def test_draw_personas_ignores_the_order_of_rows(
+def test_draw_origins_ignores_the_order_of_rows(
     order: list[int], share: float, per_shard: int | None
 ) -> None:
     task = Task(share=share, per_shard=per_shard)
-    assert draw_personas(PERSONAS[order], "tools", task).equals(
-        draw_personas(PERSONAS, "tools", task)
+    assert draw_origins(PERSONAS[order], "tools", task).equals(
+        draw_origins(PERSONAS, "tools", task)
     )
 
 
-def test_draw_personas_draws_about_the_share() -> None:
+def test_draw_origins_draws_about_the_share() -> None:
     assert len(drawn(PERSONAS, Task())) == 300
     assert len(drawn(PERSONAS, Task(share=0))) == 0
-    third = draw_personas(PERSONAS, "tools", Task(share=1 / 3))
+    third = draw_origins(PERSONAS, "tools", Task(share=1 / 3))
     assert 70 < len(third) < 130
     assert third.schema == HUB
 
 
-def test_draw_personas_draws_other_personas_for_another_task() -> None:
+def test_draw_origins_draws_other_personas_for_another_task() -> None:
     task = Task(share=1 / 3)
     assert drawn(PERSONAS, task, "tools") != drawn(PERSONAS, task, "instructions")
 
@@ -114,7 +114,7 @@ def test_build_samples_turns_each_question_into_a_row_or_a_drop(
     outcome = build_samples(personas, prompt("tools", "few-shot", 2), task, answering(reply))
     kind_by_sample = {
         sample_id("tools", row["persona_id"], index): row["persona"].split()[-1]
-        for row in draw_personas(personas, "tools", task).iter_rows(named=True)
+        for row in draw_origins(personas, "tools", task).iter_rows(named=True)
         for index in range(per_persona)
     }
     good = {sample for sample, kind in kind_by_sample.items() if kind == "ok"}

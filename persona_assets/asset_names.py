@@ -1,0 +1,29 @@
+"""Names of assets, as users write them, and their keys in Dagster.
+
+A variant of a task is `task@variant`, everywhere but in Dagster, which refuses the sign in names
+and shows the key `task/variant`.
+"""
+
+import dagster as dg
+
+from persona_assets.ids import VARIANT
+
+
+def asset_key(name: str) -> dg.AssetKey:
+    """Return Dagster's key of an asset.
+
+    Example:
+        >>> asset_key("game_npcs@jiudu").to_user_string()
+        'game_npcs/jiudu'
+    """
+    return dg.AssetKey(name.split(VARIANT))
+
+
+def asset_name(key: dg.AssetKey) -> str:
+    """Return the name of an asset.
+
+    Example:
+        >>> asset_name(asset_key("unique_game_npcs@jiudu"))
+        'unique_game_npcs@jiudu'
+    """
+    return VARIANT.join(key.path)
