@@ -64,7 +64,7 @@ def build_judged_samples(
     """
     fields = [name for name in samples.columns if name not in _UNSEEN]
     rows = [
-        PromptRow(row["sample_id"], row, {name: _as_text(row[name]) for name in fields})
+        PromptRow(row["sample_id"], row, {name: _as_input(name, row[name]) for name in fields})
         for row in samples.iter_rows(named=True)
         if uniform("judge", task, *(_as_text(row[name]) for name in fields)) < share
     ]
@@ -101,9 +101,19 @@ def rejection(scores: Mapping[str, Any], threshold: Mapping[str, float]) -> str 
     return None
 
 
+MESSAGES = "messages"
+"""Column with the messages of a conversation."""
+
 _UNSEEN = {"sample_id", "persona_id", "repairs", "licence", "language", *COMPLETION_COLUMNS}
 """Columns that a rubric does not see. Its requests depend on the content of a sample alone, and a
 judge gives its reason in English."""
+
+
+def _as_input(name: str, value: Any) -> Any:
+    """Return a field as a rubric sees it: text, and the messages of a conversation as a list."""
+    if name != MESSAGES:
+        return _as_text(value)
+    return [{"speaker": each["speaker"], "content": each["content"]} for each in value]
 
 
 def _as_text(value: Any) -> str:
