@@ -13,6 +13,7 @@ from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
 from persona_assets.assets.judged import finished_samples, judged_samples
 from persona_assets.assets.math_data import PROBLEMS, math_solutions
+from persona_assets.assets.reports import reports
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
 from persona_assets.catalog.catalog import RESERVED
@@ -61,6 +62,7 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
     made = [
         *unique_samples(prompts, contracts),
         *judged_samples(prompts, tasks, contracts),
+        *reports(prompts, tasks),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
     ]
     for asset in made:

@@ -308,7 +308,13 @@ class Prompt:
             inputs = {key: value for key, value in shot.items() if key not in self.head.output}
             if self.prompting.mode == "few-shot":
                 inputs |= {"persona": "", **{name: "" for name in OF_PERSONAS if name in inputs}}
-            turns.append({"role": "user", "content": self._render(self._user, inputs)})
+            try:
+                shown = self._render(self._user, inputs)
+            except PromptError as error:
+                raise PromptError(
+                    f"demonstrations/{self.file}.jsonl: a line lacks an input: {error}"
+                ) from None
+            turns.append({"role": "user", "content": shown})
             turns.append({"role": "assistant", "content": self._answer_text(shot)})
         return turns
 

@@ -73,7 +73,7 @@ def _front_matter(
         yield f"from: {source.file}"
         yield f"keep: [{_shown(source)}]"
     if personas == 2:
-        yield "# Each row is about a persona and another one: hop (one was found through the other),"
+        yield "# A row is about a persona and another one: hop (one was found through the other),"
         yield "# strangers, or a range of cosines such as [0.3, 0.6]."
         yield "personas: 2"
         yield "related: hop"
@@ -97,7 +97,7 @@ def _front_matter(
     yield "# Words that the templates use and that a setting replaces:"
     yield f'# PERSONA_TASKS={{"{name}": {{"variables": {{"length": "one sentence"}}}}}}'
     yield "variables: {length: 60 to 120 words}"
-    yield "# Defaults of the task's settings, see docs/settings.md; without per_shard, all are asked."
+    yield "# Defaults of the task's settings: docs/settings.md. Without per_shard, all are asked."
     yield "settings: {per_shard: 20}"
 
 
@@ -128,7 +128,7 @@ _ONCE = """You write what this file asks for. Where a person is given, it is abo
 - Say what makes a good answer, one demand a line.
 - Length: {{ length }}."""
 
-_IN_TURNS = """You play a person in a conversation. Write the next message of this person, nothing else.
+_IN_TURNS = """You play a person in a conversation. Write this person's next message, nothing else.
 
 - Say what makes a good message, one demand a line.
 - Length: {{ length }}."""
