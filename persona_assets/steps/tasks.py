@@ -52,6 +52,27 @@ def draw_personas(
     return in_share if task.per_shard is None else in_share.head(task.per_shard)
 
 
+def sample_inputs(personas: pl.DataFrame, prompt: Prompt, per_persona: int) -> list[PromptRow]:
+    """Return the inputs of the prompt for each sample of each persona.
+
+    Args:
+        personas: Rows of `persona_hub`.
+        prompt: Prompt of the task, bound to the shard.
+        per_persona: Samples per persona.
+    """
+    return [
+        PromptRow(
+            sample_id(prompt.name, row["persona_id"], index),
+            {**row, "language": language},
+            {"persona": row["persona"], **asked},
+            index,
+        )
+        for row in personas.iter_rows(named=True)
+        for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
+        for index in range(per_persona)
+    ]
+
+
 def build_samples(
     hub: pl.DataFrame,
     prompt: Prompt,
@@ -71,17 +92,8 @@ def build_samples(
         protection: What is done about personal data.
         draw_by: Column by whose hash the personas are drawn.
     """
-    prompt_rows = [
-        PromptRow(
-            sample_id(prompt.name, row["persona_id"], index),
-            {**row, "language": language},
-            {"persona": row["persona"], **asked},
-            index,
-        )
-        for row in draw_personas(hub, prompt.name, task, draw_by).iter_rows(named=True)
-        for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
-        for index in range(task.per_persona)
-    ]
+    personas = draw_personas(hub, prompt.name, task, draw_by)
+    prompt_rows = sample_inputs(personas, prompt, task.per_persona)
     results, dropped = run_prompt(prompt, prompt_rows, complete)
     verdicts = Verdicts(prompt, protection)
     rows: list[dict[str, Any]] = []
