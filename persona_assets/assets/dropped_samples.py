@@ -42,7 +42,8 @@ def dropped_samples(
     ]
     if not frames:
         return []
-    chosen = first_of_each_reason(pl.concat(frames).unique("id")).head(SHOWN)
+    rows = pl.concat(frames).unique("id", keep="first", maintain_order=True)
+    chosen = first_of_each_reason(rows).head(SHOWN)
     by_shard: dict[str, set[str]] = defaultdict(set)
     for sample_id, shard in chosen.select("id", "shard").iter_rows():
         by_shard[shard].add(sample_id)

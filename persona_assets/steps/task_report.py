@@ -43,12 +43,11 @@ TASK_REPORT = pl.Schema(
         "text": pl.String(),
     }
 )
-
 """Columns of a report.
 
-A row is a figure or a sample. A figure counts `n` of `of` rows or calls by `measure` and `value`, such
-as "dropped" and "refusal", and has the same of the report before in `previous_*`. All shares and
-differences are in [0, 1]. A sample has `sample_id`, `text`, and its reason as `value` if it was
+A row is a figure or a sample. A figure counts `n` of `of` rows or calls by `measure` and `value`,
+such as "dropped" and "refusal", and has the same of the report before in `previous_*`. All shares
+and differences are in [0, 1]. A sample has `sample_id`, `text`, and its reason as `value` if it was
 dropped.
 """
 
