@@ -19,6 +19,16 @@ def asset_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(name.split(VARIANT))
 
 
+def argument(name: str) -> str:
+    """Return the argument of an asset's function for a table.
+
+    Example:
+        >>> argument("game_npcs@jiudu")
+        'game_npcs__jiudu'
+    """
+    return name.replace(VARIANT, "__")
+
+
 def asset_name(key: dg.AssetKey) -> str:
     """Return the name of an asset.
 

@@ -24,6 +24,7 @@ class Table:
         text: Column with the row's own wording, shown by `why`.
         verdicts: True if rows carry `kept` (Boolean) and `reason` (String) of a filter.
         duplicates: True if rows are duplicates with `survivor_id`, `similarity` and `stage`.
+        reports_on: Task on which the table reports; such tables have the same columns.
 
     Example:
         >>> schema = pl.Schema({"text_id": pl.String(), "text": pl.String()})
@@ -40,6 +41,7 @@ class Table:
     text: str | None = None
     verdicts: bool = False
     duplicates: bool = False
+    reports_on: str | None = None
 
     def __post_init__(self) -> None:
         named = {self.row_id, *self.unique, *filter(None, (self.parent, self.text))}

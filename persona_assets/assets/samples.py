@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from persona_assets.asset_names import asset_key
+from persona_assets.asset_names import argument, asset_key
 from persona_assets.assets.hub import duplicates_result
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.dedup.text.words import VERSION as WORDS_VERSION
-from persona_assets.ids import VARIANT
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.prompting.prompts import Prompt, Prompts
@@ -73,8 +72,7 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
         version=f"{steps.VERSION}.{WORDS_VERSION}.{fields}",
         settings=[*(f"{name}.unique" for name in names), "lexical_method", "survivor_priority"],
         ins={
-            _argument(name): dg.AssetIn(asset_key(name), dagster_type=SHARD_TABLES)
-            for name in names
+            argument(name): dg.AssetIn(asset_key(name), dagster_type=SHARD_TABLES) for name in names
         },
         description=f"Samples of {', '.join(names)} with the words of an earlier one, each with "
         "the survivor that stands for it.",
@@ -86,7 +84,7 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
     ) -> dg.MaterializeResult[StepResult]:
         settings = project.settings
         samples = [
-            TaskSamples(prompt.name, tables[_argument(prompt.name)], prompt.unique_fields)
+            TaskSamples(prompt.name, tables[argument(prompt.name)], prompt.unique_fields)
             for prompt in compared(project, tasks)
         ]
         threshold = min(settings.task(name).unique_threshold for name in names)
@@ -118,11 +116,6 @@ def survivors(group: str, name: str, contract: Table) -> TableAsset:
         return steps.build_unique_samples(name, samples.collect(), duplicates.collect())
 
     return unique
-
-
-def _argument(name: str) -> str:
-    """Return the argument of an asset's function for a table."""
-    return name.replace(VARIANT, "__")
 
 
 def compared(project: Project, tasks: Sequence[Prompt]) -> list[Prompt]:

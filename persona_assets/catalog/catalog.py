@@ -30,7 +30,16 @@ _REMEDY = (
     "schema: materialize them again"
 )
 
-RESERVED = ("materializations", "lineage", "usage", "completions", "links", "held", "quarantine")
+RESERVED = (
+    "materializations",
+    "lineage",
+    "usage",
+    "completions",
+    "links",
+    "held",
+    "quarantine",
+    "task_reports",
+)
 """Names of the catalog's own tables and views, which no asset may have."""
 
 
@@ -42,10 +51,10 @@ class Catalog:
     """The catalog of a project.
 
     Tables: `materializations`, `lineage`, `usage`. Views: a view per asset, `links` (row to
-    parent), `held` (row to table), `quarantine` (row to reason), `completions`. Macros: `trace(id)`
-    follows a row back to its text; `affected_by(id)` follows it forward to rows, training sets and
-    models; `why(id)` lists the tables that kept or dropped it, and its survivor if it is a
-    duplicate.
+    parent), `held` (row to table), `quarantine` (row to reason), `completions`, `task_reports` (the
+    reports on all tasks). Macros: `trace(id)` follows a row back to its text; `affected_by(id)`
+    follows it forward to rows, training sets and models; `why(id)` lists the tables that kept or
+    dropped it, and its survivor if it is a duplicate.
 
     The view `completions` holds the raw responses of published tables, each with its cost. Its
     `key` is the `completion_id` of a table's row. A key has a row per request; a failed request has

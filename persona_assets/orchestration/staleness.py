@@ -1,7 +1,8 @@
 """Staleness of tables, decided from their footers alone.
 
 A table is stale if it is missing, if the code version of its asset changed, or if the data version
-of an input differs from the version in the footer. Dagster's own status is not used: from 100
+of an input differs from the version in the footer; the dropped rows of an input count where the
+table was made from them, too. Dagster's own status is not used: from 100
 upstream partitions up, Dagster no longer compares data versions.
 """
 
@@ -131,6 +132,7 @@ class Staleness:
                     reasons[asset.name] = reason or f"{stale_inputs[0]} is made again"
                     inputs = self._inputs(asset, partition)
                     fingerprint += [asset.name, asset.code_version, *map(str, inputs.items())]
+                    fingerprint += map(str, self._drops(self._footer(asset.name, partition)))
                     if asset.name == "raw_corpus" and partition is not None:
                         fingerprint.append(str(self._corpus.stamp(partition)))
             if reasons:
@@ -153,7 +155,19 @@ class Staleness:
         for table in [*read, *now]:
             if read.get(table) != now.get(table):
                 return f"{table[0]} changed"
+        for name, before, after in self._drops(footer):
+            if before != after:
+                return f"dropped rows of {name} changed"
         return ""
+
+    def _drops(
+        self, footer: Footer | None
+    ) -> Iterator[tuple[str, Mapping[str, int], Mapping[str, int]]]:
+        """Yield the inputs whose dropped rows a table reads, with these rows then and now."""
+        for up in footer.upstream if footer else ():
+            if up.dropped is not None:
+                now = self._footer(up.asset, up.shard)
+                yield up.asset, up.dropped, now.dropped if now else {}
 
     def _changed(self, footer: Footer, shard: str) -> bool:
         if footer.source is None or not self._corpus.has(shard):

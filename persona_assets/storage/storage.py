@@ -9,8 +9,8 @@ sees a partial file, and each table that exists has its quarantine.
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -32,12 +32,13 @@ class MissingTableError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class ShardTable:
-    """Table of a shard: shard key, data version, number of rows, path."""
+    """Table of a shard: shard key, data version, number of rows, path, dropped rows by reason."""
 
     shard: str
     data_version: str
     rows: int
     path: Path
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows of the table."""
@@ -56,6 +57,13 @@ class ShardTables(tuple[ShardTable, ...]):
             table.scan().with_columns(pl.lit(table.shard).alias(SHARD_COLUMN)).collect()
             for table in self
         ).lazy()
+
+
+class AccountedTables(ShardTables):
+    """Tables of an asset for a step that also reads their dropped rows.
+
+    An input of this type makes its asset stale if only the dropped rows of a table changed.
+    """
 
 
 class Storage:
@@ -151,7 +159,9 @@ class Storage:
         for path in paths:
             footer = Footer.read(path)
             if footer.shard is not None:
-                table = ShardTable(footer.shard, footer.data_version, footer.rows, path)
+                table = ShardTable(
+                    footer.shard, footer.data_version, footer.rows, path, footer.dropped
+                )
                 arrivals.append((footer.arrival or self.arrival(footer.shard), table))
         arrivals.sort(key=lambda arrival: arrival[0])
         return ShardTables(table for _, table in arrivals)
