@@ -49,11 +49,13 @@ class Trial:
     Attributes:
         rows: Rows in the order of the run.
         usage: Calls of the trial; calls of an earlier trial are replayed.
-        cost: US dollars of the new calls; None if the price is unknown.
+        probes: Calls that probed the endpoints before.
+        cost: US dollars of the new calls and the probes; None if a price is unknown.
     """
 
     rows: list[TrialRow]
     usage: Usage
+    probes: Usage
     cost: Decimal | None
 
 
@@ -85,16 +87,18 @@ def try_task(
             "'+key:persona_hub'"
         )
     rows: list[TrialRow] = []
-    usage = Usage()
+    usage, probes = Usage(), Usage()
     run_id = f"trial-{uuid.uuid4()}"
     for shard in shards:
         if len(rows) < number:
-            made, spent = _try_shard(
+            made, spent, probed = _try_shard(
                 project, models, task, shard, number - len(rows), run_id, report
             )
             rows += made
             usage += spent
-    return Trial(rows, usage, None if usage.unpriced else usage.cost)
+            probes += probed
+    both = usage + probes
+    return Trial(rows, usage, probes, None if both.unpriced else both.cost)
 
 
 def _try_shard(
@@ -105,8 +109,8 @@ def _try_shard(
     number: int,
     run_id: str,
     report: Callable[[str], None],
-) -> tuple[list[TrialRow], Usage]:
-    """Make up to `number` rows of a shard."""
+) -> tuple[list[TrialRow], Usage, Usage]:
+    """Make up to `number` rows of a shard; also return its calls, and its probes."""
     prompt = project.prompt(name, shard)
     task = project.settings.task(name)
     personas = min(ceil(number / task.per_persona), task.per_shard or number)
@@ -119,7 +123,7 @@ def _try_shard(
         result = build_samples(
             hub, prompt, first, session.complete, project.protection, draw_by=draw_by
         )
-        usage = session.usage
+        usage, probes = session.usage, session.probe_usage
     published = {row["sample_id"]: row for row in result.rows.iter_rows(named=True)}
     reasons = dict(result.dropped.select("id", "reason").iter_rows())
     rows: list[TrialRow] = []
@@ -129,4 +133,4 @@ def _try_shard(
             _, asked = prompt.answer_language(persona["language"] or UNKNOWN)
             request = prompt.request({"persona": persona["persona"], **asked}, index)
             rows.append(TrialRow(shard, request.messages, published.get(key), reasons.get(key, "")))
-    return rows, usage
+    return rows, usage, probes

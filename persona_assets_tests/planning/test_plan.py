@@ -90,6 +90,20 @@ def sample_pilot(
     return amounts, sizes
 
 
+def test_plan_counts_a_probe_per_endpoint_model_and_shape_until_it_is_made(
+    fresh: SampleProject,
+) -> None:
+    fresh.values["writer"]["price"] = PRICE
+    probes = plan_of(fresh, PERSONAS).probes
+    assert probes.calls == 1
+    assert probes.most is not None
+    assert 10 * CALL_COST > probes.most > CALL_COST
+    assert fresh.server.probes == []
+    assert not any(run.error for run in fresh.run("+key:text_personas", [LETTERS]))
+    assert len(fresh.server.probes) == 1
+    assert plan_of(fresh, PERSONAS).probes.calls == 0
+
+
 def test_plan_without_a_pilot_has_bounds_but_no_estimates(fresh: SampleProject) -> None:
     plan = plan_of(fresh)
     assert calls(plan) == {}
