@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from persona_assets.partitions import shards
 from persona_assets.storage.footer import Footer, Upstream, data_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import (
+    PROBE,
     SHARD_COLUMN,
     AccountedTables,
     ShardTables,
@@ -115,6 +117,9 @@ class TableIOManager(dg.IOManager):
         journal = self._storage.journal(asset, shard)
         try:
             compact(journal, self._storage.completions(asset, shard))
+            # Another process may hold it, to probe; that process moves the records.
+            with suppress(JournalBusy):
+                compact(self._storage.journal(PROBE, None), self._storage.completions(PROBE, None))
         except (JournalBusy, ValueError, OSError, RecursionError, MemoryError) as error:
             context.log.warning("%s stays as it is until its next run: %s", journal, error)
         try:

@@ -18,6 +18,7 @@ from persona_assets.generation import (
     Call,
     CallRecord,
     Client,
+    Endpoint,
     EndpointError,
     Engine,
     Journal,
@@ -29,6 +30,8 @@ from persona_assets.generation import (
 )
 from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.error_reply import quoted
+from persona_assets.generation.calls.probe import Probe
+from persona_assets.generation.calls.probe_shapes import ProbedShapes
 from persona_assets.generation.parsing.embeddings import EmbeddingError, read_vectors
 from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
@@ -87,7 +90,8 @@ class Session:
         reuse: Returns a record of another table that settles the call of a key, or None.
         open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
             not those that an embedded endpoint names.
-        adaptations: File with the parameters that endpoints refuse.
+        endpoints: File with the parameters that endpoints refuse, and with successful probes.
+        probes: Journal of all probes of the project, not open.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
     """
 
@@ -100,7 +104,8 @@ class Session:
         report: Callable[[str], None],
         tuned: TunedModel | None,
         *,
-        adaptations: Path,
+        endpoints: Path,
+        probes: Journal,
         reuse: Callable[[str], CallRecord | None],
         open_client: Callable[[ModelEndpoint, Path | None], Client],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
@@ -111,7 +116,8 @@ class Session:
         self._budget = budget
         self._report = report
         self._tuned = tuned
-        self._adaptations = adaptations
+        self._endpoints = endpoints
+        self._probes = probes
         self._told = set[str]()
         self._reuse = reuse
         self._open_client = open_client
@@ -180,7 +186,7 @@ class Session:
             return self._embed_locally(texts, precision)
         engine = self._engine("embedder")
         batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
-        calls = [self._embedding_call(batch) for batch in batches]
+        calls = [embedding_call(self._settings, batch) for batch in batches]
         vectors: list[np.ndarray] = []
         for batch, record in zip(batches, engine.send(calls), strict=True):
             vectors.append(_unit_vectors(record, len(batch)))
@@ -193,13 +199,19 @@ class Session:
         """Usage of all roles of this session together."""
         return sum((engine.usage for engine in self._engines.values()), Usage())
 
+    @property
+    def probe_usage(self) -> Usage:
+        """Usage of the probes of this session together, which `usage` leaves out."""
+        probes = (engine.probe for engine in self._engines.values())
+        return sum((probe.usage for probe in probes if probe is not None), Usage())
+
     def metadata(self) -> dict[str, Any]:
         """Return the usage as metadata of a materialization; no `cost_usd` if it is unknown.
 
         `repaired` counts the values that were read from JSON which is not strict; names and words
         of the endpoint appear with their counts where they differ from what was expected.
         """
-        usage = self.usage
+        usage, probes = self.usage, self.probe_usage
         tokens = usage.tokens
         return {
             "models": sorted({engine.endpoint.model for engine in self._engines.values()}),
@@ -214,6 +226,8 @@ class Session:
             "reasoning_tokens": tokens.reasoning,
             **({} if usage.unpriced else {"cost_usd": float(usage.cost)}),
             "unpriced_calls": usage.unpriced,
+            **({"probe_calls": probes.calls} if probes.calls else {}),
+            **({"probe_cost_usd": float(probes.cost)} if probes.cost else {}),
             "model_seconds": round(usage.seconds, 1),
             "repaired": self._repaired,
             **({"removed_or_repaired": dict(self._notes)} if self._notes else {}),
@@ -260,18 +274,51 @@ class Session:
         if role not in self._engines:
             endpoint = self._endpoint(role)
             path = self._tuned.path if role == "evaluation" and self._tuned else None
+            adaptations = Adaptations(endpoint, self._endpoints)
+
+            def client(_: Endpoint) -> Client:
+                return self._open_client(endpoint, path)
+
             self._engines[role] = Engine(
                 endpoint,
                 self._journal,
                 run_id=self._run_id,
-                # A budget of the settings must hold, so it refuses an endpoint of unknown price.
-                budget=self._budget if has_budget(self._settings) or is_priced(endpoint) else None,
+                budget=self._budget_of(endpoint),
                 report=self._progress(role),
                 reuse=self._reuse,
-                client=lambda _: self._open_client(endpoint, path),
-                adaptations=Adaptations(endpoint, self._adaptations),
+                client=client,
+                adaptations=adaptations,
+                probe=self._probe(endpoint, adaptations, client),
             )
         return self._engines[role]
+
+    def _probe(
+        self,
+        endpoint: ModelEndpoint,
+        adaptations: Adaptations,
+        client: Callable[[Endpoint], Client],
+    ) -> Probe | None:
+        """Return the probe of an endpoint; None if it needs none."""
+        if not needs_probe(endpoint):
+            return None
+
+        def open_sender(journal: Journal) -> Engine:
+            return Engine(
+                endpoint.model_copy(update={"concurrency": 1}),
+                journal,
+                run_id=self._run_id,
+                budget=self._budget_of(endpoint),
+                client=client,
+                adaptations=adaptations,
+                shared_journal=True,
+            )
+
+        probed = ProbedShapes(endpoint, adaptations, self._endpoints)
+        return Probe(endpoint, probed, self._probes, open_sender, self._report)
+
+    def _budget_of(self, endpoint: ModelEndpoint) -> Budget | None:
+        # A budget of the settings must hold, so it refuses an endpoint of unknown price.
+        return self._budget if has_budget(self._settings) or is_priced(endpoint) else None
 
     def _endpoint(self, role: str) -> ModelEndpoint:
         endpoint = self._settings.endpoint(role)
@@ -281,13 +328,6 @@ class Session:
                 update={"weights_sha256": self._tuned.sha256, "price": price}
             )
         return role_endpoint(self._settings, role)
-
-    def _embedding_call(self, batch: Sequence[str]) -> Call:
-        body: dict[str, Any] = {"input": list(batch), "encoding_format": "base64"}
-        if self._settings.embedding_dimensions is not None:
-            body["dimensions"] = self._settings.embedding_dimensions
-        identity = self._settings.embedder.identity
-        return Call(call_key(identity, "/embeddings", body), "/embeddings", body)
 
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
         def report(done: int, total: int | None, usage: Usage) -> None:
@@ -338,6 +378,19 @@ def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
         return endpoint
     sha256 = embedded_sha256(role, endpoint)
     return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
+
+
+def needs_probe(endpoint: ModelEndpoint) -> bool:
+    """Return True if an endpoint is probed: it is not on this machine, and answers directly."""
+    return not endpoint.embedded and endpoint.transport == "online"
+
+
+def embedding_call(settings: Settings, texts: Sequence[str]) -> Call:
+    """Return the call that embeds texts at the embedder's endpoint."""
+    body: dict[str, Any] = {"input": list(texts), "encoding_format": "base64"}
+    if settings.embedding_dimensions is not None:
+        body["dimensions"] = settings.embedding_dimensions
+    return Call(call_key(settings.embedder.identity, "/embeddings", body), "/embeddings", body)
 
 
 def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:

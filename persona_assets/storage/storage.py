@@ -19,6 +19,9 @@ from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import check_shard_key, file_stem
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
 
+PROBE = "endpoint_probe"
+"""Name under which the responses to probes of endpoints are stored; no asset has it."""
+
 LEAST_FREE_BYTES = 256 << 20
 """Bytes of free space below which no run starts: Dagster's own databases need some space."""
 
@@ -95,6 +98,11 @@ class Storage:
     def completions(self, asset: str, shard: str | None) -> Path:
         """Return the path of the paid responses of a published table."""
         return self.path(asset, shard, "completions")
+
+    @property
+    def endpoints(self) -> Path:
+        """Path of the file that keeps what endpoints refuse, and the probes that they answered."""
+        return self.data_dir / "endpoints.jsonl"
 
     @property
     def paid_folders(self) -> tuple[Path, Path, Path]:
