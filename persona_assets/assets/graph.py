@@ -30,12 +30,14 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
 
     Args:
         prompts: Prompt files.
-        tasks: Settings by task; a task that chooses its personas by meaning has a further input.
+        tasks: Settings by task; a task that chooses its personas by meaning has a further input,
+            one whose samples are compared by meaning has further tables.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
             declared without a contract.
         PromptError: A task file has a name that is taken, or the task of an asset is missing.
+        SettingsError: Samples of a task cannot be compared by meaning.
     """
     assets: dict[str, TableAsset] = {}
     for module in _modules():
@@ -55,13 +57,15 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
     tasks = tasks or {}
     assets |= {asset.name: asset for asset in datasets(prompts, tasks)}
     made = [
-        *unique_samples(prompts),
+        *unique_samples(prompts, tasks),
         *judged_samples(prompts, tasks),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
     ]
     for asset in made:
         if asset.name.lower() in taken:
-            task = next((name for name in asset.inputs if name in prompts.tasks), asset.name)
+            task = asset.inputs[0]
+            while task in assets and task not in prompts.tasks:
+                task = assets[task].inputs[0]
             raise PromptError(
                 f"{folder / task}.md: the samples of this task need the name {asset.name}, "
                 "which is taken: rename the file, or the asset or file of that name"
