@@ -33,12 +33,14 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
 
     Args:
         prompts: Prompt files.
-        tasks: Settings by task; a task that chooses its personas by meaning has a further input.
+        tasks: Settings by task; a task that chooses its personas by meaning has a further input,
+            one whose samples are compared by meaning has further tables.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
             declared without a contract.
         PromptError: A task file has a name that is taken, or the task of an asset is missing.
+        SettingsError: Samples of a task cannot be compared by meaning.
     """
     assets: dict[str, TableAsset] = {}
     for module in _modules():
@@ -60,7 +62,7 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
     contracts = {name: asset.table for name, asset in of_tasks.items()}
     assets |= of_tasks
     made = [
-        *unique_samples(prompts, contracts),
+        *unique_samples(prompts, tasks, contracts),
         *judged_samples(prompts, tasks, contracts),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
     ]
@@ -82,7 +84,9 @@ def _add(
 ) -> None:
     """Add an asset that is made from a task, unless its name is taken."""
     if asset.name.lower() in taken:
-        task = next((name for name in asset.inputs if name in prompts.tasks), asset.name)
+        task = asset.inputs[0]
+        while task in assets and task not in prompts.tasks:
+            task = assets[task].inputs[0]
         raise PromptError(
             f"{prompts.folder / 'tasks' / task}.md: a further table of this task needs "
             f"the name {asset.name}, which is taken: rename the file, or the asset or file of that "

@@ -16,7 +16,7 @@ from persona_assets.assets.judged import JUDGED
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.origins import Source
 from persona_assets.assets.samples import GROUP as SAMPLES
-from persona_assets.assets.samples import UNIQUE
+from persona_assets.assets.samples import DISTINCT, UNIQUE
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.charts import draw_bars
 from persona_assets.project import Project
@@ -32,7 +32,7 @@ from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import AccountedTables, Storage
 from persona_assets.tables import Table
 
-STAGES = (UNIQUE, JUDGED)
+STAGES = (DISTINCT, UNIQUE, JUDGED)
 """Prefixes of the tables that keep some rows of a task's table, in order; a task may lack some."""
 
 # An asset's function takes its tables as keyword arguments, which have no annotation each.

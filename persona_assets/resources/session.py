@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 EMBEDDING_BATCH = 256
 """Texts per embedding call."""
 
+EMBEDDING_BATCH_BYTES = 300_000
+"""UTF-8 bytes of long texts per embedding call: a token has at least a byte, and OpenAI's endpoint
+takes 300,000 tokens."""
+
 FEW = 20
 """Number of answers below which the share of unusable answers is not significant."""
 
@@ -170,12 +174,19 @@ class Session:
                 "nothing; the answers are in the journal"
             )
 
-    def embed(self, texts: Sequence[str], precision: Precision = "fp32") -> "np.ndarray":
+    def embed(
+        self,
+        texts: Sequence[str],
+        precision: Precision = "fp32",
+        batch_bytes: int | None = None,
+    ) -> "np.ndarray":
         """Return unit vectors, float32, shape (texts, dimensions).
 
         Args:
             texts: Texts to embed.
             precision: Precision of the embedded model; an endpoint's precision is its own.
+            batch_bytes: Most UTF-8 bytes of a call's texts together; None for no limit besides
+                EMBEDDING_BATCH texts.
 
         Raises:
             EndpointError: The endpoint returns no vectors.
@@ -185,7 +196,7 @@ class Session:
         if self._settings.embedder.embedded:
             return self._embed_locally(texts, precision)
         engine = self._engine("embedder")
-        batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
+        batches = list(embedding_batches(texts, batch_bytes))
         calls = [embedding_call(self._settings, batch) for batch in batches]
         vectors: list[np.ndarray] = []
         for batch, record in zip(batches, engine.send(calls), strict=True):
@@ -338,6 +349,33 @@ class Session:
             self._report(f"{role}: {progress_line(done, total, usage)}")
 
         return report
+
+
+def embedding_batches(
+    texts: Sequence[str], batch_bytes: int | None = None
+) -> Iterator[Sequence[str]]:
+    """Divide texts into the batches of embedding calls, in their order.
+
+    Args:
+        texts: Texts to embed.
+        batch_bytes: Most UTF-8 bytes of a batch of several texts; None for no limit.
+
+    Example:
+        >>> list(embedding_batches(["a tide", "a bell", "a gull"], batch_bytes=12))
+        [['a tide', 'a bell'], ['a gull']]
+    """
+    if batch_bytes is None:
+        yield from (texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH))
+        return
+    start = size = 0
+    for end, text in enumerate(texts):
+        added = len(text.encode("utf-8", "surrogatepass"))
+        if end > start and (end - start == EMBEDDING_BATCH or size + added > batch_bytes):
+            yield texts[start:end]
+            start, size = end, 0
+        size += added
+    if start < len(texts):
+        yield texts[start:]
 
 
 def progress_line(done: int, total: int | None, usage: Usage) -> str:

@@ -55,11 +55,13 @@ class ShardTables(tuple[ShardTable, ...]):
         """Return the rows of all tables, at least one table, with a column `shard`.
 
         The rows are read at once: an asset may have more shards than a process may hold files open.
+        Columns that a table of an earlier version lacks are null.
         """
-        return pl.concat(
+        tables = (
             table.scan().with_columns(pl.lit(table.shard).alias(SHARD_COLUMN)).collect()
             for table in self
-        ).lazy()
+        )
+        return pl.concat(tables, how="diagonal").lazy()
 
 
 class AccountedTables(ShardTables):
