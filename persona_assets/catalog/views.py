@@ -108,11 +108,12 @@ class Views:
             row = f"{view}.{sql.identifier(table.row_id)}::VARCHAR"
             held.append(f"SELECT {label} AS asset, shard, {row} AS row_id FROM {view}")
             if table.makes:
-                parent = sql.identifier(table.parent) if table.parent else "NULL"
-                links.append(
+                parents = [sql.identifier(name) for name in table.parents] or ["NULL"]
+                links += [
                     f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, "
                     f"{label} AS asset, shard, to_json({view}) AS content FROM {view}"
-                )
+                    for parent in parents
+                ]
         for view, query in {
             "held": " UNION ALL ".join(held),
             "links": " UNION ALL ".join(links),

@@ -176,7 +176,7 @@ class TableIOManager(dg.IOManager):
         lineage: dict[str, list[dg.TableColumnDep]] = {}
         for column in table.schema:
             for asset, contract in contracts.items():
-                source = contract.row_id if table.makes and column == table.parent else column
+                source = contract.row_id if table.makes and column in table.parents else column
                 if source in contract.schema:
                     dep = dg.TableColumnDep(asset_key=asset_key(asset), column_name=source)
                     lineage.setdefault(column, []).append(dep)

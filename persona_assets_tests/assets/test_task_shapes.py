@@ -149,6 +149,17 @@ def test_dialogue_is_of_two_personas_in_turn(made: SampleProject) -> None:
         assert [m["speaker"] for m in row["messages"]] == ["persona", "other"] * 2
 
 
+def test_trace_leads_from_a_dialogue_to_both_personas(made: SampleProject) -> None:
+    row = made.rows("interviews", SHARD).row(0, named=True)
+    chain = made.catalog.query("SELECT step, asset, row_id FROM trace(?)", [row["sample_id"]])
+    assert chain["row_id"].n_unique() == len(chain)
+    assert {row["persona_id"], row["other_id"]} <= set(chain["row_id"])
+    assert chain["asset"].to_list()[0] == "interviews"
+    for persona in (row["persona_id"], row["other_id"]):
+        made_from = made.catalog.query("SELECT row_id FROM affected_by(?)", [persona])
+        assert row["sample_id"] in set(made_from["row_id"])
+
+
 def test_interrupted_conversation_goes_on_where_it_stopped(sample: SampleProject) -> None:
     path = sample.storage.path("chats", SHARD)
     before = pl.read_parquet(path)
