@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from persona_assets.asset_names import asset_key
 from persona_assets.assets.datasets import source_of
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.judged import JUDGED, is_judged
@@ -96,7 +95,7 @@ def try_task(
     if not shards:
         raise TrialError(
             f"a trial needs rows of {needed}, and there is none yet: persona-assets run --select "
-            f"'+key:{asset_key(needed).to_user_string()}'"
+            f"'+key:{needed}'"
         )
     rows: list[TrialRow] = []
     usage, probes = Usage(), Usage()
