@@ -166,8 +166,8 @@ def _selected(select: str, defs: dg.Definitions) -> set[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
-            selection = dg.AssetSelection.from_string(selection(select))
-        keys = selection.resolve(defs.resolve_asset_graph())
+            chosen = dg.AssetSelection.from_string(selection(select))
+        keys = chosen.resolve(defs.resolve_asset_graph())
     except dg.DagsterError as error:
         raise ValueError(f"--select {select!r}: {error}") from None
     if not keys:
