@@ -59,7 +59,7 @@ class FrontMatter(BaseModel):
         turns: Number of messages of a conversation, a call each.
         answers: Role that answers the persona in a conversation; None if a second persona does.
         then: Steps of Python on the answer, in order; see postprocess/.
-        report: Field whose choices are counted over all shards, by stratum of the personas.
+        distribution: Field whose choices are counted over all shards, by stratum of the personas.
         settings: Defaults of the task's settings.
         variants: Settings of the task's variants, by name.
     """
@@ -85,7 +85,7 @@ class FrontMatter(BaseModel):
     turns: int | None = Field(default=None, ge=2, le=100, exclude=True)
     answers: Role | None = Field(default=None, exclude=True)
     then: tuple[str, ...] = Field(default=(), exclude=True)
-    report: str | None = Field(default=None, exclude=True)
+    distribution: str | None = Field(default=None, exclude=True)
     settings: Task = Field(default=Task(), exclude=True)
     variants: dict[str, Task] = Field(default_factory=dict, exclude=True)
 
@@ -119,9 +119,11 @@ class FrontMatter(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _report_is_of_choices(self) -> "FrontMatter":
-        if self.report is not None and "enum" not in self.output.get(self.report, {}):
-            raise ValueError(f"report names {self.report!r}, which is no field with an enum")
+    def _distribution_is_of_choices(self) -> "FrontMatter":
+        if self.distribution is not None and "enum" not in self.output.get(self.distribution, {}):
+            raise ValueError(
+                f"distribution names {self.distribution!r}, which is no field with an enum"
+            )
         return self
 
     @model_validator(mode="after")

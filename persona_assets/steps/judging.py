@@ -14,6 +14,7 @@ from persona_assets.ids import uniform
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompts import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
+from persona_assets.steps.origins import without_completions
 from persona_assets.storage.step_result import StepResult, quarantine
 
 VERSION = "1"
@@ -64,9 +65,9 @@ def build_judged_samples(
     """
     fields = [name for name in samples.columns if name not in _UNSEEN]
     rows = [
-        PromptRow(row["sample_id"], row, {name: _as_input(name, row[name]) for name in fields})
+        PromptRow(row["sample_id"], row, {name: _input(row[name]) for name in fields})
         for row in samples.iter_rows(named=True)
-        if uniform("judge", task, *(_as_text(row[name]) for name in fields)) < share
+        if uniform("judge", task, *(_as_text(_input(row[name])) for name in fields)) < share
     ]
     results, failed = run_prompt(rubric, rows, complete)
     dropped = [(row_id, f"judge_{reason}") for row_id, reason in failed]
@@ -101,19 +102,17 @@ def rejection(scores: Mapping[str, Any], threshold: Mapping[str, float]) -> str 
     return None
 
 
-MESSAGES = "messages"
-"""Column with the messages of a conversation."""
-
-_UNSEEN = {"sample_id", "persona_id", "repairs", "licence", "language", *COMPLETION_COLUMNS}
+_IDS = {"sample_id", "source_id", "persona_id", "other_id"}
+_UNSEEN = {*_IDS, "repairs", "licence", "language", *COMPLETION_COLUMNS}
 """Columns that a rubric does not see. Its requests depend on the content of a sample alone, and a
 judge gives its reason in English."""
 
 
-def _as_input(name: str, value: Any) -> Any:
-    """Return a field as a rubric sees it: text, and the messages of a conversation as a list."""
-    if name != MESSAGES:
-        return _as_text(value)
-    return [{"speaker": each["speaker"], "content": each["content"]} for each in value]
+def _input(value: Any) -> Any:
+    """Return a value as a rubric sees it: text, or the messages of a conversation."""
+    seen = without_completions(value)
+    is_conversation = isinstance(seen, list) and seen and "speaker" in seen[0]
+    return seen if is_conversation else _as_text(seen)
 
 
 def _as_text(value: Any) -> str:

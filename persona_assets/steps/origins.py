@@ -64,6 +64,11 @@ class Origin:
         """Column with the id of the row that a row is made from."""
         return self.ids[0]
 
+    @property
+    def second(self) -> str | None:
+        """Column with the id of the second row that a row is made from; None of a single one."""
+        return self.ids[1] if len(self.ids) > 1 else None
+
     def key(self, row: Mapping[str, Any]) -> str:
         """Return the id of an origin."""
         return "+".join(row[name] for name in self.ids)
@@ -151,11 +156,26 @@ def answer_columns(prompt: Prompt) -> dict[str, pl.DataType]:
     return {**columns, **added_columns(prompt.head.then)}
 
 
+def without_completions(value: Any) -> Any:
+    """Return a value of a row; messages of a conversation without model and completion id.
+
+    Example:
+        >>> message = {"speaker": "user", "content": "Hello", "model": "m", "completion_id": "c"}
+        >>> without_completions([message])
+        [{'speaker': 'user', 'content': 'Hello'}]
+    """
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "speaker" in value[0]:
+        return [{"speaker": each["speaker"], "content": each["content"]} for each in value]
+    return value
+
+
 def origins_of_samples(samples: pl.DataFrame, source: Prompt) -> pl.DataFrame:
     """Return the samples of a task as origins of another."""
     fields = answer_columns(source)
     content = [
-        json.dumps([row[name] for name in ("persona", *fields)], ensure_ascii=False, default=str)
+        json.dumps(
+            [without_completions(row[name]) for name in ("persona", *fields)], ensure_ascii=False
+        )
         for row in samples.iter_rows(named=True)
     ]
     return samples.rename({"sample_id": "source_id"}).select(

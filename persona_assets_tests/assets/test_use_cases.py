@@ -51,7 +51,7 @@ def made(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         sample.write(SHARD, [*TEXTS[SHARD][:2], "The ferry leaves at nine."])
         tasks = {name: {"per_shard": 3} for name in MADE}
         sample.values |= {"training_sizes": [], "tasks": tasks}
-        keys = (f'+key:"{name.replace("@", "/")}"' for name in (*MADE, "report_reactions"))
+        keys = (f'+key:"{name.replace("@", "/")}"' for name in (*MADE, "distribution_reactions"))
         assert [run.error for run in sample.run(" or ".join(keys)) if run.error] == []
         yield sample
 
@@ -134,8 +134,8 @@ def test_profile_sees_the_parent_of_its_persona(made: SampleProject) -> None:
         assert parent is None or (parent["persona"] in text and row["relation"] in text)
 
 
-def test_report_counts_each_reaction_once_with_its_interval(made: SampleProject) -> None:
-    report, rows = made.rows("report_reactions"), made.rows("unique_reactions", SHARD)
+def test_distribution_counts_each_reaction_once_with_its_interval(made: SampleProject) -> None:
+    report, rows = made.rows("distribution_reactions"), made.rows("unique_reactions", SHARD)
     assert set(report["value"]) == set(SHIPPED["reactions"].head.output["stance"]["enum"])
     whole = report.filter(report["stratum"] == "all")
     assert dict(whole.select("value", "count").iter_rows()) == {
