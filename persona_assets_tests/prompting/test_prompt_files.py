@@ -95,6 +95,15 @@ def test_malformed_prompt_file_is_named_with_the_mistake(
         Prompts(folder)
 
 
+def test_demonstration_without_an_input_of_the_template_is_named(folder: Path) -> None:
+    (folder / "one.md").write_text(GOOD.replace("{{ persona }}", "{{ persona }} {{ place }}"))
+    one = Prompts(folder)["one"].bind(few(1), "s")
+    with pytest.raises(
+        PromptError, match=r"demonstrations/one\.jsonl: a line lacks an input: .*'place'"
+    ):
+        one.request({"persona": "A tailor.", "place": "Porto"})
+
+
 def test_prompt_file_whose_name_cannot_name_an_asset_is_refused(folder: Path) -> None:
     shutil.copy(folder / "one.md", folder / "tasks" / "my task.md")
     with pytest.raises(PromptError, match=r"my task\.md: name the file with letters"):
