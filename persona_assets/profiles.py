@@ -175,6 +175,7 @@ DEMO: dict[str, Any] = {
         "knowledge_texts": _few(2, shots=1, length="60 to 80 words"),
         "game_npcs": _few(2, shots=2, world="harbour", length="one sentence"),
         "tools": _few(2, shots=2),
+        "tool_implementations": _few(1, shots=2),
     },
     # A quarter, not the paper's 2 %, which would hold out none of 24 problems.
     "held_out_share": 0.25,

@@ -135,7 +135,7 @@ def _split(text: str) -> list[str]:
 
 def _item(value: Any, output: type[BaseModel]) -> Any:
     """Return an object of a list that comes as itself, as a name, or as a name and the rest."""
-    first, *others = fields = _fields(output)
+    fields = _fields(output)
     if isinstance(value, dict):
         value = _named(value, output)
         if len(value) == 1 and not value.keys() & fields.keys():
@@ -144,13 +144,7 @@ def _item(value: Any, output: type[BaseModel]) -> Any:
         name, colon, rest = (part.strip() for part in value.partition(":"))
         value = (name, rest) if colon and rest else (value, {})
     if isinstance(value, tuple):
-        name, rest = value
-        if isinstance(rest, str) and others:
-            is_type = TYPE in others and _TYPE_NAME.fullmatch(rest.strip())
-            rest = {TYPE if is_type else others[-1]: rest}
-        if not isinstance(rest, dict):
-            return value
-        value = {first: name, **_named(rest, output)}
+        value = _pair(value, output)
     if not isinstance(value, dict):
         return value
     unstated = {
@@ -160,6 +154,16 @@ def _item(value: Any, output: type[BaseModel]) -> Any:
         if isinstance(mark, Unstated) and name not in value
     }
     return {**value, **unstated}
+
+
+def _pair(pair: tuple[str, Any], output: type[BaseModel]) -> Any:
+    """Return the object of a name and a text or object; the pair itself for anything else."""
+    name, rest = pair
+    first, *others = _fields(output)
+    if isinstance(rest, str) and others:
+        is_type = TYPE in others and _TYPE_NAME.fullmatch(rest.strip())
+        return {first: name, (TYPE if is_type else others[-1]): rest}
+    return {first: name, **_named(rest, output)} if isinstance(rest, dict) else pair
 
 
 def _texts(value: Any) -> Iterator[Any]:
