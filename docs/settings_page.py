@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "spark_master",
         "embedding_dimensions",
         "embedding_precision",
+        "embedding_bytes",
     ),
     "Money and quality": (
         "run_budget",

@@ -25,6 +25,7 @@ from persona_assets.orchestration.instance import fail_dead_runs, open_instance,
 from persona_assets.orchestration.runner import Runner
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
+from persona_assets.planning.probe_forecast import forecast_probes
 from persona_assets.planning.shutdowns import shutdown_notes
 from persona_assets.planning.trial import try_task
 from persona_assets.profiles import PROFILES
@@ -196,7 +197,9 @@ def _run(options: argparse.Namespace) -> int:
             roles = _roles_in_use(project, chosen)
             console.print_notes(shutdown_notes(settings, date.today(), roles))
             models.check(roles)
-            console.print_forecast(chosen, runner.shards, settings)
+            asking = [name for name, bound in chosen.items() if bound != 0]
+            probes = forecast_probes(project, asking)
+            console.print_forecast(chosen, runner.shards, settings, probes)
             if roles and asks_first(settings):
                 forecast = make_plan(project, runner).total
                 models.agreed = agree_to_forecast(forecast, settings)

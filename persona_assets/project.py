@@ -25,12 +25,15 @@ from persona_assets.settings import (
 from persona_assets.storage.storage import Storage
 
 UNIQUENESS = {"unique", "unique_threshold"}
-"""Settings of a task that decide its survivors, and none of its samples."""
+"""Settings of a task that decide its survivors by words, and none of its samples."""
+
+SIMILARITY = {"unique_cosine"}
+"""Settings of a task that decide its survivors by meaning, and none of its samples."""
 
 JUDGING = {"judge"}
 """Settings of a task that decide which of its samples are judged."""
 
-PARTS = {"unique": UNIQUENESS, "judge": JUDGING}
+PARTS = {"unique": UNIQUENESS, "similar": SIMILARITY, "judge": JUDGING}
 """Settings of a task that other tables than its own read, by the name of the part."""
 
 LATER = frozenset(
@@ -181,9 +184,9 @@ class Project:
         Args:
             step_version: VERSION of the step.
             prompts: Prompt names; the models that answer them count too.
-            settings: Setting names, roles (their model counts), task names, "TASK.unique" (what
-                decides a task's survivors), "TASK.judge" (what is judged), or "benchmark" (its name
-                and content count).
+            settings: Setting names, roles (their model counts), task names, "TASK.unique" and
+                "TASK.similar" (what decides a task's survivors), "TASK.judge" (what is judged), or
+                "benchmark" (its name and content count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -216,7 +219,7 @@ class Project:
             of_task = self.settings.task(task)
             if part:
                 return of_task.model_dump_json(include=PARTS[part])
-            return of_task.model_dump_json(exclude=UNIQUENESS | JUDGING)
+            return of_task.model_dump_json(exclude=UNIQUENESS | SIMILARITY | JUDGING)
         return self.settings.model_dump_json(include={setting})
 
     @cached_property

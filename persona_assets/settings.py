@@ -181,6 +181,10 @@ class Task(Prompting):
     unique_threshold: Annotated[Fraction, BeforeValidator(str), Field(gt=0, le=1)] = Fraction(9, 10)
     """Jaccard similarity of word sets from which two samples are duplicates, as a fraction."""
 
+    unique_cosine: float | None = Field(default=None, gt=0, le=1, exclude_if=_is_none)
+    """Cosine above which two samples that differ in words are duplicates, too; null compares words
+    alone. Samples are then embedded by the role `embedder`."""
+
 
 class Training(BaseModel):
     """Fine-tuning (section 4.1.2)."""
@@ -299,7 +303,7 @@ class Settings(BaseSettings):
     """Spark master URL, for the engine `spark`."""
 
     embedder: ModelEndpoint
-    """Role that embeds personas."""
+    """Role that embeds personas, and samples of tasks with `unique_cosine`."""
 
     embedding_dimensions: int | None = Field(ge=1)
     """Dimensions requested from the embedding endpoint; null for the endpoint's default."""
@@ -307,6 +311,11 @@ class Settings(BaseSettings):
     embedding_precision: Precision = "fp32"
     """Precision of the embedded model. `int8` takes half the time; pairs near the threshold are
     then decided by `fp32`."""
+
+    embedding_bytes: int = Field(default=8_000, ge=100)
+    """Maximum number of UTF-8 bytes of a sample that are embedded; of a longer sample only the
+    beginning is compared. A token has at least a byte: the default suits endpoints that read 8,191
+    tokens. The embedded model reads 254 tokens, about 1,000 letters."""
 
     writer: ModelEndpoint
     """Role that writes personas and samples."""

@@ -17,6 +17,7 @@ class Table:
         schema: Columns and their types, in order.
         row_id: Column that identifies a row.
         parent: Column with the id of the row that this row was made from.
+        second: Column with the id of a second row that this row was made from.
         makes: True if the table creates its rows; False if it carries rows over from upstream under
             their ids. Tables that create rows are the edges of `trace`.
         unique: Columns that together identify a row, where `row_id` alone does not.
@@ -24,6 +25,7 @@ class Table:
         text: Column with the row's own wording, shown by `why`.
         verdicts: True if rows carry `kept` (Boolean) and `reason` (String) of a filter.
         duplicates: True if rows are duplicates with `survivor_id`, `similarity` and `stage`.
+        reports_on: Task on which the table reports; such tables have the same columns.
 
     Example:
         >>> schema = pl.Schema({"text_id": pl.String(), "text": pl.String()})
@@ -40,9 +42,11 @@ class Table:
     text: str | None = None
     verdicts: bool = False
     duplicates: bool = False
+    second: str | None = None
+    reports_on: str | None = None
 
     def __post_init__(self) -> None:
-        named = {self.row_id, *self.unique, *filter(None, (self.parent, self.text))}
+        named = {self.row_id, *self.unique, *filter(None, (self.parent, self.second, self.text))}
         if self.verdicts:
             named |= {"kept", "reason"}
         if self.duplicates:
@@ -54,6 +58,11 @@ class Table:
     def key(self) -> tuple[str, ...]:
         """Columns that together differ in every row."""
         return self.unique or (self.row_id,)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Columns with the ids of the rows that a row was made from."""
+        return tuple(name for name in (self.parent, self.second) if name is not None)
 
     def count_faulty_keys(self, rows: pl.LazyFrame) -> int:
         """Count the rows whose key is missing or repeated."""

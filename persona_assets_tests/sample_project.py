@@ -32,7 +32,7 @@ from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.trainer import Report, TrainedModel
 from persona_assets.settings import Settings
-from persona_assets.storage.storage import Storage
+from persona_assets.storage.storage import PROBE, Storage
 from persona_assets.tables import Table
 from persona_assets_tests.model_server import DIMENSIONS, ModelServer
 
@@ -135,9 +135,15 @@ class SampleProject:
         }
 
     def copy(self, root: Path, server: ModelServer) -> "SampleProject":
-        """Copy the project to `root`, without the catalog, which contains paths."""
+        """Copy the project to `root`, without the catalog, which contains paths.
+
+        Probes count for the new server, as if the old one had its address.
+        """
         shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("catalog.*"))
-        return SampleProject(root, server)
+        copied = SampleProject(root, server)
+        if (endpoints := copied.storage.endpoints).exists():
+            endpoints.write_text(endpoints.read_text().replace(self.server.url, server.url))
+        return copied
 
     def write(self, shard: str, texts: Sequence[str]) -> Path:
         """Write a corpus file: JSON lines, or the first text as plain text."""
@@ -254,9 +260,15 @@ class SampleProject:
         files = self.storage.journal(asset, shard), self.storage.completions(asset, shard)
         return list(Journal(*files).records())
 
+    def probe_records(self) -> list[CallRecord]:
+        """Return the records of all probes."""
+        return self.journal(PROBE)
+
     def journaled(self) -> list[CallRecord]:
-        """Return the records of all journals and completions."""
+        """Return the records of the journals and completions of all tables."""
         journals = sorted((self.data / "journals").rglob("*.jsonl"))
         stores = sorted((self.data / "completions").rglob("*.parquet"))
         records = [record for file in journals for record in Journal(file).records()]
-        return records + [record for file in stores for record in CompletionStore(file).records()]
+        records += [record for file in stores for record in CompletionStore(file).records()]
+        probes = {record.id for record in self.probe_records()}
+        return [record for record in records if record.id not in probes]

@@ -148,7 +148,9 @@ def test_failed_run_is_reported_and_its_calls_are_counted(
     code, out, err = command(project, "run", "--select", "key:text_personas")
     assert (code, err) == (1, "")
     assert " ".join(out.split()).count("has no quota left") == 1
-    assert "of which this run made 2; 2 runs" in " ".join(out.split())
+    # The run after the refusal probes again.
+    assert "of which this run made 3; 2 runs" in " ".join(out.split())
+    assert len(project.server.probes) == 1
     assert "Traceback" not in out
     assert CANARY not in out
 
@@ -196,7 +198,8 @@ def test_run_in_a_pipe_starts_with_the_largest_number_of_calls(
     assert (code, err) == (0, "")
     assert out.startswith(
         "2 shards: the settings set no limit on the model calls of text_personas (persona-assets "
-        "plan forecasts them)\n"
+        "plan forecasts them); 1 probe call first, one for each endpoint, model and shape: of "
+        "unknown price\n"
     )
     assert "\x1b" not in out
     # Four texts and two personas: a call each, a longer call if cut off, and two re-asks.

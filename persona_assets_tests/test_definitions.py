@@ -123,12 +123,13 @@ def test_definitions_have_a_dataset_for_a_new_task_file(prompts: Path) -> None:
     (prompts / "tasks" / "complaints.md").write_text(text.replace("What a persona may", "What to"))
     before = {spec.key for spec in definitions().resolve_all_asset_specs()}
     after = {spec.key: spec for spec in definitions(prompts).resolve_all_asset_specs()}
-    new, duplicates, unique = (
-        dg.AssetKey(f"{prefix}complaints") for prefix in ("", "duplicate_", "unique_")
+    new, duplicates, unique, report = (
+        dg.AssetKey(f"{prefix}complaints") for prefix in ("", "duplicate_", "unique_", "report_")
     )
-    assert after.keys() - before == {new, duplicates, unique}
+    assert after.keys() - before == {new, duplicates, unique, report}
     assert [dep.asset_key for dep in after[duplicates].deps] == [new]
     assert {dep.asset_key for dep in after[unique].deps} == {new, duplicates}
+    assert {dep.asset_key for dep in after[report].deps} == {new, unique}
     assert after[new].group_name == "datasets"
     assert after[new].description == "What to ask an AI assistant (section 4.3)."
     assert [dep.asset_key for dep in after[new].deps] == [dg.AssetKey("persona_hub")]
@@ -146,8 +147,8 @@ def test_definitions_refuse_a_task_file_whose_name_no_table_can_have(
         definitions(prompts)
 
 
-@pytest.mark.parametrize("name", ["unique_tools", "Duplicate_tools"])
-def test_definitions_refuse_a_task_file_with_the_name_of_a_table_of_unique_samples(
+@pytest.mark.parametrize("name", ["unique_tools", "Duplicate_tools", "Report_tools"])
+def test_definitions_refuse_a_task_file_with_the_name_of_a_further_table_of_another_task(
     prompts: Path, name: str
 ) -> None:
     (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")

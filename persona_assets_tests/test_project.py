@@ -58,7 +58,7 @@ def version(folder: Path, read: str = "", **values: Any) -> str:
 
 
 def test_every_setting_is_read_by_an_asset_or_is_operational(folder: Path) -> None:
-    given = settings(folder)
+    given = settings(folder, tasks={"tools": {"unique_cosine": 0.9}})
     covered = {"prompting", "language"}  # Project.prompt binds prompts with them
     project = Project(given)
     for spec in build_defs(given).resolve_all_asset_specs():

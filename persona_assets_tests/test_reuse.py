@@ -105,7 +105,9 @@ def test_changed_corpus_costs_no_call_and_has_the_same_answers(
     # The money is that of before, and where it was paid.
     assert totals(paid) == before
     usage = paid.catalog.usage()
-    assert set(usage["shard"]) == {"a.jsonl", "b.jsonl"}
+    # Probes have no shard.
+    assert set(usage["shard"].drop_nulls()) == {"a.jsonl", "b.jsonl"}
+    assert set(usage.filter(pl.col("shard").is_null())["asset"]) == {"endpoint_probe"}
     for shard, texts in shards.items():
         completions = paid.catalog.query(
             "SELECT c.reused, c.cost_usd IS NOT NULL AS has_cost FROM text_personas p "

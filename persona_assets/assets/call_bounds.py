@@ -105,11 +105,20 @@ class CallBounds:
         judge = self.settings.equality == "judge"
         return self.question_calls(pairs, "answer_equality") if judge else 0
 
-    def embedding_calls(self, texts: int | None, tables: int, probes: int = 0) -> int | None:
-        """Return the most embedding calls for texts in a number of tables, `probes` in each."""
+    def embedding_calls(
+        self, texts: int | None, tables: int, probes: int = 0, batch: int = EMBEDDING_BATCH
+    ) -> int | None:
+        """Return the most embedding calls for texts in a number of tables, `probes` in each.
+
+        Args:
+            texts: Number of texts in all tables.
+            tables: Number of tables.
+            probes: Number of further texts per table.
+            batch: Fewest texts of a call that holds as many as it may.
+        """
         if self.settings.embedder.embedded or texts == 0:
             return 0
-        return None if texts is None else (texts + probes * tables) // EMBEDDING_BATCH + tables
+        return None if texts is None else (texts + probes * tables) // batch + tables
 
 
 def calls_per_question(project: Project, prompt: str) -> int:

@@ -10,11 +10,19 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.rejections import has_too_many_rejected, rejected_share
-from persona_assets.assets.samples import GROUP, PREFIX, compared, tasks_by_group
+from persona_assets.assets.samples import (
+    DUPLICATE,
+    EMBEDDED,
+    GROUP,
+    compared,
+    least_cosine,
+    tasks_by_group,
+)
 from persona_assets.assets.table_asset import POOL, TableAsset
 from persona_assets.local_models.embedder import int8_margin
 from persona_assets.partitions import shards
 from persona_assets.project import Project
+from persona_assets.settings import Settings
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic, count_shared
 from persona_assets.steps.hub import zero_unread_vectors
 from persona_assets.steps.samples import sample_text
@@ -44,7 +52,12 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
             if asset.name in AUDITED:
                 found.append(survivor_check(asset))
             if asset.spec.group_name == GROUP and asset.table.duplicates:
-                found.append(sample_survivor_check(asset))
+                check = (
+                    sample_survivor_check
+                    if asset.name.startswith(DUPLICATE)
+                    else similar_survivor_check
+                )
+                found.append(check(asset))
             if asset.name in SIDES:
                 found.append(held_out_check(asset))
     return found
@@ -145,12 +158,7 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         if lexical:
             broken = audit_lexical(tables, duplicates, settings.lexical_threshold)
         else:
-            threshold = settings.semantic_threshold
-            read = [zero_unread_vectors(table, threshold) for table in tables]
-            # Pairs decided by fp32 are compared with the stored int8 vectors.
-            int8 = settings.embedding_precision == "int8"
-            tolerance = int8_margin(threshold) if int8 else TOLERANCE
-            broken = audit_semantic(read, duplicates, threshold, tolerance)
+            broken = _audit_vectors(tables, duplicates, settings.semantic_threshold, settings)
         return _survivors_verdict(broken, lexical and settings.lexical_method != "minhash")
 
     return survivors_stand
@@ -171,12 +179,12 @@ def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     )
     def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
-        tasks = tasks_by_group(project.prompts)[asset.name.removeprefix(PREFIX)]
+        tasks = tasks_by_group(project.prompts)[asset.name.removeprefix(DUPLICATE)]
         samples = [
             table.scan().select(
                 persona_id="sample_id", persona=sample_text(task.unique_fields), kept=True
             )
-            for task in compared(project, tasks)
+            for task in compared(tasks, settings.tasks)
             for table in storage.shard_tables(task.name)
         ]
         duplicates = storage.scan(asset.name, None).rename({"sample_id": "persona_id"}).collect()
@@ -185,6 +193,52 @@ def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         return _survivors_verdict(broken, settings.lexical_method != "minhash")
 
     return survivors_stand
+
+
+def similar_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check that duplicate samples mean what their survivor means, and survivors no other sample.
+
+    As for personas, a sample of both is compared again with all rows.
+    """
+
+    @dg.asset_check(
+        asset=asset.definition.key,
+        name="survivors_stand",
+        blocking=True,
+        description="Every duplicate is like a sample that stays, and, in a sample, no two that "
+        "stay are alike.",
+    )
+    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+        storage, settings = project.storage, project.settings
+        by_id = {"sample_id": "persona_id"}
+        embedded = [name for name in asset.inputs if name.startswith(EMBEDDED)]
+        vectors = [
+            table.scan().rename(by_id) for name in embedded for table in storage.shard_tables(name)
+        ]
+        duplicates = storage.scan(asset.name, None).rename(by_id).collect()
+        threshold = least_cosine([name.removeprefix(EMBEDDED) for name in embedded], settings)
+        broken = _audit_vectors(vectors, duplicates, threshold, settings)
+        return _survivors_verdict(broken, all_pairs=False)
+
+    return survivors_stand
+
+
+def _audit_vectors(
+    tables: Iterable[pl.LazyFrame], duplicates: pl.DataFrame, threshold: float, settings: Settings
+) -> dict[str, int]:
+    """Count violations in a table of duplicates by meaning; unread texts are nobody's duplicates.
+
+    Args:
+        tables: Vectors of all shards.
+        duplicates: Table of duplicates.
+        threshold: Cosine above which rows are duplicates.
+        settings: Settings of the project.
+    """
+    read = [zero_unread_vectors(table, threshold) for table in tables]
+    # Pairs decided by fp32 are compared with the stored int8 vectors.
+    int8 = settings.embedding_precision == "int8"
+    tolerance = int8_margin(threshold) if int8 else TOLERANCE
+    return audit_semantic(read, duplicates, threshold, tolerance)
 
 
 def _survivors_verdict(broken: Mapping[str, int], all_pairs: bool) -> dg.AssetCheckResult:

@@ -110,6 +110,7 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
             "sample_id",
             origin.parent,
             makes=True,
+            second=origin.second,
             text=next(iter(prompt.unique_fields), None),
         ),
         version=f"{steps.VERSION}.{rules_version(kind=head.kind)}{_shape(prompt)}",

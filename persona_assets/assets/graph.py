@@ -13,6 +13,7 @@ from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
 from persona_assets.assets.judged import finished_samples, judged_samples
 from persona_assets.assets.math_data import PROBLEMS, math_solutions
+from persona_assets.assets.reports import task_reports
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
 from persona_assets.catalog.catalog import RESERVED
@@ -32,12 +33,14 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
 
     Args:
         prompts: Prompt files.
-        tasks: Settings by task; a task that chooses its personas by meaning has a further input.
+        tasks: Settings by task; a task that chooses its personas by meaning has a further input,
+            one whose samples are compared by meaning has further tables.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
             declared without a contract.
         PromptError: A task file has a name that is taken, or the task of an asset is missing.
+        SettingsError: Samples of a task cannot be compared by meaning.
     """
     assets: dict[str, TableAsset] = {}
     for module in _modules():
@@ -59,19 +62,14 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
     contracts = {name: asset.table for name, asset in of_tasks.items()}
     assets |= of_tasks
     made = [
-        *unique_samples(prompts, contracts),
+        *unique_samples(prompts, tasks, contracts),
         *judged_samples(prompts, tasks, contracts),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
     ]
     for asset in made:
-        if asset.name.lower() in taken:
-            task = next((name for name in asset.inputs if name in prompts.tasks), asset.name)
-            raise PromptError(
-                f"{folder / task}.md: the samples of this task need the name {asset.name}, "
-                "which is taken: rename the file, or the asset or file of that name"
-            )
-        taken.add(asset.name.lower())
-        assets[asset.name] = asset
+        _add(assets, taken, asset, prompts)
+    for asset in task_reports(prompts, tasks, assets):
+        _add(assets, taken, asset, prompts)
     for asset in assets.values():
         if missing := [name for name in asset.inputs if name not in assets]:
             raise PromptError(
@@ -79,6 +77,23 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
                 f"{missing[0]}: add it, or correct the argument of {asset.name}"
             )
     return assets
+
+
+def _add(
+    assets: dict[str, TableAsset], taken: set[str], asset: TableAsset, prompts: Prompts
+) -> None:
+    """Add an asset that is made from a task, unless its name is taken."""
+    if asset.name.lower() in taken:
+        task = asset.inputs[0]
+        while task in assets and task not in prompts.tasks:
+            task = assets[task].inputs[0]
+        raise PromptError(
+            f"{prompts.folder / 'tasks' / task}.md: a further table of this task needs "
+            f"the name {asset.name}, which is taken: rename the file, or the asset or file of that "
+            "name"
+        )
+    taken.add(asset.name.lower())
+    assets[asset.name] = asset
 
 
 def project_assets(project: Project) -> dict[str, TableAsset]:

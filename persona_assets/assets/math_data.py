@@ -36,6 +36,9 @@ SOLVER_PROMPTS = {
     "second": "math_solution@second_solver",
 }
 
+READING_VERSION = f"{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}"
+"""Version of the reading of a solver's reply."""
+
 
 def _held_out(bounds: CallBounds) -> int | None:
     settings, problems = bounds.settings, bounds.rows(f"{UNIQUE}{PROBLEMS}")
@@ -65,8 +68,10 @@ def math_solutions(problems: str) -> TableAsset:
         name="math_solutions",
         group="math",
         table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
-        version=f"{steps.SOLUTIONS_VERSION}.{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}",
+        version=f"{steps.SOLUTIONS_VERSION}.{READING_VERSION}",
         earlier=["1"],
+        # The second had no column `language`.
+        same_rows=[f"2.{READING_VERSION}"],
         prompts=SOLVER_PROMPTS.values(),
         settings=["held_out_share", *protection.SETTINGS],
         calls=_solution_calls,
@@ -105,6 +110,7 @@ def math_solutions(problems: str) -> TableAsset:
     group="math",
     table=Table(steps.TRAIN, "sample_id"),
     version=steps.VERSION,
+    same_rows=["1"],
     settings=["benchmark"],
 )
 def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project]) -> StepResult:
@@ -118,6 +124,8 @@ def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project])
     group="math",
     table=Table(steps.TEST, "sample_id"),
     version=f"{steps.VERSION}.{GRADING_VERSION}",
+    # The first had no column `language`.
+    same_rows=[f"1.{GRADING_VERSION}"],
     prompts=["answer_equality"],
     settings=["benchmark", "equality"],
     rows=_held_out,

@@ -100,6 +100,21 @@ def origins(
     return Choice(pairs, f"{len(pairs):,} pairs; {chosen.told}")
 
 
+def possible_origins(
+    project: Project, prompt: Prompt, source: Source | None, shard: str
+) -> pl.DataFrame | None:
+    """Return the origins of a shard before any choice; None where a table is missing."""
+    tables = origin_tables(prompt, Task(), source)
+    if any(project.storage.footer(name, shard) is None for name in tables.values()):
+        return None
+    rows = {each: project.storage.scan(name, shard).collect() for each, name in tables.items()}
+    if source is not None:
+        return origins_of_samples(rows[SAMPLES], source.prompt)
+    if prompt.head.related is None:
+        return rows[HUB]
+    return _paired(prompt, rows[HUB], rows.get(VECTORS))
+
+
 def _chosen(
     project: Project, task: Task, hub: pl.DataFrame, vectors: pl.DataFrame | None, session: Session
 ) -> Choice:

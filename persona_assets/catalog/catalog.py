@@ -18,7 +18,7 @@ from persona_assets.catalog.macros import macros
 from persona_assets.catalog.views import Views
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import file_stem
-from persona_assets.storage.storage import Storage
+from persona_assets.storage.storage import PROBE, Storage
 from persona_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -30,8 +30,18 @@ _REMEDY = (
     "schema: materialize them again"
 )
 
-RESERVED = ("materializations", "lineage", "usage", "completions", "links", "held", "quarantine")
-"""Names of the catalog's own tables and views, which no asset may have."""
+RESERVED = (
+    "materializations",
+    "lineage",
+    "usage",
+    "completions",
+    "links",
+    "held",
+    "quarantine",
+    "task_reports",
+    PROBE,
+)
+"""Names of the catalog's own tables and views, and of probes, which no asset may have."""
 
 
 class CatalogError(RuntimeError):
@@ -42,16 +52,17 @@ class Catalog:
     """The catalog of a project.
 
     Tables: `materializations`, `lineage`, `usage`. Views: a view per asset, `links` (row to
-    parent), `held` (row to table), `quarantine` (row to reason), `completions`. Macros: `trace(id)`
-    follows a row back to its text; `affected_by(id)` follows it forward to rows, training sets and
-    models; `why(id)` lists the tables that kept or dropped it, and its survivor if it is a
-    duplicate.
+    parent), `held` (row to table), `quarantine` (row to reason), `completions`, `task_reports` (the
+    reports on all tasks). Macros: `trace(id)` follows a row back to its text; `affected_by(id)`
+    follows it forward to rows, training sets and models; `why(id)` lists the tables that kept or
+    dropped it, and its survivor if it is a duplicate.
 
     The view `completions` holds the raw responses of published tables, each with its cost. Its
     `key` is the `completion_id` of a table's row. A key has a row per request; a failed request has
     an `error_code`. A row that is `reused` is a copy of the row of another table, which has the
     same `id`. `usage` sums completions and journals, each record where it was paid for: `cost_usd`
-    is the sum of known costs, `unpriced` the number of responses without a known cost.
+    is the sum of known costs, `unpriced` the number of responses without a known cost. In both, the
+    probes of endpoints have the asset `endpoint_probe`, which has no table.
 
     Args:
         storage: Tables, journals and completions of the project.
@@ -80,7 +91,9 @@ class Catalog:
             else:
                 with transaction(connection) as cursor:
                     record_tables(cursor, [(path, footer)])
-                    record_usage(cursor, self._storage, [(footer.asset, footer.shard)])
+                    # The probes that came before the calls of the table.
+                    tables = [(footer.asset, footer.shard), (PROBE, None)]
+                    record_usage(cursor, self._storage, tables)
             if not self._views.are_current(connection, footer):
                 self._create_views(connection)
 

@@ -19,7 +19,9 @@ WITH RECURSIVE chain AS (
 SELECT chain.*, m.prompt_versions, m.run_id
 FROM chain JOIN materializations m
 ON m.asset = chain.asset AND m.shard IS NOT DISTINCT FROM chain.shard
-ORDER BY step;
+-- A row of two parents, and an ancestor by two ways, come once.
+QUALIFY row_number() OVER (PARTITION BY chain.asset, chain.row_id ORDER BY step, parent_id) = 1
+ORDER BY step, chain.asset, chain.row_id;
 
 CREATE OR REPLACE MACRO affected_by(wanted) AS TABLE
 WITH RECURSIVE made AS (

@@ -4,7 +4,7 @@ Views are SQL over the project's Parquet files: a view covers new files at once,
 needs a new view.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,9 +51,9 @@ _NO_ROWS = sql.empty_query(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR")
 
 
 class Views:
-    """Views of a catalog: a view per asset, and four views over all assets.
+    """Views of a catalog: a view per asset, and five views over all assets.
 
-    The four views are `links`, `held`, `quarantine` and `completions`.
+    The five views are `links`, `held`, `quarantine`, `completions` and `task_reports`.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
@@ -108,16 +108,18 @@ class Views:
             row = f"{view}.{sql.identifier(table.row_id)}::VARCHAR"
             held.append(f"SELECT {label} AS asset, shard, {row} AS row_id FROM {view}")
             if table.makes:
-                parent = sql.identifier(table.parent) if table.parent else "NULL"
-                links.append(
+                parents = [sql.identifier(name) for name in table.parents] or ["NULL"]
+                links += [
                     f"SELECT {row} AS row_id, {parent}::VARCHAR AS parent_id, "
                     f"{label} AS asset, shard, to_json({view}) AS content FROM {view}"
-                )
+                    for parent in parents
+                ]
         for view, query in {
             "held": " UNION ALL ".join(held),
             "links": " UNION ALL ".join(links),
             "quarantine": self._quarantine(),
             "completions": self._completions(),
+            "task_reports": self._task_reports(existing),
         }.items():
             connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
         return existing
@@ -174,6 +176,22 @@ class Views:
             f"FROM read_parquet({_below(root)}, filename = true, union_by_name = true) t "
             "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
             "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
+        )
+
+    def _task_reports(self, existing: Collection[str]) -> str:
+        """Return a query for the rows of the reports on all tasks, with a column `task`."""
+        reports = {name: table for name, table in self._tables.items() if table.reports_on}
+        columns = next((table.schema.names() for table in reports.values()), [])
+        return " UNION ALL ".join(
+            [
+                sql.empty_query(task="VARCHAR", **dict.fromkeys(columns, '"NULL"')),
+                *(
+                    f"SELECT {sql.literal(str(table.reports_on))}, * EXCLUDE (shard) "
+                    f"FROM {sql.identifier(name)}"
+                    for name, table in reports.items()
+                    if name in existing
+                ),
+            ]
         )
 
     def _root(self, kind: str) -> Path:

@@ -13,6 +13,7 @@ from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.client import Client, check_endpoint
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused
+from persona_assets.generation.calls.probe import Probe
 from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
@@ -67,6 +68,9 @@ class Engine:
             anyway.
         adaptations: Parameters that the endpoint refuses, as earlier runs know them; by default,
             each engine learns them anew.
+        probe: Checks each shape of call before the first one is sent; by default, none is checked.
+        shared_journal: True if the journal has calls to other endpoints too: then its records prove
+            nothing about this one.
 
     Example:
         >>> def personas(endpoint, calls):
@@ -86,6 +90,8 @@ class Engine:
         client: Callable[[Endpoint], Client] | None = None,
         grace: float = 20.0,
         adaptations: Adaptations | None = None,
+        probe: Probe | None = None,
+        shared_journal: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.journal = journal
@@ -97,6 +103,8 @@ class Engine:
         self.usage = Usage()
         self.adaptations = adaptations or Adaptations(endpoint)
         self.refusals = Refusals()
+        self.probe = probe
+        self._shared_journal = shared_journal
         self._client = client
 
     def check(self) -> None:
@@ -134,6 +142,7 @@ class Engine:
 
         Raises:
             EndpointRefused: No call can succeed until a person changes something.
+            EndpointError: The probe failed.
             EndpointUnreachable: No connection can be made, or each call fails.
             BudgetReached: The next call could exceed a cap.
             OSError: The journal cannot be written.
@@ -154,6 +163,11 @@ class Engine:
                 reporter.wait(pipeline)
                 yield from reporter.count(pipeline.results())
             reporter.report()
+        except EndpointRefused:
+            # Without an attempt, it was not the endpoint that refused, or it was a probe.
+            if self.probe is not None and self.usage.attempts:
+                self.probe.forget()
+            raise
         finally:
             pipeline.close()
             reporter.stop()
@@ -169,7 +183,8 @@ class Engine:
             self.endpoint.api_key()
         spending = Spending(self.endpoint, self.budget)
         # The calls that earlier runs left may be those that are refused for their own sake.
-        self.refusals.succeeded |= self.usage.replayed > 0 or len(self.journal) > 0
+        if not self._shared_journal:
+            self.refusals.succeeded |= self.usage.replayed > 0 or len(self.journal) > 0
         path = self.journal.path
         batches = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
         if self.endpoint.transport == "online" and batches:
@@ -328,6 +343,9 @@ class _Pipeline(Generic[C, R]):
     def _submit(self) -> None:
         if self._group:
             self._transport = self._transport or self._engine.open_transport()
+            if self._engine.probe is not None:
+                for call in self._group:
+                    self._engine.probe.check(call)
             self._transport.submit(self._group)
             self._group = []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from persona_assets.asset_names import asset_key, asset_name
+from persona_assets.asset_names import asset_key, asset_name, selection
 from persona_assets.orchestration.instance import partition_keys, runner_tags
 from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
 from persona_assets.partitions import shards
@@ -166,8 +166,8 @@ def _selected(select: str, defs: dg.Definitions) -> set[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
-            selection = dg.AssetSelection.from_string(select)
-        keys = selection.resolve(defs.resolve_asset_graph())
+            chosen = dg.AssetSelection.from_string(selection(select))
+        keys = chosen.resolve(defs.resolve_asset_graph())
     except dg.DagsterError as error:
         raise ValueError(f"--select {select!r}: {error}") from None
     if not keys:

@@ -1,7 +1,8 @@
 """Staleness of tables, decided from their footers alone.
 
 A table is stale if it is missing, if the code version of its asset changed, or if the data version
-of an input differs from the version in the footer. Dagster's own status is not used: from 100
+of an input differs from the version in the footer; the dropped rows of an input count where the
+table was made from them, too. Dagster's own status is not used: from 100
 upstream partitions up, Dagster no longer compares data versions.
 """
 
@@ -20,6 +21,9 @@ from persona_assets.storage.storage import Storage
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
 
+SAME_ROWS = "persona_assets/same_rows"
+"""Metadata key of those of them that differ in columns alone."""
+
 
 @dataclass(frozen=True)
 class Asset:
@@ -31,6 +35,7 @@ class Asset:
         code_version: Current code version.
         inputs: Names of its upstream assets.
         earlier: Code versions that differ in the step alone, whose calls were the same.
+        same_rows: Those of them whose rows were the same, too, except for columns.
         prompts: Current version of each prompt, by name.
     """
 
@@ -39,6 +44,7 @@ class Asset:
     code_version: str
     inputs: tuple[str, ...]
     earlier: frozenset[str] = frozenset()
+    same_rows: frozenset[str] = frozenset()
     prompts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -131,6 +137,7 @@ class Staleness:
                     reasons[asset.name] = reason or f"{stale_inputs[0]} is made again"
                     inputs = self._inputs(asset, partition)
                     fingerprint += [asset.name, asset.code_version, *map(str, inputs.items())]
+                    fingerprint += map(str, self._drops(self._footer(asset.name, partition)))
                     if asset.name == "raw_corpus" and partition is not None:
                         fingerprint.append(str(self._corpus.stamp(partition)))
             if reasons:
@@ -153,7 +160,19 @@ class Staleness:
         for table in [*read, *now]:
             if read.get(table) != now.get(table):
                 return f"{table[0]} changed"
+        for name, before, after in self._drops(footer):
+            if before != after:
+                return f"dropped rows of {name} changed"
         return ""
+
+    def _drops(
+        self, footer: Footer | None
+    ) -> Iterator[tuple[str, Mapping[str, int], Mapping[str, int]]]:
+        """Yield the inputs whose dropped rows a table reads, with these rows then and now."""
+        for up in footer.upstream if footer else ():
+            if up.dropped is not None:
+                now = self._footer(up.asset, up.shard)
+                yield up.asset, up.dropped, now.dropped if now else {}
 
     def _changed(self, footer: Footer, shard: str) -> bool:
         if footer.source is None or not self._corpus.has(shard):
@@ -197,6 +216,7 @@ def _asset(spec: dg.AssetSpec) -> Asset:
         code_version=spec.code_version or "",
         inputs=tuple(asset_name(dep.asset_key) for dep in spec.deps),
         earlier=frozenset(spec.metadata.get(EARLIER, ())),
+        same_rows=frozenset(spec.metadata.get(SAME_ROWS, ())),
         prompts=spec.metadata.get(PROMPT_VERSIONS, {}),
     )
 

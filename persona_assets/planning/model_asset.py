@@ -8,34 +8,14 @@ from typing import Any
 import polars as pl
 
 from persona_assets.assets.table_asset import TableAsset
-from persona_assets.generation import Journal, Tokens, pricing
-from persona_assets.generation.money.usage import UNFINISHED
+from persona_assets.generation import Tokens, pricing
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
+from persona_assets.resources.call_records import read_call_records
 from persona_assets.resources.session import FREE
 from persona_assets.settings import ModelEndpoint
 from persona_assets.storage.storage import Storage
-
-RECORD_SCHEMA = pl.Schema(
-    {
-        "key": pl.String(),
-        "time": pl.String(),
-        "run_id": pl.String(),
-        "model": pl.String(),
-        "prompt_version": pl.String(),
-        "batch": pl.Boolean(),
-        "error_code": pl.String(),
-        "finish_reason": pl.String(),
-        "input_tokens": pl.Int64(),
-        "cached_tokens": pl.Int64(),
-        "output_tokens": pl.Int64(),
-        "reasoning_tokens": pl.Int64(),
-        "cost_usd": pl.Decimal(38, 12),
-        "reused": pl.Boolean(),
-    }
-)
-"""Columns of the completions that a forecast reads."""
 
 CALL_SCHEMA = pl.Schema(
     {
@@ -119,50 +99,8 @@ class ModelAsset:
         Returns:
             A row per record, with RECORD_SCHEMA.
         """
-        path = storage.journal(self.name, partition)
-        completions = storage.completions(self.name, partition)
-        rows: list[tuple[Any, ...]] = []
-        for record in Journal(path, completions).live():
-            tokens = record.tokens
-            counts = (
-                (tokens.input, tokens.cached, tokens.output, tokens.reasoning)
-                if tokens is not None
-                else (None,) * 4
-            )
-            rows.append(
-                (
-                    record.key,
-                    record.time,
-                    record.run_id,
-                    record.model,
-                    record.prompt_version,
-                    record.batch,
-                    # As in a completions file: a response that was broken off is paid, no error.
-                    None if record.failure == UNFINISHED else record.failure,
-                    record.finish_reason,
-                    *counts,
-                    record.cost,
-                    record.reused,
-                )
-            )
-        frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
-        if completions.exists():
-            # Files of earlier versions lack columns.
-            stored = pl.scan_parquet(
-                completions,
-                schema=RECORD_SCHEMA,
-                missing_columns="insert",
-                extra_columns="ignore",
-            )
-            frames.insert(0, stored.collect())
-        return (
-            pl.concat(frames)
-            .with_columns(
-                pl.col("batch", "reused").fill_null(False),
-                pl.col("time", "run_id", "prompt_version").fill_null(""),
-            )
-            .filter(pl.col("prompt_version").is_in(list(prompt_versions)))
-        )
+        records = read_call_records(storage, self.name, partition)
+        return records.filter(pl.col("prompt_version").is_in(list(prompt_versions)))
 
     def price_calls(self, records: pl.DataFrame) -> pl.DataFrame:
         """Return the tokens, cost and time of recorded calls.

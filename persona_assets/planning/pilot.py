@@ -16,8 +16,9 @@ from persona_assets.generation.journal.call_record import FINAL
 from persona_assets.generation.parsing.finish_reasons import FAILED
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.partitions import shards
-from persona_assets.planning.model_asset import RECORD_SCHEMA, ModelAsset, is_sharded
+from persona_assets.planning.model_asset import ModelAsset, is_sharded
 from persona_assets.project import Project
+from persona_assets.resources.call_records import RECORD_SCHEMA
 from persona_assets.storage.shard_keys import is_ready
 
 if TYPE_CHECKING:

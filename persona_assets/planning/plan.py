@@ -21,6 +21,7 @@ from persona_assets.planning.estimate import Interval, Quantity, extrapolate
 from persona_assets.planning.model_asset import ModelAsset, is_sharded
 from persona_assets.planning.pending_calls import PendingCalls
 from persona_assets.planning.pilot import Pilot
+from persona_assets.planning.probe_forecast import ProbeForecast, forecast_probes
 from persona_assets.project import Project
 from persona_assets.storage.shard_keys import is_ready
 
@@ -93,12 +94,14 @@ class NextCommand:
 class Plan:
     """Forecasts by asset and in total.
 
-    The total leaves out assets without a pilot, and is then marked `at_least`.
+    The total leaves out assets without a pilot, and is then marked `at_least`. It leaves out the
+    probes, too.
     """
 
     assets: tuple[Forecast, ...]
     total: Forecast
     next: NextCommand | None
+    probes: ProbeForecast
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,8 @@ def make_plan(project: Project, runner: Runner) -> Plan:
             forecast = quantities.apply_to(forecast)
         forecasts.append(forecast)
     next_command = _next_command(runner, pending, forecasts)
-    return Plan(tuple(forecasts), total.apply_to(_total(forecasts)), next_command)
+    probes = forecast_probes(project, pending.remaining)
+    return Plan(tuple(forecasts), total.apply_to(_total(forecasts)), next_command, probes)
 
 
 def _quantities(

@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from persona_assets.asset_names import asset_key
 from persona_assets.assets.datasets import source_of
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.judged import JUDGED, is_judged
@@ -59,11 +58,13 @@ class Trial:
     Attributes:
         rows: Rows in the order of the run.
         usage: Calls of the trial; calls of an earlier trial are replayed.
-        cost: US dollars of the new calls; None if the price is unknown.
+        probes: Calls that probed the endpoints before.
+        cost: US dollars of the new calls and the probes; None if a price is unknown.
     """
 
     rows: list[TrialRow]
     usage: Usage
+    probes: Usage
     cost: Decimal | None
 
 
@@ -94,19 +95,21 @@ def try_task(
     if not shards:
         raise TrialError(
             f"a trial needs rows of {needed}, and there is none yet: persona-assets run --select "
-            f"'+key:{asset_key(needed).to_user_string()}'"
+            f"'+key:{needed}'"
         )
     rows: list[TrialRow] = []
-    usage = Usage()
+    usage, probes = Usage(), Usage()
     run_id = f"trial-{uuid.uuid4()}"
     for shard in shards:
         if len(rows) < number:
-            made, spent = _try_shard(
+            made, spent, probed = _try_shard(
                 project, models, task, source, shard, number - len(rows), run_id, report
             )
             rows += made
             usage += spent
-    return Trial(rows, usage, None if usage.unpriced else usage.cost)
+            probes += probed
+    both = usage + probes
+    return Trial(rows, usage, probes, None if both.unpriced else both.cost)
 
 
 def _try_shard(
@@ -118,8 +121,8 @@ def _try_shard(
     number: int,
     run_id: str,
     report: Callable[[str], None],
-) -> tuple[list[TrialRow], Usage]:
-    """Make up to `number` rows of a shard."""
+) -> tuple[list[TrialRow], Usage, Usage]:
+    """Make up to `number` rows of a shard; also return its calls, and its probes."""
     prompt = project.prompt(name, shard)
     task = project.settings.task(name)
     personas = min(ceil(number / task.per_persona), task.per_shard or number)
@@ -144,13 +147,14 @@ def _try_shard(
             draw_by=draw_by,
             run_program=sandbox.run,
         )
-        usage = session.usage
+        usage, probes = session.usage, session.probe_usage
     made, dropped = result.rows, result.dropped
     if is_judged(project.prompts, project.settings.tasks, name):
         rubric = project.prompt(f"{RUBRICS}{name}", shard)
         with models.session(f"{JUDGED}{name}", shard, run_id, report) as session:
             judged = build_judged_samples(name, made, rubric, task.judge or 0.0, session.complete)
             usage += session.usage
+            probes += session.probe_usage
         made, dropped = judged.rows, pl.concat([dropped, judged.dropped])
     published = {row["sample_id"]: row for row in made.iter_rows(named=True)}
     reasons = dict(dropped.select("id", "reason").iter_rows())
@@ -159,4 +163,4 @@ def _try_shard(
         request = first_request(prompt, row)
         made_row = published.get(row.row_id)
         rows.append(TrialRow(shard, request.messages, made_row, reasons.get(row.row_id, "")))
-    return rows, usage
+    return rows, usage, probes

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
@@ -20,7 +21,8 @@ from persona_assets.local_models.embedder import LocalEmbedder, int8_margin
 from persona_assets.resources.spark_launcher import SparkLauncher
 from persona_assets.settings import Settings
 from persona_assets.steps.hub import zero_unread_vectors
-from persona_assets.steps.samples import sample_text
+from persona_assets.steps.samples import embedded_text, sample_text
+from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import ShardTable, ShardTables, Storage
 
 if TYPE_CHECKING:
@@ -44,6 +46,43 @@ class TaskSamples(NamedTuple):
     task: str
     tables: ShardTables
     fields: Sequence[str]
+
+
+class TaskVectors(NamedTuple):
+    """Vectors of a task's samples: its name, two tables per shard in order of arrival, the fields.
+
+    Attributes:
+        task: Name of the task.
+        embeddings: Tables of the vectors.
+        samples: Tables of the samples.
+        fields: Fields that are embedded.
+    """
+
+    task: str
+    embeddings: ShardTables
+    samples: ShardTables
+    fields: Sequence[str]
+
+
+class _ShardVectors(NamedTuple):
+    """Vectors of a shard.
+
+    Attributes:
+        key: Key in the index.
+        table: Table of the vectors.
+        row_id: Column of its ids.
+        texts: Function that returns the `id` and `text` of the rows.
+    """
+
+    key: str
+    table: ShardTable
+    row_id: str
+    texts: Callable[[], pl.LazyFrame]
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset of the vectors."""
+        return Footer.read(self.table.path).asset
 
 
 @dataclass(frozen=True)
@@ -156,13 +195,73 @@ class Deduplicator:
     ) -> Iterator[DuplicateJoin]:
         """Join the survivors of the lexical stage by their vectors.
 
-        With int8 embeddings, pairs near the threshold are rechecked with fp32 vectors of their
-        texts. A context manager: the joined rows are mapped from files, and valid until it exits.
+        A context manager: the joined rows are mapped from files, and valid until it exits.
 
         Args:
             embeddings: Tables of embeddings, in order of arrival.
             survivors: Tables of lexical survivors, from which the texts of rechecked pairs are
                 read; required for int8 embeddings.
+        """
+        personas = {table.shard: table for table in survivors}
+        shards = [
+            _ShardVectors(
+                table.shard,
+                table,
+                "persona_id",
+                partial(_texts, personas.get(table.shard), "persona_id", pl.col("persona")),
+            )
+            for table in embeddings
+        ]
+        with self._vector_join("semantic", shards, self._settings.semantic_threshold) as found:
+            yield found
+
+    @contextmanager
+    def similar_samples(
+        self, group: str, tasks: Sequence[TaskVectors], threshold: float
+    ) -> Iterator[DuplicateJoin]:
+        """Join the samples of tasks by their vectors.
+
+        A context manager: the joined rows are mapped from files, and valid until it exits.
+
+        Args:
+            group: Name of the index.
+            tasks: Vectors by task, in the order of `samples`.
+            threshold: Cosine above which two samples are duplicates.
+        """
+        most_bytes = self._settings.embedding_bytes
+        by_task = [
+            [
+                _ShardVectors(
+                    f"{task.task}/{table.shard}",
+                    table,
+                    "sample_id",
+                    partial(_texts, samples, "sample_id", embedded_text(task.fields, most_bytes)),
+                )
+                for table, samples in zip(task.embeddings, task.samples, strict=True)
+            ]
+            for task in tasks
+        ]
+        shards = [each for shard in zip(*by_task, strict=True) for each in shard]
+        # What is embedded decides the fp32 vectors in the index.
+        fields = (f"{task.task}:{name}" for task in tasks for name in task.fields)
+        embedded = (*fields, str(most_bytes))
+        with self._vector_join(f"similar/{group}", shards, threshold, *embedded) as found:
+            yield found
+
+    @contextmanager
+    def _vector_join(
+        self, folder: str, shards: Sequence[_ShardVectors], threshold: float, *more: str
+    ) -> Iterator[DuplicateJoin]:
+        """Join rows by their vectors.
+
+        With int8 embeddings, pairs near the threshold are rechecked with fp32 vectors of their
+        texts.
+
+        Args:
+            folder: Folder of the index below `dedup`.
+            shards: Vectors of all shards.
+            threshold: Cosine threshold.
+            more: Further parts of the fingerprint.
         """
         from persona_assets.dedup.index.column_store import ColumnStore
         from persona_assets.dedup.index.recheck import Recheck
@@ -170,25 +269,25 @@ class Deduplicator:
         from persona_assets.dedup.index.vector_index import VectorIndex
         from persona_assets.dedup.semantic.sign_sketches import choose_parameters
 
-        dimensions = _dimensions(embeddings)
-        rows = sum(table.rows for table in embeddings)
-        threshold, precision = self._settings.semantic_threshold, self._settings.embedding_precision
+        dimensions = _dimensions([each.table for each in shards])
+        rows = sum(each.table.rows for each in shards)
+        precision = self._settings.embedding_precision
         margin = int8_margin(threshold) if precision == "int8" else 0.0
         parameters = choose_parameters(rows, threshold - margin, dimensions)
-        fingerprint = content_id(FORMAT, repr(parameters), precision)
+        fingerprint = content_id(FORMAT, repr(parameters), precision, *more)
         shapes = {**SHAPES, **VectorIndex.shapes(dimensions), **Recheck.shapes(dimensions)}
-        folder = self._storage.data_dir / "dedup" / "semantic"
-        with ColumnStore(folder, shapes, fingerprint) as columns:
+        path = self._storage.data_dir / "dedup" / folder
+        with ColumnStore(path, shapes, fingerprint) as columns:
             vectors = VectorIndex(columns, parameters, self.threads)
             joined = ShardIndex(columns, vectors).update(
-                [_vector_rows(table, threshold) for table in embeddings]
+                [_vector_rows(each, threshold) for each in shards]
             )
             sampled = parameters.tables and joined.added
             recall = _recall(*vectors.sampled_recall(SAMPLE)) if sampled else {}
             checks: dict[str, str | int | float] = {}
             if precision == "int8":
                 fp32_embedder = LocalEmbedder(self._settings.embedder.model)
-                texts = _text_reader(joined, embeddings, survivors)
+                texts = _text_reader(joined, shards)
                 recheck = Recheck(columns, fp32_embedder.embed)
                 rechecked = recheck.decide(joined, threshold, margin, texts)
                 joined = rechecked.joined
@@ -227,46 +326,49 @@ def _sample_rows(task: TaskSamples, table: ShardTable) -> "ShardRows":
     return ShardRows(f"{task.task}/{table.shard}", table.data_version, read)
 
 
+def _texts(table: ShardTable | None, row_id: str, text: pl.Expr) -> pl.LazyFrame:
+    """Return id and text of the rows of a table; none without a table."""
+    if table is None:
+        return pl.LazyFrame(schema={"id": pl.String, "text": pl.String})
+    return table.scan().select(id=row_id, text=text)
+
+
 def _text_reader(
-    joined: "JoinedRows", embeddings: ShardTables, survivors: ShardTables
+    joined: "JoinedRows", shards: Sequence[_ShardVectors]
 ) -> "Callable[[npt.NDArray[np.int64]], Sequence[str]]":
     """Return a function that reads the texts of given rows from the shards of these rows only."""
     import numpy as np
 
-    ends = np.cumsum([table.rows for table in embeddings])
-    tables = {table.shard: table for table in survivors}
+    ends = np.cumsum([each.table.rows for each in shards])
 
     def read(rows: "npt.NDArray[np.int64]") -> Sequence[str]:
         ids, shard_numbers = joined.ids(rows), np.searchsorted(ends, rows, side="right")
         texts: dict[str, str] = {}
         for number in np.unique(shard_numbers).tolist():
-            shard = embeddings[number].shard
-            requested = pl.col("persona_id").is_in(ids.filter(shard_numbers == number).implode())
-            personas = tables[shard].scan().filter(requested).select("persona_id", "persona")
-            texts.update(personas.collect().iter_rows())
+            requested = pl.col("id").is_in(ids.filter(shard_numbers == number).implode())
+            texts.update(shards[number].texts().filter(requested).collect().iter_rows())
         if missing := [row_id for row_id in ids if row_id not in texts]:
             raise ValueError(
-                f"{len(missing)} personas have a vector and no text in lexical_survivors, "
-                f"{missing[0]} "
-                "among them: materialize persona_embeddings of all shards again"
+                f"{len(missing)} rows have a vector and no text, {missing[0]} among them: "
+                f"materialize {shards[0].asset} of all shards again"
             )
         return [texts[row_id] for row_id in ids]
 
     return read
 
 
-def _vector_rows(table: ShardTable, threshold: float) -> "ShardRows":
+def _vector_rows(vectors: _ShardVectors, threshold: float) -> "ShardRows":
     """Return the vectors of a shard, with zeros for texts that the model cannot read."""
     from persona_assets.dedup.index.shard_index import ShardRows
 
     def read() -> pl.DataFrame:
-        rows = zero_unread_vectors(table.scan(), threshold).select(id="persona_id", value="vector")
-        return rows.collect()
+        rows = zero_unread_vectors(vectors.table.scan(), threshold)
+        return rows.select(id=vectors.row_id, value="vector").collect()
 
-    return ShardRows(table.shard, table.data_version, read)
+    return ShardRows(vectors.key, vectors.table.data_version, read)
 
 
-def _dimensions(tables: ShardTables) -> int:
+def _dimensions(tables: Sequence[ShardTable]) -> int:
     """Return the dimensions of the vectors of the first table with rows; 1 without rows."""
     for table in tables:
         if table.rows:

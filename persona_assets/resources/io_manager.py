@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,13 @@ from persona_assets.generation.journal.journal import JournalBusy, compact
 from persona_assets.partitions import shards
 from persona_assets.storage.footer import Footer, Upstream, data_version
 from persona_assets.storage.step_result import StepResult
-from persona_assets.storage.storage import SHARD_COLUMN, ShardTables, Storage
+from persona_assets.storage.storage import (
+    PROBE,
+    SHARD_COLUMN,
+    AccountedTables,
+    ShardTables,
+    Storage,
+)
 from persona_assets.tables import Table
 
 PROMPT_VERSIONS = "persona_assets/prompts"
@@ -47,7 +54,8 @@ class TableIOManager(dg.IOManager):
 
         Returns:
             The shard's rows; for an asset over all shards the rows in order of arrival, with a
-            column `shard`. An input annotated as ShardTables receives the tables unread.
+            column `shard`. An input annotated as ShardTables, or as AccountedTables, receives the
+            tables unread.
 
         Raises:
             MissingTableError: A table is missing; the message names its asset and shard.
@@ -57,7 +65,8 @@ class TableIOManager(dg.IOManager):
         is_single = keys == [None] or (
             context.has_partition_key and keys == [context.partition_key]
         )
-        unread = context.dagster_type.typing_type is ShardTables
+        unread = context.dagster_type.typing_type in (ShardTables, AccountedTables)
+        accounted = context.dagster_type.typing_type is AccountedTables
         read = self._read[context.step_context.run_id, context.step_context.step.key]
         if is_single and not unread:
             version = self._storage.existing_footer(asset, keys[0]).data_version
@@ -65,11 +74,16 @@ class TableIOManager(dg.IOManager):
             return self._storage.scan(asset, keys[0])
         tables = self._storage.shard_tables(asset, [key for key in keys if key is not None])
         read += [
-            Upstream(asset=asset, shard=table.shard, data_version=table.data_version)
+            Upstream(
+                asset=asset,
+                shard=table.shard,
+                data_version=table.data_version,
+                dropped=dict(table.dropped) if accounted else None,
+            )
             for table in tables
         ]
         if unread:
-            return tables
+            return AccountedTables(tables) if accounted else tables
         if not tables:
             return pl.LazyFrame(schema={**self._tables[asset].schema, SHARD_COLUMN: pl.String})
         return tables.scan()
@@ -103,6 +117,9 @@ class TableIOManager(dg.IOManager):
         journal = self._storage.journal(asset, shard)
         try:
             compact(journal, self._storage.completions(asset, shard))
+            # Another process may hold it, to probe; that process moves the records.
+            with suppress(JournalBusy):
+                compact(self._storage.journal(PROBE, None), self._storage.completions(PROBE, None))
         except (JournalBusy, ValueError, OSError, RecursionError, MemoryError) as error:
             context.log.warning("%s stays as it is until its next run: %s", journal, error)
         try:
@@ -149,7 +166,7 @@ class TableIOManager(dg.IOManager):
             "dropped_by_reason": dict(footer.dropped),
         }
         if len(rows):
-            metadata["preview"] = _preview(rows)
+            metadata["preview"] = preview(rows.head(PREVIEW_ROWS))
         return metadata
 
     def _column_lineage(self, footer: Footer) -> dg.TableColumnLineage:
@@ -159,7 +176,7 @@ class TableIOManager(dg.IOManager):
         lineage: dict[str, list[dg.TableColumnDep]] = {}
         for column in table.schema:
             for asset, contract in contracts.items():
-                source = contract.row_id if table.makes and column == table.parent else column
+                source = contract.row_id if table.makes and column in table.parents else column
                 if source in contract.schema:
                     dep = dg.TableColumnDep(asset_key=asset_key(asset), column_name=source)
                     lineage.setdefault(column, []).append(dep)
@@ -171,10 +188,11 @@ def _column_schema(rows: pl.DataFrame) -> dg.TableSchema:
     return dg.TableSchema(columns=columns)
 
 
-def _preview(rows: pl.DataFrame) -> dg.MetadataValue:
+def preview(rows: pl.DataFrame) -> dg.MetadataValue:
+    """Return rows as a table of plain text for the UI, long values cut."""
     records = [
         dg.TableRecord({name: _plain(value) for name, value in row.items()})
-        for row in rows.head(PREVIEW_ROWS).iter_rows(named=True)
+        for row in rows.iter_rows(named=True)
     ]
     schema = dg.TableSchema([dg.TableColumn(name, "string") for name in rows.columns])
     return dg.MetadataValue.table(records, schema=schema)

@@ -17,7 +17,7 @@ from persona_assets.local_models.weights import MODELS, fetch
 from persona_assets.resources.session import Session, TunedModel, embedded_sha256
 from persona_assets.resources.spending_caps import spending_caps
 from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
-from persona_assets.storage.storage import Storage
+from persona_assets.storage.storage import PROBE, Storage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,10 @@ class Models:
                 budget,
                 report_everywhere,
                 tuned,
-                adaptations=self.storage.data_dir / "endpoints.jsonl",
+                endpoints=self.storage.endpoints,
+                probes=Journal(
+                    self.storage.journal(PROBE, None), self.storage.completions(PROBE, None)
+                ),
                 reuse=paid.get,
                 open_client=self.client,
                 embed_locally=self._embed_locally,

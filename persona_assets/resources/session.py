@@ -18,6 +18,7 @@ from persona_assets.generation import (
     Call,
     CallRecord,
     Client,
+    Endpoint,
     EndpointError,
     Engine,
     Journal,
@@ -29,6 +30,8 @@ from persona_assets.generation import (
 )
 from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.error_reply import quoted
+from persona_assets.generation.calls.probe import Probe
+from persona_assets.generation.calls.probe_shapes import ProbedShapes
 from persona_assets.generation.parsing.embeddings import EmbeddingError, read_vectors
 from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
@@ -41,6 +44,10 @@ if TYPE_CHECKING:
 
 EMBEDDING_BATCH = 256
 """Texts per embedding call."""
+
+EMBEDDING_BATCH_BYTES = 300_000
+"""UTF-8 bytes of long texts per embedding call: a token has at least a byte, and OpenAI's endpoint
+takes 300,000 tokens."""
 
 FEW = 20
 """Number of answers below which the share of unusable answers is not significant."""
@@ -87,7 +94,8 @@ class Session:
         reuse: Returns a record of another table that settles the call of a key, or None.
         open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
             not those that an embedded endpoint names.
-        adaptations: File with the parameters that endpoints refuse.
+        endpoints: File with the parameters that endpoints refuse, and with successful probes.
+        probes: Journal of all probes of the project, not open.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
     """
 
@@ -100,7 +108,8 @@ class Session:
         report: Callable[[str], None],
         tuned: TunedModel | None,
         *,
-        adaptations: Path,
+        endpoints: Path,
+        probes: Journal,
         reuse: Callable[[str], CallRecord | None],
         open_client: Callable[[ModelEndpoint, Path | None], Client],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
@@ -111,7 +120,8 @@ class Session:
         self._budget = budget
         self._report = report
         self._tuned = tuned
-        self._adaptations = adaptations
+        self._endpoints = endpoints
+        self._probes = probes
         self._told = set[str]()
         self._reuse = reuse
         self._open_client = open_client
@@ -164,12 +174,19 @@ class Session:
                 "nothing; the answers are in the journal"
             )
 
-    def embed(self, texts: Sequence[str], precision: Precision = "fp32") -> "np.ndarray":
+    def embed(
+        self,
+        texts: Sequence[str],
+        precision: Precision = "fp32",
+        batch_bytes: int | None = None,
+    ) -> "np.ndarray":
         """Return unit vectors, float32, shape (texts, dimensions).
 
         Args:
             texts: Texts to embed.
             precision: Precision of the embedded model; an endpoint's precision is its own.
+            batch_bytes: Most UTF-8 bytes of a call's texts together; None for no limit besides
+                EMBEDDING_BATCH texts.
 
         Raises:
             EndpointError: The endpoint returns no vectors.
@@ -179,8 +196,8 @@ class Session:
         if self._settings.embedder.embedded:
             return self._embed_locally(texts, precision)
         engine = self._engine("embedder")
-        batches = [texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH)]
-        calls = [self._embedding_call(batch) for batch in batches]
+        batches = list(embedding_batches(texts, batch_bytes))
+        calls = [embedding_call(self._settings, batch) for batch in batches]
         vectors: list[np.ndarray] = []
         for batch, record in zip(batches, engine.send(calls), strict=True):
             vectors.append(_unit_vectors(record, len(batch)))
@@ -193,13 +210,19 @@ class Session:
         """Usage of all roles of this session together."""
         return sum((engine.usage for engine in self._engines.values()), Usage())
 
+    @property
+    def probe_usage(self) -> Usage:
+        """Usage of the probes of this session together, which `usage` leaves out."""
+        probes = (engine.probe for engine in self._engines.values())
+        return sum((probe.usage for probe in probes if probe is not None), Usage())
+
     def metadata(self) -> dict[str, Any]:
         """Return the usage as metadata of a materialization; no `cost_usd` if it is unknown.
 
         `repaired` counts the values that were read from JSON which is not strict; names and words
         of the endpoint appear with their counts where they differ from what was expected.
         """
-        usage = self.usage
+        usage, probes = self.usage, self.probe_usage
         tokens = usage.tokens
         return {
             "models": sorted({engine.endpoint.model for engine in self._engines.values()}),
@@ -214,6 +237,8 @@ class Session:
             "reasoning_tokens": tokens.reasoning,
             **({} if usage.unpriced else {"cost_usd": float(usage.cost)}),
             "unpriced_calls": usage.unpriced,
+            **({"probe_calls": probes.calls} if probes.calls else {}),
+            **({"probe_cost_usd": float(probes.cost)} if probes.cost else {}),
             "model_seconds": round(usage.seconds, 1),
             "repaired": self._repaired,
             **({"removed_or_repaired": dict(self._notes)} if self._notes else {}),
@@ -260,18 +285,51 @@ class Session:
         if role not in self._engines:
             endpoint = self._endpoint(role)
             path = self._tuned.path if role == "evaluation" and self._tuned else None
+            adaptations = Adaptations(endpoint, self._endpoints)
+
+            def client(_: Endpoint) -> Client:
+                return self._open_client(endpoint, path)
+
             self._engines[role] = Engine(
                 endpoint,
                 self._journal,
                 run_id=self._run_id,
-                # A budget of the settings must hold, so it refuses an endpoint of unknown price.
-                budget=self._budget if has_budget(self._settings) or is_priced(endpoint) else None,
+                budget=self._budget_of(endpoint),
                 report=self._progress(role),
                 reuse=self._reuse,
-                client=lambda _: self._open_client(endpoint, path),
-                adaptations=Adaptations(endpoint, self._adaptations),
+                client=client,
+                adaptations=adaptations,
+                probe=self._probe(endpoint, adaptations, client),
             )
         return self._engines[role]
+
+    def _probe(
+        self,
+        endpoint: ModelEndpoint,
+        adaptations: Adaptations,
+        client: Callable[[Endpoint], Client],
+    ) -> Probe | None:
+        """Return the probe of an endpoint; None if it needs none."""
+        if not needs_probe(endpoint):
+            return None
+
+        def open_sender(journal: Journal) -> Engine:
+            return Engine(
+                endpoint.model_copy(update={"concurrency": 1}),
+                journal,
+                run_id=self._run_id,
+                budget=self._budget_of(endpoint),
+                client=client,
+                adaptations=adaptations,
+                shared_journal=True,
+            )
+
+        probed = ProbedShapes(endpoint, adaptations, self._endpoints)
+        return Probe(endpoint, probed, self._probes, open_sender, self._report)
+
+    def _budget_of(self, endpoint: ModelEndpoint) -> Budget | None:
+        # A budget of the settings must hold, so it refuses an endpoint of unknown price.
+        return self._budget if has_budget(self._settings) or is_priced(endpoint) else None
 
     def _endpoint(self, role: str) -> ModelEndpoint:
         endpoint = self._settings.endpoint(role)
@@ -282,13 +340,6 @@ class Session:
             )
         return role_endpoint(self._settings, role)
 
-    def _embedding_call(self, batch: Sequence[str]) -> Call:
-        body: dict[str, Any] = {"input": list(batch), "encoding_format": "base64"}
-        if self._settings.embedding_dimensions is not None:
-            body["dimensions"] = self._settings.embedding_dimensions
-        identity = self._settings.embedder.identity
-        return Call(call_key(identity, "/embeddings", body), "/embeddings", body)
-
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
         def report(done: int, total: int | None, usage: Usage) -> None:
             for line in self._adaptation_list():
@@ -298,6 +349,33 @@ class Session:
             self._report(f"{role}: {progress_line(done, total, usage)}")
 
         return report
+
+
+def embedding_batches(
+    texts: Sequence[str], batch_bytes: int | None = None
+) -> Iterator[Sequence[str]]:
+    """Divide texts into the batches of embedding calls, in their order.
+
+    Args:
+        texts: Texts to embed.
+        batch_bytes: Most UTF-8 bytes of a batch of several texts; None for no limit.
+
+    Example:
+        >>> list(embedding_batches(["a tide", "a bell", "a gull"], batch_bytes=12))
+        [['a tide', 'a bell'], ['a gull']]
+    """
+    if batch_bytes is None:
+        yield from (texts[i : i + EMBEDDING_BATCH] for i in range(0, len(texts), EMBEDDING_BATCH))
+        return
+    start = size = 0
+    for end, text in enumerate(texts):
+        added = len(text.encode("utf-8", "surrogatepass"))
+        if end > start and (end - start == EMBEDDING_BATCH or size + added > batch_bytes):
+            yield texts[start:end]
+            start, size = end, 0
+        size += added
+    if start < len(texts):
+        yield texts[start:]
 
 
 def progress_line(done: int, total: int | None, usage: Usage) -> str:
@@ -338,6 +416,19 @@ def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
         return endpoint
     sha256 = embedded_sha256(role, endpoint)
     return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
+
+
+def needs_probe(endpoint: ModelEndpoint) -> bool:
+    """Return True if an endpoint is probed: it is not on this machine, and answers directly."""
+    return not endpoint.embedded and endpoint.transport == "online"
+
+
+def embedding_call(settings: Settings, texts: Sequence[str]) -> Call:
+    """Return the call that embeds texts at the embedder's endpoint."""
+    body: dict[str, Any] = {"input": list(texts), "encoding_format": "base64"}
+    if settings.embedding_dimensions is not None:
+        body["dimensions"] = settings.embedding_dimensions
+    return Call(call_key(settings.embedder.identity, "/embeddings", body), "/embeddings", body)
 
 
 def embedded_sha256(role: str, endpoint: ModelEndpoint) -> str:

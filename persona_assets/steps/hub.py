@@ -32,20 +32,21 @@ DUPLICATES = pl.Schema(
         "stage": pl.String(),
     }
 )
-EMBEDDINGS = pl.Schema(
+VECTORS = pl.Schema(
     {
-        "persona_id": pl.String(),
         "vector": pl.List(pl.Float32()),
         "script": pl.String(),
         "confusion": pl.Float64(),
     }
 )
-"""Columns of the embeddings.
+"""Columns of embeddings, beside the id of a row.
 
 `confusion` is the highest cosine that the model gives to two unrelated texts of the row's script;
 1 for a text without a vector, null for an unprobed script. At thresholds up to that value a text
 is unread: a similar vector does not imply a similar meaning.
 """
+EMBEDDINGS = pl.Schema({"persona_id": pl.String(), **VECTORS})
+"""Columns of the embeddings of personas."""
 HUB = HOP
 
 
@@ -93,27 +94,40 @@ def build_lexical_survivors(candidates: pl.DataFrame, duplicates: pl.DataFrame) 
 
 
 def build_persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> StepResult:
-    """Embed each persona; equal personas are embedded once.
+    """Embed each persona; see `build_embeddings`."""
+    return build_embeddings(survivors["persona_id"], survivors["persona"], embed)
 
-    The probes of the personas' scripts are embedded in the same calls. A row depends on its persona
-    and the model, and on no other row.
+
+def build_embeddings(ids: pl.Series, texts: pl.Series, embed: Embed) -> StepResult:
+    """Embed each text; equal texts are embedded once.
+
+    The probes of the texts' scripts are embedded in the same calls. A row depends on its text and
+    the model, and on no other row.
+
+    Args:
+        ids: Ids of the rows; its name is that of their column.
+        texts: Text of each row.
+        embed: Embedding model.
+
+    Returns:
+        A row of the id and the columns VECTORS for each text.
     """
-    personas = survivors["persona"].unique(maintain_order=True).to_list()
-    scripts = [script_of(persona) for persona in personas]
+    different = texts.unique(maintain_order=True).to_list()
+    scripts = [script_of(text) for text in different]
     probes = probes_of(scripts)
-    vectors = embed([*personas, *(text for _, text in probes)])
-    confusion = confusions(probes, vectors[len(personas) :])
+    vectors = embed([*different, *(text for _, text in probes)])
+    confusion = confusions(probes, vectors[len(different) :])
     columns = {
-        persona: {
+        text: {
             "vector": vector.tolist(),
             "script": script,
             "confusion": confusion.get(script) if vector.any() else 1.0,
         }
-        for persona, script, vector in zip(personas, scripts, vectors, strict=False)
+        for text, script, vector in zip(different, scripts, vectors, strict=False)
     }
-    pairs = survivors.select("persona_id", "persona").iter_rows()
-    rows = [{"persona_id": row_id, **columns[persona]} for row_id, persona in pairs]
-    return StepResult(typed_frame(rows, EMBEDDINGS), rows_in=len(survivors))
+    rows = [{ids.name: row_id, **columns[text]} for row_id, text in zip(ids, texts, strict=True)]
+    schema = pl.Schema({ids.name: pl.String(), **VECTORS})
+    return StepResult(typed_frame(rows, schema), rows_in=len(ids))
 
 
 def zero_unread_vectors(embeddings: pl.LazyFrame, threshold: float) -> pl.LazyFrame:
@@ -128,7 +142,7 @@ def count_unread(embeddings: Iterable[pl.LazyFrame], threshold: float) -> dict[s
     """Count the texts that the model cannot read, which are never duplicates.
 
     Args:
-        embeddings: Tables of the schema EMBEDDINGS.
+        embeddings: Tables with the columns VECTORS.
         threshold: Cosine above which two texts are duplicates.
 
     Returns:

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from persona_assets.ids import solution_id, uniform
+from persona_assets.languages import UNKNOWN
 from persona_assets.postprocess import RunProgram
 from persona_assets.prompting.prompts import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
@@ -16,10 +17,10 @@ from persona_assets.steps.grading import Equal, agreement
 from persona_assets.steps.verdicts import REPAIRS, Verdicts, count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
-VERSION = "1"
+VERSION = "2"
 """Version of the training and test sets."""
 
-SOLUTIONS_VERSION = "2"
+SOLUTIONS_VERSION = "3"
 """Version of the solutions."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -38,6 +39,7 @@ SOLUTIONS = pl.Schema(
         "answer": pl.String(),
         **REPAIRS,
         "licence": pl.String(),
+        "language": pl.String(),
         **COMPLETION_COLUMNS,
     }
 )
@@ -48,6 +50,7 @@ TRAIN = pl.Schema(
         "solution": pl.String(),
         "answer": pl.String(),
         "licence": pl.String(),
+        "language": pl.String(),
     }
 )
 TEST = pl.Schema(
@@ -57,6 +60,7 @@ TEST = pl.Schema(
         "answer": pl.String(),
         "agreeing": pl.Int64(),
         "licence": pl.String(),
+        "language": pl.String(),
     }
 )
 
@@ -133,6 +137,8 @@ def build_math_solutions(
                     "answer": answer,
                     "repairs": list(verdict.repairs),
                     "licence": result.row.source["licence"],
+                    # Problems of earlier versions lack the column.
+                    "language": result.row.source.get("language") or UNKNOWN,
                     **result.completion,
                 }
             )
@@ -201,7 +207,10 @@ def _clean(
         seen.add(key)
     named = rows.with_columns(pl.Series("reason", reasons, pl.String()))
     gone = named.filter(pl.col("reason").is_not_null()).select("sample_id", "reason")
-    kept = named.filter(pl.col("reason").is_null()).select(schema.names())
+    kept = named.filter(pl.col("reason").is_null())
+    # Solutions of earlier versions lack the column.
+    known = pl.col("language") if "language" in kept.columns else pl.lit(None, pl.String)
+    kept = kept.with_columns(language=known.fill_null(UNKNOWN)).select(schema.names())
     return StepResult(kept, quarantine(stage, gone.iter_rows()), len(rows))
 
 

@@ -55,6 +55,11 @@ class Origin:
         """Column with the id of the row that a row is made from."""
         return self.ids[0]
 
+    @property
+    def second(self) -> str | None:
+        """Column with the id of the second row that a row is made from; None of a single one."""
+        return self.ids[1] if len(self.ids) > 1 else None
+
     def key(self, row: Mapping[str, Any]) -> str:
         """Return the id of an origin."""
         return "+".join(row[name] for name in self.ids)

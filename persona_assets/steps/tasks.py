@@ -111,6 +111,14 @@ def sample_rows(
         source: Prompt of the task whose samples the rows are made from; None for personas.
         draw_by: Column by whose hash the origins are drawn.
     """
+    drawn = draw_origins(origins, prompt.file, task, draw_by)
+    return sample_inputs(drawn, prompt, task.per_persona, source)
+
+
+def sample_inputs(
+    origins: pl.DataFrame, prompt: Prompt, per_persona: int, source: Prompt | None = None
+) -> list[PromptRow]:
+    """Return the inputs of a task's prompt for each sample of each origin; see `sample_rows`."""
     origin = origin_of(prompt, source)
     return [
         PromptRow(
@@ -119,9 +127,9 @@ def sample_rows(
             {**{name: row[name] for name in origin.inputs}, **asked},
             index,
         )
-        for row in draw_origins(origins, prompt.file, task, draw_by).iter_rows(named=True)
+        for row in origins.iter_rows(named=True)
         for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
-        for index in range(task.per_persona)
+        for index in range(per_persona)
     ]
 
 

@@ -8,19 +8,25 @@ import hashlib
 from pathlib import Path
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 _KEY = "persona_assets"
 
 
 class Upstream(BaseModel):
-    """Input table of a table, with the data version that was read."""
+    """Input table of a table, with the data version that was read.
+
+    Args:
+        dropped: Dropped rows of the input by reason, where they were read, too; no data version
+            shows that they changed.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     asset: str
     shard: str | None
     data_version: str
+    dropped: dict[str, int] | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class SourceFile(BaseModel):

@@ -9,8 +9,8 @@ sees a partial file, and each table that exists has its quarantine.
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +18,9 @@ import polars as pl
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import check_shard_key, file_stem
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
+
+PROBE = "endpoint_probe"
+"""Name under which the responses to probes of endpoints are stored; no asset has it."""
 
 LEAST_FREE_BYTES = 256 << 20
 """Bytes of free space below which no run starts: Dagster's own databases need some space."""
@@ -32,12 +35,13 @@ class MissingTableError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class ShardTable:
-    """Table of a shard: shard key, data version, number of rows, path."""
+    """Table of a shard: shard key, data version, number of rows, path, dropped rows by reason."""
 
     shard: str
     data_version: str
     rows: int
     path: Path
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def scan(self) -> pl.LazyFrame:
         """Return the rows of the table."""
@@ -51,11 +55,20 @@ class ShardTables(tuple[ShardTable, ...]):
         """Return the rows of all tables, at least one table, with a column `shard`.
 
         The rows are read at once: an asset may have more shards than a process may hold files open.
+        Columns that a table of an earlier version lacks are null.
         """
-        return pl.concat(
+        tables = (
             table.scan().with_columns(pl.lit(table.shard).alias(SHARD_COLUMN)).collect()
             for table in self
-        ).lazy()
+        )
+        return pl.concat(tables, how="diagonal").lazy()
+
+
+class AccountedTables(ShardTables):
+    """Tables of an asset for a step that also reads their dropped rows.
+
+    An input of this type makes its asset stale if only the dropped rows of a table changed.
+    """
 
 
 class Storage:
@@ -87,6 +100,11 @@ class Storage:
     def completions(self, asset: str, shard: str | None) -> Path:
         """Return the path of the paid responses of a published table."""
         return self.path(asset, shard, "completions")
+
+    @property
+    def endpoints(self) -> Path:
+        """Path of the file that keeps what endpoints refuse, and the probes that they answered."""
+        return self.data_dir / "endpoints.jsonl"
 
     @property
     def paid_folders(self) -> tuple[Path, Path, Path]:
@@ -151,7 +169,9 @@ class Storage:
         for path in paths:
             footer = Footer.read(path)
             if footer.shard is not None:
-                table = ShardTable(footer.shard, footer.data_version, footer.rows, path)
+                table = ShardTable(
+                    footer.shard, footer.data_version, footer.rows, path, footer.dropped
+                )
                 arrivals.append((footer.arrival or self.arrival(footer.shard), table))
         arrivals.sort(key=lambda arrival: arrival[0])
         return ShardTables(table for _, table in arrivals)

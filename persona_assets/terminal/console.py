@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from persona_assets.orchestration.runner import Finished, Fresh, Runner
 from persona_assets.orchestration.staleness import Stale
+from persona_assets.planning.probe_forecast import ProbeForecast
 from persona_assets.planning.trial import Trial
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
@@ -22,7 +23,7 @@ from persona_assets.terminal.figures import (
     plural,
 )
 from persona_assets.terminal.progress import progress_display
-from persona_assets.terminal.spending import describe_caps
+from persona_assets.terminal.spending import describe_caps, describe_probes
 
 _MOST_TABLES = 200
 """Number of tables up to which all tables are listed."""
@@ -82,13 +83,16 @@ def print_notes(notes: Iterable[str]) -> None:
         OUT.print(note, soft_wrap=True, markup=False)
 
 
-def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Settings) -> None:
-    """Print the largest number of model calls of a run, and the caps on their cost.
+def print_forecast(
+    calls: Mapping[str, int | None], shards: int, settings: Settings, probes: ProbeForecast
+) -> None:
+    """Print the largest number of model calls of a run, its probes, and the caps on their cost.
 
     Args:
         calls: Most calls by asset; None without a limit.
         shards: Number of shards.
         settings: Settings that hold the caps.
+        probes: Probes that come first.
     """
     if None in calls.values():
         unbounded = ", ".join(asset for asset, most in calls.items() if most is None)
@@ -100,7 +104,7 @@ def print_forecast(calls: Mapping[str, int | None], shards: int, settings: Setti
         most = sum(count or 0 for count in calls.values())
         known = f"at most {most:,} model calls, less those answered before"
     caps = describe_caps(settings) if any(most != 0 for most in calls.values()) else ""
-    parts = [part for part in (known, caps) if part]
+    parts = [part for part in (known, describe_probes(probes), caps) if part]
     OUT.print(f"{plural(shards, 'shard')}: {'; '.join(parts)}", soft_wrap=True)
 
 
@@ -178,11 +182,13 @@ def print_trial(trial: Trial) -> None:
                 _print_field(name, value)
         OUT.print()
     kept = sum(made.row is not None for made in trial.rows)
-    usage = trial.usage
+    usage, probes = trial.usage, trial.probes
     OUT.print(
         f"{plural(len(trial.rows), 'row')}, {kept} kept, {len(trial.rows) - kept} dropped; "
-        f"{plural(usage.calls, 'call')}, {usage.replayed} replayed, US dollars: "
-        f"{format_price(trial.cost, usage.unpriced)}. A run of the task asks for the rest.",
+        f"{plural(usage.calls, 'call')}, {usage.replayed} replayed, "
+        f"{plural(probes.calls, 'probe call')}, US dollars: "
+        f"{format_price(trial.cost, usage.unpriced + probes.unpriced)}. A run of the "
+        "task asks for the rest.",
         soft_wrap=True,
     )
 

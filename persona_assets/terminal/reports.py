@@ -22,7 +22,7 @@ from persona_assets.terminal.figures import (
     format_price,
     plural,
 )
-from persona_assets.terminal.spending import describe_caps
+from persona_assets.terminal.spending import describe_caps, describe_probes
 
 _COUNTS = {
     "calls": "calls",
@@ -105,7 +105,7 @@ def print_plan_json(plan: Plan, notes: Sequence[str] = ()) -> None:
 
     `level` is the confidence level of its intervals, `notes` tells new shards and unread files.
     """
-    print(json.dumps({"level": LEVEL, "notes": list(notes), **asdict(plan)}))
+    print(json.dumps({"level": LEVEL, "notes": list(notes), **asdict(plan)}, default=float))
 
 
 def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
@@ -124,6 +124,8 @@ def _notes(plan: Plan, settings: Settings) -> Iterator[str]:
         )
     elif any(forecast.at_least for forecast in plan.assets):
         yield "Some answers of the pilot do not report their tokens: their cost is left out."
+    if probes := describe_probes(plan.probes):
+        yield f"{probes}."
     if caps := describe_caps(settings):
         yield f"{caps[0].upper()}{caps[1:]}."
     outdated = [forecast.asset for forecast in plan.assets if forecast.pilot_outdated]

@@ -7,9 +7,10 @@ from math import ceil
 from persona_assets.generation import BudgetReached
 from persona_assets.planning.estimate import Interval
 from persona_assets.planning.plan import Forecast
+from persona_assets.planning.probe_forecast import ProbeForecast
 from persona_assets.resources.spending_caps import has_budget, limits
 from persona_assets.settings import Settings
-from persona_assets.terminal.figures import format_money
+from persona_assets.terminal.figures import format_money, plural
 
 MARGIN = 0.25
 """Share of a forecast by which spending may exceed it once a person agreed."""
@@ -36,6 +37,22 @@ def describe_caps(settings: Settings) -> str:
     return (
         f"capped at {format_money(amount)} US dollars for all runs of a command ({setting}), "
         "unless you agree to a higher forecast"
+    )
+
+
+def describe_probes(probes: ProbeForecast) -> str:
+    """Return the probes of a run in words; "" without any.
+
+    Example:
+        >>> describe_probes(ProbeForecast(2, Decimal("0.0003")))
+        '2 probe calls first, one for each endpoint, model and shape: at most 0.000300 US dollars'
+    """
+    if not probes.calls:
+        return ""
+    most = "of unknown price" if probes.most is None else f"{format_money(probes.most)} US dollars"
+    return (
+        f"{plural(probes.calls, 'probe call')} first, one for each endpoint, model and shape: "
+        f"{'' if probes.most is None else 'at most '}{most}"
     )
 
 

@@ -1,5 +1,6 @@
 """A file alone makes a task of samples, of pairs, of conversations, or a variant of a task."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,13 +90,13 @@ def made(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def sample(made: SampleProject, tmp_path: Path) -> Iterator[SampleProject]:
     """Copy of the project, with a server that counts anew."""
     with ModelServer() as server:
-        copy = made.copy(tmp_path / "project", server)
-        copy.values |= made.values | {
-            role: copy.endpoint(role) for role in ("writer", "solver", "second_solver", "judge")
-        }
-        copy.values |= {"data_dir": copy.data, "corpus": copy.corpus, "prompts": copy.prompts}
-        copy.values["embedder"] = copy.endpoint("embedder")
-        yield copy
+        yield copied(made, tmp_path / "project", server)
+
+
+def copied(made: SampleProject, root: Path, server: ModelServer) -> SampleProject:
+    copy = made.copy(root, server)
+    copy.values |= {"training_sizes": [], "tasks": made.values["tasks"].copy()}
+    return copy
 
 
 def project(root: Path, server: ModelServer) -> SampleProject:
@@ -149,6 +150,17 @@ def test_dialogue_is_of_two_personas_in_turn(made: SampleProject) -> None:
         assert [m["speaker"] for m in row["messages"]] == ["persona", "other"] * 2
 
 
+def test_trace_leads_from_a_dialogue_to_both_personas(made: SampleProject) -> None:
+    row = made.rows("interviews", SHARD).row(0, named=True)
+    chain = made.catalog.query("SELECT step, asset, row_id FROM trace(?)", [row["sample_id"]])
+    assert chain["row_id"].n_unique() == len(chain)
+    assert {row["persona_id"], row["other_id"]} <= set(chain["row_id"])
+    assert chain["asset"].to_list()[0] == "interviews"
+    for persona in (row["persona_id"], row["other_id"]):
+        made_from = made.catalog.query("SELECT row_id FROM affected_by(?)", [persona])
+        assert row["sample_id"] in set(made_from["row_id"])
+
+
 def test_interrupted_conversation_goes_on_where_it_stopped(sample: SampleProject) -> None:
     path = sample.storage.path("chats", SHARD)
     before = pl.read_parquet(path)
@@ -165,6 +177,28 @@ def test_interrupted_conversation_goes_on_where_it_stopped(sample: SampleProject
     assert paid == 2 * len(before)
 
 
+def test_killed_conversation_repeats_no_stored_turn(made: SampleProject, tmp_path: Path) -> None:
+    with ModelServer(latency=0.1) as server:
+        copy = copied(made, tmp_path / "project", server)
+        copy.values["tasks"] |= {"chats": {"per_shard": 4}}
+        copy.storage.path("chats", SHARD).unlink()
+        copy.storage.completions("chats", SHARD).unlink()
+        with copy.command("run", "--select", "key:chats") as process:
+            server.wait_for(6)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        stored = {record.key for record in copy.journal("chats", SHARD)}
+        calls_before = len(server.keys)
+        with copy.command("run", "--select", "key:chats") as process:
+            out, err = process.communicate()
+        assert (process.returncode, err) == (0, ""), out
+        assert stored
+        assert stored.isdisjoint(key for _, key in server.keys[calls_before:])
+    rows = copy.rows("chats", SHARD)
+    assert len(rows) + len(copy.storage.quarantine("chats", SHARD)) == 4
+    assert {len(messages) for messages in rows["messages"]} == {4}
+
+
 def test_variant_is_an_asset_beside_its_task(sample: SampleProject) -> None:
     sample.values["tasks"] |= {
         "game_npcs": {"per_shard": 2},
@@ -172,7 +206,7 @@ def test_variant_is_an_asset_beside_its_task(sample: SampleProject) -> None:
     }
     assert [run.error for run in sample.run("+key:unique_game_npcs") if run.error] == []
     versions = sample.versions()
-    keys = '+key:"unique_game_npcs/harbour"'
+    keys = "+key:unique_game_npcs@harbour"
     assert [run.error for run in sample.run(keys) if run.error] == []
     base, variant = sample.rows("game_npcs", SHARD), sample.rows("game_npcs@harbour", SHARD)
     assert base["persona_id"].to_list() == variant["persona_id"].to_list()

@@ -12,7 +12,7 @@ import pytest
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import CallRecord, Journal
 from persona_assets.generation.journal.journal import compact
-from persona_assets.storage.storage import Storage
+from persona_assets.storage.storage import PROBE, Storage
 from persona_assets.tables import Table
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sample_tables import ROWS, TABLES, write
@@ -26,9 +26,13 @@ ZOO = Path(__file__).parents[1] / "generation" / "zoo"
 def test_usage_equals_the_calls_that_the_server_counted(finished: SampleProject) -> None:
     usage = finished.catalog.usage()
     calls = finished.server.calls
-    assert usage["calls"].sum() == calls.total()
-    assert usage["tokens"].sum() == 10 * (calls.total() - calls["embeddings"]) + 5 * 4
+    probes = finished.server.probes
+    chats = calls.total() - calls["embeddings"] + sum("messages" in body for body in probes)
+    assert usage["calls"].sum() == calls.total() + len(probes)
+    # A vector has 5 tokens, in 4 calls and a probe.
+    assert usage["tokens"].sum() == 10 * chats + 5 * (4 + 1)
     by_asset = dict(usage.group_by("asset").agg(pl.col("calls").sum()).iter_rows())
+    assert by_asset[PROBE] == len(probes)
     assert by_asset["text_personas"] == calls["text_to_persona"]
     assert sum(by_asset[f"hop_{n}_personas"] for n in range(1, 7)) == calls["persona_to_persona"]
     assert by_asset["math_solutions"] == calls["math_solution"] + calls["math_program"]

@@ -1,5 +1,7 @@
 """Views of the catalog show the rows of an asset over all shards, and all dropped rows."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -84,3 +86,27 @@ def test_quarantine_view_has_the_drops_of_published_tables_alone(
     storage.write(StepResult(rows, dropped), footer.model_copy(update={"shard": "b.txt"})).unlink()
     assert catalog.query("FROM quarantine").rows() == drops
     assert catalog.query("SELECT row_id, outcome FROM why('t2')").rows() == [("t2", "dropped")]
+
+
+def test_task_reports_are_those_of_all_tasks_that_have_one(
+    storage: Storage, catalog: Catalog
+) -> None:
+    on = {f"report_{task}": replace(TABLES["texts"], reports_on=task) for task in ("a", "b", "c")}
+    catalog = Catalog(storage, {**TABLES, **on})
+    catalog.add(*write(storage, "texts", "a.txt", {"t1": None}))
+    assert catalog.query("SELECT task, id FROM task_reports").is_empty()
+    for name in ("report_b", "report_a"):
+        catalog.add(*write(storage, name, None, {f"row of {name}": None}))
+    rows = catalog.query("SELECT task, id FROM task_reports ORDER BY task").rows()
+    assert rows == [("a", "row of report_a"), ("b", "row of report_b")]
+
+
+def test_every_task_of_a_finished_project_has_a_report(finished: SampleProject) -> None:
+    rates = finished.catalog.query(
+        "SELECT task, n, of FROM task_reports WHERE measure = 'pass_rate'"
+    )
+    assert dict(rates.select("task", "of").iter_rows()).keys() == finished.settings.tasks.keys() | {
+        "game_npcs",
+        "knowledge_texts",
+        "logic_problems",
+    }

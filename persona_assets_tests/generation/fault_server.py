@@ -1,7 +1,8 @@
 """OpenAI-compatible server on 127.0.0.1 that fails on request and counts the calls it bills.
 
 Each call is known by its last user message (or embedding input). `script[message]` lists the steps
-of successive attempts; when the list is spent, the answer is good.
+of successive attempts; when the list is spent, the answer is good. Probes are counted apart, in
+`probes`, and `meets_probe` returns their steps.
 
     with FaultServer({"row 3": ["500", "hang"]}) as server:
         Endpoint(model="m", base_url=server.url, ...)
@@ -16,6 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from persona_assets.generation.calls.probe_shapes import WORDING
 
 UNBILLED = re.compile(r"4\d\d|50\d|drop-early")
 """Steps after which the client knows that nothing was computed."""
@@ -37,6 +40,9 @@ class FaultServer:
         billed: Answers computed by message, arrived or not.
         paused_until: End of the latest Retry-After.
         violations: Requests that arrived before that end.
+        probes: Bodies of all probes.
+        meets_probe: Returns the step of a probe.
+        models: Names of the models that the server lists.
     """
 
     def __init__(
@@ -57,6 +63,9 @@ class FaultServer:
         self.billed: Counter[str] = Counter()
         self.authorizations: set[str] = set()
         self.bodies: list[dict[str, Any]] = []
+        self.probes: list[dict[str, Any]] = []
+        self.meets_probe: Callable[[dict[str, Any]], str] = lambda body: "ok"
+        self.models: list[str] = []
         self.in_flight = self.most_in_flight = self.violations = 0
         self.paused_until = 0.0
         self.lock = threading.Lock()
@@ -91,10 +100,13 @@ class FaultServer:
     def begin(self, message: str, authorization: str, body: dict[str, Any]) -> str:
         """Count a request and return its step."""
         with self.lock:
-            self.asked[message] += 1
             self.authorizations.add(authorization)
-            self.bodies.append(body)
             self.in_flight += 1
+            if is_probe(message):
+                self.probes.append(body)
+                return self.meets_probe(body)
+            self.asked[message] += 1
+            self.bodies.append(body)
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             self.violations += time.monotonic() < self.paused_until
             step = self.step(message, body)
@@ -142,7 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = 200 if self.path == "/v1/models" else 404
         if "expired" in self.headers.get("Authorization", ""):
             status = 401
-        self._send(status, json.dumps({"object": "list", "data": []}))
+        models = [{"id": name, "object": "model"} for name in self.server.owner.models]
+        self._send(status, json.dumps({"object": "list", "data": models}))
 
     def do_POST(self) -> None:
         owner = self.server.owner
@@ -162,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
             case _ if step in owner.replies:
                 status, reply = owner.replies[step]
                 self._send(status, json.dumps(reply))
+            case "ok" if is_probe(message):
+                ready = chat("ready") if "messages" in body else embeddings([[0.25, -0.5]])
+                self._send(200, ready)
             case "ok":
                 self._send(200, owner.reply(message, body))
             case "length" | "content_filter":
@@ -232,6 +248,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+
+def is_probe(message: str) -> bool:
+    """Return True if a request's last message, or its input, is that of a probe."""
+    return message.removeprefix("['").startswith(WORDING)
 
 
 def chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:

@@ -107,6 +107,23 @@ def world(tmp_path: Path) -> World:
     return world
 
 
+def read_drops(world: World, asset: str, of: str, shard: str) -> None:
+    """Write a table as one that was also made from the dropped rows of an input."""
+    footer = world.storage.existing_footer(asset, None)
+    dropped = world.storage.existing_footer(of, shard).dropped
+    upstream = [
+        up.model_copy(update={"dropped": dropped}) if (up.asset, up.shard) == (of, shard) else up
+        for up in footer.upstream
+    ]
+    rewrite(world, asset, None, upstream=tuple(upstream))
+
+
+def rewrite(world: World, asset: str, shard: str | None, **changes: Any) -> None:
+    """Replace members of a table's footer."""
+    footer = world.storage.existing_footer(asset, shard).model_copy(update=changes)
+    world.storage.write(StepResult(world.storage.scan(asset, shard).collect()), footer)
+
+
 def names(phases: list[Phase]) -> list[tuple[str | None, list[str]]]:
     return [(phase.partitions, [asset.name for asset in phase.assets]) for phase in phases]
 
@@ -237,3 +254,23 @@ def test_reason_names_the_first_changed_input(world: World) -> None:
     world.write("checked", "a.txt", "v2")
     world.write("repeats", None, "v2")
     assert world.stale()["a.txt"] == {"hub": "checked changed"}
+
+
+def test_table_made_from_dropped_rows_is_stale_when_only_these_changed(world: World) -> None:
+    read_drops(world, "repeats", "checked", "a.txt")
+    assert world.stale() == {}
+    for count in (1, 2):
+        rewrite(world, "checked", "a.txt", dropped={"refusal": count})
+        assert world.stale() == {None: {"repeats": "dropped rows of checked changed"}}
+        read_drops(world, "repeats", "checked", "a.txt")
+        assert world.stale() == {}
+
+
+def test_dropped_rows_that_changed_give_another_fingerprint(world: World) -> None:
+    read_drops(world, "repeats", "checked", "a.txt")
+    fingerprints: set[str] = set()
+    for count in (1, 2):
+        rewrite(world, "checked", "a.txt", dropped={"refusal": count})
+        [work] = world.staleness.first_stale()
+        fingerprints.add(work.fingerprint)
+    assert len(fingerprints) == 2

@@ -32,11 +32,13 @@ def test_usage_sums_to_the_calls_that_the_server_counted(
     finished: SampleProject, by: cost.GroupBy
 ) -> None:
     rows = cost.usage_by(finished.catalog, by)
-    calls = finished.server.calls
+    calls, probes = finished.server.calls, finished.server.probes
+    count = calls.total() + len(probes)
+    embeddings = calls["embeddings"] + sum("input" in body for body in probes)
     totals = total(rows)
-    assert totals["calls"] == calls.total()
-    assert totals["output_tokens"] == 3 * (calls.total() - calls["embeddings"])
-    assert totals["unpriced"] == calls.total()
+    assert totals["calls"] == count
+    assert totals["output_tokens"] == 3 * (count - embeddings)
+    assert totals["unpriced"] == count
     assert totals["cost_usd"] is None
     groups = rows.filter(pl.col("name").is_not_null())
     assert groups["name"].is_unique().all()
@@ -94,14 +96,16 @@ def test_usage_counts_the_calls_of_a_killed_run(fresh: SampleProject) -> None:
         cost.refresh_catalog(catalog, project.storage)
         on_disk = len(project.journal("text_personas", BIRDS))
         assert on_disk in (1, 2, 3)
-        assert total(cost.usage_by(catalog, "asset"))["calls"] == on_disk
+        assert total(cost.usage_by(catalog, "asset"))["calls"] == on_disk + 1
+        assert len(project.probe_records()) == len(server.probes) == 1
         # Once the table is published, nothing is left to refresh.
         assert [run.error for run in project.run("+key:text_personas")] == ["", ""]
         before = catalog.path.stat()
         cost.refresh_catalog(catalog, project.storage)
         assert catalog.path.stat() == before
         # The call in flight at the kill is billed but not recorded.
-        recorded = total(cost.usage_by(catalog, "asset"))["calls"]
+        recorded = total(cost.usage_by(catalog, "asset"))["calls"] - 1
+        assert len(server.probes) == 1
         assert server.calls.total() - 1 <= recorded <= server.calls.total()
 
 
@@ -128,11 +132,13 @@ def test_caps_report_spent_and_held_dollars(fresh: SampleProject) -> None:
     spent = {cap.scope: cap.spent for cap in caps}
     assert {cap.held for cap in caps} == {Decimal(0)}
     calls = {run.run_id: len(fresh.rows("raw_corpus", run.work.partition)) for run in runs}
+    # The probe.
+    calls[runs[0].run_id] += 1
     assert {run: spent[f"run:{run}"] for run in calls} == {
         run: count * CALL_COST for run, count in calls.items()
     }
     [backfill] = [cap for cap in caps if cap.scope.startswith("backfill:")]
-    assert backfill.spent == 4 * CALL_COST
+    assert backfill.spent == 5 * CALL_COST
     assert (backfill.setting, backfill.limit) == ("PERSONA_BACKFILL_BUDGET", Decimal(2))
     assert run_cap.scope == f"run:{runs[0].run_id}"
 
@@ -145,12 +151,13 @@ def test_run_and_cost_commands_print_usage_and_caps(
     code, out, err = command(fresh, "run", "--select", "+key:text_personas")
     assert (code, err) == (0, ""), out
     assert "; capped at 0.500 US dollars a run" in out
-    assert "US dollars: 0.000176 so far, of which this run 0.000176." in out
+    assert "US dollars: 0.000220 so far, of which this run 0.000220." in out
     code, out, err = command(fresh, "cost")
     assert (code, err) == (0, "")
     assert re.search(r"^text_personas +4 +0 +0 +28 +0 +12 +0 +0 +0\.000176$", out, re.MULTILINE)
-    assert re.search(r"^total +4 .* 0\.000176$", out, re.MULTILINE)
-    assert re.search(r"^run:[0-9a-f-]{36} +PERSONA_RUN_BUDGET +0\.500 +0\.000132 +0$", out, re.M)
+    assert re.search(r"^endpoint_probe +1 .* 0\.0000440$", out, re.MULTILINE)
+    assert re.search(r"^total +5 .* 0\.000220$", out, re.MULTILINE)
+    assert re.search(r"^run:[0-9a-f-]{36} +PERSONA_RUN_BUDGET +0\.500 +0\.000176 +0$", out, re.M)
     assert command(fresh, "cost", "--by", "model", "--run", "nothing") == (
         1,
         "",

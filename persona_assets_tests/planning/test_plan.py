@@ -14,6 +14,7 @@ from persona_assets.planning.model_asset import ModelAsset
 from persona_assets.planning.pilot import MIN_SHARD_UNITS, Pilot
 from persona_assets.planning.plan import Forecast, Plan, make_plan
 from persona_assets.project import Project
+from persona_assets.storage.storage import PROBE
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
@@ -90,6 +91,21 @@ def sample_pilot(
     return amounts, sizes
 
 
+def test_plan_counts_a_probe_per_endpoint_model_and_shape_until_it_is_made(
+    fresh: SampleProject,
+) -> None:
+    fresh.values["writer"]["price"] = PRICE
+    probes = plan_of(fresh, PERSONAS).probes
+    assert probes.calls == 1
+    assert probes.most is not None
+    # The worst case of a token per byte of the schema.
+    assert 100 * CALL_COST > probes.most > CALL_COST
+    assert fresh.server.probes == []
+    assert not any(run.error for run in fresh.run("+key:text_personas", [LETTERS]))
+    assert len(fresh.server.probes) == 1
+    assert plan_of(fresh, PERSONAS).probes.calls == 0
+
+
 def test_plan_without_a_pilot_has_bounds_but_no_estimates(fresh: SampleProject) -> None:
     plan = plan_of(fresh)
     assert calls(plan) == {}
@@ -132,7 +148,7 @@ def test_plan_of_a_finished_project_is_empty(finished: SampleProject) -> None:
 def test_call_bounds_hold_for_a_finished_project(finished: SampleProject) -> None:
     bounds = call_bounds(Project(finished.settings), len(TEXTS), 4, once=True).all_calls()
     usage = finished.catalog.usage().group_by("asset").agg(pl.col("calls").sum())
-    for asset, count in usage.iter_rows():
+    for asset, count in usage.filter(pl.col("asset") != PROBE).iter_rows():
         bound = bounds[asset]
         assert bound is not None
         assert count <= bound, asset

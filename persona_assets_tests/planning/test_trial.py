@@ -26,11 +26,11 @@ def test_trial_rows_are_the_first_rows_of_the_run(
     code, out, err = command(hub, "try", TASK, "-n", "3")
     assert (code, err) == (0, ""), out
     assert hub.server.calls[TASK] == 3
-    assert "3 rows, 3 kept, 0 dropped; 3 calls, 0 replayed" in out
+    assert "3 rows, 3 kept, 0 dropped; 3 calls, 0 replayed, 1 probe call," in out
     assert out.count("    system: ") == out.count("    user: ") == 3
     code, out, _ = command(hub, "try", TASK, "-n", "3")
     assert hub.server.calls[TASK] == 3
-    assert "0 calls, 3 replayed" in out
+    assert "0 calls, 3 replayed, 0 probe calls" in out
     before = hub.server.calls[TASK]
     assert [run.error for run in hub.run(f"key:{TASK}") if run.error] == []
     rows = sum(len(hub.rows(TASK, shard)) for shard in hub.storage.shards(TASK))

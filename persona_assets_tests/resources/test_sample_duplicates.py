@@ -62,7 +62,7 @@ class Samples:
         ]
         with self._deduplicator.samples("group", samples, threshold) as joined:
             self.joined = int(joined.figures["rows_joined"])
-            rows = build_sample_duplicates(joined.rows, by_content=False).rows
+            rows = build_sample_duplicates(joined.rows, "lexical", by_content=False).rows
         assert rows.schema == SAMPLE_DUPLICATES
         assert set(rows["stage"]) <= {"lexical"}
         return dict(rows.select("sample_id", "survivor_id").iter_rows())
@@ -169,7 +169,7 @@ def test_unique_samples_are_the_rest_with_a_reason_for_each_duplicate() -> None:
         schema=SAMPLE_DUPLICATES,
         orient="row",
     )
-    outcome = build_unique_samples("math", rows, pairs)
+    outcome = build_unique_samples("unique_math", rows, pairs)
     assert outcome.rows.equals(rows.head(2))
     assert outcome.dropped.rows() == [("c", "unique_math", "lexical_duplicate")]
 

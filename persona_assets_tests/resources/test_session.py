@@ -182,6 +182,22 @@ def test_session_embeds_by_base64_or_by_numbers(server: FaultServer, opened: Ope
     assert server.bodies[0]["encoding_format"] == "base64"
 
 
+def test_long_texts_are_divided_among_calls_by_their_bytes(
+    server: FaultServer, opened: Open
+) -> None:
+    def reply(message: str, body: dict[str, Any]) -> str:
+        return embeddings([[float(len(text)), 1.0] for text in body["input"]])
+
+    server.reply = reply  # type: ignore[method-assign]
+    texts = ["é" * 40, "a" * 30, "b" * 90, "c" * 200, *(f"{number:03}" for number in range(80))]
+    vectors = opened().embed(texts, batch_bytes=120)
+    lengths = np.array([len(text) for text in texts])
+    np.testing.assert_allclose(vectors[:, 0] / vectors[:, 1], lengths, rtol=1e-5)
+    sizes = [sum(len(text.encode()) for text in body["input"]) for body in server.bodies]
+    # A text above the limit has a call of its own.
+    assert sorted(sizes) == [90, 110, 120, 120, 200]
+
+
 def test_metadata_tell_repairs_other_models_and_unknown_finish_reasons(
     server: FaultServer, opened: Open, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def solutions(*problems: tuple[str, Sequence[str | None], bool]) -> pl.DataFrame
             "solution": f"{name}: {answer}",
             "answer": answer,
             "licence": "CC0-1.0",
+            "language": "sw",
         }
         for number, (problem, answers, held_out) in enumerate(problems)
         for name, answer in zip(SOLVERS, answers, strict=True)
@@ -105,8 +106,20 @@ def test_math_train_keeps_the_assistant_s_solutions_of_problems_not_held_out() -
     rows = solutions(("One", ["1", None, "9"], False), ("Two", ["2", "2", "2"], True))
     outcome = build_math_train(rows, [])
     assert outcome.rows.schema == TRAIN
-    assert outcome.rows.rows() == [("id 0", "One", "assistant: 1", "1", "CC0-1.0")]
+    assert outcome.rows.rows() == [("id 0", "One", "assistant: 1", "1", "CC0-1.0", "sw")]
     assert len(outcome.dropped) == 0
+
+
+def test_math_sets_have_the_language_of_the_problem_and_of_earlier_solutions_an_unknown_one() -> (
+    None
+):
+    train = solutions(("One", ["1", None, None], False), ("Two", ["2", None, None], False))
+    test = solutions(("Three", ["3", "3", None], True))
+    partly = train.with_columns(language=pl.when(sample_id="id 0").then("language"))
+    earlier = train.drop("language")
+    languages = [build_math_train(rows, []).rows["language"] for rows in (train, partly, earlier)]
+    assert [each.to_list() for each in languages] == [["sw"] * 2, ["sw", "und"], ["und"] * 2]
+    assert build_math_test(test, [], equal).rows["language"].to_list() == ["sw"]
 
 
 def test_math_sets_drop_a_problem_repeated_up_to_case_and_spaces() -> None:

@@ -47,7 +47,12 @@ def run_program(program: str) -> Result:
 
 def problems(*texts: str) -> pl.DataFrame:
     rows = [
-        {"sample_id": f"id {number}", "problem": text, "licence": f"licence {number}"}
+        {
+            "sample_id": f"id {number}",
+            "problem": text,
+            "licence": f"licence {number}",
+            "language": "sw",
+        }
         for number, text in enumerate(texts)
     ]
     return typed_frame(rows, dataset_schema(PROMPTS["math_problems"]))
@@ -138,6 +143,12 @@ def test_math_solutions_ask_three_solvers_for_a_held_out_problem() -> None:
     assert outcome.rows["answer"].to_list() == ["7", "7", "7"]
     assert outcome.rows["solution"].to_list()[1] == "answer = 7"
     assert set(outcome.rows["licence"]) == {"licence 0"}
+    assert set(outcome.rows["language"]) == {"sw"}
+
+
+def test_math_solutions_of_earlier_problems_are_in_an_unknown_language() -> None:
+    outcome = solve(problems("One: ok").drop("language"), answering(reply))
+    assert set(outcome.rows["language"]) == {"und"}
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,10 @@ def test_footer_survives_a_round_trip_through_the_file(tmp_path: Path) -> None:
         code_version="c",
         data_version="d",
         prompt_versions={"tools": "1"},
-        upstream=(Upstream(asset="x", shard=None, data_version="v"),),
+        upstream=(
+            Upstream(asset="x", shard=None, data_version="v"),
+            Upstream(asset="y", shard=None, data_version="v", dropped={}),
+        ),
         rows=2,
         dropped={"repeat": 1},
         arrival=3,
@@ -109,6 +112,15 @@ def test_footer_survives_a_round_trip_through_the_file(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     pl.DataFrame({"a": [1, 2]}).write_parquet(path, metadata=footer.as_metadata())
     assert Footer.read(path) == footer
+
+
+def test_footer_names_dropped_rows_only_where_they_were_read() -> None:
+    upstream = Upstream(asset="x", shard=None, data_version="v")
+    footer = Footer(
+        asset="y", shard=None, run_id="", code_version="", data_version="", upstream=(upstream,)
+    )
+    [written] = footer.as_metadata().values()
+    assert written.count("dropped") == 1
 
 
 def test_footer_of_a_foreign_file_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Known adaptations of an endpoint, kept in an append-only file of the project.
 
 A line is a JSON object: host, model, parameter, what is sent in its place, the endpoint's sentence,
-time. To forget an adaptation, remove its line or the file.
+time. To forget an adaptation, remove its line or the file. Lines of probes (probe.py) are skipped.
 """
 
 import json
@@ -84,9 +84,8 @@ class Adaptations:
                     "parameter": change.parameter,
                     "to": change.to or None,
                     "said": said[:1000],
-                    "time": datetime.now(UTC).isoformat(),
                 }
-                _append(self._path, json.dumps(line).encode() + b"\n")
+                append_line(self._path, line)
 
     def propose(self, changes: Iterable[Change], said: str) -> None:
         """Remember changes until a call has succeeded with them."""
@@ -103,22 +102,28 @@ class Adaptations:
         self._said[change] = said
 
     def _read(self) -> Iterator[tuple[Change, str]]:
-        try:
-            data = b"" if self._path is None else self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        for text in data.splitlines():
-            try:
-                line = as_object(json.loads(text))
-            except (ValueError, RecursionError):
-                continue
+        for line in read_lines(self._path):
             change = Change(str(line.get("parameter")), str(line.get("to") or ""))
             if line.items() >= self._place.items() and isinstance(line.get("parameter"), str):
                 yield change, str(line.get("said"))
 
 
-def _append(path: Path, line: bytes) -> None:
-    """Append a line by a single write, which other processes do not interleave."""
+def read_lines(path: Path | None) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file; damaged lines are skipped, and a missing file is empty."""
+    try:
+        data = b"" if path is None else path.read_bytes()
+    except FileNotFoundError:
+        return
+    for text in data.splitlines():
+        try:
+            yield as_object(json.loads(text))
+        except (ValueError, RecursionError):
+            continue
+
+
+def append_line(path: Path, content: Mapping[str, Any]) -> None:
+    """Append a JSON object and the time by a single write, which other processes do not split."""
+    line = json.dumps({**content, "time": datetime.now(UTC).isoformat()}).encode() + b"\n"
     make_folder(path.parent)
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:

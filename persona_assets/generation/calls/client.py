@@ -22,7 +22,7 @@ from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
 from persona_assets.generation.calls.redaction import Redactor
-from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.journal.call_record import CallRecord, as_list, as_object
 from persona_assets.generation.providers import Connection, Meaning, Provider, provider_of
 
 if TYPE_CHECKING:
@@ -169,6 +169,34 @@ def check_endpoint(endpoint: Endpoint) -> None:
         raise EndpointRefused(stop)
     if unreachable:
         raise EndpointUnreachable(unreachable)
+
+
+def listed_models(endpoint: Endpoint) -> list[str]:
+    """Return the names of the models that an endpoint lists; empty if it lists none, or fails.
+
+    Raises:
+        EndpointRefused: The key is missing, or the settings do not suffice.
+    """
+    key, path = endpoint.api_key(), provider_of(endpoint).models_path
+    if path is None:
+        return []
+    import httpx2
+    import openai
+
+    arguments = openai_arguments(endpoint, key, path)
+    with openai.OpenAI(**arguments, timeout=CONNECT, max_retries=0) as client:
+        try:
+            text = client.get(path, cast_to=httpx2.Response).text
+        except (openai.OpenAIError, httpx2.HTTPError):
+            return []
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    # Some servers send the list itself, without the object around it.
+    models = value if isinstance(value, list) else as_list(as_object(value).get("data"))
+    names = (as_object(model).get("id") for model in models)
+    return [name for name in names if isinstance(name, str) and name]
 
 
 def openai_arguments(endpoint: Endpoint, api_key: str, path: str) -> dict[str, Any]:

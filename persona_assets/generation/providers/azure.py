@@ -34,6 +34,9 @@ class Azure(Provider):
         "openai.azure.us",
     )
 
+    models_path: ClassVar[str | None] = None
+    """The list has the names of base models, not those of deployments."""
+
     def connection(self, endpoint: Address, api_key: str, path: str) -> Connection:
         """Return URL, query and headers.
 

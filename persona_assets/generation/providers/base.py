@@ -76,6 +76,9 @@ class Provider:
     check_path: ClassVar[str] = "/models"
     """Path of a free GET request that fails with 401 where the API key is not accepted."""
 
+    models_path: ClassVar[str | None] = "/models"
+    """Path of a free GET request that lists the names of models; None if it lists other names."""
+
     error_rules: ClassVar[tuple[Rule, ...]] = COMMON_RULES
     """Rules that give a failed reply its meaning; a subclass puts its own in front."""
 
