@@ -10,7 +10,7 @@ unusable below about a billion parameters) and limits under which the sample cor
 
 from typing import Any
 
-DEMO_CALLS = 180
+DEMO_CALLS = 183
 """Maximum number of model calls of the profile `demo` on the sample corpus."""
 
 PAPER: dict[str, Any] = {
@@ -175,6 +175,7 @@ DEMO: dict[str, Any] = {
         "knowledge_texts": _few(2, shots=1, length="60 to 80 words"),
         "game_npcs": _few(2, shots=2, world="harbour", length="one sentence"),
         "tools": _few(2, shots=2),
+        "tool_implementations": _few(1, shots=2),
     },
     # A quarter, not the paper's 2 %, which would hold out none of 24 problems.
     "held_out_share": 0.25,
