@@ -30,9 +30,11 @@ from persona_assets.planning.shutdowns import shutdown_notes
 from persona_assets.planning.trial import try_task
 from persona_assets.profiles import PROFILES
 from persona_assets.project import Project
+from persona_assets.prompting.front_matter import HUB
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
 from persona_assets.scaffold.new_project import create_project
+from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.terminal import console, reports
@@ -129,6 +131,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     init.set_defaults(command=_init)
 
+    task = commands.add_parser("new-task", help="write the commented file of a new task")
+    task.add_argument("name", metavar="NAME", help="name of the task and of its table")
+    task.add_argument(
+        "--from", dest="source", metavar="TASK", default=HUB, help="make rows from its samples"
+    )
+    task.add_argument(
+        "--personas", type=int, choices=(1, 2), default=1, help="number of personas of a row"
+    )
+    task.add_argument("--turns", type=int, metavar="N", help="a conversation of N messages")
+    task.set_defaults(command=_new_task)
+
     run = commands.add_parser("run", help="materialize what is missing or stale, in order")
     _add_selection(run)
     run.set_defaults(command=_run)
@@ -179,6 +192,25 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 def _init(options: argparse.Namespace) -> int:
     written = create_project(options.folder, options.profile)
     print(f"{len(written)} files in {options.folder}: read {options.folder / 'README.md'} first")
+    return 0
+
+
+def _new_task(options: argparse.Namespace) -> int:
+    prompts = Project(Settings.load()).prompts
+    path = create_task(
+        prompts,
+        options.name,
+        source=options.source,
+        personas=options.personas,
+        turns=options.turns,
+    )
+    try:
+        project_assets(Project(Settings.load()))
+    except ValueError:
+        # A number of turns or a name that the graph refuses.
+        path.unlink()
+        raise
+    print(f"{path}: edit it, then persona-assets try {options.name}")
     return 0
 
 

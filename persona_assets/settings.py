@@ -45,6 +45,7 @@ from persona_assets.training.job import Hyperparameters
 
 Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
 Precision = Literal["fp32", "int8"]
+Stratum = Literal["hop", "language"]
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
@@ -146,6 +147,10 @@ class Task(Prompting):
 
     nearest: int | None = Field(default=None, ge=1, exclude_if=_is_none)
     """Number of personas per shard that are nearest to the description `like`."""
+
+    stratify: Annotated[tuple[Stratum, ...] | None, BeforeValidator(_listed), _Unset] = None
+    """Columns of a persona, `hop` and `language`, over whose values the personas of `per_shard` are
+    spread evenly, as far as there are enough of each; null for a plain draw."""
 
     language: str | None = Field(default=None, exclude_if=_is_none)
     """Tag of the language of the samples; null for that of the persona."""

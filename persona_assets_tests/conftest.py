@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import sqlalchemy
 from hypothesis import HealthCheck, settings
 
 from persona_assets.catalog.catalog import Catalog
+from persona_assets.cli import main
 from persona_assets.storage.storage import Storage
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import (
@@ -128,6 +129,28 @@ def fresh(environment: None, server: ModelServer, folder: Path) -> SampleProject
     for shard, texts in TEXTS.items():
         sample.write(shard, texts)
     return sample
+
+
+@pytest.fixture
+def command(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a command in this process: exit code, output and errors.
+
+    The command has the settings of one sample project and no others.
+    """
+
+    def run(project: SampleProject, *arguments: str) -> tuple[int, str, str]:
+        for name in [name for name in os.environ if name.startswith("PERSONA_")]:
+            monkeypatch.delenv(name)
+        for name, value in project.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(project.root)
+        capfd.readouterr()
+        code = main(arguments)
+        return (code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture

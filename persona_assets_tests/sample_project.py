@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,9 @@ TEXTS: Mapping[str, Sequence[str]] = {
 }
 """Texts by shard of the usual corpus."""
 
+TASKS = ("game_npcs", "instructions", "knowledge_texts", "logic_problems", "math_problems", "tools")
+"""Tasks of the usual project: of each shape of a table one, so that runs stay short."""
+
 
 def is_setting(variable: str) -> bool:
     """Return True if an environment variable configures a project: a setting or OpenAI's key."""
@@ -78,12 +81,17 @@ class StubTrainer:
 class SampleProject:
     """Project under `root` whose models `server` serves.
 
+    Args:
+        root: Folder of the project.
+        server: Server of all roles.
+        tasks: Shipped tasks that a new project has.
+
     Attributes:
         values: Settings by name; tests may change them.
         trainer: Double of the trainer; tests may replace it.
     """
 
-    def __init__(self, root: Path, server: ModelServer) -> None:
+    def __init__(self, root: Path, server: ModelServer, tasks: Collection[str] = TASKS) -> None:
         self.root = root
         self.server = server
         self.data = root / "data"
@@ -92,6 +100,9 @@ class SampleProject:
         self.trainer = StubTrainer()
         if not self.prompts.exists():
             shutil.copytree(ROOT / "prompts", self.prompts)
+            for file in (self.prompts / "tasks").glob("*.md"):
+                if file.stem not in tasks:
+                    file.unlink()
             self.corpus.mkdir(parents=True)
         self.values: dict[str, Any] = {
             "profile": "paper",

@@ -12,7 +12,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from persona_assets_tests.generation.fault_server import chat
@@ -167,7 +167,7 @@ def marks_of(text: str) -> list[str]:
 
 def _spoil_longest(value: Any, fault: str, chance: random.Random) -> Any:
     """Return a JSON value whose longest string has a fault."""
-    longest = max(_strings(value), key=len, default="")
+    longest = max(texts_of(value), key=len, default="")
 
     def spoiled(part: Any) -> Any:
         if isinstance(part, dict):
@@ -179,9 +179,13 @@ def _spoil_longest(value: Any, fault: str, chance: random.Random) -> Any:
     return spoiled(value)
 
 
-def _strings(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for member in value.values() for text in _strings(member)]
-    if isinstance(value, list):
-        return [text for member in value for text in _strings(member)]
-    return [value] if isinstance(value, str) else []
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield all strings of a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from texts_of(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from texts_of(member)

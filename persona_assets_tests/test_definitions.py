@@ -151,7 +151,7 @@ def test_definitions_refuse_a_task_file_whose_name_no_table_can_have(
 def test_definitions_refuse_a_task_file_with_the_name_of_a_further_table_of_another_task(
     prompts: Path, name: str
 ) -> None:
-    (prompts / "tasks" / "instructions.md").rename(prompts / "tasks" / f"{name}.md")
+    (prompts / "tasks" / "knowledge_texts.md").rename(prompts / "tasks" / f"{name}.md")
     with pytest.raises(
         PromptError, match=rf"/tools.md: .* the name {name.lower()}, which is taken"
     ):

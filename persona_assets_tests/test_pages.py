@@ -28,7 +28,9 @@ def test_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_command_of_a_page_exists(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in set(re.findall(r"persona-assets ([a-z]+)\b", page.read_text("utf-8"))):
+    for command in set(
+        re.findall(r"persona-assets ([a-z]+(?:-[a-z]+)?)\b", page.read_text("utf-8"))
+    ):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0, f"{page.name}: persona-assets {command}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from persona_assets_tests.sample_project import SampleProject
-from persona_assets_tests.strong_model import FAULTS, StrongModel, marks_of
+from persona_assets_tests.strong_model import FAULTS, StrongModel, marks_of, texts_of
 
 TASKS = ("math_problems", "logic_problems", "instructions", "knowledge_texts", "game_npcs", "tools")
 PUBLISHED = ("persona_hub", *TASKS, "math_solutions", "math_train", "math_test")
@@ -33,18 +33,6 @@ def strong(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         }
         assert [run.error for run in sample.run() if run.error] == []
         yield sample
-
-
-def texts_of(value: Any) -> Iterator[str]:
-    """Yield all strings of a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for member in value.values():
-            yield from texts_of(member)
-    elif isinstance(value, list):
-        for member in value:
-            yield from texts_of(member)
 
 
 def rows(sample: SampleProject, asset: str) -> list[dict[str, Any]]:

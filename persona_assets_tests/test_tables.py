@@ -32,7 +32,10 @@ def test_table_contracts_link_each_row_back_to_its_text() -> None:
     links = {name: table.parent for name, table in TABLES.items() if table.makes}
     hops = [f"hop_{number}_personas" for number in range(1, 7)]
     personas = dict.fromkeys(["text_personas", *hops], "parent_id")
-    datasets = dict.fromkeys(PROMPTS.tasks, "persona_id")
+    datasets = {
+        name: "persona_id" if prompt.head.source == "persona_hub" else "source_id"
+        for name, prompt in PROMPTS.tasks.items()
+    }
     assert links == {
         "raw_corpus": None,
         **personas,
@@ -50,7 +53,8 @@ def test_table_of_model_answers_has_the_model_and_the_completion() -> None:
 
 def test_dataset_has_the_fields_of_its_prompt_as_columns() -> None:
     for name, prompt in PROMPTS.tasks.items():
-        assert set(prompt.head.output) < set(TABLES[name].schema)
+        fields = {"opening", "messages"} if prompt.head.turns else set(prompt.head.output)
+        assert fields < set(TABLES[name].schema)
         assert TABLES[name].key == ("sample_id",)
 
 

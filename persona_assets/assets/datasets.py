@@ -33,9 +33,9 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.rules import protection
-from persona_assets.settings import Task, nearest
+from persona_assets.settings import SettingsError, Task, nearest
 from persona_assets.steps import tasks as steps
-from persona_assets.steps.origins import CONTENT, origin_of
+from persona_assets.steps.origins import CONTENT, check_inputs, origin_of
 from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
@@ -56,6 +56,8 @@ def datasets(prompts: Prompts, tasks: Mapping[str, Task]) -> list[TableAsset]:
 def source_of(prompts: Prompts, tasks: Mapping[str, Task], prompt: Prompt) -> Source | None:
     """Return the task whose samples a task's rows are made from; None for personas.
 
+    A variant reads the variant of that name of the other task, where there is one.
+
     Raises:
         PromptError: There is no such task.
     """
@@ -67,6 +69,8 @@ def source_of(prompts: Prompts, tasks: Mapping[str, Task], prompt: Prompt) -> So
             f"{prompts.folder / 'tasks' / prompt.file}.md: from names {name!r}, which is no task"
             f"{nearest(name, prompts.tasks)}; there are {HUB}, {', '.join(sorted(prompts.tasks))}"
         )
+    variant = prompt.name.replace(prompt.file, name, 1)
+    name = variant if variant in prompts.tasks else name
     return Source(prompts.tasks[name], finished_samples(prompts, tasks, name))
 
 
@@ -79,14 +83,22 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
         source: Task whose samples the rows are made from; None for personas.
 
     Raises:
-        PromptError: A field of the prompt's output has the name of a column of every dataset.
+        PromptError: A field of the prompt's output has the name of a column of every dataset, or a
+            template uses a name that is no input.
+        SettingsError: `stratify` is set for a task of pairs or of samples.
     """
     name, head = prompt.name, prompt.head
     tables = origin_tables(prompt, settings, source)
     by_meaning = settings.like is not None
     of_personas = source is None and head.personas == 1
     made_from = None if source is None else source.prompt
+    if settings.stratify and not of_personas:
+        raise SettingsError(
+            f"settings of the task {name}: stratify is for tasks whose rows are made from one "
+            "persona each: remove it"
+        )
     schema = steps.dataset_schema(prompt, made_from)
+    check_inputs(prompt, made_from)
     origin = origin_of(prompt, made_from)
 
     def samples(bounds: CallBounds) -> int | None:

@@ -11,6 +11,7 @@ import persona_assets.assets
 from persona_assets.asset_names import asset_name
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
+from persona_assets.assets.distributions import distributions
 from persona_assets.assets.judged import finished_samples, judged_samples
 from persona_assets.assets.math_data import PROBLEMS, math_solutions
 from persona_assets.assets.reports import task_reports
@@ -64,6 +65,7 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
     made = [
         *unique_samples(prompts, tasks, contracts),
         *judged_samples(prompts, tasks, contracts),
+        *distributions(prompts, tasks),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
     ]
     for asset in made:

@@ -5,7 +5,7 @@ pairs the pairs among them, and a task of samples those that were made for them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 import polars as pl
@@ -18,9 +18,11 @@ from persona_assets.resources.session import Session
 from persona_assets.settings import Task
 from persona_assets.steps.choice import Choice, choose_personas, cosines_to
 from persona_assets.steps.origins import (
+    PARENT,
     origins_of_samples,
     related_by_hop,
     strangers,
+    with_parents,
     within_cosine,
 )
 
@@ -85,8 +87,9 @@ def origins(
     task = project.settings.task(prompt.name)
     vectors = tables[VECTORS].collect() if VECTORS in tables else None
     chosen: Choice | None = None
+    hub = tables[HUB].collect() if HUB in tables else pl.DataFrame()
     if HUB in tables:
-        chosen = _chosen(project, task, tables[HUB].collect(), vectors, session)
+        chosen = _chosen(project, task, hub, vectors, session)
     if source is not None:
         samples = tables[SAMPLES].collect()
         if chosen is not None:
@@ -94,8 +97,13 @@ def origins(
         told = f"{len(samples):,} samples of {source.prompt.name}"
         found = origins_of_samples(samples, source.prompt)
         return Choice(found, f"{told}; {chosen.told}" if chosen else told)
-    if chosen is None or prompt.head.related is None:
-        return chosen or Choice(pl.DataFrame(), "")
+    if chosen is None:
+        return Choice(hub, "")
+    if prompt.head.related is None:
+        sees_parents = not prompt.names.isdisjoint(PARENT)
+        return (
+            replace(chosen, personas=with_parents(chosen.personas, hub)) if sees_parents else chosen
+        )
     pairs = _paired(prompt, chosen.personas, vectors)
     return Choice(pairs, f"{len(pairs):,} pairs; {chosen.told}")
 

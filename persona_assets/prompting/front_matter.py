@@ -67,6 +67,7 @@ class FrontMatter(BaseModel):
         turns: Number of messages of a conversation, a call each.
         answers: Role that answers the persona in a conversation; None if a second persona does.
         then: Steps of Python on the answer, in order; see postprocess/.
+        distribution: Field whose choices are counted over all shards, by stratum of the personas.
         settings: Defaults of the task's settings.
         variants: Settings of the task's variants, by name.
     """
@@ -92,6 +93,7 @@ class FrontMatter(BaseModel):
     turns: int | None = Field(default=None, ge=2, le=100, exclude=True)
     answers: Role | None = Field(default=None, exclude=True)
     then: tuple[str, ...] = Field(default=(), exclude=True)
+    distribution: str | None = Field(default=None, exclude=True)
     settings: Task = Field(default=Task(), exclude=True)
     variants: dict[str, Task] = Field(default_factory=dict, exclude=True)
 
@@ -127,6 +129,14 @@ class FrontMatter(BaseModel):
             raise ValueError("turns need answers, the role that answers, or personas: 2")
         if self.turns is not None and self.format != "text":
             raise ValueError("turns need format: text, since each message is a whole answer")
+        return self
+
+    @model_validator(mode="after")
+    def _distribution_is_of_choices(self) -> "FrontMatter":
+        if self.distribution is not None and "enum" not in self.output.get(self.distribution, {}):
+            raise ValueError(
+                f"distribution names {self.distribution!r}, which is no field with an enum"
+            )
         return self
 
     @model_validator(mode="after")

@@ -53,6 +53,9 @@ _OTHER_LETTER = regex.compile(
 RUBRICS = "rubrics/"
 """Prefix of the name of a rubric, before the name of its task."""
 
+OF_PERSONAS = ("persona", "other", "relation", "parent")
+"""Inputs that are about personas: demonstrations of the mode `few-shot` hide them."""
+
 COPIED = 0.7
 """Jaccard similarity of words above which an answer counts as a copy of a demonstration."""
 
@@ -154,6 +157,12 @@ class Prompt:
             for _, token, text in self.environment.lex(template)
             if token == "data"
         ]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names that the templates use: inputs and variables."""
+        templates = map(self.environment.parse, (self.system, self.user, self.assistant))
+        return frozenset().union(*map(meta.find_undeclared_variables, templates))
 
     @property
     def skeletons(self) -> list[str]:
@@ -298,8 +307,14 @@ class Prompt:
         for shot in self.shots:
             inputs = {key: value for key, value in shot.items() if key not in self.head.output}
             if self.prompting.mode == "few-shot":
-                inputs["persona"] = ""
-            turns.append({"role": "user", "content": self._render(self._user, inputs)})
+                inputs |= {"persona": "", **{name: "" for name in OF_PERSONAS if name in inputs}}
+            try:
+                shown = self._render(self._user, inputs)
+            except PromptError as error:
+                raise PromptError(
+                    f"demonstrations/{self.file}.jsonl: a line lacks an input: {error}"
+                ) from None
+            turns.append({"role": "user", "content": shown})
             turns.append({"role": "assistant", "content": self._answer_text(shot)})
         return turns
 

@@ -22,6 +22,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "instruction": (*_PROSE, "unfinished", *_LENGTH),
     "article": (*_PROSE, "unfinished", *_LENGTH),
     "character": (*_PROSE, "fence", "unfinished", *_LENGTH),
+    # What somebody says aloud may be one word, and may break off.
+    "speech": (*_PROSE, "fence", *_LENGTH),
     "tool": (*_PROSE, "fence", "unfinished", *_LENGTH),
     "formula": ("empty", "control_characters"),
     "code": ("empty", "control_characters"),

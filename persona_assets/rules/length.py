@@ -20,6 +20,7 @@ LENGTHS = {
     "instruction": (3, 2_000),
     "article": (5, 10_000),
     "character": (3, 1_000),
+    "speech": (1, 400),
     "tool": (1, 200),
 }
 """Least and largest number of words by kind of text."""

@@ -307,6 +307,8 @@ REPAIRS: dict[str, tuple[str, ...]] = {
     "instruction": ("quotes", "fence", "preamble", "label"),
     "article": ("fence", "preamble", "label", "boilerplate"),
     "character": ("quotes", "fence", "preamble", "boilerplate"),
+    # Somebody may say "let me know".
+    "speech": ("quotes", "fence", "preamble"),
     "tool": ("quotes", "fence", "preamble", "boilerplate"),
     "formula": (),
     "code": ("fence",),

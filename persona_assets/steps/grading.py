@@ -56,13 +56,24 @@ def accuracy(correct: int, n: int) -> Accuracy:
         raise ValueError(f"{correct} of {n} answers cannot be correct")
     if n == 0:
         return Accuracy(0, 0, None, None, None)
-    share, z2 = correct / n, _Z * _Z
+    share = correct / n
+    return Accuracy(n, correct, share, *score_interval(share, n))
+
+
+def score_interval(share: float, n: float) -> tuple[float, float]:
+    """Return the 95 % score interval of Wilson for a share of `n` observations.
+
+    Args:
+        share: Observed share, in [0, 1].
+        n: Number of observations, or of effective ones in a weighted sample.
+    """
+    z2 = _Z * _Z
     centre = share + z2 / (2 * n)
     spread = _Z * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     scale = 1 + z2 / n
-    low = 0.0 if correct == 0 else (centre - spread) / scale
-    high = 1.0 if correct == n else (centre + spread) / scale
-    return Accuracy(n, correct, share, low, high)
+    low = 0.0 if share == 0 else (centre - spread) / scale
+    high = 1.0 if share == 1 else (centre + spread) / scale
+    return low, high
 
 
 def difference(a: Accuracy, b: Accuracy) -> tuple[float, float, float] | None:

@@ -13,7 +13,9 @@ import polars as pl
 
 from persona_assets.ids import uniform
 from persona_assets.postprocess import added_columns
+from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompts import Prompt
+from persona_assets.settings import nearest
 
 CONTENT = "content"
 """Column by whose hash origins are drawn."""
@@ -31,6 +33,13 @@ MESSAGE = pl.Struct(
     }
 )
 """A message of a conversation."""
+
+PARENT = ("parent", "relation")
+"""Inputs of a task of personas: the persona from which a persona was expanded, if it is in the same
+shard of the hub, and what the persona is to it; else "" both."""
+
+IN_CONVERSATION = ("messages", "speaker")
+"""Inputs of a message of a conversation: the messages before it, and who speaks."""
 
 CONVERSATION = {"opening": pl.String(), "messages": pl.List(MESSAGE)}
 """Columns of a conversation: its first message, and all of them."""
@@ -83,7 +92,62 @@ def origin_of(prompt: Prompt, source: Prompt | None) -> Origin:
         return Origin(
             {**PERSONA, **OTHER}, ("persona", *list(OTHER)[1:]), ("persona_id", "other_id")
         )
-    return Origin(PERSONA, ("persona",), ("persona_id",))
+    # A variable of the file is older than the inputs beside the persona.
+    used = prompt.names - prompt.head.variables.keys()
+    return Origin(PERSONA, ("persona", *(name for name in PARENT if name in used)), ("persona_id",))
+
+
+def check_inputs(prompt: Prompt, source: Prompt | None) -> None:
+    """Check that the templates of a task use names of its inputs and variables alone.
+
+    Args:
+        prompt: Prompt of the task.
+        source: Prompt of the task whose samples the rows are made from; None for personas.
+
+    Raises:
+        PromptError: A template uses another name.
+    """
+    of_personas = source is None and prompt.head.personas == 1
+    known = {
+        *origin_of(prompt, source).inputs,
+        *(PARENT if of_personas else ()),
+        *(IN_CONVERSATION if prompt.head.turns else ()),
+        *prompt.head.variables,
+        "language",
+    }
+    if unknown := sorted(prompt.names - known):
+        raise PromptError(
+            f"tasks/{prompt.file}.md: a template uses {unknown[0]}{nearest(unknown[0], known)}; "
+            f"its inputs and variables are: {', '.join(sorted(known))}"
+        )
+
+
+def with_parents(personas: pl.DataFrame, hub: pl.DataFrame) -> pl.DataFrame:
+    """Return personas with the inputs PARENT: `parent`, and `relation` as what they are to it.
+
+    Args:
+        personas: Rows of `persona_hub`.
+        hub: All rows of the shard, in which parents are looked up.
+
+    Example:
+        >>> hub = pl.DataFrame(
+        ...     {
+        ...         "persona_id": ["1", "2"],
+        ...         "parent_id": ["0", "1"],
+        ...         "persona": ["A judge.", "A carer."],
+        ...         "relation": ["reads", "carer"],
+        ...     }
+        ... )
+        >>> with_parents(hub, hub).select("parent", "relation").rows()
+        [('', ''), ('A judge.', 'carer')]
+    """
+    parents = hub.select(parent_id="persona_id", parent="persona")
+    joined = personas.join(parents, on="parent_id", how="left", maintain_order="left")
+    alone = pl.col("parent").is_null()
+    return joined.with_columns(
+        parent=pl.col("parent").fill_null(""),
+        relation=pl.when(alone).then(pl.lit("")).otherwise(pl.col("relation")),
+    )
 
 
 def answer_columns(prompt: Prompt) -> dict[str, pl.DataType]:

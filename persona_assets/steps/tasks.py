@@ -85,12 +85,16 @@ def draw_origins(
     """Draw the origins of a shard that a task uses.
 
     An origin is drawn by a hash of the column `draw_by` and the task: independent of the order of
-    shards, and a larger share contains every smaller share.
+    shards, and a larger share contains every smaller share. In a stratified draw the first of each
+    stratum come before the second of any.
     """
     ranked = origins.with_columns(
         rank=pl.col(draw_by).map_elements(lambda i: uniform(name, i), pl.Float64())
     )
     in_share = ranked.filter(pl.col("rank") < task.share).sort("rank").drop("rank")
+    if task.stratify:
+        place = pl.int_range(pl.len()).over(list(task.stratify))
+        in_share = in_share.sort(place, maintain_order=True)
     return in_share if task.per_shard is None else in_share.head(task.per_shard)
 
 

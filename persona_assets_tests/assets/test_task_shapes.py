@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from persona_assets.prompting.front_matter import PromptError
+from persona_assets.settings import SettingsError
+from persona_assets.steps.origins import origin_of
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
@@ -74,6 +76,22 @@ You are {{ persona }}
 You help.
 """
 FILES = {"replies": REPLIES, "interviews": INTERVIEWS, "chats": CHATS}
+COMPLAINTS = """---
+description: What a persona complains about.
+format: text
+output:
+  complaint: {type: string}
+variables: {relation: ""}
+---
+
+# System
+
+{{ relation }}
+
+# User
+
+{{ persona }} {{ parent }}
+"""
 SELECT = "+key:unique_replies or +key:unique_interviews or +key:unique_chats"
 
 
@@ -220,8 +238,8 @@ def test_variant_is_an_asset_beside_its_task(sample: SampleProject) -> None:
 def test_variant_of_a_file_takes_its_settings(sample: SampleProject) -> None:
     sample.edit(
         "tasks/game_npcs",
-        "variables:",
-        "settings: {share: 0.5}\nvariants: {sea: {variables: {world: harbour}}}\nvariables:",
+        "variants:",
+        "settings: {share: 0.5}\nvariants:\n  sea: {variables: {world: harbour}}",
     )
     sample.values["tasks"] |= {"game_npcs@sea": {}}
     names = {asset.name for asset in sample.assets.values()}
@@ -229,6 +247,18 @@ def test_variant_of_a_file_takes_its_settings(sample: SampleProject) -> None:
     task = sample.project.settings.task("game_npcs@sea")
     assert (task.share, task.variables) == (0.5, {"world": "harbour"})
     assert sample.project.prompt("game_npcs@sea").prompting.variables == {"world": "harbour"}
+
+
+def test_variable_of_a_file_wins_over_an_input_of_its_name(sample: SampleProject) -> None:
+    (sample.prompts / "tasks" / "complaints.md").write_text(COMPLAINTS)
+    prompt = sample.project.prompt("complaints")
+    assert origin_of(prompt, None).inputs == ("persona", "parent")
+
+
+def test_stratified_draw_is_for_tasks_of_personas(sample: SampleProject) -> None:
+    sample.values["tasks"] |= {"replies": {"stratify": "hop"}}
+    with pytest.raises(SettingsError, match="task replies: stratify is for tasks whose rows"):
+        _ = sample.defs
 
 
 @pytest.mark.parametrize(
@@ -239,6 +269,21 @@ def test_variant_of_a_file_takes_its_settings(sample: SampleProject) -> None:
         ("from: instructions\n", "", "replies.md line 3: keep copies fields"),
         ("kind: article", "kind: article\npersonas: 2", "line 6: personas: 2 and related"),
         ("kind: article", "turns: 4", r"line 5: turns need answers"),
+        (
+            "{{ instruction }}",
+            "{{ instructions }}",
+            r"tasks/replies.md: .* \(did you mean instruction\?",
+        ),
+        (
+            "{{ instruction }}",
+            "{{ messages }}",
+            "uses messages; its inputs and variables are: instr",
+        ),
+        (
+            "kind: article",
+            "kind: article\ndistribution: reply",
+            "line 6: distribution names 'reply'",
+        ),
         ("kind: article", "kinds: article", "line 5: kinds: unknown key"),
         ("keep: [instruction]", "keep: [instruction", r"replies\.md line \d"),
     ],

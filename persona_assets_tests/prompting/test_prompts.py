@@ -17,6 +17,12 @@ FOLDER = ROOT / "prompts"
 NAMES = sorted(path.stem for path in [*FOLDER.glob("*.md"), *FOLDER.glob("tasks/*.md")])
 INPUTS = {
     "persona": "A tailor.",
+    "parent": "A widow.",
+    "other": "A widow.",
+    "relation": "tailor",
+    "instruction": "How do I sew on a button?",
+    "messages": [{"speaker": "user", "content": "Good evening."}],
+    "speaker": "user",
     "text": "Some text.",
     "perspective": "reads",
     "relations": "2",

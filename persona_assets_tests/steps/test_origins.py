@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from persona_assets.ids import content_id
 from persona_assets.steps.hub import EMBEDDINGS, HUB
-from persona_assets.steps.origins import related_by_hop, strangers, within_cosine
+from persona_assets.steps.origins import related_by_hop, strangers, with_parents, within_cosine
 from persona_assets.storage.step_result import typed_frame
 
 
@@ -29,6 +29,12 @@ def hub(parents: Sequence[int | None]) -> pl.DataFrame:
         for number, parent in enumerate(parents)
     ]
     return typed_frame(rows, HUB)
+
+
+def test_parent_is_looked_up_in_the_whole_shard_and_empty_elsewhere() -> None:
+    rows = hub([None, 0, 7])
+    found = with_parents(rows[1:], rows)
+    assert found.select("parent", "relation").rows() == [(rows["persona"][0], "patient"), ("", "")]
 
 
 def test_hop_pairs_are_a_persona_and_its_parent() -> None:

@@ -90,6 +90,17 @@ def test_draw_origins_draws_about_the_share() -> None:
     assert third.schema == HUB
 
 
+def test_stratified_draw_takes_the_same_number_of_each_stratum_while_there_are_enough() -> None:
+    hops = [0] * 200 + [1] * 95 + [2] * 5
+    personas = PERSONAS.with_columns(hop=pl.Series(hops, dtype=HUB["hop"]))
+    task = Task(per_shard=45, stratify=("hop",))
+    chosen = draw_origins(personas, "tools", task)
+    assert chosen["hop"].value_counts().sort("hop").rows() == [(0, 20), (1, 20), (2, 5)]
+    fewer = draw_origins(personas, "tools", task.model_copy(update={"per_shard": 7}))
+    assert fewer.equals(chosen.head(7))
+    assert Task().model_dump() == Task(stratify=None).model_dump()
+
+
 def test_draw_origins_draws_other_personas_for_another_task() -> None:
     task = Task(share=1 / 3)
     assert drawn(PERSONAS, task, "tools") != drawn(PERSONAS, task, "instructions")

@@ -162,7 +162,10 @@ KINDS = (
 """Kinds of personal data, in the order in which they are sought."""
 
 INVENTED = frozenset(
-    {"problem", "solution", "program", "character", "tool", "label", "formula", "code"}
+    {
+        *("problem", "solution", "program", "character", "speech", "tool", "label", "formula"),
+        "code",
+    }
 )
 """Kinds of text whose people and machines are invented: their addresses are nobody's."""
 
