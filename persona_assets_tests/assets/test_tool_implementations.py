@@ -38,7 +38,8 @@ def made(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Project whose writer is often wrong about the code of a tool, and about nothing else."""
     with StrongModel(bad=0.6) as server:
         server.spoils = lambda prompt: prompt == CODE
-        sample = SampleProject(tmp_path_factory.mktemp("code") / "project", server)
+        root = tmp_path_factory.mktemp("code") / "project"
+        sample = SampleProject(root, server, tasks=("math_problems", "tools", CODE))
         sample.write(SHARD, TEXTS)
         sample.values |= {
             "personas_per_hop": 0,
