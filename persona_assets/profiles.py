@@ -175,6 +175,7 @@ DEMO: dict[str, Any] = {
         "knowledge_texts": _few(2, shots=1, length="60 to 80 words"),
         "game_npcs": _few(2, shots=2, world="harbour", length="one sentence"),
         "tools": _few(2, shots=2),
+        "tool_implementations": _few(1, shots=2),
         "replies": _few(1, shots=2, length="one or two sentences"),
         "conversations": _few(1, shots=2, length="one or two sentences"),
         "reading_materials": _few(1, shots=1, length="60 to 80 words"),

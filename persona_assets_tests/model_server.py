@@ -1,7 +1,7 @@
 r"""OpenAI-compatible server on 127.0.0.1 whose answers are hashes of the requests.
 
 Equal requests get equal answers, and different requests get different answers, in the form that the
-prompt asks for: an object of the JSON schema, a problem, a program, a solution with its \boxed{}
+prompt asks for: an object of the JSON schema, a problem, a module, a solution with its \boxed{}
 answer. Where Chinese is asked for, sentences are Chinese. Two marks in the text of a request steer
 the answer:
 
@@ -104,6 +104,8 @@ SYLLABLES = [
     "no",
     "zin",
 ]
+ARGUMENT_TYPES = ["int", "float", "str", "list[str]", "dict[str, int]"]
+NEEDS = [[], ["math"], ["requests"]]
 RELATIONS = ["patient", "landlord", "pupil", "rival", "neighbour", "supplier", "aunt", "colleague"]
 
 PLACES = ["河边", "山脚", "码头", "老城", "水乡", "海岛", "草原", "竹林", "盐湖", "茶山"]
@@ -203,6 +205,8 @@ def answer(body: dict[str, Any]) -> str:
         # The tuned model and the second solver are sometimes wrong, the first solver never.
         slip = chance.random() < 0.25 and body["model"] != "solver"
         return rf"Adding up gives \boxed{{{crates * apples + loose + slip}}}."
+    if prompt == "tool_implementations":
+        return implementation(question, chance)
     if is_chinese:
         return (
             f"在{chinese_place(chance)}的集市上，{chinese_persona(chance)[:-1]}，他码放了"
@@ -233,11 +237,7 @@ def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random
     match schema["type"]:
         case "object":
             return {
-                name: persona(chance, also)
-                if name == "persona"
-                else chance.choice(RELATIONS)
-                if name == "relation"
-                else instance(member, root, chance, also)
+                name: member_value(name, member, root, chance, also)
                 for name, member in schema["properties"].items()
             }
         case "array":
@@ -250,6 +250,40 @@ def instance(schema: dict[str, Any], root: dict[str, Any], chance: random.Random
             return chance.random() < 0.5
         case _:
             return string(schema, chance)
+
+
+def member_value(
+    name: str, schema: dict[str, Any], root: dict[str, Any], chance: random.Random, also: str
+) -> Any:
+    """Return the value of an object's member, by its name or else by its schema."""
+    match name:
+        case "persona":
+            return persona(chance, also)
+        case "relation":
+            return chance.choice(RELATIONS)
+        case "type":
+            return chance.choice(ARGUMENT_TYPES)
+        case "depend":
+            return chance.choice(NEEDS)
+        case _:
+            return instance(schema, root, chance, also)
+
+
+def implementation(question: str, chance: random.Random) -> str:
+    """Return a module that implements the interface in a question."""
+    [name] = re.findall(r"^Function: (\w+)", question, re.MULTILINE)
+    arguments = dict(re.findall(r"^- (\w+) \(([^)]*)\): ", question, re.MULTILINE))
+    needs, used = "math", "math.floor(7.5)"
+    if "Needs: requests" in question:
+        needs, used = "requests", "requests.get('http://127.0.0.1:9', timeout=1).text"
+    taken = ", ".join(f"{argument}: {kind}" for argument, kind in arguments.items())
+    towns = " ".join(place(chance) for _ in range(8))
+    return (
+        f"import {needs}\n\n\ndef {name}({taken}) -> str:\n"
+        f'    """Look up {towns}."""\n'
+        f"    seen = repr([{', '.join(arguments)}])\n"
+        f"    return '{place(chance)} ' + seen + str({used})\n"
+    )
 
 
 def string(schema: dict[str, Any], chance: random.Random) -> str:

@@ -10,8 +10,9 @@ What is wrong with a bad answer is drawn by its request, so that equal requests 
 
 import json
 import random
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from persona_assets_tests.generation.fault_server import chat
@@ -72,6 +73,9 @@ FAULTS = (
 SOLVING = ("math_solution", "math_program", "evaluation", "answer_equality")
 """Prompts whose bad answers are fences, preambles and refusals alone."""
 
+CODE_FAULTS = ("syntax", "preamble", "fence", "signature", "undefined", "endless")
+"""Faults of code; a preamble and a fence can be taken off."""
+
 
 class StrongModel(ModelServer):
     """Model server with bad answers.
@@ -80,12 +84,14 @@ class StrongModel(ModelServer):
         bad: Share of bad answers.
 
     Attributes:
+        spoils: Function from the name of a prompt to True if it has bad answers.
         faults: Number of bad answers by prompt and fault.
     """
 
     def __init__(self, bad: float = 0.1) -> None:
         super().__init__()
         self.bad = bad
+        self.spoils: Callable[[str], bool] = lambda prompt: prompt != "answer_equality"
         self.faults: Counter[tuple[str, str]] = Counter()
 
     def reply(self, message: str, body: dict[str, Any]) -> str:
@@ -93,8 +99,12 @@ class StrongModel(ModelServer):
             return embeddings([vector(text).tolist() for text in body["input"]])
         prompt, good = prompt_of(body), answer(body)
         chance = random.Random(f"fault {key_of(body)}")
-        if prompt == "answer_equality" or chance.random() >= self.bad:
+        if not self.spoils(prompt) or chance.random() >= self.bad:
             return chat(good)
+        if prompt == "tool_implementations":
+            fault = chance.choice(CODE_FAULTS)
+            self.faults[prompt, fault] += 1
+            return chat(spoil_code(good, fault))
         fault = chance.choice(FAULTS[:3] if prompt in SOLVING else FAULTS)
         self.faults[prompt, fault] += 1
         if "response_format" not in body:
@@ -121,6 +131,23 @@ def spoil(text: str, fault: str, chance: random.Random) -> str:
             return text + chance.choice(CLOSINGS)
         case _:
             return f"{text} The card is {CARD}, is it not?"
+
+
+def spoil_code(code: str, fault: str) -> str:
+    """Return a module with a fault."""
+    match fault:
+        case "fence":
+            return f"```python\n{code}```\n"
+        case "preamble":
+            return f"Here is the function.\n\n```python\n{code}```\n\nIt reads its arguments."
+        case "syntax":
+            return code.replace("repr([", "repr([(", 1)
+        case "signature":
+            return re.sub(r"\) -> str", ", verbose=False) -> str", code).replace("(, ", "(")
+        case "undefined":
+            return code.replace("+ seen +", "+ seen_before +")
+        case _:
+            return code.replace("    seen = ", "    while True:\n        pass\n    seen = ", 1)
 
 
 def marks_of(text: str) -> list[str]:

@@ -88,7 +88,7 @@ def test_invalid_prompt_file_is_named(
     fresh.edit("text_to_persona", old, new)
     code, _, err = command(fresh, "run")
     assert code == 1
-    assert "text_to_persona.md: " in err
+    assert re.search(r"text_to_persona\.md( line 3)?: ", err), err
     assert re.fullmatch(r"persona-assets: .+\n", err), err
     assert not (fresh.data / "tables").exists()
 

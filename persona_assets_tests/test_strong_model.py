@@ -45,7 +45,8 @@ def test_strong_model_made_every_fault(strong: SampleProject) -> None:
     assert isinstance(server, StrongModel)
     faults = Counter[str]()
     for (prompt, fault), count in server.faults.items():
-        faults[fault] += count if prompt in TASKS else 0
+        if prompt in TASKS:
+            faults[fault] += count
     assert set(faults) == set(FAULTS)
 
 

@@ -30,6 +30,7 @@ from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB, FrontMatter, PromptError
 from persona_assets.prompting.prompts import Prompt, Prompts
 from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.rules import protection
 from persona_assets.settings import SettingsError, Task, nearest
@@ -175,7 +176,8 @@ def _shape(prompt: Prompt) -> str:
         if (value := getattr(prompt.head, name)) != fields[name].default
     }
     written = "" if not shape else f".{json.dumps(shape, sort_keys=True)}"
-    return f"{written}{steps_version(prompt.head.then)}"
+    sandbox = f".{SANDBOX_VERSION}" if prompt.head.then else ""
+    return f"{written}{steps_version(prompt.head.then)}{sandbox}"
 
 
 def _of_hops(bounds: CallBounds, task: Task) -> int | None:

@@ -7,7 +7,7 @@ by the entry-point group `persona_assets.postprocess`.
     then: [python_code, signature]
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import polars as pl
@@ -43,10 +43,12 @@ class Step(Protocol):
     Attributes:
         version: Changes with any result of the step.
         columns: Columns that it adds, with their types.
+        needs: Columns that the answer, an earlier step, or what the row is made from must have.
     """
 
     version: str
     columns: Mapping[str, pl.DataType]
+    needs: Sequence[str]
 
     def __call__(
         self, answer: Mapping[str, Any], origin: Mapping[str, Any], run: RunProgram
@@ -60,7 +62,15 @@ class Step(Protocol):
         """
 
 
-STEPS: Registry[Step] = Registry("persona_assets.postprocess", {})
+STEPS: Registry[Step] = Registry(
+    "persona_assets.postprocess",
+    {
+        "python_code": "persona_assets.postprocess.python_code:STEP",
+        "lint": "persona_assets.postprocess.lint:STEP",
+        "signature": "persona_assets.postprocess.signature:STEP",
+        "run": "persona_assets.postprocess.run:STEP",
+    },
+)
 """Steps by name, built in or of an installed package."""
 
 

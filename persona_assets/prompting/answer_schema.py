@@ -5,6 +5,10 @@ integer, number, boolean and list; a list has `items:` (a field) or `fields:` (a
 are `min_length` and `max_length` of a string or list, `pattern` and `enum` of a string, `minimum`
 and `maximum` of a number. Any field may have a `description`. The limits are sent to the model as
 JSON schema and are validated again on each answer.
+
+Two keys concern answers in another shape alone, which are read with a repair (parsing/shapes.py):
+`unstated` is the value of a string that an object in a list does not state, and `as_json: true`
+keeps a list or an object in place of a string as JSON text. No request has them.
 """
 
 from collections.abc import Mapping
@@ -13,6 +17,8 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic_core import SchemaError
+
+from persona_assets.generation.parsing.shapes import AsJson, Unstated
 
 
 def _int64(value: int) -> int:
@@ -35,8 +41,11 @@ _LIMITS = {
     "maximum": "le",
     "description": "description",
 }
+READING = ("unstated", "as_json")
+"""Keys of a string that no request has."""
+
 _ALLOWED = {
-    "string": {"min_length", "max_length", "pattern", "enum"},
+    "string": {"min_length", "max_length", "pattern", "enum", *READING},
     "integer": {"minimum", "maximum"},
     "number": {"minimum", "maximum"},
     "boolean": set[str](),
@@ -81,6 +90,25 @@ def answer_columns(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, pl.Data
     return {field: _column(spec) for field, spec in fields.items()}
 
 
+def sent_fields(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return an `output:` block without the keys that no request has.
+
+    Example:
+        >>> sent_fields({"result": {"type": "string", "as_json": True}})
+        {'result': {'type': 'string'}}
+    """
+    return {name: _sent(spec) for name, spec in fields.items()}
+
+
+def _sent(spec: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {"items": _sent, "fields": sent_fields}
+    return {
+        key: inner[key](value) if key in inner else value
+        for key, value in spec.items()
+        if key not in READING
+    }
+
+
 def _check_name(field: object) -> None:
     if not isinstance(field, str) or not field.isidentifier() or field.startswith("_"):
         raise ValueError(f"output: {field!r}: a field's name has letters, digits and _ alone")
@@ -102,7 +130,14 @@ def _annotation(name: str, spec: Mapping[str, Any]) -> Any:
         return Annotated[list[_item(name, spec)], Field(**limits)]  # type: ignore[misc]
     if "enum" in spec:
         return Annotated[Literal[_values(name, spec["enum"])], Field(**limits)]
-    return Annotated[_SCALARS[kind][0], Field(**limits)]
+    return Annotated[_SCALARS[kind][0], Field(**limits), *_reading(name, spec)]
+
+
+def _reading(name: str, spec: Mapping[str, Any]) -> list[Unstated | AsJson]:
+    unstated, as_json = spec.get("unstated"), spec.get("as_json", False)
+    if not isinstance(unstated, str | None) or not isinstance(as_json, bool):
+        raise ValueError(f"output: {name}: unstated is a text, and as_json is true or false")
+    return [*([Unstated(unstated)] if unstated else []), *([AsJson()] if as_json else [])]
 
 
 def _item(name: str, spec: Mapping[str, Any]) -> Any:

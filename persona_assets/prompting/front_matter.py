@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
+from persona_assets.prompting.answer_schema import sent_fields
 from persona_assets.rules.kinds import KINDS
 from persona_assets.settings import Task, nearest
 
@@ -88,6 +96,11 @@ class FrontMatter(BaseModel):
     distribution: str | None = Field(default=None, exclude=True)
     settings: Task = Field(default=Task(), exclude=True)
     variants: dict[str, Task] = Field(default_factory=dict, exclude=True)
+
+    @field_serializer("output")
+    def _sent_output(self, output: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        # How an answer of another shape is read is no part of the version.
+        return sent_fields(output)
 
     @model_validator(mode="after")
     def _kinds_are_known(self) -> "FrontMatter":

@@ -40,7 +40,8 @@ def dataset_schema(prompt: Prompt, source: Prompt | None = None) -> pl.Schema:
 
     Raises:
         PromptError: A field of the prompt has the name of a column of every dataset, or `keep`
-            names a field that the source does not have.
+            names a field that the source does not have, or a step of Python needs a column that is
+            not there.
     """
     if source is not None:
         has = answer_columns(source)
@@ -49,6 +50,7 @@ def dataset_schema(prompt: Prompt, source: Prompt | None = None) -> pl.Schema:
                 f"prompt {prompt.name}: keep names {missing[0]}{nearest(missing[0], has)}; the "
                 f"fields of {source.name} are: {', '.join(has)}"
             )
+    _check_steps(prompt, source)
     fields = answer_columns(prompt)
     ids = {"sample_id": pl.String(), **origin_of(prompt, source).columns}
     ours = {**ids, **REPAIRS, "licence": pl.String(), **COMPLETION_COLUMNS}
@@ -61,6 +63,20 @@ def dataset_schema(prompt: Prompt, source: Prompt | None = None) -> pl.Schema:
         )
     after = {**REPAIRS, "licence": pl.String(), **language, **COMPLETION_COLUMNS}
     return pl.Schema({**ids, **fields, **after})
+
+
+def _check_steps(prompt: Prompt, source: Prompt | None) -> None:
+    """Raise PromptError unless each step of Python has the columns that it needs."""
+    has = {*prompt.columns, *origin_of(prompt, source).columns}
+    has |= set(answer_columns(source)) if source is not None else set()
+    for name in prompt.head.then:
+        step = STEPS.get(name)
+        if missing := [column for column in step.needs if column not in has]:
+            raise PromptError(
+                f"prompt {prompt.name}: the step {name} in then needs a column {missing[0]}: name "
+                "a step before it that adds one, or a task in from that has one"
+            )
+        has |= set(step.columns)
 
 
 def draw_origins(
@@ -157,9 +173,11 @@ def build_samples(
     for result, verdict in judged:
         row, language = result.row.source, result.row.source["language"]
         text = _longest_text(verdict.value)
-        # A person may quote a foreign text, or ask for its translation.
+        # A person may quote a foreign text, or ask for its translation; code is in no language.
+        is_code = prompt.head.kind == "code"
         quotes = prompt.head.kind == "instruction" and base_language(language) == ENGLISH
-        reason = verdict.reason or wrong_language(text, UNKNOWN if quotes else language)
+        expected = UNKNOWN if quotes or is_code else language
+        reason = verdict.reason or wrong_language(text, expected)
         answer = verdict.value
         if reason is None:
             answer, reason = _postprocess(prompt, answer, row, run_program)
@@ -170,7 +188,7 @@ def build_samples(
             {
                 "sample_id": result.row.row_id,
                 **{name: row[name] for name in columns},
-                "language": spoken_language(text, language),
+                "language": language if is_code else spoken_language(text, language),
                 **answer,
                 "repairs": list(verdict.repairs),
                 "licence": row["licence"],

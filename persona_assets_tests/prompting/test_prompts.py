@@ -29,6 +29,12 @@ INPUTS = {
     "problem": "What is 1 + 1?",
     "expected": "2",
     "given": "two",
+    "name": "Tide Clock",
+    "description": "Finds the next high tide.",
+    "function_name": "next_tide",
+    "input_args": [{"name": "port", "type": "str", "description": "name of the port"}],
+    "return": "str: time of the tide",
+    "depend": [],
 }
 
 

@@ -154,11 +154,21 @@ def test_build_samples_asks_again_under_another_index_for_a_second_sample_of_a_p
 
 @pytest.mark.parametrize("name", PROMPTS.tasks)
 def test_build_samples_of_an_empty_hub_is_an_empty_table_of_the_task_s_fields(name: str) -> None:
-    outcome = build_samples(
-        hub(), prompt(name), Task(share=0.5, per_shard=2), answering(lambda _: "error")
-    )
-    assert outcome.rows.schema == dataset_schema(PROMPTS[name])
+    source = PROMPTS.tasks.get(PROMPTS[name].head.source)
+    drawn = Task(share=0.5, per_shard=2)
+    outcome = build_samples(hub(), prompt(name), drawn, answering(lambda _: "error"), source=source)
+    assert outcome.rows.schema == dataset_schema(PROMPTS[name], source)
     assert (len(outcome.rows), len(outcome.dropped), outcome.rows_in) == (0, 0, 0)
+
+
+def test_step_of_python_without_its_column_is_refused() -> None:
+    code = prompt("tool_implementations")
+    head = code.head.model_copy(update={"then": ("lint",)})
+    assert dataset_schema(replace(code, head=head), PROMPTS["tools"])["lint"]
+    with pytest.raises(
+        PromptError, match="the step signature in then needs a column function_name"
+    ):
+        dataset_schema(code)
 
 
 def test_dataset_schema_refuses_a_field_with_the_name_of_another_column() -> None:

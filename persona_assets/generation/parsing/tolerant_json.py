@@ -3,8 +3,9 @@
     1. the text as it is, with LaTeX restored (latex.py), within a fence around the whole of it
     2. JSON encoded once more as a JSON string
     3. the last balanced value in the text, rewritten as JSON: no trailing comma, no comment, no raw
-       line break in a string; Python's and typographic quotes, True, False and None
+       line break in a string; Python's and typographic quotes, sets, True, False and None
     4. the same by the library json-repair, if it neither invents nor loses a letter or a member
+    5. the value in another shape than the output model's (shapes.py), if no value has that shape
 
 A value may be the only item of an array. Text that leaves a value open, such as an object that was
 cut off, is refused, and so is an ellipsis for an item: what is missing nobody knows. Every value
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from persona_assets.generation.parsing.latex import restore_backslashes, restore_controls
+from persona_assets.generation.parsing.shapes import reshape
 
 MOST_VALUES = 16
 """Number of values in a text that are tried, from the last."""
@@ -35,7 +37,8 @@ class ParsedJson(NamedTuple):
 
     Attributes:
         value: Validated value.
-        repairs: Of "fence", "latex", "string", "prose", "json", "array"; empty for strict JSON.
+        repairs: Of "fence", "latex", "string", "prose", "json", "array", "key", "shape"; empty for
+            strict JSON.
     """
 
     value: BaseModel
@@ -109,20 +112,30 @@ def _read_tolerantly(
                 parsed = _read_tolerantly(inner, output, parsed, encoded=True)
             return ParsedJson(parsed.value, ("string", *parsed.repairs))
     latex = ("latex",) if restored != text else ()
+    others: list[tuple[str, tuple[str, ...]]] = []
     spans = balanced_values(restored)
     for span in reversed(spans[-MOST_VALUES:]):
         around = restored[: span.start] + restored[span.end :]
         fenced = around.strip("`~ \n\r\tjsonJSON") == ""
         place = () if not around.strip() else ("fence",) if fenced else ("prose",)
         for source, repairs in _readings(restored[span.start : span.end], span.source):
+            repairs = (*place, *latex, *repairs)
             try:
-                repairs = (*place, *latex, *repairs) or ("json",)
-                return ParsedJson(_validated(source, output), repairs)
+                return ParsedJson(_validated(source, output), repairs or ("json",))
             except ValidationError as other:
                 if other.errors(include_url=False, include_context=False)[0]["type"] != (
                     "json_invalid"
                 ):
                     error = other
+                    others.append((source, repairs))
+    for source, repairs in others:
+        value, changes = reshape(_decoded(source), output)
+        if changes:
+            try:
+                shaped = json.dumps(value)
+                return ParsedJson(_validated(shaped, output), (*repairs, *changes))
+            except ValidationError as other:
+                error = other
     raise error
 
 
@@ -207,6 +220,11 @@ _ITEM = re.compile(
 """What follows the quote that ends a key, the value of a member, or an item of an array. A quote in
 front of anything else is part of the string."""
 
+_SET = re.compile(
+    r"""\{\s*+(?:(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')\s*+(?:,\s*+)?(?=["'}]))+\}"""
+)
+"""Python's set of strings."""
+
 _TO_ESCAPE = re.compile(r"\\(.)|[\"\x00-\x1f]", re.DOTALL)
 
 
@@ -260,10 +278,16 @@ def _balanced_value(text: str, start: int) -> _Span | None:
         if kind == "open":
             if len(stack) == DEEPEST:
                 return None
-            stack.append(part)
+            if _SET.match(text, token.start()):
+                stack.append("<")
+                part = "["
+            else:
+                stack.append(part)
         elif kind == "close":
-            if not stack or stack.pop() + part not in ("{}", "[]"):
+            opening = stack.pop() if stack else ""
+            if opening + part not in ("{}", "[]", "<}"):
                 return None
+            part = "]" if opening == "<" else part
             if last == ",":
                 del out[place:]
         elif kind == "quote":

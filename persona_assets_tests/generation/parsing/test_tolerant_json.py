@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from persona_assets.generation.parsing.latex import COMMANDS, restore_backslashes
 from persona_assets.generation.parsing.tolerant_json import balanced_values, read_json
@@ -130,34 +130,6 @@ def test_time_to_repair_many_values_is_linear() -> None:
 )
 def test_balanced_values_are_rewritten(text: str, sources: list[str]) -> None:
     assert [span.source for span in balanced_values(text)] == sources
-
-
-class Tool(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: Any
-    description: Any
-    function_name: Any
-    input_args: Any
-    return_: Any = Field(alias="return")
-    depend: Any
-
-
-def test_published_tools_are_read_as_far_as_they_are_whole() -> None:
-    """Each is JSON in a JSON string; some use Python, some leave items out, some are other data."""
-    lines = shared_file("personahub_tool.jsonl").read_text(encoding="utf-8").splitlines()
-    read = refused = 0
-    for line in lines:
-        text = json.loads(line)["synthesized text"]
-        try:
-            parsed = read_json(text, Tool)
-        except ValidationError:
-            refused += 1
-            continue
-        read += 1
-        if parsed.repairs == ("string",):
-            assert parsed.value.model_dump(by_alias=True) == json.loads(json.loads(text))
-    assert (len(lines), read, refused) == (5000, 4978, 22)
 
 
 def published_solutions() -> list[str]:
