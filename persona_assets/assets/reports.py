@@ -15,8 +15,8 @@ from persona_assets.assets.dropped_samples import dropped_samples
 from persona_assets.assets.judged import JUDGED
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.origins import Source
-from persona_assets.assets.samples import GROUP as SAMPLES
 from persona_assets.assets.samples import DISTINCT, UNIQUE
+from persona_assets.assets.samples import GROUP as SAMPLES
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.charts import draw_bars
 from persona_assets.project import Project
