@@ -411,6 +411,11 @@ class Prompt:
             inputs["persona"] = ""
         elif "persona" not in inputs and self.personas is not None:
             inputs["persona"] = self.personas[text_of(shot, self.head.output)]
+        elif "persona" in self._variables(self.user) - inputs.keys():
+            raise PromptError(
+                f"prompt {self.name}: a demonstration of {self.pool_file} has no persona: add it, "
+                "or materialize demonstration_personas"
+            )
         language = self._pool.language_of(shot) or "English"
         user = self._in_words(self._render(self._user, inputs), language)
         return [
