@@ -25,8 +25,8 @@ _TABLE = bytes(
     for byte in range(256)
 )
 _MARKED = bytes([_MARK])
-_FIRST = 256
-"""Characters of an answer that are read first; then twice as many."""
+_FIRST = 12
+"""Characters of an answer that are read first, per word that is needed; then twice as many."""
 
 _BREAK = re.compile(r"[\s。，、！？；：]")
 """A character that no word crosses, before which a text may be cut."""
@@ -66,7 +66,7 @@ class Copies:
         A word between ASCII separators is a word of the whole text. A text that is read to its end
         without a mark is compared as it is: it has no other words.
         """
-        size = _FIRST
+        size = _FIRST * (self._enough + 1)
         while True:
             part = text[:size].encode(errors="replace").translate(_TABLE)
             found = part.split()
