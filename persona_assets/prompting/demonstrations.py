@@ -20,8 +20,6 @@ from persona_assets.languages import language_name
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.settings import nearest
 
-_OTHER_LANGUAGES = ", or set LANGUAGE of the task, or its LANGUAGES to those with demonstrations"
-
 LANGUAGE, STRENGTH = "language", "strength"
 
 Demonstration = Mapping[str, Any]
@@ -105,10 +103,9 @@ class Pool:
         if misfits:
             why = "; ".join(f"{count}: {reason}" for reason, count in misfits.most_common())
             held = f"{len(self.shots) - misfits.total()} of {held} fit ({why})"
-        of_row = any(reason.startswith(LANGUAGE) for reason in misfits)
         raise PromptError(
             f"prompt {self.prompt}: {self.number} demonstrations asked for and {held}: add some, "
-            f"or ask for fewer{_OTHER_LANGUAGES if of_row else ''}"
+            "or ask for fewer"
         )
 
     def drawn(self, language: str | None) -> tuple[Demonstration, ...]:

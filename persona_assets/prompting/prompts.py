@@ -275,15 +275,7 @@ class Prompt:
         Returns:
             Tag of the language, `und` if the prompt says it itself; and the input `language`, or
             nothing for English, as for languages without a name.
-
-        Raises:
-            PromptError: Fewer demonstrations in that language are in the pool than requested.
         """
-        found, asked = self._answer_language(tag)
-        self.shots_in(self._spoken(asked))
-        return found, asked
-
-    def _answer_language(self, tag: str) -> tuple[str, Mapping[str, str]]:
         if (fixed := self._fixed_language) is not None:
             return tag_of_name(fixed), {}
         if self._names_its_language:
@@ -329,6 +321,13 @@ class Prompt:
                 not.
         """
         return self._pool.take(language)
+
+    def shortage(self, inputs: Mapping[str, Any]) -> str | None:
+        """Return why a row cannot be asked: too few demonstrations in its language; or None."""
+        language = self._spoken(inputs)
+        if len(self._pool.drawn(language)) == self.prompting.shots:
+            return None
+        return f"no_demonstrations: {language}"
 
     def copies_demonstration(
         self, value: Mapping[str, Any], inputs: Mapping[str, Any] = _NO_INPUTS

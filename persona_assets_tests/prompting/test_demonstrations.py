@@ -9,9 +9,10 @@ import pytest
 
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.run_prompt import PromptRow, run_prompt
 from persona_assets.settings import Mode, Prompting
 from persona_assets_tests.prompts_folder import few, write_folder
-from persona_assets_tests.steps.answers_double import PROMPTS
+from persona_assets_tests.steps.answers_double import PROMPTS, answering
 
 TASK = """---
 description: A sign in a place.
@@ -144,16 +145,24 @@ def test_each_language_of_a_shard_has_a_constant_prefix_of_its_own(tmp_path: Pat
     assert all(m["content"].endswith("Write in German.") for m in other[0].messages[1::2])
 
 
-def test_row_in_a_language_without_demonstrations_is_an_error_before_any_call(
+def test_row_in_a_language_without_demonstrations_is_dropped_without_a_call(
     tmp_path: Path,
 ) -> None:
     bound = signs(tmp_path, {"language": "de"}, {"language": "en"}).bind(few(1), "s")
-    assert bound.answer_language("de") == ("de", {"language": "German"})
-    with pytest.raises(
-        PromptError, match=r"1: language is English, not French\): .* or set LANGUAGE of the task"
-    ):
-        bound.answer_language("fr")
-    with pytest.raises(PromptError, match="0 of 2"):
+    rows = [
+        PromptRow(tag, {}, {"persona": "A tailor.", **bound.answer_language(tag)[1]})
+        for tag in ("en", "fr", "de", "und")
+    ]
+    model = answering(lambda request: {"answer": "No bathing"})
+    results, dropped = run_prompt(bound, rows, model)
+    assert [result.row.row_id for result in results] == ["en", "de", "und"]
+    assert dropped == [("fr", "no_demonstrations: French")]
+    assert len(model.asked) == 3
+
+
+def test_language_of_the_settings_without_demonstrations_is_an_error(tmp_path: Path) -> None:
+    bound = signs(tmp_path, {"language": "de"}, {"language": "en"}).bind(few(1), "s")
+    with pytest.raises(PromptError, match=r"0 of 2 .* 1: language is English, not French"):
         bound.in_language("French")
 
 
