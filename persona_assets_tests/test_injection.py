@@ -181,9 +181,8 @@ def test_rows_that_descend_from_no_attempt_are_those_of_a_project_without_them(
     attacked = untouched(runs.attacked, table, descendants(runs.attacked))
     total = len(rows(runs.attacked, table))
     changed = len({*clean} ^ {*attacked})
-    print(
-        f"{table}: {total - len(attacked)} of {total} rows are of attempts, {changed} others changed"
-    )
+    own = total - len(attacked)
+    print(f"{table}: {own} of {total} rows are of attempts, {changed} others changed")
     assert attacked == clean
     assert not any(MARK.search(str(row)) for row in attacked)
     assert clean
