@@ -85,6 +85,8 @@ def project(folder: Path, server: ObedientModel, attempts: tuple[str, ...]) -> S
     sample.values |= {
         "ready_personas": people,
         "personas_per_hop": None,
+        # A share of the shard's problems would be another one with each further problem.
+        "held_out_share": 1.0,
         "relations_per_persona": 1,
         "max_quarantine_share": 1.0,
         "max_rejected_share": 1.0,
