@@ -91,6 +91,7 @@ _MAX_TOKENS = 256
 _SMALL_MODEL: dict[str, Any] = {
     "model": "qwen2.5-coder-0.5b-instruct",
     "embedded": True,
+    "strength": "small",
     "concurrency": 2,
     "timeout": 300.0,
     # The model would repeat its mistake, and the number of the demo's calls is limited.

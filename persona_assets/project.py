@@ -1,7 +1,8 @@
 """A project: its settings, prompts, benchmark and storage, as handed to assets."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.ids import VARIANT, content_id
 from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
+from persona_assets.prompting.demonstrations import Demonstration
 from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
+from persona_assets.readers.conversations import read_demonstrations
 from persona_assets.rules.protection import Protection
 from persona_assets.settings import (
     ROLES,
@@ -22,6 +25,12 @@ from persona_assets.settings import (
     merged_task,
     nearest,
 )
+from persona_assets.steps.demonstrations import (
+    TABLE,
+    choose_demonstrations,
+    lacking_personas,
+    text_id_of,
+)
 from persona_assets.storage.storage import Storage
 
 UNIQUENESS = {"unique", "unique_threshold"}
@@ -29,6 +38,12 @@ UNIQUENESS = {"unique", "unique_threshold"}
 
 SIMILARITY = {"unique_cosine"}
 """Settings of a task that decide its survivors by meaning, and none of its samples."""
+
+SHOWN = {"demonstrations", "demonstration_fields", "demonstration_limit"}
+"""Settings of a task that choose demonstrations, whose content is in its prompt's version."""
+
+DEMONSTRATIONS = "demonstrations"
+"""Name under which an asset reads the demonstrations of all tasks."""
 
 JUDGING = {"judge"}
 """Settings of a task that decide which of its samples are judged."""
@@ -144,10 +159,66 @@ class Project:
         file, _, after = name.partition(VARIANT)
         role = after if after in ROLES else ""
         file = file if role else name
-        prompt = self.prompts[file].bind(self._prompting_of(file), shard)
+        prompt = self.prompts[file]
+        prompt = prompt.as_role(role) if role else prompt
+        if shots := self._user_shots(file):
+            prompt = replace(prompt, pool=shots[0], pool_file=shots[1])
+        strength = self.settings.endpoint(prompt.head.role).strength or ""
+        prompt = prompt.bind(self._prompting_of(file), shard, strength)
         if language := self._set_language(file):
             prompt = prompt.in_language(language)
-        return prompt.as_role(role) if role else prompt
+        return replace(prompt, personas=self._personas(prompt)) if shots else prompt
+
+    @property
+    def texts_without_persona(self) -> list[str]:
+        """Texts of users' demonstrations whose writers have to be inferred, each once."""
+        texts: dict[str, None] = {}
+        for name, task in self.settings.tasks.items():
+            if task.demonstrations is not None and task.mode == "persona-few-shot":
+                texts |= dict.fromkeys(lacking_personas(self.prompt(name)))
+        return list(texts)
+
+    def _personas(self, prompt: Prompt) -> Mapping[str, str] | None:
+        """Return the inferred personas of demonstrations by text; None if there is no table."""
+        if self.storage.footer(TABLE, None) is None:
+            return None
+        rows = self.storage.scan(TABLE, None).select("parent_id", "persona").collect().iter_rows()
+        by_id = dict(rows)
+        texts = {text: by_id.get(text_id_of(text)) for text in lacking_personas(prompt)}
+        return {text: persona for text, persona in texts.items() if persona is not None}
+
+    def _user_shots(self, name: str) -> tuple[tuple[Demonstration, ...], str] | None:
+        """Return the demonstrations that a task takes from a user's file, and a name for the file.
+
+        Raises:
+            SettingsError: The file does not exist.
+        """
+        task = self.settings.tasks.get(name)
+        if task is None or task.demonstrations is None:
+            return None
+        if name not in self._read_shots:
+            path = task.demonstrations
+            if not path.is_file():
+                raise SettingsError(
+                    f"setting PERSONA_TASKS__{name}__DEMONSTRATIONS: no file at {path}: correct "
+                    "the path"
+                )
+            prompt = self.prompts[name]
+            records = read_demonstrations(path, prompt.head.output, task.demonstration_fields or {})
+            chosen, reasons = choose_demonstrations(
+                records,
+                prompt,
+                task.demonstration_limit,
+                self.protection,
+                self._set_language(name) or task.variables.get("language"),
+            )
+            unfit = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+            self._read_shots[name] = chosen, f"{path} (unfit: {unfit})" if unfit else str(path)
+        return self._read_shots[name]
+
+    @cached_property
+    def _read_shots(self) -> dict[str, tuple[tuple[Demonstration, ...], str]]:
+        return {}
 
     def _prompting_of(self, name: str) -> Prompting:
         """Return the prompting of a prompt; a rubric has the variables of its task, too."""
@@ -209,6 +280,8 @@ class Project:
     def _value(self, setting: str) -> str:
         if setting in ROLES:
             return self._model(setting)
+        if setting == DEMONSTRATIONS:
+            return content_id(*self.texts_without_persona)
         if setting == "benchmark":
             return self.benchmark.identity
         if setting == "protected_names":
@@ -219,7 +292,7 @@ class Project:
             of_task = self.settings.task(task)
             if part:
                 return of_task.model_dump_json(include=PARTS[part])
-            return of_task.model_dump_json(exclude=UNIQUENESS | SIMILARITY | JUDGING)
+            return of_task.model_dump_json(exclude=UNIQUENESS | SIMILARITY | JUDGING | SHOWN)
         return self.settings.model_dump_json(include={setting})
 
     @cached_property

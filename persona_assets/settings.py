@@ -46,6 +46,7 @@ from persona_assets.training.job import Hyperparameters
 Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
 Precision = Literal["fp32", "int8"]
 Stratum = Literal["hop", "language"]
+DEMONSTRATION_LIMIT = 100
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
@@ -58,6 +59,10 @@ class ModelEndpoint(Endpoint):
 
     embedded: bool = False
     """True for a model that runs on this machine; `base_url`, key and price are then unused."""
+
+    strength: Literal["small", "large"] | None = None
+    """Strength of the model: it is shown the demonstrations with this label `strength`, and those
+    without such a label. Null for all."""
 
     @field_validator("sampling")
     @classmethod
@@ -90,6 +95,10 @@ class Prompting(BaseModel):
 
 def _is_none(value: object) -> bool:
     return value is None
+
+
+def _is_default_limit(value: object) -> bool:
+    return value == DEMONSTRATION_LIMIT
 
 
 def _listed(value: Any) -> Any:
@@ -158,6 +167,22 @@ class Task(Prompting):
     judge: float | None = Field(default=None, ge=0, le=1, exclude_if=_is_none)
     """Share of the samples that the role `judge` scores by the rubric `prompts/rubrics/<task>.md`;
     a sample below a threshold is dropped. Null for no judge."""
+
+    demonstrations: Path | None = Field(default=None, exclude_if=_is_none)
+    """File of demonstrations in place of those of the prompts folder: conversations in the shape of
+    WildChat, ShareGPT or the chat API, of which the user's first message is taken, or records with
+    the fields of the answer; JSON lines, a JSON array or Parquet. In the mode `persona-few-shot`
+    the asset `demonstration_personas` infers who would write each."""
+
+    demonstration_fields: dict[str, str] | None = Field(default=None, exclude_if=_is_none)
+    """Dotted path of each field of the answer, and of `persona` and `language`, in files of
+    demonstrations whose members have other names."""
+
+    demonstration_limit: int = Field(
+        default=DEMONSTRATION_LIMIT, ge=1, exclude_if=_is_default_limit
+    )
+    """Number of demonstrations taken from the head of the file, unfit ones not counted. In the mode
+    `persona-few-shot` each costs a call."""
 
     @property
     def chooses(self) -> bool:

@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
+from persona_assets.assets.demonstrations import needs_personas
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.model_calls import materialize_result, open_session
@@ -35,6 +36,7 @@ from persona_assets.resources.sandbox import Sandbox
 from persona_assets.rules import protection
 from persona_assets.settings import SettingsError, Task, nearest
 from persona_assets.steps import tasks as steps
+from persona_assets.steps.demonstrations import TABLE
 from persona_assets.steps.origins import CONTENT, check_inputs, origin_of
 from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
@@ -137,7 +139,7 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
         rows=samples,
         calls=calls,
         partitions=shards,
-        ins=asset_inputs(tables),
+        ins=asset_inputs(tables | ({TABLE: TABLE} if needs_personas(settings) else {})),
         description=head.description,
     )
     def task(

@@ -85,7 +85,7 @@ def _answers(
     requests = {
         row.row_id: first_request(prompt, row)
         for row in sample_inputs(found, prompt, per_persona, made_from)
-        if row.row_id in ids
+        if row.row_id in ids and prompt.shortage(row.inputs) is None
     }
     endpoint = role_endpoint(project.settings, prompt.head.role)
     keys = {row_id: to_call(request, endpoint).key for row_id, request in requests.items()}

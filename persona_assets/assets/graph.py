@@ -11,6 +11,7 @@ import persona_assets.assets
 from persona_assets.asset_names import asset_name
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
+from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
 from persona_assets.assets.judged import finished_samples, judged_samples
 from persona_assets.assets.math_data import PROBLEMS, math_solutions
@@ -23,6 +24,7 @@ from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompts import Prompts
 from persona_assets.registry import Registry
 from persona_assets.settings import Task
+from persona_assets.steps.demonstrations import TABLE
 from persona_assets.tables import Table
 
 MODULES: Registry[ModuleType] = Registry("persona_assets.assets", {})
@@ -52,13 +54,14 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
                 raise DeclarationError(
                     f"{asset.name} is the name of a table of the catalog: rename the asset"
                 )
-    taken = {*assets, *RESERVED, *(file.stem for file in prompts.folder.glob("*.md"))}
+    taken = {*assets, *RESERVED, TABLE, *(file.stem for file in prompts.folder.glob("*.md"))}
     folder = prompts.folder / "tasks"
     for name in prompts.tasks:
         if name.lower() in taken:
             raise PromptError(f"{folder / name}.md: the name {name} is taken: rename the file")
         taken.add(name.lower())
     tasks = tasks or {}
+    assets |= {asset.name: asset for asset in demonstration_personas(tasks)}
     of_tasks = {asset.name: asset for asset in datasets(prompts, tasks)}
     contracts = {name: asset.table for name, asset in of_tasks.items()}
     assets |= of_tasks

@@ -54,7 +54,7 @@ class PaidTexts:
         an embedding call holds a batch of texts.
         """
         prompts = (self._project.prompt(name, shard) for name in asset.prompts)
-        if not asset.prompts or any(prompt.shots for prompt in prompts):
+        if not asset.prompts or any(each.prompting.shots for each in prompts):
             return 0.0
         places = self._places(shard)
         paid = [any(self._is_paid(asset, stem) for stem in stems) for stems in places]

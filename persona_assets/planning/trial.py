@@ -40,7 +40,8 @@ class TrialRow:
 
     Attributes:
         shard: Shard of the persona.
-        messages: Messages of the request, of a conversation the first.
+        messages: Messages of the request, of a conversation the first; none for a row that was not
+            asked.
         row: The published row, with its judgement where the task is judged; None if it was dropped.
         reason: Why the row was dropped; "" if it was not.
     """
@@ -160,7 +161,8 @@ def _try_shard(
     reasons = dict(dropped.select("id", "reason").iter_rows())
     rows: list[TrialRow] = []
     for row in sample_rows(found, prompt, first, source=made_from, draw_by=draw_by):
-        request = first_request(prompt, row)
+        asked = prompt.shortage(row.inputs) is None
+        messages = first_request(prompt, row).messages if asked else ()
         made_row = published.get(row.row_id)
-        rows.append(TrialRow(shard, request.messages, made_row, reasons.get(row.row_id, "")))
+        rows.append(TrialRow(shard, messages, made_row, reasons.get(row.row_id, "")))
     return rows, usage, probes

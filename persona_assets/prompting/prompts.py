@@ -3,8 +3,8 @@
 A prompt is a Markdown file with YAML front matter (front_matter.py), a `# System` and a `# User`
 part in Jinja, and, for a conversation, an `# Assistant` part: the system message of who answers.
 Its demonstrations are stored in `demonstrations/<name>.jsonl`: per line a JSON object with the
-inputs and the output fields. A file in `tasks/` defines a dataset: the graph has an asset of that
-name. A file of the same name in `rubrics/` scores its samples.
+inputs, the output fields, and labels (demonstrations.py). A file in `tasks/` defines a dataset: the
+graph has an asset of that name. A file of the same name in `rubrics/` scores its samples.
 """
 
 import json
@@ -19,11 +19,10 @@ import polars as pl
 import regex
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from persona_assets.dedup.text.words import words
 from persona_assets.generation.completion import Request
-from persona_assets.ids import VARIANT, content_id, uniform
+from persona_assets.ids import VARIANT, content_id
 from persona_assets.languages import (
     ENGLISH,
     UNKNOWN,
@@ -33,6 +32,17 @@ from persona_assets.languages import (
     tag_of_name,
 )
 from persona_assets.prompting.answer_schema import answer_columns, answer_model
+from persona_assets.prompting.copies import Copies
+from persona_assets.prompting.demonstrations import (
+    LANGUAGE,
+    STRENGTH,
+    Demonstration,
+    Pool,
+    check_members,
+    read_demonstrations,
+    strings,
+    text_of,
+)
 from persona_assets.prompting.front_matter import FrontMatter, PromptError, read_front_matter
 from persona_assets.settings import ROLES, Prompting, nearest
 
@@ -40,6 +50,7 @@ _LAYOUT = re.compile(
     r"\A---\n(.*?)\n---\n+# System\n(.*?)\n# User\n(.*?)(?:\n# Assistant\n(.*))?\Z", re.DOTALL
 )
 _ZERO_SHOT = Prompting()
+_NO_INPUTS: Mapping[str, Any] = {}
 
 IN_LANGUAGE = "Write in {}."
 """End of a request for an answer in another language than English, where the prompt has no variable
@@ -56,9 +67,6 @@ RUBRICS = "rubrics/"
 OF_PERSONAS = ("persona", "other", "relation", "parent")
 """Inputs that are about personas: demonstrations of the mode `few-shot` hide them."""
 
-COPIED = 0.7
-"""Jaccard similarity of words above which an answer counts as a copy of a demonstration."""
-
 
 @dataclass(frozen=True)
 class Prompt:
@@ -72,8 +80,12 @@ class Prompt:
         answer: Pydantic model of an answer.
         environment: Jinja environment, which resolves includes below the prompts folder.
         pool: All demonstrations of the prompt.
+        pool_file: File of the demonstrations, for messages.
+        personas: Persona by text of the demonstrations that have none of their own; None where they
+            are not yet inferred.
         prompting: Mode, number of demonstrations, values of variables.
-        shots: Demonstrations in use, drawn from the pool.
+        shard: Shard key, which draws demonstrations from the pool.
+        strength: Strength of the model; "" if unknown.
         language: Name of the language that the settings give to all answers; "" for none.
         assistant: Jinja template of the system message of who answers in a conversation.
     """
@@ -84,9 +96,12 @@ class Prompt:
     user: str
     answer: type[BaseModel]
     environment: SandboxedEnvironment
-    pool: tuple[Mapping[str, Any], ...] = ()
+    pool: tuple[Demonstration, ...] = ()
+    pool_file: str = ""
+    personas: Mapping[str, str] | None = None
     prompting: Prompting = _ZERO_SHOT
-    shots: tuple[Mapping[str, Any], ...] = ()
+    shard: str = ""
+    strength: str = ""
     language: str = ""
     assistant: str = ""
 
@@ -104,32 +119,40 @@ class Prompt:
         """Stem of the file: rows and demonstrations are drawn alike for all variants of a task."""
         return self.name.partition(VARIANT)[0]
 
-    def bind(self, prompting: Prompting, shard: str) -> "Prompt":
+    def bind(self, prompting: Prompting, shard: str, strength: str = "") -> "Prompt":
         """Return this prompt in a mode, with the demonstrations of a shard.
 
-        All rows of a shard see the same demonstrations, so that a server can cache the constant
-        prefix of the prompt. Different shards see different demonstrations, so that no single
-        demonstration shapes the whole hub.
+        All rows of a shard with answers in the same language see the same demonstrations, so that a
+        server can cache the constant prefix of the prompt. Different shards see different
+        demonstrations, so that no single demonstration shapes the whole hub.
+
+        Args:
+            prompting: Mode, number of demonstrations, variables.
+            shard: Shard key.
+            strength: Strength of the model, which its demonstrations fit; "" for any.
 
         Raises:
-            PromptError: The pool has fewer demonstrations than requested, or a variable is unknown.
+            PromptError: Fewer demonstrations fit than requested, or a variable is unknown.
         """
-        if prompting.shots > len(self.pool):
-            raise PromptError(
-                f"prompt {self.name}: {prompting.shots} demonstrations asked for and "
-                f"{len(self.pool)} in demonstrations/{self.name}.jsonl: add some, or ask for fewer"
-            )
-        order = sorted(range(len(self.pool)), key=lambda i: uniform(self.file, shard, str(i)))
-        shots = tuple(self.pool[i] for i in order[: prompting.shots])
-        return replace(self, prompting=prompting, shots=shots)
+        bound = replace(self, prompting=prompting, shard=shard, strength=strength)
+        bound.shots_in(bound._fixed_language)
+        return bound
 
     def as_role(self, role: str) -> "Prompt":
         """Return this prompt for the model of another role."""
         return replace(self, head=self.head.model_copy(update={"role": role}))
 
     def in_language(self, name: str) -> "Prompt":
-        """Return this prompt for answers in a language, unless a setting names it in a variable."""
-        return self if "language" in self.prompting.variables else replace(self, language=name)
+        """Return this prompt for answers in a language, unless a setting names it in a variable.
+
+        Raises:
+            PromptError: Fewer demonstrations in that language are in the pool than requested.
+        """
+        if LANGUAGE in self.prompting.variables:
+            return self
+        made = replace(self, language=name)
+        made.shots_in(name)
+        return made
 
     def with_variables(self, **variables: str) -> "Prompt":
         """Return this prompt with values for variables of its front matter."""
@@ -139,7 +162,7 @@ class Prompt:
     @cached_property
     def version(self) -> str:
         """12 hexadecimal digits over all inputs that shape an answer, independent of the shard."""
-        pool = self.pool if self.prompting.shots else ()
+        pool = self._pool.hashed(self._fixed_language) if self.prompting.shots else ()
         # Which samples are duplicates shapes no answer.
         head = self.head.model_dump_json(exclude={"unique"})
         parts = [head, self.system, self.user, *self.skeletons]
@@ -172,12 +195,15 @@ class Prompt:
     @property
     def demonstration_texts(self) -> list[str]:
         """Free text of the demonstrations in use; choices of an `enum` are left out."""
+        own = [] if self._fixed_language else self._pool.languages
+        languages = dict.fromkeys([self._spoken({}), *own])
+        shots = {id(shot): shot for each in languages for shot in self._pool.drawn(each)}
         return [
             text
-            for shot in self.shots
+            for shot in shots.values()
             for name, spec in self.head.output.items()
             if "enum" not in spec
-            for text in _strings(shot[name])
+            for text in strings(shot[name])
         ]
 
     @property
@@ -209,13 +235,10 @@ class Prompt:
         """
         if self.language:
             inputs = {**inputs, "language": self.language}
-        language = inputs.get("language", "English")
         system = self._render(self._system, inputs)
         messages = [{"role": "system", "content": system}] if system else []
-        messages += self._demonstrations
-        user = self._render(self._user, inputs)
-        if language != "English" and "language" not in self.head.variables:
-            user = f"{user}\n\n{IN_LANGUAGE.format(language)}"
+        messages += self._turns(self._spoken(inputs))
+        user = self._in_words(self._render(self._user, inputs), inputs.get("language", "English"))
         messages.append({"role": "user", "content": user})
         return Request(
             role=self.head.role,
@@ -262,11 +285,7 @@ class Prompt:
             Tag of the language, `und` if the prompt says it itself; and the input `language`, or
             nothing for English, as for languages without a name.
         """
-        default = self.head.variables.get("language", "English")
-        fixed = self.language or self.prompting.variables.get("language")
-        if fixed is None and default != "English":
-            fixed = default
-        if fixed is not None:
+        if (fixed := self._fixed_language) is not None:
             return tag_of_name(fixed), {}
         if self._names_its_language:
             return UNKNOWN, {}
@@ -274,6 +293,20 @@ class Prompt:
         if name is None or name == "English":
             return ENGLISH if name is None else tag, {}
         return tag, {"language": name}
+
+    @property
+    def _fixed_language(self) -> str | None:
+        """Language of all answers, by the settings or the prompt file; None for the row's."""
+        default = self.head.variables.get(LANGUAGE, "English")
+        fixed = self.language or self.prompting.variables.get(LANGUAGE)
+        return default if fixed is None and default != "English" else fixed
+
+    def _spoken(self, inputs: Mapping[str, Any]) -> str | None:
+        """Return the language of the answer to a request; None if the prompt says it itself."""
+        spoken = inputs.get(LANGUAGE) or self._fixed_language
+        if spoken is not None or not self.prompting.shots:
+            return spoken
+        return None if self._names_its_language else "English"
 
     @cached_property
     def _names_its_language(self) -> bool:
@@ -284,13 +317,73 @@ class Prompt:
             for text in (self._skeleton(self.system), self._skeleton(self.user))
         )
 
-    def copies_demonstration(self, value: Mapping[str, Any]) -> bool:
+    @property
+    def shots(self) -> tuple[Demonstration, ...]:
+        """Demonstrations in use where a row asks for no language."""
+        return self.shots_in(self._spoken({}))
+
+    def shots_in(self, language: str | None) -> tuple[Demonstration, ...]:
+        """Return the demonstrations in use for answers in a language; None for any language.
+
+        Raises:
+            PromptError: Fewer demonstrations fit than requested; the message says why others do
+                not.
+        """
+        return self._pool.take(language)
+
+    def shortage(self, inputs: Mapping[str, Any]) -> str | None:
+        """Return why a row cannot be asked: too few demonstrations in its language; or None."""
+        language = self._spoken(inputs)
+        if len(self._pool.drawn(language)) == self.prompting.shots:
+            return None
+        return f"no_demonstrations: {language}"
+
+    def copies_demonstration(
+        self, value: Mapping[str, Any], inputs: Mapping[str, Any] = _NO_INPUTS
+    ) -> bool:
         """Return True if an answer repeats a demonstration in its request.
 
         Fields with an `enum` are ignored: equal choices are no copy.
+
+        Args:
+            value: Validated fields of the answer.
+            inputs: Inputs of the request.
         """
-        answer = self._words(value)
-        return any(len(answer & shot) > COPIED * len(answer | shot) for shot in self._shot_words)
+        if not self.prompting.shots:
+            return False
+        language = self._spoken(inputs)
+        if language not in self._copies:
+            self._copies[language] = Copies(map(self._free_text, self._pool.drawn(language)))
+        return self._copies[language].has(self._free_text(value))
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """Members of a demonstration that say for what it is fit.
+
+        The system message holds for the whole request: a demonstration is fit for a value of its
+        variables. A variable of the user message alone has its own value in each demonstration.
+        """
+        of_turn = self._variables(self.user) - self._variables(self.system)
+        of_system = self._variables(self.system) & set(self.head.variables)
+        return frozenset((of_system | {LANGUAGE, STRENGTH}) - of_turn - set(self.head.output))
+
+    def _variables(self, template: str) -> set[str]:
+        return meta.find_undeclared_variables(self.environment.parse(template))
+
+    @cached_property
+    def _pool(self) -> Pool:
+        values = {**self.head.variables, **self.prompting.variables}
+        return Pool(
+            self.name,
+            self.pool_file,
+            self.pool,
+            self.labels,
+            {**values, STRENGTH: self.strength or None},
+            self.prompting.shots,
+            (self.file, self.shard),
+            self.personas if self.prompting.mode == "persona-few-shot" else None,
+            tuple(self.head.output),
+        )
 
     # Cached: all rows of a shard share the templates and the demonstrations.
     @cached_property
@@ -301,30 +394,58 @@ class Prompt:
     def _user(self) -> Template:
         return self.environment.from_string(self.user)
 
+    # By language, for a shard may have rows in several: each set is a constant prefix of its own.
     @cached_property
-    def _demonstrations(self) -> list[dict[str, str]]:
-        turns: list[dict[str, str]] = []
-        for shot in self.shots:
-            inputs = {key: value for key, value in shot.items() if key not in self.head.output}
-            if self.prompting.mode == "few-shot":
-                inputs |= {"persona": "", **{name: "" for name in OF_PERSONAS if name in inputs}}
-            try:
-                shown = self._render(self._user, inputs)
-            except PromptError as error:
-                raise PromptError(
-                    f"demonstrations/{self.file}.jsonl: a line lacks an input: {error}"
-                ) from None
-            turns.append({"role": "user", "content": shown})
-            turns.append({"role": "assistant", "content": self._answer_text(shot)})
-        return turns
+    def _rendered(self) -> dict[str | None, list[dict[str, str]]]:
+        return {}
 
     @cached_property
-    def _shot_words(self) -> list[frozenset[str]]:
-        return [self._words(shot) for shot in self.shots]
+    def _copies(self) -> dict[str | None, Copies]:
+        return {}
 
-    def _words(self, fields: Mapping[str, Any]) -> frozenset[str]:
+    def _turns(self, language: str | None) -> list[dict[str, str]]:
+        """Return the demonstrations for answers in a language as turns."""
+        if language not in self._rendered:
+            shots = self.shots_in(language)
+            self._rendered[language] = [turn for shot in shots for turn in self._turns_of(shot)]
+        return self._rendered[language]
+
+    def _turns_of(self, shot: Demonstration) -> list[dict[str, str]]:
+        members = self._pool.unlabelled(shot)
+        inputs = {key: value for key, value in members.items() if key not in self.head.output}
+        if self.head.turns:
+            inputs = {"messages": [], "speaker": "", **inputs}
+        if self.prompting.mode == "few-shot":
+            inputs |= {"persona": "", **{name: "" for name in OF_PERSONAS if name in inputs}}
+        elif "persona" not in inputs and self.personas is not None:
+            inputs["persona"] = self.personas[text_of(shot, self.head.output)]
+        elif "persona" in self._variables(self.user) - inputs.keys():
+            raise PromptError(
+                f"prompt {self.name}: a demonstration of {self.pool_file} has no persona: add it, "
+                "or materialize demonstration_personas"
+            )
+        language = self._pool.language_of(shot) or "English"
+        try:
+            shown = self._render(self._user, inputs)
+        except PromptError as error:
+            raise PromptError(
+                f"{self.pool_file}: a demonstration lacks an input: {error}"
+            ) from None
+        user = self._in_words(shown, language)
+        return [
+            {"role": "user", "content": user},
+            {"role": "assistant", "content": self._answer_text(shot)},
+        ]
+
+    def _in_words(self, user: str, language: str) -> str:
+        """Return a user message that asks for a language, if the file has no variable for it."""
+        if language == "English" or LANGUAGE in self.head.variables:
+            return user
+        return f"{user}\n\n{IN_LANGUAGE.format(language)}"
+
+    def _free_text(self, fields: Mapping[str, Any]) -> str:
         free_text = [name for name, spec in self.head.output.items() if "enum" not in spec]
-        return words(" ".join(str(fields[name]) for name in free_text))
+        return " ".join(str(fields[name]) for name in free_text)
 
     def _answer_text(self, shot: Mapping[str, Any]) -> str:
         fields = {name: shot[name] for name in self.head.output}
@@ -427,16 +548,6 @@ def _check_variant(file: Path, variant: str) -> None:
         )
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """Yield all strings of a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for member in value.values() for text in _strings(member))
-    elif isinstance(value, list):
-        yield from (text for member in value for text in _strings(member))
-
-
 def _read_all(files: Iterable[Path], environment: SandboxedEnvironment) -> Iterator[Prompt]:
     for file in sorted(files):
         yield _read(file, environment)
@@ -477,31 +588,21 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
             else f"{file}: threshold is for the files in {RUBRICS}: remove it"
         )
     prompts = file.parent.parent if is_rubric or file.parent.name == "tasks" else file.parent
-    pool = _read_pool(prompts / "demonstrations" / f"{name}.jsonl", answer)
+    shots = prompts / "demonstrations" / f"{name}.jsonl"
+    pool = read_demonstrations(shots, answer)
     if (layout[4] is not None) != (head.answers is not None):
         raise PromptError(
             f"{file}: a conversation with an assistant has answers in its front matter and a part "
             "# Assistant, which may be empty; nothing else has either"
         )
     made = Prompt(name, head, layout[2], layout[3], answer, environment, pool)
-    return replace(made, assistant=layout[4] or "")
+    made = replace(made, assistant=layout[4] or "", pool_file=str(shots.relative_to(prompts)))
+    inputs = {*made._variables(made.user), *head.output, "persona"}
+    check_members(shots, pool, inputs, made.labels)
+    return made
 
 
 def _text_fields(output: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(
         name for name, spec in output.items() if spec["type"] == "string" and "enum" not in spec
     )
-
-
-def _read_pool(file: Path, answer: type[BaseModel]) -> tuple[Mapping[str, Any], ...]:
-    if not file.exists():
-        return ()
-    pool: list[Mapping[str, Any]] = []
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
-        try:
-            shot = json.loads(line)
-            answer.model_validate({key: shot[key] for key in answer.model_fields})
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
-            raise PromptError(f"{file} line {number}: {error}") from None
-        pool.append(shot)
-    return tuple(pool)

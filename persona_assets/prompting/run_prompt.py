@@ -79,12 +79,32 @@ def run_prompt(
 
     Returns:
         Usable results, and (id, reason) of the drops; each row is in exactly one of the two lists,
-        in order. The reason is `failure_reason`, or `copied_demonstration` for an answer that
-        repeats a demonstration in its request.
+        in order. The reason is `failure_reason`, `copied_demonstration` for an answer that repeats
+        a demonstration in its request, or that of `askable_rows`.
     """
-    inputs = list(rows)
+    inputs, unasked = askable_rows(prompt, rows)
     requests = Requests(inputs, lambda row: prompt.request(row.inputs, row.index))
-    return sort_answers(prompt, inputs, complete(requests))
+    results, dropped = sort_answers(prompt, inputs, complete(requests))
+    return results, unasked + dropped
+
+
+def askable_rows(
+    prompt: Prompt, rows: Iterable[PromptRow]
+) -> tuple[list[PromptRow], list[tuple[str, str]]]:
+    """Split rows into those that can be asked, and (id, reason) of the others.
+
+    A row in a language in which the prompt has too few demonstrations is dropped without a call:
+    it must not stop the other rows, nor be shown demonstrations in another language.
+    """
+    askable: list[PromptRow] = []
+    unasked: list[tuple[str, str]] = []
+    for row in rows:
+        reason = prompt.shortage(row.inputs)
+        if reason is None:
+            askable.append(row)
+        else:
+            unasked.append((row.row_id, reason))
+    return askable, unasked
 
 
 def sort_answers(
@@ -96,7 +116,7 @@ def sort_answers(
     for row, answer in zip(rows, answers, strict=True):
         if answer.value is None:
             dropped.append((row.row_id, failure_reason(answer)))
-        elif prompt.copies_demonstration(answer.value):
+        elif prompt.copies_demonstration(answer.value, row.inputs):
             dropped.append((row.row_id, "copied_demonstration"))
         else:
             completion = {"model": answer.model, "completion_id": answer.completion_id}

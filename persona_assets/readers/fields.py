@@ -106,7 +106,7 @@ def _is_object(value: object) -> TypeGuard[dict[str, object]]:
 
 
 def _values(data: Mapping[str, object], paths: Iterable[str]) -> Iterator[object]:
-    values = (_lookup(data, path) for path in paths)
+    values = (lookup(data, path) for path in paths)
     return (value for value in values if value is not None)
 
 
@@ -119,7 +119,7 @@ def _label(data: Mapping[str, object], paths: Iterable[str]) -> str | None:
     return None
 
 
-def _lookup(data: Mapping[str, object], path: str) -> object:
+def lookup(data: Mapping[str, object], path: str) -> object:
     """Return the value at a dotted path (or under the path as a plain name), None if absent."""
     if path in data:
         return data[path]

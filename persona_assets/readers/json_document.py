@@ -6,6 +6,7 @@ library's parser would hold an element of any size, and end at the first error.
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from persona_assets.readers.base import BadRecord, DamagedFileError, ShardFile, TextRecord
 from persona_assets.readers.compression import AGAIN, read_chunks, with_packings
@@ -27,17 +28,24 @@ class JsonDocumentReader:
     def read(self, file: ShardFile) -> Iterator[TextRecord | BadRecord]:
         """Yield a record per line or value; a damaged file ends the reading with its reason."""
         row = 0
-        limit = file.max_record_bytes
         try:
-            head, chunks = read_head(to_utf8(read_chunks(file.path)), limit)
-            split = split_values if _opens_document(head) else split_lines
-            for row, value in enumerate(split(chunks, limit), 1):
+            for row, value in enumerate(json_values(file.path, file.max_record_bytes), 1):
                 if value is None:
                     yield file.too_large(row)
                 elif (record := parse_line(value, row, file.key, file.fields)) is not None:
                     yield record
         except DamagedFileError as damage:
             yield BadRecord(row + 1, str(damage))
+
+
+def json_values(path: Path, limit: int) -> Iterator[bytes | None]:
+    """Yield the values of a file of JSON lines or documents, and None for one over `limit` bytes.
+
+    Raises:
+        DamagedFileError: The rest of the file cannot be read.
+    """
+    head, chunks = read_head(to_utf8(read_chunks(path)), limit)
+    yield from (split_values if _opens_document(head) else split_lines)(chunks, limit)
 
 
 def split_values(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | None]:

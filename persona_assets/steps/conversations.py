@@ -17,6 +17,7 @@ from persona_assets.prompting.run_prompt import (
     PromptResult,
     PromptRow,
     Requests,
+    askable_rows,
     sort_answers,
 )
 from persona_assets.steps.verdicts import Verdict, Verdicts
@@ -45,10 +46,10 @@ def converse(
         conversation with a message that cannot be used is dropped.
     """
     [field] = prompt.head.output
+    rows, dropped = askable_rows(prompt, rows)
     said: dict[str, list[dict[str, str]]] = {row.row_id: [] for row in rows}
     published: dict[str, list[dict[str, str]]] = {row.row_id: [] for row in rows}
     repairs: dict[str, tuple[str, ...]] = {row.row_id: () for row in rows}
-    dropped: list[tuple[str, str]] = []
     live, results = list(rows), list[PromptResult]()
     for turn in range(prompt.head.turns or 0):
         speaker = _speaker(prompt, turn)

@@ -44,6 +44,10 @@ SMOKES = (
         ("rows rules_us protection_us other_us ratio rejected different",),
     ),
     Smoke(
+        "copies.py --answers 10",
+        ("task shots answers chars us other_us ratio different",),
+    ),
+    Smoke(
         "protection.py --count 5",
         ("kind planted found other recall us", "negative texts alarms us"),
     ),
