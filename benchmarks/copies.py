@@ -106,7 +106,7 @@ def measure(task: str, shots: int, answers: Sequence[Mapping[str, Any]]) -> dict
 
 def _answers(task: str, length: int, count: int) -> list[dict[str, Any]]:
     """Return answers of the words of demonstrations and as many of other words."""
-    from persona_assets.prompting.prompts import Prompts
+    from persona_assets.prompting.prompt_folder import Prompts
 
     prompt = Prompts(ROOT / "prompts")[task]
     output = [*prompt.head.output]

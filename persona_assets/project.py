@@ -13,7 +13,8 @@ from persona_assets.ids import VARIANT, content_id
 from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
 from persona_assets.prompting.demonstrations import Demonstration
-from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import RUBRICS, Prompts
 from persona_assets.readers.conversations import read_demonstrations
 from persona_assets.rules.protection import Protection
 from persona_assets.settings import (

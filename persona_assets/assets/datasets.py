@@ -29,7 +29,8 @@ from persona_assets.partitions import shards
 from persona_assets.postprocess import steps_version
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB, FrontMatter, PromptError
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox

@@ -14,7 +14,7 @@ from persona_assets.assets.metadata import picture
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.stacked_bars import draw_stacked_bars
 from persona_assets.prompting.front_matter import HUB
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.settings import Task
 from persona_assets.steps import distribution as steps
 from persona_assets.storage.step_result import StepResult

@@ -9,7 +9,7 @@ from persona_assets.assets.origins import Source, possible_origins
 from persona_assets.generation import CallRecord, Request, to_answer, to_call
 from persona_assets.generation.parsing.message import read_message
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.resources.call_records import find_call_records
 from persona_assets.resources.session import role_endpoint
 from persona_assets.steps.conversations import first_request

@@ -21,7 +21,7 @@ from persona_assets.assets.table_asset import DeclarationError, TableAsset
 from persona_assets.catalog.catalog import RESERVED
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.registry import Registry
 from persona_assets.settings import Task
 from persona_assets.steps.demonstrations import TABLE

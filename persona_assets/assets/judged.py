@@ -14,7 +14,8 @@ from persona_assets.assets.samples import GROUP, UNIQUE
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import RUBRICS, Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import RUBRICS, Prompts
 from persona_assets.resources.models import Models
 from persona_assets.settings import Task
 from persona_assets.steps import judging as steps

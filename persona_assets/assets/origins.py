@@ -13,7 +13,7 @@ import polars as pl
 from persona_assets.asset_names import asset_key
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.resources.session import Session
 from persona_assets.settings import Task
 from persona_assets.steps.choice import Choice, choose_personas, cosines_to

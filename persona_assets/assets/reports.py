@@ -20,7 +20,8 @@ from persona_assets.assets.samples import GROUP as SAMPLES
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.charts import draw_bars
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.call_records import read_call_records
 from persona_assets.resources.io_manager import preview
 from persona_assets.rules import protection

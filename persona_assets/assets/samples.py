@@ -24,7 +24,8 @@ from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.dedup.text.words import VERSION as WORDS_VERSION
 from persona_assets.partitions import shards
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.deduplicator import Deduplicator, TaskSamples, TaskVectors
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import EMBEDDING_BATCH, EMBEDDING_BATCH_BYTES

@@ -20,7 +20,7 @@ from persona_assets.assets.origins import Source, origin_tables, origins
 from persona_assets.generation import Usage
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB
-from persona_assets.prompting.prompts import RUBRICS
+from persona_assets.prompting.prompt_folder import RUBRICS
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.settings import nearest

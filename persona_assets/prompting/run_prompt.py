@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from persona_assets.generation import Answer, Request
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 
 Complete = Callable[[Iterable[Request]], Iterator[Answer]]
 """Chat model as a step sees it: answers in the order of the requests."""

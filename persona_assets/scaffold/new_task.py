@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from persona_assets.prompting.front_matter import HUB, PromptError
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.settings import nearest
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from persona_assets.generation import Request
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import (
     Complete,
     PromptResult,

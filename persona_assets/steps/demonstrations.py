@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from persona_assets.ids import content_id
 from persona_assets.languages import UNKNOWN, language_name, language_of_text, tag_of_name
 from persona_assets.prompting.demonstrations import LANGUAGE, Demonstration, text_of
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import Complete
 from persona_assets.rules.protection import DROP, Protection
 from persona_assets.steps import quality

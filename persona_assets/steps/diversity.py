@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from persona_assets.ids import content_id, uniform
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import Complete, PromptRow, run_prompt
 from persona_assets.steps.hub import Embed
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame

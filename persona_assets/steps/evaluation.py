@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from persona_assets.ids import uniform
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import Complete, PromptRow, run_prompt
 from persona_assets.steps.answers import extract_final_answer
 from persona_assets.steps.grading import Accuracy, Equal, accuracy, supported_improvement

@@ -12,7 +12,7 @@ import polars as pl
 
 from persona_assets.ids import uniform
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.steps.origins import without_completions
 from persona_assets.storage.step_result import StepResult, quarantine

@@ -9,7 +9,7 @@ import polars as pl
 from persona_assets.ids import solution_id, uniform
 from persona_assets.languages import UNKNOWN
 from persona_assets.postprocess import RunProgram
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.rules.protection import DROP, Protection
 from persona_assets.steps.answers import extract_final_answer, extract_program

@@ -14,7 +14,7 @@ import polars as pl
 from persona_assets.ids import uniform
 from persona_assets.postprocess import added_columns
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.settings import nearest
 
 CONTENT = "content"

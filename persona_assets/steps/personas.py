@@ -9,7 +9,7 @@ import polars as pl
 from persona_assets.dedup.text.words import words
 from persona_assets.ids import persona_id, uniform
 from persona_assets.languages import ENGLISH, UNKNOWN, foreign_language, language_of_text
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import (
     COMPLETION_COLUMNS,
     Complete,

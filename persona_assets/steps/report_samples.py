@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from persona_assets.languages import UNKNOWN
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.rules.protection import Protection
 from persona_assets.steps.origins import answer_columns
 from persona_assets.steps.samples import sample_text

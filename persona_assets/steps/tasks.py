@@ -12,7 +12,7 @@ from persona_assets.ids import sample_id, uniform
 from persona_assets.languages import ENGLISH, UNKNOWN, base_language
 from persona_assets.postprocess import STEPS, RunProgram, run_nothing
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import (
     COMPLETION_COLUMNS,
     Complete,

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.registry import Registry
 from persona_assets.rules import BUILTIN, RULES, Rule, RuleContext
 from persona_assets.rules.kinds import KINDS, kind_of_field
@@ -66,7 +66,7 @@ class Verdicts:
 
     Example:
         >>> from pathlib import Path
-        >>> from persona_assets.prompting.prompts import Prompts
+        >>> from persona_assets.prompting.prompt_folder import Prompts
         >>> verdicts = Verdicts(Prompts(Path("prompts"))["instructions"])
         >>> verdicts.of({"instruction": "I'm sorry, but I can't assist with that."}, "").reason
         'refusal'

@@ -9,7 +9,7 @@ import pytest
 
 from persona_assets.planning.trial import TrialRow, try_task
 from persona_assets.project import Project
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
 from persona_assets.settings import Settings
 from persona_assets_tests.model_server import ModelServer

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from persona_assets.prompting.prompts import Prompt
+from persona_assets.prompting.prompt import Prompt
 from persona_assets.settings import Prompting
 from persona_assets_tests.steps.answers_double import prompt
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.prompting.run_prompt import PromptRow, run_prompt
 from persona_assets.settings import Mode, Prompting
 from persona_assets_tests.prompts_folder import few, write_folder

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.settings import Prompting
 from persona_assets_tests.prompts_folder import GOOD, SHOTS, few, write_folder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.settings import Prompting, Settings
 from persona_assets_tests.prompts_folder import few, write_folder
 from persona_assets_tests.steps.answers_double import PROMPTS, ROOT, prompt, user_text

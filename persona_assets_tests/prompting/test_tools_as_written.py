@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persona_assets.generation.parsing.tolerant_json import read_json
 from persona_assets.prompting.front_matter import FrontMatter
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets_tests.shared_data import shared_file
 
 ROOT = Path(__file__).parents[2]

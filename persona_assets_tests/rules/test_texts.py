@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.rules import BUILTIN
 from persona_assets.rules.kinds import KINDS, kind_of_field
 from persona_assets.rules.repair import REPAIRS, repair

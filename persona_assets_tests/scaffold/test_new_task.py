@@ -8,7 +8,7 @@ import pytest
 
 from persona_assets.planning.trial import try_task
 from persona_assets.prompting.front_matter import PromptError
-from persona_assets.prompting.prompts import Prompts
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
 from persona_assets.scaffold.new_task import create_task
 from persona_assets_tests.model_server import ModelServer

@@ -15,7 +15,8 @@ from typing import Any
 
 from persona_assets.generation import Answer, Request
 from persona_assets.ids import content_id
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.settings import Mode, Prompting
 
 ROOT = Path(__file__).parents[2]

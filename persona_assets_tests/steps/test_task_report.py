@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.rules.protection import Protection
 from persona_assets.steps.report_samples import (
     SHOWN,

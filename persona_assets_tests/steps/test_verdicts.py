@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from persona_assets.prompting.prompts import Prompt, Prompts
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.registry import Registry
 from persona_assets.rules import BUILTIN, GROUP
 from persona_assets.rules.protection import Names, Protection
