@@ -129,13 +129,18 @@ class Project:
     def _check_rubrics(self, prompts: Prompts) -> None:
         # A project may have no rubric for a task that its profile would have judged.
         defaults = PROFILES[self._given.profile].get("tasks", {})
-        for name, task in self._given.tasks.items():
+        in_files = [
+            (name, task)
+            for name, prompt in prompts.tasks.items()
+            for task in (prompt.head.settings, *prompt.head.variants.values())
+        ]
+        for name, task in [*self._given.tasks.items(), *in_files]:
             by_default = task.judge == defaults.get(name, {}).get("judge")
             if task.judge and prompts.rubric(name) is None and not by_default:
                 raise SettingsError(
                     f"setting PERSONA_TASKS__{name}__JUDGE: no rubric at "
-                    f"{prompts.folder / RUBRICS / name}.md: write one, as docs/tasks describes, or "
-                    "remove the setting"
+                    f"{prompts.folder / RUBRICS / name}.md: write one, as docs/quality describes, "
+                    "or remove the setting"
                 )
 
     @cached_property
@@ -227,6 +232,7 @@ class Project:
         if not name.startswith(RUBRICS):
             return given
         task = name.removeprefix(RUBRICS)
+        given = self.settings.prompting_of(name.partition(VARIANT)[0])
         of_task = {
             **self.prompts.tasks[task].head.variables,
             **self.settings.prompting_of(task).variables,

@@ -521,7 +521,8 @@ def merged_task(layers: Iterable[Task]) -> Task:
     """
     members: dict[str, Any] = {}
     for layer in layers:
-        own = layer.model_dump(exclude_unset=True)
+        # A member that is set to null takes back what an earlier layer has set.
+        own = {name: getattr(layer, name) for name in layer.model_fields_set}
         own["variables"] = {**members.get("variables", {}), **own.get("variables", {})}
         members |= own if own["variables"] else {k: v for k, v in own.items() if k != "variables"}
     return Task.model_validate(members)

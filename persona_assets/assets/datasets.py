@@ -114,8 +114,11 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
 
     def calls(bounds: CallBounds) -> int | None:
         described = bounds.embedding_calls(1, bounds.shards) if by_meaning else 0
-        turns = head.turns or 1
-        return plus(bounds.question_calls(times(samples(bounds), turns), name), described)
+        turns, replies = head.turns or 1, (head.turns or 0) // 2 if head.answers else 0
+        asked = bounds.question_calls(times(samples(bounds), turns - replies), name)
+        answering = f"{name}@{head.answers}" if head.answers else name
+        answered = bounds.question_calls(times(samples(bounds), replies), answering)
+        return plus(asked, answered, described)
 
     @table_asset(
         name=name,

@@ -100,10 +100,7 @@ def origins(
     if chosen is None:
         return Choice(hub, "")
     if prompt.head.related is None:
-        sees_parents = not prompt.names.isdisjoint(PARENT)
-        return (
-            replace(chosen, personas=with_parents(chosen.personas, hub)) if sees_parents else chosen
-        )
+        return replace(chosen, personas=_personas(prompt, chosen.personas, hub))
     pairs = _paired(prompt, chosen.personas, vectors)
     return Choice(pairs, f"{len(pairs):,} pairs; {chosen.told}")
 
@@ -119,8 +116,13 @@ def possible_origins(
     if source is not None:
         return origins_of_samples(rows[SAMPLES], source.prompt)
     if prompt.head.related is None:
-        return rows[HUB]
+        return _personas(prompt, rows[HUB], rows[HUB])
     return _paired(prompt, rows[HUB], rows.get(VECTORS))
+
+
+def _personas(prompt: Prompt, personas: pl.DataFrame, hub: pl.DataFrame) -> pl.DataFrame:
+    """Return personas with the inputs that the templates of a task use."""
+    return personas if prompt.names.isdisjoint(PARENT) else with_parents(personas, hub)
 
 
 def _chosen(

@@ -9,6 +9,7 @@ table and the refusal of a session downstream, in a later run or on another day.
 from collections.abc import Iterable
 
 from persona_assets.steps.grading import Accuracy, accuracy
+from persona_assets.steps.judging import JUDGED_ROWS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 
@@ -23,7 +24,9 @@ class TooManyRejectedError(RuntimeError):
 def rejected_share(footer: Footer) -> Accuracy:
     """Return the share of rows that a table rejected, with its interval."""
     rejected = sum(_rejected(footer).values())
-    return accuracy(rejected, rejected + footer.rows)
+    # A judge may have seen a part of the rows.
+    examined = footer.decisions.get(JUDGED_ROWS, rejected + footer.rows)
+    return accuracy(rejected, round(examined))
 
 
 def has_too_many_rejected(footer: Footer, most: float) -> bool:

@@ -123,8 +123,10 @@ def _calls(project: Project, stage: str, tables: AccountedTables) -> steps.Calls
         footer = storage.existing_footer(stage, table.shard)
         ours = embedding
         for prompt, version in footer.prompt_versions.items():
-            model = settings.endpoint(project.prompt(prompt).head.role).model
-            ours |= (pl.col("prompt_version") == version) & (pl.col("model") == model)
+            head = project.prompt(prompt).head
+            roles = filter(None, (head.role, head.answers))
+            models = [settings.endpoint(role).model for role in roles]
+            ours |= (pl.col("prompt_version") == version) & pl.col("model").is_in(models)
         if footer.prompt_versions:
             records = read_call_records(storage, stage, table.shard)
             calls += steps.Calls.of(records.filter(ours))

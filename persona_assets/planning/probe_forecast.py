@@ -54,10 +54,13 @@ def _calls(project: Project, prompts: Iterable[str], roles: set[str]) -> Iterato
         yield "embedder", embedding_call(settings, [""])
     for name in prompts:
         prompt = project.prompt(name)
-        role = prompt.head.role
-        if role in roles and needs_probe(settings.endpoint(role)):
-            texts = zip(("system", "user"), prompt.skeletons, strict=True)
-            messages = tuple({"role": who, "content": text} for who, text in texts if text)
-            sampling = prompt.head.sampling
-            request = Request(role, messages, sampling, prompt.answer, prompt.head.format)
-            yield role, to_call(request, settings.endpoint(role))
+        head = prompt.head
+        for role, skeletons in (
+            (head.role, prompt.skeletons),
+            (head.answers, [prompt.assistant.strip(), "..."]),
+        ):
+            if role in roles and role is not None and needs_probe(settings.endpoint(role)):
+                texts = zip(("system", "user"), skeletons, strict=True)
+                messages = tuple({"role": who, "content": text} for who, text in texts if text)
+                request = Request(role, messages, head.sampling, prompt.answer, head.format)
+                yield role, to_call(request, settings.endpoint(role))

@@ -414,9 +414,7 @@ class Prompt:
         try:
             shown = self._render(self._user, inputs)
         except PromptError as error:
-            raise PromptError(
-                f"{self.pool_file}: a demonstration lacks an input: {error}"
-            ) from None
+            raise PromptError(f"{self.pool_file}: a line lacks an input: {error}") from None
         user = self._in_words(shown, language)
         return [
             {"role": "user", "content": user},

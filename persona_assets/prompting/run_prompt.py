@@ -116,7 +116,7 @@ def sort_answers(
     for row, answer in zip(rows, answers, strict=True):
         if answer.value is None:
             dropped.append((row.row_id, failure_reason(answer)))
-        elif prompt.copies_demonstration(answer.value, row.inputs):
+        elif not prompt.head.threshold and prompt.copies_demonstration(answer.value, row.inputs):
             dropped.append((row.row_id, "copied_demonstration"))
         else:
             completion = {"model": answer.model, "completion_id": answer.completion_id}

@@ -14,7 +14,8 @@ from persona_assets.ids import uniform
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
-from persona_assets.steps.origins import without_completions
+from persona_assets.settings import nearest
+from persona_assets.steps.origins import is_conversation, without_completions
 from persona_assets.storage.step_result import StepResult, quarantine
 
 VERSION = "1"
@@ -24,16 +25,27 @@ JUDGEMENT = "judgement"
 sample that was not drawn."""
 
 
+JUDGED_ROWS = "judged_rows"
+"""Number of judged samples of a table, in the decisions of its footer."""
+
+
 def judged_schema(samples: pl.Schema, rubric: Prompt) -> pl.Schema:
     """Return the columns of judged samples: those of the samples, and the judgement.
 
     Raises:
-        PromptError: A field of the rubric or of the samples has a name that is taken.
+        PromptError: A field of the rubric or of the samples has a name that is taken, or a
+            template of the rubric uses a name that is none of the samples.
     """
     if JUDGEMENT in samples:
         raise PromptError(
             f"prompt {rubric.name}: the samples have a field {JUDGEMENT} of their own, the name of "
             "the judge's column: give the output field of the task another name"
+        )
+    seen = {*(name for name in samples if name not in _UNSEEN), *rubric.head.variables}
+    if unknown := sorted(rubric.names - seen):
+        raise PromptError(
+            f"{rubric.name}.md: a template uses {unknown[0]}{nearest(unknown[0], seen)}; a judge "
+            f"sees: {', '.join(sorted(seen))}"
         )
     if taken := sorted(COMPLETION_COLUMNS.keys() & rubric.columns.keys()):
         raise PromptError(
@@ -86,6 +98,7 @@ def build_judged_samples(
         kept.with_columns(pl.Series(JUDGEMENT, found, schema[JUDGEMENT])),
         quarantine(f"judged_{task}", dropped),
         len(samples),
+        decisions={JUDGED_ROWS: float(len(rows))},
     )
 
 
@@ -110,9 +123,7 @@ judge gives its reason in English."""
 
 def _input(value: Any) -> Any:
     """Return a value as a rubric sees it: text, or the messages of a conversation."""
-    seen = without_completions(value)
-    is_conversation = isinstance(seen, list) and seen and "speaker" in seen[0]
-    return seen if is_conversation else _as_text(seen)
+    return without_completions(value) if is_conversation(value) else _as_text(value)
 
 
 def _as_text(value: Any) -> str:

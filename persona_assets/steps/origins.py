@@ -1,7 +1,7 @@
 """Origins: what the rows of a task are made from. A persona, a sample of another task, or a pair.
 
 An origin is a row with the columns that go into the task's rows (`columns`), the values that its
-templates see (`inputs`), a licence, a language, and `content`, by whose hash rows are drawn.
+templates see (`inputs`), a licence, a language, and CONTENT, by whose hash rows are drawn.
 """
 
 import json
@@ -17,7 +17,7 @@ from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.settings import nearest
 
-CONTENT = "content"
+CONTENT = "_content"
 """Column by whose hash origins are drawn."""
 
 PERSONA = {"persona_id": pl.String(), "persona": pl.String()}
@@ -164,9 +164,15 @@ def without_completions(value: Any) -> Any:
         >>> without_completions([message])
         [{'speaker': 'user', 'content': 'Hello'}]
     """
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "speaker" in value[0]:
-        return [{"speaker": each["speaker"], "content": each["content"]} for each in value]
-    return value
+    if not is_conversation(value):
+        return value
+    return [{"speaker": each["speaker"], "content": each["content"]} for each in value]
+
+
+def is_conversation(value: Any) -> bool:
+    """Return True for the messages of a row in turns."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and first.keys() == {field.name for field in MESSAGE.fields}
 
 
 def origins_of_samples(samples: pl.DataFrame, source: Prompt) -> pl.DataFrame:
@@ -295,7 +301,7 @@ def _pairs(rows: pl.DataFrame) -> pl.DataFrame:
         *OTHER,
         licence=pl.when(same).then(pl.col("licence")).otherwise(both),
         language="language",
-        content=content,
+        **{CONTENT: content},
     )
 
 

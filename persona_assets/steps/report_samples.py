@@ -3,6 +3,7 @@
 Does not belong here: the figures of the report, see `task_report`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -120,7 +121,7 @@ def dropped_sample(
         >>> dropped_sample("a", "personal_data:email", "ann@mill.co.uk", Protection()).text is None
         True
     """
-    if text is None or reason.startswith(PROTECTED):
+    if text is None or re.sub(r"^turn_\d+_", "", reason).startswith(PROTECTED):
         return ShownSample(sample_id, reason, None)
     # Data of every kind count: those of the kind "problem" may hold invented addresses.
     shown = replace(protection, personal_data="redact").apply(text, "text")

@@ -147,8 +147,9 @@ def test_names_of_the_user_s_list_count_as_personal_data() -> None:
 def write_prompt(folder: Path, kind: str, more: str = "") -> Prompt:
     text = (Path(PROMPTS.folder) / "tasks" / "math_problems.md").read_text()
     (folder / "tasks").mkdir(exist_ok=True)
-    text = text.replace("kind: problem\n", kind).replace("variables:", f"{more}variables:")
+    text = text.replace("kind: problem\n", kind)
     text = text.replace("format: text", "format: json") if more else text
+    text = text.replace("\nvariants:", f"\n{more}variants:")
     (folder / "tasks" / "riddles.md").write_text(text)
     return Prompts(folder)["riddles"]
 

@@ -97,7 +97,8 @@ def _shaped(value: Any, field: FieldInfo) -> Any:
     if get_origin(field.annotation) is list:
         [item] = get_args(field.annotation)
         if isinstance(item, type) and issubclass(item, BaseModel):
-            return [_item(each, item) for each in _parts(value)]
+            parts = [value] if _is_one(value, item) else _parts(value)
+            return [_item(each, item) for each in parts]
         return list(_texts(value)) if _is_text(item) else value
     if field.annotation is not str:
         return value
@@ -106,6 +107,13 @@ def _shaped(value: Any, field: FieldInfo) -> Any:
     if isinstance(value, list | dict) and any(isinstance(m, AsJson) for m in field.metadata):
         return json.dumps(value, ensure_ascii=False)
     return value
+
+
+def _is_one(value: Any, item: type[BaseModel]) -> bool:
+    """Return True for a single object in place of a list of one."""
+    fields = item.model_fields.items()
+    required = {field.alias or name for name, field in fields if field.is_required()}
+    return isinstance(value, dict) and required <= _named(value, item).keys()
 
 
 def _is_text(item: Any) -> bool:
