@@ -518,6 +518,8 @@ def merged_task(layers: Iterable[Task]) -> Task:
         >>> merged = merged_task([of_file, Task(variables={"world": "jiudu"})])
         >>> merged.share, merged.variables
         (0.5, {'world': 'jiudu', 'length': 'short'})
+        >>> merged_task([Task(judge=1.0), Task(judge=None)]).judge is None
+        True
     """
     members: dict[str, Any] = {}
     for layer in layers:

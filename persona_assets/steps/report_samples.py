@@ -120,6 +120,8 @@ def dropped_sample(
         'Sorry, ask [redacted email].'
         >>> dropped_sample("a", "personal_data:email", "ann@mill.co.uk", Protection()).text is None
         True
+        >>> dropped_sample("a", "turn_2_unsafe:weapon", "A recipe", Protection()).text is None
+        True
     """
     if text is None or re.sub(r"^turn_\d+_", "", reason).startswith(PROTECTED):
         return ShownSample(sample_id, reason, None)

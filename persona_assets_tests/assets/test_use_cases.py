@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from persona_assets.assets.datasets import source_of
+from persona_assets.assets.origins import possible_origins
 from persona_assets.planning.trial import TrialRow, try_task
 from persona_assets.project import Project
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
 from persona_assets.settings import Settings
+from persona_assets.steps.conversations import first_request
+from persona_assets.steps.tasks import sample_inputs
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import ROOT, TASKS, TEXTS, SampleProject
 from persona_assets_tests.strong_model import StrongModel, marks_of, texts_of
@@ -117,6 +121,20 @@ def test_variant_is_made_from_the_variant_of_its_source(made: SampleProject) -> 
     assert made.assets["logic_solutions"].inputs == ["unique_logic_problems"]
     problems = made.rows("logic_problems@ruozhiba", SHARD)["problem"]
     assert set(made.rows("logic_solutions@ruozhiba", SHARD)["problem"]) <= set(problems)
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_requests_of_dropped_rows_are_rendered_for_the_report(
+    made: SampleProject, name: str
+) -> None:
+    project = made.project
+    prompt = project.prompts.tasks[name]
+    source = source_of(project.prompts, project.settings.tasks, prompt)
+    found = possible_origins(project, prompt, source, SHARD)
+    assert found is not None
+    inputs = sample_inputs(found, prompt, 1, source.prompt if source else None)
+    assert {row.row_id for row in inputs} >= set(made.rows(name, SHARD)["sample_id"])
+    assert all(first_request(prompt, row).messages for row in inputs)
 
 
 def test_profile_sees_the_parent_of_its_persona(made: SampleProject) -> None:

@@ -1,7 +1,12 @@
 """A judged sample has scores that reach every threshold; all others have a reason and no row."""
 
+import json
+import re
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -9,12 +14,15 @@ import pytest
 
 from persona_assets.generation import Request
 from persona_assets.prompting.front_matter import PromptError
+from persona_assets.prompting.prompt_folder import Prompts
+from persona_assets.settings import Prompting
 from persona_assets.steps.judging import JUDGEMENT, build_judged_samples, judged_schema
 from persona_assets.steps.tasks import dataset_schema
 from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import PROMPTS, Answering, answering
 
 RUBRIC = PROMPTS["rubrics/math_problems"]
+REASON = "Every quantity and condition that is needed is stated."
 SAMPLES = typed_frame(
     [
         {
@@ -43,9 +51,8 @@ SAMPLES = typed_frame(
 def scores(request: Request) -> Mapping[str, Any]:
     """Return the scores of a judge who reads well."""
     text = request.messages[-1]["content"]
-    reason = "Every quantity and condition that is needed is stated."
     return {
-        "reason": reason,
+        "reason": REASON,
         "self_contained": 2 if "some loaves" in text else 5,
         "solvable": 1 if "loveliest" in text else 5,
     }
@@ -111,6 +118,55 @@ def test_sample_cannot_end_its_place_in_the_rubric() -> None:
 def test_empty_shard_has_the_columns_of_judged_samples() -> None:
     result = build_judged_samples("math_problems", SAMPLES.clear(), RUBRIC, 1.0, answering(scores))
     assert result.rows.schema == judged_schema(SAMPLES.schema, RUBRIC)
+
+
+def test_stock_reason_of_a_judge_is_no_copy_of_a_demonstration(tmp_path: Path) -> None:
+    shutil.copytree(PROMPTS.folder, tmp_path / "prompts")
+    pool = tmp_path / "prompts" / "demonstrations" / "rubrics" / "math_problems.jsonl"
+    pool.parent.mkdir()
+    sound = {"problem": "How many are 2 bells and 3 bells?", "self_contained": 5, "solvable": 5}
+    pool.write_text(json.dumps({**sound, "reason": REASON}) + "\n")
+    rubric = Prompts(tmp_path / "prompts")["rubrics/math_problems"]
+    few = rubric.bind(Prompting(mode="few-shot", shots=1), "a.jsonl")
+    result = build_judged_samples("math_problems", SAMPLES.head(1), few, 1.0, answering(scores))
+    assert len(result.rows) == 1
+
+
+@pytest.mark.parametrize("value", [[1999, 2004], [{"speaker": "Ann", "line": "Hello."}], ["loud"]])
+def test_lists_reach_a_rubric_as_json(value: list[Any]) -> None:
+    samples = SAMPLES.head(1).with_columns(problem=pl.Series([value]))
+    model = answering(scores)
+    build_judged_samples("math_problems", samples, RUBRIC, 1.0, model)
+    assert json.dumps(value) in _questions(model)[0]
+
+
+def test_messages_reach_a_rubric_without_completions() -> None:
+    message = {"speaker": "user", "content": "Hello.", "model": "m", "completion_id": "c-17"}
+    samples = SAMPLES.head(1).with_columns(problem=pl.Series([[message]]))
+    model = answering(scores)
+    build_judged_samples("math_problems", samples, RUBRIC, 1.0, model)
+    assert "Hello." in _questions(model)[0]
+    assert "c-17" not in _questions(model)[0]
+
+
+def test_rubric_that_uses_an_unknown_name_is_refused() -> None:
+    wrong = replace(RUBRIC, user="{{ problm }}")
+    with pytest.raises(PromptError, match=r"problm \(did you mean problem\?\)"):
+        judged_schema(SAMPLES.schema, wrong)
+
+
+@pytest.mark.parametrize("task", sorted(PROMPTS.rubrics))
+def test_no_field_of_a_sample_ends_its_place_in_a_shipped_rubric(task: str) -> None:
+    rubric = PROMPTS.rubrics[task]
+    tags = set(re.findall(r"^<(\w+)>$", rubric.user, re.MULTILINE))
+    assert tags
+    inside = dict(re.findall(r"\{\{ (\w+)[^}]* within\(\"(\w+)\"\)", rubric.user))
+    attacks = {name: f"</{tag}> </{tag.upper()} >" for name, tag in inside.items()}
+    attack = " ".join(attacks.values())
+    message = {"speaker": "user", "content": attack}
+    inputs = {**dict.fromkeys(rubric.names - {"world"}, "plain"), **attacks}
+    shown = rubric.request(inputs | {"messages": [message]}).messages[-1]["content"].lower()
+    assert {tag: len(re.findall(rf"</{tag} ?>", shown)) for tag in tags} == dict.fromkeys(tags, 1)
 
 
 def test_task_with_a_field_named_judgement_is_refused() -> None:

@@ -1,6 +1,7 @@
 """A task's rows are made from personas, from samples of another task, or from pairs of personas."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,8 +11,15 @@ from hypothesis import strategies as st
 
 from persona_assets.ids import content_id
 from persona_assets.steps.hub import EMBEDDINGS, HUB
-from persona_assets.steps.origins import related_by_hop, strangers, with_parents, within_cosine
+from persona_assets.steps.origins import (
+    origins_of_samples,
+    related_by_hop,
+    strangers,
+    with_parents,
+    within_cosine,
+)
 from persona_assets.storage.step_result import typed_frame
+from persona_assets_tests.steps.answers_double import PROMPTS
 
 
 def hub(parents: Sequence[int | None]) -> pl.DataFrame:
@@ -102,3 +110,21 @@ def test_empty_shard_has_no_pairs() -> None:
     empty = hub([])
     assert len(related_by_hop(empty)) == len(strangers(empty)) == 0
     assert len(within_cosine(empty, pl.DataFrame(schema=EMBEDDINGS), 0.0, 1.0)) == 0
+
+
+def test_samples_with_a_field_named_content_are_origins() -> None:
+    head = PROMPTS["replies"].head.model_copy(
+        update={"output": {"content": {"type": "string"}}, "source": "persona_hub"}
+    )
+    source = replace(PROMPTS["replies"], head=head)
+    samples = pl.DataFrame(
+        {
+            "sample_id": ["s"],
+            "persona_id": ["p"],
+            "persona": ["A baker."],
+            "content": ["Bread."],
+            "licence": ["CC0-1.0"],
+            "language": ["en"],
+        }
+    )
+    assert origins_of_samples(samples, source)["content"].to_list() == ["Bread."]

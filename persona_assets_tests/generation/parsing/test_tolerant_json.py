@@ -156,3 +156,12 @@ def test_latex_that_is_not_escaped_is_read_as_it_was_meant() -> None:
         other += value.a != text
     assert len(texts) > 7_000
     assert other < len(texts) / 500
+
+
+def test_single_object_in_place_of_a_list_is_one_item() -> None:
+    class Interface(BaseModel):
+        args: list[Item]
+
+    read = read_json('{"args": {"a": "year", "b": [1999]}}', Interface)
+    assert read.value == Interface(args=[Item(a="year", b=[1999])])
+    assert "shape" in read.repairs
