@@ -38,7 +38,12 @@ CLOSINGS = [
 ]
 SYNONYMS = {
     **{"find": "determine", "compute": "work out", "what is": "give", "evaluate": "calculate"},
-    **{"how many": "what number of", "suppose": "assume", "let": "say that", "such that": "so that"},
+    **{
+        "how many": "what number of",
+        "suppose": "assume",
+        "let": "say that",
+        "such that": "so that",
+    },
     **{"the value of": "what equals", "express your answer as": "state the result as"},
     **{"positive integers": "natural numbers", "greatest": "largest", "smallest": "least"},
     **{"probability": "chance", "randomly": "at random", "total": "overall", "each": "every"},
@@ -150,7 +155,18 @@ INVENTED = [
     r"The {a} has $\frac{{{x}}}{{{y}}}$ of the weight of the {b}, and $z^2+{z}z-{x}=0$ holds for "
     "the weight $z$ of both together. How heavy is the {b}?",
 ]
-THINGS = ["barrel", "cistern", "basket", "crate", "kettle", "trough", "bucket", "jar", "vat", "sack"]
+THINGS = [
+    "barrel",
+    "cistern",
+    "basket",
+    "crate",
+    "kettle",
+    "trough",
+    "bucket",
+    "jar",
+    "vat",
+    "sack",
+]
 
 
 def problems(count: int) -> list[str]:

@@ -18,10 +18,9 @@ import polars as pl
 
 from persona_assets.steps import problem_tokens
 from persona_assets.steps.problem_tokens import Vocabulary
-from persona_assets.steps.token_runs import RunIndex
+from persona_assets.steps.token_runs import RunIndex, Shares
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
@@ -47,10 +46,18 @@ LEAST = 4
 BATCH = 2000
 """Number of texts compared at a time."""
 
-PROBLEMS = pl.Schema(
-    {"benchmark": pl.String(), "problem_id": pl.String(), "problem": pl.String()}
+REASON = (
+    r"^contaminated: (?P<benchmark>.*) (?P<problem_id>\S+) (?P<share>[\d.]+)"
+    r"(?P<numbers> but for numbers)?$"
 )
+"""Pattern of the reason for dropping a text; see `Containment.reason`."""
+
+PROBLEMS = pl.Schema({"benchmark": pl.String(), "problem_id": pl.String(), "problem": pl.String()})
 """Columns of the problems that must not occur."""
+
+
+class ContaminationError(ValueError):
+    """A problem to train on contains a benchmark problem; the message names both."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +101,15 @@ class ProblemIndex:
     """
 
     def __init__(self, problems: pl.DataFrame) -> None:
-        import numpy as np
-
         self._problems = problems
         texts = problems["problem"].to_list()
         self._vocabulary = Vocabulary(texts)
         ids, rows = self._vocabulary.encode(texts)
         self._ids = _split(ids, rows, len(texts))
         self._masked = [self._vocabulary.mask(text) for text in self._ids]
-        self._evidence = np.array([int((text > Vocabulary.NUMBER).sum()) for text in self._masked])
-        self._distinct = np.array(
-            [np.unique(text[text > Vocabulary.NUMBER]).size for text in self._masked]
-        )
+        known = [text[text > Vocabulary.NUMBER].tolist() for text in self._masked]
+        self._evidence = [len(text) for text in known]
+        self._distinct = [len(set(text)) for text in known]
         self._exact = RunIndex(self._ids, RUN)
         self._without_numbers = RunIndex(self._masked, MASKED_RUN)
 
@@ -113,35 +117,31 @@ class ProblemIndex:
         """Yield, for each text, the benchmark problem most of whose runs occur in it, or None."""
         remaining = iter(texts)
         while batch := list(islice(remaining, BATCH)):
-            yield from self._search(batch)
+            yield from self._best(batch)
 
-    def _search(self, texts: Sequence[str]) -> list[Containment | None]:
-        best: list[Containment | None] = [None] * len(texts)
-        for row, problem, share, but_for_numbers in self._found(texts):
-            other = best[row]
-            if other is None or (other.but_for_numbers, -other.share) > (but_for_numbers, -share):
-                benchmark, problem_id, _ = self._problems.row(problem)
-                best[row] = Containment(benchmark, problem_id, share, but_for_numbers)
-        return best
-
-    def _found(self, texts: Sequence[str]) -> Iterator[tuple[int, int, float, bool]]:
+    def pairs(self, texts: Sequence[str]) -> Iterator[tuple[int, Containment]]:
+        """Yield the number of a text and a benchmark problem in it, for all such pairs."""
         ids, rows = self._vocabulary.encode(texts)
-        masked = self._vocabulary.mask(ids)
-        exact = {
-            (int(row), int(problem)): float(share)
-            for row, problem, share in zip(*self._exact.shares(ids, rows), strict=True)
-            if share > SHARE
-        }
         by_row = _split(ids, rows, len(texts))
-        for row, problem, share in zip(*self._without_numbers.shares(masked, rows), strict=True):
-            if share > MASKED_SHARE:
-                pair = int(row), int(problem)
-                own = exact.get(pair, 0.0)
-                if own < 1 and (own or self._is_evident(problem, by_row[row])):
-                    exact.pop(pair, None)
-                    yield *pair, float(share), True
-        for pair, share in exact.items():
-            yield *pair, share, False
+        exact = _above(self._exact.shares(ids, rows), SHARE)
+        masked = self._without_numbers.shares(self._vocabulary.mask(ids), rows)
+        but_for_numbers = {
+            (row, problem): share
+            for (row, problem), share in _above(masked, MASKED_SHARE).items()
+            if exact.get((row, problem), 0) < 1
+            and ((row, problem) in exact or self._is_evident(problem, by_row[row]))
+        }
+        for pair, share in (exact | but_for_numbers).items():
+            benchmark, problem_id, _ = self._problems.row(pair[1])
+            yield pair[0], Containment(benchmark, problem_id, share, pair in but_for_numbers)
+
+    def _best(self, texts: Sequence[str]) -> list[Containment | None]:
+        best: list[Containment | None] = [None] * len(texts)
+        for row, found in self.pairs(texts):
+            other = best[row]
+            if other is None or _rank(found) < _rank(other):
+                best[row] = found
+        return best
 
     def _is_evident(self, problem: int, text: "Array") -> bool:
         """Return True if a problem whose masked runs occur in a text is more than a phrase."""
@@ -150,7 +150,7 @@ class ProblemIndex:
         own = self._ids[problem]
         if len(text) > FRAME * len(own):
             return False
-        return bool(self._evidence[problem] >= EVIDENCE) or self._is_same_but_one(problem, text)
+        return self._evidence[problem] >= EVIDENCE or self._is_same_but_one(problem, text)
 
     def _is_same_but_one(self, problem: int, text: "Array") -> bool:
         """Return True if a text has all tokens of a problem in a row, but for one number."""
@@ -163,6 +163,35 @@ class ProblemIndex:
             and int((text[start : start + len(own)] != own).sum()) <= 1
             for start in range(len(text) - len(own) + 1)
         )
+
+
+def require_absent(forbidden: pl.DataFrame, problems: Sequence[str]) -> None:
+    """Raise an error if a problem contains a forbidden one.
+
+    Args:
+        forbidden: Columns of `PROBLEMS`.
+        problems: Problems to train on.
+
+    Raises:
+        ContaminationError: A problem contains a forbidden problem.
+    """
+    for problem, found in zip(problems, ProblemIndex(forbidden).search(problems), strict=True):
+        if found:
+            raise ContaminationError(
+                f"math_train has the problem {problem[:60]!r}, {found.reason}: materialize "
+                "math_train again, or change PERSONA_DECONTAMINATE"
+            )
+
+
+def _above(shares: Shares, threshold: float) -> dict[tuple[int, int], float]:
+    """Return the shares above a threshold by number of the text and of the problem."""
+    chosen = shares.shares > threshold
+    pairs = zip(shares.rows[chosen].tolist(), shares.indexed[chosen].tolist(), strict=True)
+    return dict(zip(pairs, shares.shares[chosen].tolist(), strict=True))
+
+
+def _rank(found: Containment) -> tuple[bool, float]:
+    return found.but_for_numbers, -found.share
 
 
 def _split(ids: "Array", rows: "Array", count: int) -> "list[Array]":

@@ -14,7 +14,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
 VERSION = "1"
 """Version of the tokens."""
 
-DIAGRAM = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL | re.IGNORECASE)
+DIAGRAM = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
 """Diagram of a problem in Asymptote."""
 
 _NUMBER = r"\d+(?:(?:,|\{,\}|,\\!)\d{3}(?!\d))*(?:\.\d+)?|\.\d+"
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(
-    r"\\(?:begin|end)\s*\{[^}]*\}(?:\{[clr|\s]*\})?"  # an environment with its columns
+    r"\\(?:begin|end)\s*\{[^{}]{0,40}\}(?:\{[clr|\s]{0,40}\})?"  # environment, its columns
     r"|\\[dtc]?frac\s*\d(?=\s*[\d{])"  # \frac12
     r"|\\[a-z]+|\\.|"
     rf"{_NUMBER}"
@@ -47,35 +46,32 @@ _REMEMBERED = 1 << 20
 """Most tokens whose ids are remembered as written."""
 _RAISED = {ord(digit): f" {unicodedata.digit(digit)}" for digit in "⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉"}
 
-_COMMANDS = (
-    "left right big bigl bigr bigg biggl biggr text textbf textit textrm operatorname mbox rm bf it "
-    "displaystyle textstyle quad qquad times div limits nolimits vec hat boxed phantom hspace vspace "
-    "to implies"
-)
-"""Names of layout that are words, too, and layout with a backslash alone."""
+_WORDS = "left right big text rm bf it times div limits hat boxed phantom to implies"
+"""Names of layout that are words, too: layout with a backslash alone."""
 _LAYOUT = (
-    "frac dfrac tfrac cfrac mathrm mathbf mathit mathcal mathbb cdot ldots cdots dots dotsb dotsc "
-    "dotsm vdots ddots hline overline underline overrightarrow rightarrow lbrace rbrace lfloor rfloor "
-    "lceil rceil"
+    "frac dfrac tfrac cfrac bigl bigr bigg biggl biggr textbf textit textrm textstyle mbox mathrm "
+    "mathbf mathit mathcal mathbb mathop operatorname displaystyle quad qquad nolimits vec hspace "
+    "vspace cdot ldots cdots dots dotsb dotsc dotsm vdots ddots hline overline underline "
+    "overrightarrow rightarrow lbrace rbrace lfloor rfloor lceil rceil"
 )
 """Names of layout, with a backslash or without."""
-_SAME = {
-    **{f"\\{name}": "" for name in f"{_COMMANDS} {_LAYOUT}".split()},
-    **dict.fromkeys(_LAYOUT.split(), ""),
-    **dict.fromkeys(["\\le", "\\leq", "\\leqslant", "≤"], "<="),
-    **dict.fromkeys(["\\ge", "\\geq", "\\geqslant", "≥"], ">="),
-    **dict.fromkeys(["\\ne", "\\neq", "≠"], "!="),
-    **dict.fromkeys(["\\lt"], "<"),
-    **dict.fromkeys(["\\gt"], ">"),
-    **dict.fromkeys(["\\pmod", "\\bmod", "pmod", "bmod"], "mod"),
-    **dict.fromkeys(["\\circ", "°", "degree", "degrees"], "deg"),
-    **dict.fromkeys(["\\infty", "∞"], "infinity"),
-    **dict.fromkeys(["\\%", "%"], "percent"),
-    **dict.fromkeys(["\\mid", "\\vert", "\\|", "\\lvert", "\\rvert"], "|"),
-    **dict.fromkeys(["−", "–"], "-"),
-    **dict.fromkeys(["->", "=>"], ""),
-    "√": "sqrt",
+_SAME_AS = {
+    "<=": "\\le \\leq \\leqslant leq ≤",
+    ">=": "\\ge \\geq \\geqslant geq ≥",
+    "!=": "\\ne \\neq neq ≠",
+    "<": "\\lt",
+    ">": "\\gt",
+    "|": "\\mid \\vert \\lvert \\rvert \\| vert",
+    "-": "− –",
+    "mod": "\\pmod \\bmod pmod bmod",
+    "deg": "\\circ circ ° degree degrees",
+    "infinity": "\\infty infty ∞",
+    "percent": "\\% %",
+    "sqrt": "√",
+    "": "-> => \\" + " \\".join(f"{_WORDS} {_LAYOUT}".split()) + f" {_LAYOUT}",
 }
+"""Ways of writing a token, by the token."""
+_SAME = {way: token for token, ways in _SAME_AS.items() for way in ways.split()}
 
 
 def tokens(text: str) -> list[str]:
@@ -107,7 +103,7 @@ def canonical(token: str) -> str:
     if same is not None:
         return same
     if token[0] == "\\":
-        if token[1:6] in ("begin", "end{a") or token.startswith("\\end"):
+        if token.startswith(("\\begin", "\\end")):
             return ""
         if token[-1].isdigit():
             return token[-1]

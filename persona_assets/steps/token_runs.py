@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
@@ -56,12 +55,15 @@ class RunIndex:
                 hashes.append(found[chosen])
                 owners.append(rows[places][chosen])
                 self._filters[size] = _filter(found[chosen])
-        pairs = np.rec.fromarrays([np.concatenate(hashes), np.concatenate(owners)], names="run,row")
-        pairs = np.unique(pairs)
-        self._runs, self._starts = np.unique(pairs.run, return_index=True)
-        self._starts = np.append(self._starts, len(pairs))
-        self._owners = pairs.row
-        self._sizes = np.bincount(pairs.row, minlength=len(texts))
+        run, owner = np.concatenate(hashes), np.concatenate(owners)
+        order = np.lexsort((owner, run))
+        run, owner = run[order], owner[order]
+        distinct = np.ones(len(run), np.bool_)
+        distinct[1:] = (run[1:] != run[:-1]) | (owner[1:] != owner[:-1])
+        run, self._owners = run[distinct], owner[distinct]
+        self._runs, starts = np.unique(run, return_index=True)
+        self._starts = np.append(starts, len(run))
+        self._sizes = np.bincount(self._owners, minlength=len(texts))
         self._length = length
 
     def shares(self, ids: "Array", rows: "Array") -> Shares:
