@@ -95,7 +95,8 @@ class ProblemIndex:
         problems: Columns of `PROBLEMS`.
 
     Example:
-        >>> index = ProblemIndex(pl.DataFrame([("sums", "1", "What is $3+4$?")], schema=PROBLEMS))
+        >>> problems = {"benchmark": ["sums"], "problem_id": ["1"], "problem": ["What is $3+4$?"]}
+        >>> index = ProblemIndex(pl.DataFrame(problems))
         >>> [found and found.reason for found in index.search(["Tell me: what is 3 + 4", "Why?"])]
         ['contaminated: sums 1 1.00', None]
     """
