@@ -11,6 +11,7 @@ Figures:
     found: share of the plants that the search finds, whichever problem it names
     named: share of the plants found with the problem that was planted
     but_for_numbers: share of the plants found as equal but for numbers
+    reworded: share of the plants found in other words
     innocent: problems that are searched: a file, the committed sample, or the benchmark itself,
         each problem against all others
     searched: number of these problems
@@ -74,7 +75,7 @@ def forbidden(benchmark: Sequence[str]) -> pl.DataFrame:
 
 def measure_plant(name: str, benchmark: Sequence[str], count: int, seed: int) -> dict[str, object]:
     """Return the share of the plants of a kind that is found."""
-    from persona_assets.steps.contamination import ProblemIndex
+    from persona_assets.steps.contamination import BUT_FOR_NUMBERS, REWORDED, ProblemIndex
 
     chance = random.Random(f"{name} {seed}")
     plants: list[tuple[int, str]] = []
@@ -84,6 +85,7 @@ def measure_plant(name: str, benchmark: Sequence[str], count: int, seed: int) ->
             plants.append((number, plant))
     found = list(ProblemIndex(forbidden(benchmark)).search(text for _, text in plants))
     total = max(len(plants), 1)
+    ways = [each.how for each in found if each]
     return {
         "plant": name,
         "planted": len(plants),
@@ -93,7 +95,8 @@ def measure_plant(name: str, benchmark: Sequence[str], count: int, seed: int) ->
             for (number, _), each in zip(plants, found, strict=True)
         )
         / total,
-        "but_for_numbers": sum(each is not None and each.but_for_numbers for each in found) / total,
+        "but_for_numbers": ways.count(BUT_FOR_NUMBERS) / total,
+        "reworded": ways.count(REWORDED) / total,
     }
 
 
@@ -120,10 +123,10 @@ def measure_self(benchmark: Sequence[str]) -> dict[str, object]:
 
 def found_pairs(benchmark: Sequence[str], texts: Sequence[str]) -> Iterator[tuple[int, int, bool]]:
     """Yield all pairs of a text and a problem that it contains, and whether but for numbers."""
-    from persona_assets.steps.contamination import ProblemIndex
+    from persona_assets.steps.contamination import BUT_FOR_NUMBERS, ProblemIndex
 
     for row, found in ProblemIndex(forbidden(benchmark)).pairs(texts):
-        yield row, int(found.problem_id), found.but_for_numbers
+        yield row, int(found.problem_id), found.how == BUT_FOR_NUMBERS
 
 
 def alarms(

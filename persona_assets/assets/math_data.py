@@ -29,7 +29,7 @@ from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
 SHOWN_PAIRS = 20
-"""Contaminated pairs of a benchmark in the metadata, of those equal but for numbers as many."""
+"""Contaminated pairs of a benchmark in the metadata, for each way of containing it."""
 
 PROBLEMS = "math_problems"
 """Task whose samples are solved."""
@@ -160,6 +160,6 @@ def _contaminated(
         result.dropped, problems.select("sample_id", "problem"), forbidden
     )
     counts = pairs.group_by("benchmark").len().sort("benchmark")
-    shown = pairs.group_by("benchmark", "but_for_numbers", maintain_order=True).head(SHOWN_PAIRS)
+    shown = pairs.group_by("benchmark", "how", maintain_order=True).head(SHOWN_PAIRS)
     found = {"contaminated_by_benchmark": dg.MetadataValue.json(dict(counts.iter_rows()))}
     return found | ({"contaminated_pairs": preview(shown)} if len(shown) else {})

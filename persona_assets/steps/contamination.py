@@ -1,17 +1,21 @@
 """Search of benchmark problems in other problems, by their words, numbers and formulas.
 
-A benchmark problem is contained in a text if more than half of its own runs of tokens occur there,
-so that a story around it hides nothing. A problem is contained, too, if it is equal but for numbers
-and letters: nearly all of its runs occur once numbers and letters are masked. As a short problem
-without its numbers is a phrase of the field ("compute the sum"), it needs words enough, or all its
-tokens but one.
+A benchmark problem is contained in a text, whatever is around it,
 
-All runs are compared by 64-bit hashes, texts in batches.
+- if more than half of its own runs of tokens occur there;
+- but for numbers: if nearly all of its runs occur once numbers and letters are masked. As a short
+  problem without its numbers is a phrase of the field ("compute the sum"), it needs words enough,
+  or all its tokens but one;
+- in other words: if all of its numbers occur, nearly all of its rare tokens, and some short runs.
+
+Runs are compared by 64-bit hashes, texts in batches.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import log
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 VERSION = f"1.{problem_tokens.VERSION}"
 """Version of the rule."""
 
-RUN = 12
+RUN = 20
 """Tokens of a run; a shorter problem is a single run."""
 SHARE = 0.5
 """Share of a problem's runs above which it is contained."""
@@ -43,17 +47,29 @@ FRAME = 4 / 3
 LEAST = 4
 """Tokens of the shortest problem that is known by all its tokens but one."""
 
+SHORT_RUN = 5
+"""Tokens of a run of a problem in other words."""
+SHORT_SHARE = 0.3
+"""Share of a problem's short runs above which it may be there in other words."""
+TOKEN_SHARE = 0.85
+"""Share of a problem's tokens, rare tokens weighing more, above which it is there."""
+NUMBERS = 2
+"""Numbers that a problem needs to be known in other words."""
+
 BATCH = 2000
 """Number of texts compared at a time."""
 
 REASON = (
-    r"^contaminated: (?P<benchmark>.*) (?P<problem_id>\S+) (?P<share>[\d.]+)"
-    r"(?P<numbers> but for numbers)?$"
+    r"^contaminated: (?P<benchmark>.*) (?P<problem_id>\S+) (?P<share>[01]\.\d\d)"
+    r" ?(?P<how>but for numbers|in other words|)$"
 )
 """Pattern of the reason for dropping a text; see `Containment.reason`."""
 
 PROBLEMS = pl.Schema({"benchmark": pl.String(), "problem_id": pl.String(), "problem": pl.String()})
 """Columns of the problems that must not occur."""
+
+
+EXACT, REWORDED, BUT_FOR_NUMBERS = "", "in other words", "but for numbers"
 
 
 class ContaminationError(ValueError):
@@ -67,14 +83,14 @@ class Containment:
     Attributes:
         benchmark: Name of the benchmark.
         problem_id: Id of the problem.
-        share: Share of the problem's runs that occur in the text.
-        but_for_numbers: True if the share is that of the runs with numbers and letters masked.
+        share: Share of the problem's runs that occur in the text; in other words, of its tokens.
+        how: EXACT, REWORDED or BUT_FOR_NUMBERS.
     """
 
     benchmark: str
     problem_id: str
     share: float
-    but_for_numbers: bool = False
+    how: str = EXACT
 
     @property
     def reason(self) -> str:
@@ -85,7 +101,7 @@ class Containment:
             'contaminated: MATH 1b 0.83'
         """
         named = f"contaminated: {self.benchmark} {self.problem_id} {self.share:.2f}"
-        return f"{named} but for numbers" if self.but_for_numbers else named
+        return f"{named} {self.how}".rstrip()
 
 
 class ProblemIndex:
@@ -111,8 +127,14 @@ class ProblemIndex:
         known = [text[text > Vocabulary.NUMBER].tolist() for text in self._masked]
         self._evidence = [len(text) for text in known]
         self._distinct = [len(set(text)) for text in known]
-        self._exact = RunIndex(self._ids, RUN)
-        self._without_numbers = RunIndex(self._masked, MASKED_RUN)
+        self._counts = [Counter(text.tolist()) for text in self._ids]
+        problems_with = Counter(token for counts in self._counts for token in counts)
+        self._weights = {
+            token: log((len(texts) + 1) / (count + 0.5)) for token, count in problems_with.items()
+        }
+        self._runs = RunIndex(self._ids, RUN)
+        self._masked_runs = RunIndex(self._masked, MASKED_RUN)
+        self._short_runs = RunIndex(self._ids, SHORT_RUN)
 
     def search(self, texts: Iterable[str]) -> Iterator[Containment | None]:
         """Yield, for each text, the benchmark problem most of whose runs occur in it, or None."""
@@ -124,17 +146,24 @@ class ProblemIndex:
         """Yield the number of a text and a benchmark problem in it, for all such pairs."""
         ids, rows = self._vocabulary.encode(texts)
         by_row = _split(ids, rows, len(texts))
-        exact = _above(self._exact.shares(ids, rows), SHARE)
-        masked = self._without_numbers.shares(self._vocabulary.mask(ids), rows)
-        but_for_numbers = {
-            (row, problem): share
-            for (row, problem), share in _above(masked, MASKED_SHARE).items()
-            if exact.get((row, problem), 0) < 1
-            and ((row, problem) in exact or self._is_evident(problem, by_row[row]))
+        found = {
+            pair: (share, EXACT)
+            for pair, share in _above(self._runs.shares(ids, rows), SHARE).items()
         }
-        for pair, share in (exact | but_for_numbers).items():
-            benchmark, problem_id, _ = self._problems.row(pair[1])
-            yield pair[0], Containment(benchmark, problem_id, share, pair in but_for_numbers)
+        for pair in _above(self._short_runs.shares(ids, rows), SHORT_SHARE):
+            if pair not in found:
+                share = self._token_share(pair[1], by_row[pair[0]])
+                if share > TOKEN_SHARE:
+                    found[pair] = share, REWORDED
+        masked = self._masked_runs.shares(self._vocabulary.mask(ids), rows)
+        for pair, share in _above(masked, MASKED_SHARE).items():
+            if found.get(pair) == (1, EXACT):
+                continue
+            if pair in found or self._is_evident(pair[1], by_row[pair[0]]):
+                found[pair] = share, BUT_FOR_NUMBERS
+        for (row, problem), (share, how) in found.items():
+            benchmark, problem_id, _ = self._problems.row(problem)
+            yield row, Containment(benchmark, problem_id, share, how)
 
     def _best(self, texts: Sequence[str]) -> list[Containment | None]:
         best: list[Containment | None] = [None] * len(texts)
@@ -143,6 +172,17 @@ class ProblemIndex:
             if other is None or _rank(found) < _rank(other):
                 best[row] = found
         return best
+
+    def _token_share(self, problem: int, text: "Array") -> float:
+        """Return the share of a problem's tokens in a text; 0 if one of its numbers is missing."""
+        own, given = self._counts[problem], Counter(text.tolist())
+        known = zip(self._ids[problem].tolist(), self._masked[problem].tolist(), strict=True)
+        numbers = Counter(token for token, masked in known if masked == Vocabulary.NUMBER)
+        if numbers.total() < NUMBERS or not numbers <= given:
+            return 0.0
+        whole = sum(self._weights[token] * count for token, count in own.items())
+        common = own & given
+        return sum(self._weights[token] * count for token, count in common.items()) / whole
 
     def _is_evident(self, problem: int, text: "Array") -> bool:
         """Return True if a problem whose masked runs occur in a text is more than a phrase."""
@@ -191,8 +231,8 @@ def _above(shares: Shares, threshold: float) -> dict[tuple[int, int], float]:
     return dict(zip(pairs, shares.shares[chosen].tolist(), strict=True))
 
 
-def _rank(found: Containment) -> tuple[bool, float]:
-    return found.but_for_numbers, -found.share
+def _rank(found: Containment) -> tuple[int, float]:
+    return (EXACT, REWORDED, BUT_FOR_NUMBERS).index(found.how), -found.share
 
 
 def _split(ids: "Array", rows: "Array", count: int) -> "list[Array]":

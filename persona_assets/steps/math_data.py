@@ -73,7 +73,7 @@ PAIRS = pl.Schema(
         "benchmark": pl.String(),
         "contained": pl.String(),
         "share": pl.Float64(),
-        "but_for_numbers": pl.Boolean(),
+        "how": pl.String(),
     }
 )
 """Columns of the pairs of a dropped problem and the problem that it contains."""
@@ -220,10 +220,8 @@ def contaminated_pairs(
         .filter(pl.col("share").is_not_null())
         .join(problems.unique("sample_id"), left_on="id", right_on="sample_id")
         .join(contained, on=["benchmark", "problem_id"])
-        .with_columns(
-            pl.col("share").cast(pl.Float64), but_for_numbers=pl.col("numbers").is_not_null()
-        )
-        .sort("but_for_numbers", "benchmark", "id")
+        .with_columns(pl.col("share").cast(pl.Float64))
+        .sort(pl.col("how") == contamination.BUT_FOR_NUMBERS, "how", "benchmark", "id")
         .select(PAIRS.names())
     )
 

@@ -51,7 +51,7 @@ SMOKES = (
     Smoke(
         "contamination.py --plants 20 --texts 50",
         (
-            "plant planted found named but_for_numbers",
+            "plant planted found named but_for_numbers reworded",
             "innocent searched alarms equal equal_numbers",
             "texts against index_cpu_s cpu_s us_per_text",
         ),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.steps.contamination import PROBLEMS
+from persona_assets.steps.contamination import BUT_FOR_NUMBERS, EXACT, PROBLEMS
 from persona_assets.steps.math_data import (
     SOLUTIONS,
     SOLVERS,
@@ -168,10 +168,10 @@ def test_pairs_are_those_of_the_reasons_with_those_equal_but_for_numbers_last() 
     dropped = build_math_train(rows, forbidden).dropped
     pairs = contaminated_pairs(dropped, rows.select("sample_id", "problem"), forbidden)
     assert pairs.rows() == [
-        (f"Well: {LONG}", "my file", LONG, 1.0, False),
-        (LONG, "my file", LONG, 1.0, False),
-        (LONG, "my file", LONG, 1.0, False),
-        (copies[0], "my file", LONG, 1.0, True),
+        (f"Well: {LONG}", "my file", LONG, 1.0, EXACT),
+        (LONG, "my file", LONG, 1.0, EXACT),
+        (LONG, "my file", LONG, 1.0, EXACT),
+        (copies[0], "my file", LONG, 1.0, BUT_FOR_NUMBERS),
     ]
 
 
