@@ -15,7 +15,15 @@ from persona_assets.settings import ROLES, ModelEndpoint, Prompting, Settings, T
 from persona_assets.training.job import Hyperparameters
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Project": ("profile", "data_dir", "corpus", "prompts", "benchmark", "model_dir"),
+    "Project": (
+        "profile",
+        "data_dir",
+        "corpus",
+        "prompts",
+        "benchmark",
+        "decontaminate",
+        "model_dir",
+    ),
     "Corpus": ("corpus_fields", "texts_per_shard", "text_chars"),
     "Ready personas": ("ready_personas", "ready_fields", "ready_per_shard"),
     "Personas": (

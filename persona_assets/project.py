@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import polars as pl
 from pydantic import ValidationError
 
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
@@ -26,6 +27,7 @@ from persona_assets.settings import (
     merged_task,
     nearest,
 )
+from persona_assets.steps.contamination import PROBLEMS
 from persona_assets.steps.demonstrations import (
     TABLE,
     choose_demonstrations,
@@ -76,6 +78,9 @@ class Project:
         self._given = settings
         self.storage = Storage(settings.data_dir)
         self.benchmark = BenchmarkFile(settings.benchmark)
+        self._forbidden = [
+            BenchmarkFile(path, "PERSONA_DECONTAMINATE") for path in settings.decontaminate or ()
+        ]
 
     @cached_property
     def settings(self) -> Settings:
@@ -153,6 +158,22 @@ class Project:
         lines = (line.strip() for line in self._names.splitlines())
         names = [line for line in lines if line and not line.startswith("#")]
         return Protection.of(self.settings.personal_data, names)
+
+    def forbidden_problems(self) -> pl.DataFrame:
+        """Return the problems that no problem of the math sets may contain.
+
+        Returns:
+            Columns of `contamination.PROBLEMS`.
+
+        Raises:
+            BenchmarkError: A file cannot be read.
+        """
+        files = [self.benchmark] if self.settings.decontaminate is None else self._forbidden
+        named = (
+            file.problems().select(pl.lit(file.name).alias("benchmark"), "problem_id", "problem")
+            for file in files
+        )
+        return pl.concat([pl.DataFrame(schema=PROBLEMS), *named])
 
     def prompt(self, name: str, shard: str = "") -> Prompt:
         """Return a prompt in the mode of its settings, with the demonstrations of a shard.
@@ -264,7 +285,7 @@ class Project:
             prompts: Prompt names; the models that answer them count too.
             settings: Setting names, roles (their model counts), task names, "TASK.unique" and
                 "TASK.similar" (what decides a task's survivors), "TASK.judge" (what is judged), or
-                "benchmark" (its name and content count).
+                "benchmark" and "decontaminate" (names and contents of the files count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -278,6 +299,9 @@ class Project:
             prompt = self.prompt(name)
             parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
+            if name == "decontaminate" and self.settings.decontaminate is None:
+                # As before the setting: a table that was made by the same benchmark is known.
+                name = "benchmark"
             if name not in LATER or getattr(self.settings, name) != _default(name):
                 parts += [name, self._value(name)]
         for file in files:
@@ -291,6 +315,8 @@ class Project:
             return content_id(*self.texts_without_persona)
         if setting == "benchmark":
             return self.benchmark.identity
+        if setting == "decontaminate":
+            return content_id(*(file.identity for file in self._forbidden))
         if setting == "protected_names":
             # The content counts, wherever the file is.
             return content_id(self._names)

@@ -257,6 +257,10 @@ class Settings(BaseSettings):
     benchmark: Path = Path("data/benchmarks/sample.jsonl")
     """Problems with known answers, in the layout of MATH, GSM8K or AIME."""
 
+    decontaminate: tuple[Path, ...] | None = None
+    """Files of problems that no training and no test problem may contain, in the layouts of a
+    benchmark; null for the benchmark. Where they are set, another benchmark trains nothing anew."""
+
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""
 

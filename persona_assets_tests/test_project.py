@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from persona_assets.benchmarks.benchmark_file import BenchmarkError
 from persona_assets.definitions import build_defs
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import PromptError
@@ -274,3 +275,25 @@ def test_language_of_a_task_wins_over_that_of_the_project(folder: Path) -> None:
     project = Project(settings(folder, language="de", tasks=task))
     assert project.prompt("tools").language == "Chinese"
     assert project.prompt("text_to_persona").language == "German"
+
+
+def test_another_benchmark_changes_no_math_set_whose_files_are_named(folder: Path) -> None:
+    shutil.copy(folder / "sample.jsonl", folder / "other.jsonl")
+    other = {"benchmark": folder / "other.jsonl"}
+    named = {"decontaminate": [folder / "sample.jsonl"]}
+    assert version(folder, "decontaminate") == version(folder, "benchmark")
+    assert version(folder, "decontaminate") != version(folder, "decontaminate", **other)
+    before = version(folder, "decontaminate", **named)
+    assert version(folder, "decontaminate", **named, **other) == before
+    more = {"decontaminate": [folder / "sample.jsonl", folder / "other.jsonl"]}
+    assert version(folder, "decontaminate", **more) != before
+    problems = Project(settings(folder, **more)).forbidden_problems()
+    assert dict(problems["benchmark"].value_counts().iter_rows()) == {"sample": 84, "other": 84}
+
+
+def test_a_missing_file_of_forbidden_problems_is_an_error_that_names_the_setting(
+    folder: Path,
+) -> None:
+    project = Project(settings(folder, decontaminate=[folder / "none.jsonl"]))
+    with pytest.raises(BenchmarkError, match=r"none\.jsonl .*: set PERSONA_DECONTAMINATE"):
+        project.forbidden_problems()

@@ -210,7 +210,7 @@ def test_example_file_names_every_setting_with_its_default(
     named = {name.removeprefix("PERSONA_").split("__")[0].lower() for name in given}
     roles = {"solver", "second_solver", "judge", "evaluation"}
     assert named | roles == set(Settings.model_fields)
-    examples = {"corpus_fields", "benchmark", "tasks", "prompting"}
+    examples = {"corpus_fields", "benchmark", "decontaminate", "tasks", "prompting"}
     examples |= {"run_budget", "backfill_budget", "ledger_url", "protected_names"}
     examples |= {"ready_personas", "ready_fields"}
     for name, value in given.items():

@@ -24,7 +24,9 @@ from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.settings import Settings
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic, count_shared
+from persona_assets.steps.contamination import ProblemIndex
 from persona_assets.steps.hub import zero_unread_vectors
+from persona_assets.steps.math_data import held_out_problems
 from persona_assets.steps.samples import sample_text
 
 SIDES = {"math_train": False, "math_test": True}
@@ -60,6 +62,7 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
                 found.append(check(asset))
             if asset.name in SIDES:
                 found.append(held_out_check(asset))
+                found.append(decontaminated_check(asset))
     return found
 
 
@@ -288,6 +291,34 @@ def held_out_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         )
 
     return held_out_apart
+
+
+def decontaminated_check(asset: TableAsset) -> dg.AssetChecksDefinition:
+    """Check that no problem contains a benchmark problem, nor a training problem a held-out one."""
+
+    @dg.asset_check(
+        asset=asset.definition.key,
+        name="decontaminated",
+        blocking=True,
+        description="No problem contains one of the setting decontaminate; no problem to train on "
+        "contains one that is held out.",
+    )
+    def decontaminated(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+        storage, forbidden = project.storage, [project.forbidden_problems()]
+        if not SIDES[asset.name]:
+            forbidden += [
+                held_out_problems(table.scan().collect())
+                for table in storage.shard_tables("math_solutions")
+            ]
+        problems = storage.scan(asset.name, None).select("problem").collect()["problem"]
+        search = ProblemIndex(pl.concat(forbidden)).search(problems)
+        found = [containment.reason for containment in search if containment]
+        return dg.AssetCheckResult(
+            passed=not found,
+            metadata={"problems": len(problems), "contaminated": len(found), "first": found[:10]},
+        )
+
+    return decontaminated
 
 
 def _partition(context: dg.AssetCheckExecutionContext) -> str | None:

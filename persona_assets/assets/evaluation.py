@@ -22,6 +22,7 @@ from persona_assets.resources.trainer import VERSION as TRAINER_VERSION
 from persona_assets.resources.trainer import Trainer
 from persona_assets.steps import evaluation as steps
 from persona_assets.steps.answers import VERSION as ANSWERS_VERSION
+from persona_assets.steps.contamination import require_absent
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -54,6 +55,8 @@ def fine_tuned_model(
     """The base model fine-tuned on this many problems; each set is part of every larger one."""
     size = int(context.partition_key)
     rows = steps.training_rows(math_train.collect(), size)
+    # The check of `math_train` does not stop a run of this asset alone.
+    require_absent(project.forbidden_problems(), [row["problem"] for row in rows])
     models.close()
     folder = project.storage.path("fine_tuned_model", context.partition_key, "models")
 

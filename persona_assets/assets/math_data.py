@@ -16,6 +16,7 @@ from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
+from persona_assets.resources.io_manager import preview
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
@@ -26,6 +27,9 @@ from persona_assets.steps.grading import SOLVERS
 from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
+
+SHOWN_PAIRS = 20
+"""Contaminated pairs of a benchmark in the metadata, for each way of containing it."""
 
 PROBLEMS = "math_problems"
 """Task whose samples are solved."""
@@ -110,24 +114,26 @@ def math_solutions(problems: str) -> TableAsset:
     group="math",
     table=Table(steps.TRAIN, "sample_id"),
     version=steps.VERSION,
-    same_rows=["1"],
-    settings=["benchmark"],
+    earlier=["1", "2"],
+    settings=["decontaminate"],
 )
-def math_train(math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project]) -> StepResult:
+def math_train(
+    math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project]
+) -> dg.MaterializeResult[StepResult]:
     """Problems with a solution to train on: not held out, and nothing like a benchmark problem."""
-    return steps.build_math_train(
-        math_solutions.collect(), project.benchmark.problems()["problem"].to_list()
-    )
+    solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
+    result = steps.build_math_train(solutions, forbidden)
+    apart = pl.concat([forbidden, steps.held_out_problems(solutions)])
+    return dg.MaterializeResult(value=result, metadata=_contaminated(result, solutions, apart))
 
 
 @table_asset(
     group="math",
     table=Table(steps.TEST, "sample_id"),
     version=f"{steps.VERSION}.{GRADING_VERSION}",
-    # The first had no column `language`.
-    same_rows=[f"1.{GRADING_VERSION}"],
+    earlier=[f"1.{GRADING_VERSION}", f"2.{GRADING_VERSION}"],
     prompts=["answer_equality"],
-    settings=["benchmark", "equality"],
+    settings=["decontaminate", "equality"],
     rows=_held_out,
     calls=lambda bounds: bounds.judge_calls(times(_held_out(bounds), comb(SOLVERS, 2))),
 )
@@ -139,10 +145,21 @@ def math_test(
     grader: dg.ResourceParam[Grader],
 ) -> dg.MaterializeResult[StepResult]:
     """Held-out problems on whose answer at least two of three solvers agree."""
+    solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
     with open_session(context, models) as session:
-        result = steps.build_math_test(
-            math_solutions.collect(),
-            project.benchmark.problems()["problem"].to_list(),
-            answer_equality(project, grader, session),
-        )
-    return materialize_result(result, session)
+        equal = answer_equality(project, grader, session)
+        result = steps.build_math_test(solutions, forbidden, equal)
+    return materialize_result(result, session, **_contaminated(result, solutions, forbidden))
+
+
+def _contaminated(
+    result: StepResult, problems: pl.DataFrame, forbidden: pl.DataFrame
+) -> dict[str, dg.MetadataValue]:
+    """Return the number of contaminated problems by benchmark, and pairs for a person to read."""
+    pairs = steps.contaminated_pairs(
+        result.dropped, problems.select("sample_id", "problem"), forbidden
+    )
+    counts = pairs.group_by("benchmark").len().sort("benchmark")
+    shown = pairs.group_by("benchmark", "how", maintain_order=True).head(SHOWN_PAIRS)
+    found = {"contaminated_by_benchmark": dg.MetadataValue.json(dict(counts.iter_rows()))}
+    return found | ({"contaminated_pairs": preview(shown)} if len(shown) else {})

@@ -22,14 +22,16 @@ class BenchmarkFile:
 
     Args:
         path: JSON-lines file.
+        setting: Name of the setting that names the file, for messages.
 
     Example:
         >>> BenchmarkFile(Path("data/benchmarks/sample.jsonl")).name
         'sample'
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, setting: str = "PERSONA_BENCHMARK") -> None:
         self.path = path
+        self._setting = setting
 
     @property
     def name(self) -> str:
@@ -113,7 +115,7 @@ class BenchmarkFile:
             return self.path.read_bytes()
         except OSError as error:
             raise BenchmarkError(
-                f"no benchmark at {self.path} ({error.strerror}): set PERSONA_BENCHMARK"
+                f"no benchmark at {self.path} ({error.strerror}): set {self._setting}"
             ) from None
 
 

@@ -1,7 +1,6 @@
 """Training and test sets from math problems (section 4.1.2)."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -12,12 +11,13 @@ from persona_assets.postprocess import RunProgram
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, PromptRow, run_prompt
 from persona_assets.rules.protection import DROP, Protection
+from persona_assets.steps import contamination
 from persona_assets.steps.answers import extract_final_answer, extract_program
 from persona_assets.steps.grading import Equal, agreement
 from persona_assets.steps.verdicts import REPAIRS, Verdicts, count_repairs
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
-VERSION = "2"
+VERSION = f"3.{contamination.VERSION}"
 """Version of the training and test sets."""
 
 SOLUTIONS_VERSION = "3"
@@ -64,13 +64,19 @@ TEST = pl.Schema(
     }
 )
 
+HELD_OUT = "held_out"
+"""Name of the held-out problems among those that no training problem may contain."""
 
-CONTAMINATION_GRAM = 8
-"""Consecutive tokens that must match: fewer than the 13 of GPT-3 (Brown et al. 2020), as problems
-are short.
-"""
-CONTAMINATION_SHARE = 0.5
-"""Share of a problem's words inside matching runs above which the problem is contaminated."""
+PAIRS = pl.Schema(
+    {
+        "problem": pl.String(),
+        "benchmark": pl.String(),
+        "contained": pl.String(),
+        "share": pl.Float64(),
+        "how": pl.String(),
+    }
+)
+"""Columns of the pairs of a dropped problem and the problem that it contains."""
 
 
 def build_math_solutions(
@@ -150,14 +156,27 @@ def build_math_solutions(
     )
 
 
-def build_math_train(solutions: pl.DataFrame, benchmark: Sequence[str]) -> StepResult:
-    """Select the assistant's solutions of problems neither held out nor in the benchmark."""
+def build_math_train(solutions: pl.DataFrame, forbidden: pl.DataFrame) -> StepResult:
+    """Select the assistant's solutions of problems not held out, without forbidden problems.
+
+    Args:
+        solutions: Rows of `math_solutions` of all shards.
+        forbidden: Benchmark problems, columns of `contamination.PROBLEMS`. Held-out problems are
+            forbidden, too.
+    """
     chosen = solutions.filter(~pl.col("held_out"), solver="assistant")
-    return _clean(chosen, TRAIN, "math_train", benchmark)
+    apart = pl.concat([forbidden, held_out_problems(solutions)])
+    return _clean(chosen, TRAIN, "math_train", apart)
 
 
-def build_math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Equal) -> StepResult:
-    """Select held-out problems with an answer of two solvers or more, not in the benchmark."""
+def build_math_test(solutions: pl.DataFrame, forbidden: pl.DataFrame, equal: Equal) -> StepResult:
+    """Select held-out problems with an answer of two solvers or more, without forbidden problems.
+
+    Args:
+        solutions: Rows of `math_solutions` of all shards.
+        forbidden: Benchmark problems, columns of `contamination.PROBLEMS`.
+        equal: Comparison of answers.
+    """
     held_out = solutions.filter("held_out")
     problems = held_out.unique("sample_id", keep="first", maintain_order=True)
     given = {(r["sample_id"], r["solver"]): r["answer"] for r in held_out.iter_rows(named=True)}
@@ -168,42 +187,55 @@ def build_math_test(solutions: pl.DataFrame, benchmark: Sequence[str], equal: Eq
         pl.Series("agreeing", [a.votes if a else 0 for a in agreed], pl.Int64()),
     )
     lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
-    outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", benchmark)
+    outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", forbidden)
     disagreed = quarantine("math_test", ((row_id, "no_agreement") for row_id in lonely))
     return StepResult(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
 
 
-def is_contaminated(problem: str, grams: frozenset[tuple[str, ...]]) -> bool:
-    """Return True if over half of a problem's words are in 8-word runs of a benchmark problem."""
-    tokens = _tokens(problem)
-    size = min(CONTAMINATION_GRAM, len(tokens))
-    covered = set[int]()
-    for start in range(len(tokens) - size + 1):
-        if tuple(tokens[start : start + size]) in grams:
-            covered.update(range(start, start + size))
-    return len(covered) > CONTAMINATION_SHARE * len(tokens)
+def held_out_problems(solutions: pl.DataFrame) -> pl.DataFrame:
+    """Return the held-out problems, in the columns of `contamination.PROBLEMS`."""
+    rows = solutions.filter("held_out").unique("sample_id", keep="first", maintain_order=True)
+    return rows.select(
+        pl.lit(HELD_OUT).alias("benchmark"), pl.col("sample_id").alias("problem_id"), "problem"
+    )
 
 
-def benchmark_grams(problems: Sequence[str]) -> frozenset[tuple[str, ...]]:
-    """Return all 8-word runs of the problems; a shorter problem is one run."""
-    grams = set[tuple[str, ...]]()
-    for problem in problems:
-        tokens = _tokens(problem)
-        size = min(CONTAMINATION_GRAM, len(tokens))
-        grams.update(tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
-    return frozenset(grams)
+def contaminated_pairs(
+    dropped: pl.DataFrame, problems: pl.DataFrame, forbidden: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the dropped problems beside those that they contain, those but for numbers last.
+
+    Args:
+        dropped: Quarantine of a math set.
+        problems: Columns `sample_id` and `problem`; a problem may be repeated.
+        forbidden: Columns of `contamination.PROBLEMS`.
+
+    Returns:
+        Columns of PAIRS.
+    """
+    found = dropped.select("id", pl.col("reason").str.extract_groups(contamination.REASON))
+    contained = forbidden.rename({"problem": "contained"}).unique(["benchmark", "problem_id"])
+    return (
+        found.unnest("reason")
+        .filter(pl.col("share").is_not_null())
+        .join(problems.unique("sample_id"), left_on="id", right_on="sample_id")
+        .join(contained, on=["benchmark", "problem_id"])
+        .with_columns(pl.col("share").cast(pl.Float64))
+        .sort(pl.col("how") == contamination.BUT_FOR_NUMBERS, "how", "benchmark", "id")
+        .select(PAIRS.names())
+    )
 
 
 def _clean(
-    rows: pl.DataFrame, schema: pl.Schema, stage: str, benchmark: Sequence[str]
+    rows: pl.DataFrame, schema: pl.Schema, stage: str, forbidden: pl.DataFrame
 ) -> StepResult:
-    grams = benchmark_grams(benchmark)
+    found = contamination.ProblemIndex(forbidden).search(rows["problem"])
     reasons: list[str | None] = []
     seen = set[str]()
-    for problem in rows["problem"]:
+    for problem, containment in zip(rows["problem"], found, strict=True):
         key = " ".join(_tokens(problem))
         repeat = "repeat" if key in seen else None
-        reasons.append("contaminated" if is_contaminated(problem, grams) else repeat)
+        reasons.append(containment.reason if containment else repeat)
         seen.add(key)
     named = rows.with_columns(pl.Series("reason", reasons, pl.String()))
     gone = named.filter(pl.col("reason").is_not_null()).select("sample_id", "reason")

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from persona_assets.project import Project
 from persona_assets.resources.trainer import Report, TrainedModel
 from persona_assets.storage.step_result import StepResult, quarantine
 from persona_assets_tests.sample_project import TEXTS, SampleProject, StubTrainer
@@ -66,6 +67,38 @@ def test_contract_check_fails_on_a_row_without_an_id(project: SampleProject) -> 
     replace(project, "math_train", None, rows)
     evaluation = run_check(project, "math_train", "contract", None)
     assert (evaluation.passed, evaluation.metadata["faulty_ids"].value) == (False, 1)
+
+
+def test_a_benchmark_problem_fails_the_check_of_the_math_sets_and_is_not_trained_on(
+    project: SampleProject,
+) -> None:
+    problem = forbidden_problem(project)
+    for asset in ("math_train", "math_test"):
+        assert run_check(project, asset, "decontaminated", None).passed
+        rows = project.rows(asset).with_columns(problem=pl.lit(f"Late at night: {problem}"))
+        replace(project, asset, None, rows)
+        evaluation = run_check(project, asset, "decontaminated", None)
+        assert (evaluation.passed, evaluation.severity) == (False, ERROR)
+        assert evaluation.metadata["contaminated"].value == len(rows) > 0
+    project.storage.path("fine_tuned_model", "1").unlink()
+    errors = [run.error for run in project.run("key:fine_tuned_model")]
+    assert any("contaminated: sample " in error for error in errors)
+    assert project.storage.footer("fine_tuned_model", "1") is None
+
+
+def test_a_held_out_problem_fails_the_check_of_the_training_set(project: SampleProject) -> None:
+    [problem, *_] = project.rows("math_test")["problem"]
+    rows = project.rows("math_train").with_columns(problem=pl.lit(problem))
+    replace(project, "math_train", None, rows)
+    evaluation = run_check(project, "math_train", "decontaminated", None)
+    assert not evaluation.passed
+    assert "contaminated: held_out " in str(evaluation.metadata["first"].value)
+
+
+def forbidden_problem(project: SampleProject) -> str:
+    """Return a problem of the project's benchmark."""
+    problem: str = Project(project.settings).forbidden_problems()["problem"][0]
+    return problem
 
 
 def test_contract_check_fails_on_another_schema(project: SampleProject) -> None:

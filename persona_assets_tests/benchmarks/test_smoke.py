@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 HELPERS = {
+    "contamination_data.py",
     "cosine_data.py",
     "dedup_data.py",
     "figures.py",
@@ -50,6 +51,14 @@ SMOKES = (
     Smoke(
         "protection.py --count 5",
         ("kind planted found other recall us", "negative texts alarms us"),
+    ),
+    Smoke(
+        "contamination.py --plants 20 --texts 50",
+        (
+            "plant planted found named but_for_numbers reworded",
+            "innocent searched alarms equal equal_numbers",
+            "texts against index_cpu_s cpu_s us_per_text",
+        ),
     ),
     Smoke("startup.py --runs 1", ("definitions_ms dagster_ms ratio",)),
     Smoke(

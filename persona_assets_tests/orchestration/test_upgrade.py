@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from persona_assets.orchestration.staleness import SAME_ROWS
+from persona_assets.orchestration.staleness import EARLIER, SAME_ROWS
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
 from persona_assets.resources.trainer import Hyperparameters, Trainer
@@ -28,8 +28,8 @@ SETS = [("math_train", None), ("math_test", None)]
 
 def write_without_language(sample: SampleProject, asset: str, shard: str | None) -> None:
     """Rewrite a table without the column, and let the tables made from it have read that."""
-    [earlier] = next(
-        spec.metadata[SAME_ROWS]
+    earlier = next(
+        spec.metadata.get(SAME_ROWS, spec.metadata[EARLIER])[0]
         for spec in sample.defs.resolve_all_asset_specs()
         if spec.key.to_user_string() == asset
     )
@@ -69,7 +69,9 @@ def test_tables_gain_the_language_without_a_call(earlier: SampleProject) -> None
     made_by = "made by an earlier version of persona_assets"
     assert stale == dict.fromkeys([*SOLUTIONS, *SETS], made_by)
     with earlier.runner() as runner:
-        assert make_plan(Project(earlier.settings), runner).assets == ()
+        forecasts = make_plan(Project(earlier.settings), runner).assets
+    # Another rule on benchmark problems may change what is trained and tested.
+    assert {each.asset for each in forecasts} == {"synthetic_accuracy", "math_accuracy"}
     before = earlier.versions()
     assert [run.error for run in earlier.run() if run.error] == []
     assert earlier.server.asked_of.total() == 0

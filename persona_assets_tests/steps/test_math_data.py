@@ -8,21 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from persona_assets.steps.contamination import BUT_FOR_NUMBERS, EXACT, PROBLEMS
 from persona_assets.steps.math_data import (
     SOLUTIONS,
     SOLVERS,
     TEST,
     TRAIN,
-    benchmark_grams,
     build_math_test,
     build_math_train,
-    is_contaminated,
+    contaminated_pairs,
 )
 from persona_assets.storage.step_result import StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import ROOT
 
 SAMPLE = (ROOT / "data" / "benchmarks" / "sample.jsonl").read_text("utf-8").splitlines()
 BENCHMARK = [json.loads(line)["problem"] for line in SAMPLE]
+NONE = pl.DataFrame(schema=PROBLEMS)
 LONG = max(BENCHMARK, key=len)
 INNOCENT = (
     "A ferry deckhand loads 24 motorcycles of 110 kg each. How many sacks of rice of 50 kg each "
@@ -60,17 +61,11 @@ def train_and_test(
     problems: Sequence[str], benchmark: Sequence[str]
 ) -> tuple[StepResult, StepResult]:
     """Return the training set and the test set of the same problems, all of them solved."""
+    names = [("sample", str(number), problem) for number, problem in enumerate(benchmark)]
+    forbidden = pl.DataFrame(names, PROBLEMS, orient="row")
     train = solutions(*((problem, ["1", None, None], False) for problem in problems))
     test = solutions(*((problem, ["1", "1", None], True) for problem in problems))
-    return build_math_train(train, benchmark), build_math_test(test, benchmark, equal)
-
-
-def replace_two_words(problem: str) -> str:
-    """Replace the words at a third and at two thirds of a problem."""
-    words = problem.split()
-    for place in (len(words) // 3, 2 * len(words) // 3):
-        words[place] = "perhaps"
-    return " ".join(words)
+    return build_math_train(train, forbidden), build_math_test(test, forbidden, equal)
 
 
 answer_sets = st.lists(st.sampled_from(["a", "A", "b", "?", None]), min_size=3, max_size=3)
@@ -84,7 +79,7 @@ def test_math_test_keeps_problems_on_which_two_of_three_solvers_agree(
     rows = solutions(
         *((f"Problem number {n}", answers, True) for n, answers in enumerate(problems))
     )
-    outcome = build_math_test(rows, [], equal)
+    outcome = build_math_test(rows, NONE, equal)
     solved = [f"id {n}" for n, answers in enumerate(problems) if any(answers)]
     assert outcome.rows.schema == TEST
     assert outcome.rows_in == len(solved)
@@ -104,7 +99,7 @@ def test_math_test_keeps_problems_on_which_two_of_three_solvers_agree(
 
 def test_math_train_keeps_the_assistant_s_solutions_of_problems_not_held_out() -> None:
     rows = solutions(("One", ["1", None, "9"], False), ("Two", ["2", "2", "2"], True))
-    outcome = build_math_train(rows, [])
+    outcome = build_math_train(rows, NONE)
     assert outcome.rows.schema == TRAIN
     assert outcome.rows.rows() == [("id 0", "One", "assistant: 1", "1", "CC0-1.0", "sw")]
     assert len(outcome.dropped) == 0
@@ -117,9 +112,9 @@ def test_math_sets_have_the_language_of_the_problem_and_of_earlier_solutions_an_
     test = solutions(("Three", ["3", "3", None], True))
     partly = train.with_columns(language=pl.when(sample_id="id 0").then("language"))
     earlier = train.drop("language")
-    languages = [build_math_train(rows, []).rows["language"] for rows in (train, partly, earlier)]
+    languages = [build_math_train(rows, NONE).rows["language"] for rows in (train, partly, earlier)]
     assert [each.to_list() for each in languages] == [["sw"] * 2, ["sw", "und"], ["und"] * 2]
-    assert build_math_test(test, [], equal).rows["language"].to_list() == ["sw"]
+    assert build_math_test(test, NONE, equal).rows["language"].to_list() == ["sw"]
 
 
 def test_math_sets_drop_a_problem_repeated_up_to_case_and_spaces() -> None:
@@ -131,32 +126,53 @@ def test_math_sets_drop_a_problem_repeated_up_to_case_and_spaces() -> None:
 
 
 @pytest.mark.parametrize(
-    "problem",
+    ("number", "problem"),
     [
-        *BENCHMARK[:12],
-        LONG.upper(),
-        f"Solve this for me. {LONG} Thank you.",
-        replace_two_words(LONG),
+        *enumerate(BENCHMARK[:12]),
+        (BENCHMARK.index(LONG), LONG.upper()),
+        (BENCHMARK.index(LONG), f"Solve this for me. {LONG} Thank you."),
     ],
 )
-def test_math_sets_drop_a_problem_of_the_benchmark(problem: str) -> None:
-    assert is_contaminated(problem, benchmark_grams(BENCHMARK))
+def test_math_sets_drop_a_problem_of_the_benchmark_and_name_it(number: int, problem: str) -> None:
     for outcome in train_and_test([problem], BENCHMARK):
-        assert outcome.dropped["reason"].to_list() == ["contaminated"]
+        assert outcome.dropped["reason"].to_list() == [f"contaminated: sample {number} 1.00"]
+        assert outcome.reasons() == {"contaminated": 1}
         assert len(outcome.rows) == 0
 
 
-@pytest.mark.parametrize("problem", [INNOCENT, ""])
+@pytest.mark.parametrize("problem", [INNOCENT, "", "$"])
 def test_math_sets_keep_a_problem_that_is_not_of_the_benchmark(problem: str) -> None:
-    assert not is_contaminated(problem, benchmark_grams(BENCHMARK))
     for outcome in train_and_test([problem], BENCHMARK):
         assert (len(outcome.rows), len(outcome.dropped)) == (1, 0)
 
 
-def test_is_contaminated_compares_a_problem_shorter_than_a_run_as_a_whole() -> None:
-    grams = benchmark_grams(["What is 2 + 2?"])
-    assert is_contaminated("what is 2 + 2 ?", grams)
-    assert not is_contaminated("What is 2 + 3?", grams)
+def test_math_train_drops_a_problem_that_contains_a_held_out_one() -> None:
+    rows = solutions(
+        (INNOCENT, ["1", "1", None], True),
+        (f"Late at the quay, a clerk asks: {INNOCENT}", ["1", None, None], False),
+        (INNOCENT.replace("24", "31"), ["2", None, None], False),
+        (LONG, ["3", None, None], False),
+    )
+    outcome = build_math_train(rows, NONE)
+    assert outcome.rows["problem"].to_list() == [LONG]
+    assert outcome.dropped.select("id", "reason").rows() == [
+        ("id 1", "contaminated: held_out id 0 1.00"),
+        ("id 2", "contaminated: held_out id 0 1.00 but for numbers"),
+    ]
+
+
+def test_pairs_are_those_of_the_reasons_with_those_equal_but_for_numbers_last() -> None:
+    copies = [LONG.replace("12", "15"), f"Well: {LONG}", LONG, INNOCENT, LONG]
+    rows = solutions(*((problem, ["1", None, None], False) for problem in copies))
+    forbidden = pl.DataFrame([("my file", "7", LONG), ("other", "7", "x")], PROBLEMS, orient="row")
+    dropped = build_math_train(rows, forbidden).dropped
+    pairs = contaminated_pairs(dropped, rows.select("sample_id", "problem"), forbidden)
+    assert pairs.rows() == [
+        (f"Well: {LONG}", "my file", LONG, 1.0, EXACT),
+        (LONG, "my file", LONG, 1.0, EXACT),
+        (LONG, "my file", LONG, 1.0, EXACT),
+        (copies[0], "my file", LONG, 1.0, BUT_FOR_NUMBERS),
+    ]
 
 
 def test_math_sets_of_no_solutions_are_empty_tables_of_the_full_schema() -> None:
