@@ -89,10 +89,14 @@ def measure(task: str, shots: int, answers: Sequence[Mapping[str, Any]]) -> dict
     import persona_assets
     from persona_assets.settings import Prompting
 
-    # A version from before the package `prompting` has the module elsewhere.
+    # Earlier versions have the class elsewhere.
     package = "persona_assets.prompting"
-    where = package if find_spec(package) else "persona_assets"
-    module: Any = import_module(f"{where}.prompts")
+    if find_spec(package) is None:
+        place = "persona_assets.prompts"
+    else:
+        folder = f"{package}.prompt_folder"
+        place = folder if find_spec(folder) else f"{package}.prompts"
+    module: Any = import_module(place)
     prompt = module.Prompts(Path(persona_assets.__file__).parents[1] / "prompts")[task]
     mode: Any = "persona-few-shot" if shots else "zero-shot"
     bound = prompt.bind(Prompting(mode=mode, shots=shots), "a.jsonl")
