@@ -490,6 +490,11 @@ class Settings(BaseSettings):
                 raise SettingsError(f"unknown setting PERSONA_{where}{right}") from None
             raise SettingsError(f"setting PERSONA_{where}: {first['msg']}") from None
 
+    @property
+    def survives_by_content(self) -> bool:
+        """True if of two duplicates the lower id survives, whichever came first."""
+        return self.survivor_priority == "content"
+
     def endpoint(self, role: str) -> ModelEndpoint:
         """Return the endpoint of a role.
 

@@ -4,7 +4,7 @@ Training problems and held-out problems are also checked against each other.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import dagster as dg
 import polars as pl
@@ -145,14 +145,7 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     All rows are checked for the first, and a sample of both is compared again with all rows.
     """
 
-    @dg.asset_check(
-        asset=asset.definition.key,
-        name="survivors_stand",
-        blocking=True,
-        description="Every duplicate is like a persona that stays, and, in a sample, no two that "
-        "stay are alike.",
-    )
-    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+    def audit(project: Project) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
         duplicates = storage.scan(asset.name, None).collect()
         lexical = asset.name == "lexical_duplicates"
@@ -164,7 +157,7 @@ def survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
             broken = _audit_vectors(tables, duplicates, settings.semantic_threshold, settings)
         return _survivors_verdict(broken, lexical and settings.lexical_method != "minhash")
 
-    return survivors_stand
+    return _survivors_check(asset, "persona", audit)
 
 
 def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
@@ -173,14 +166,7 @@ def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     All rows are checked for the first, and a sample of both is compared again with all rows.
     """
 
-    @dg.asset_check(
-        asset=asset.definition.key,
-        name="survivors_stand",
-        blocking=True,
-        description="Every duplicate is like a sample that stays, and, in a sample, no two that "
-        "stay are alike.",
-    )
-    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+    def audit(project: Project) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
         tasks = tasks_by_group(project.prompts)[asset.name.removeprefix(DUPLICATE)]
         samples = [
@@ -195,7 +181,7 @@ def sample_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         broken = audit_lexical(samples, duplicates, threshold)
         return _survivors_verdict(broken, settings.lexical_method != "minhash")
 
-    return survivors_stand
+    return _survivors_check(asset, "sample", audit)
 
 
 def similar_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
@@ -204,14 +190,7 @@ def similar_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     As for personas, a sample of both is compared again with all rows.
     """
 
-    @dg.asset_check(
-        asset=asset.definition.key,
-        name="survivors_stand",
-        blocking=True,
-        description="Every duplicate is like a sample that stays, and, in a sample, no two that "
-        "stay are alike.",
-    )
-    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+    def audit(project: Project) -> dg.AssetCheckResult:
         storage, settings = project.storage, project.settings
         by_id = {"sample_id": "persona_id"}
         embedded = [name for name in asset.inputs if name.startswith(EMBEDDED)]
@@ -222,6 +201,30 @@ def similar_survivor_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         threshold = least_cosine([name.removeprefix(EMBEDDED) for name in embedded], settings)
         broken = _audit_vectors(vectors, duplicates, threshold, settings)
         return _survivors_verdict(broken, all_pairs=False)
+
+    return _survivors_check(asset, "sample", audit)
+
+
+def _survivors_check(
+    asset: TableAsset, row: str, audit: Callable[[Project], dg.AssetCheckResult]
+) -> dg.AssetChecksDefinition:
+    """Declare the check of a table of duplicates.
+
+    Args:
+        asset: Table of duplicates.
+        row: Name of its rows.
+        audit: Comparison of the table with the rows that were joined.
+    """
+
+    @dg.asset_check(
+        asset=asset.definition.key,
+        name="survivors_stand",
+        blocking=True,
+        description=f"Every duplicate is like a {row} that stays, and, in a sample, no two that "
+        "stay are alike.",
+    )
+    def survivors_stand(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
+        return audit(project)
 
     return survivors_stand
 

@@ -38,7 +38,7 @@ from persona_assets.rules import protection
 from persona_assets.settings import SettingsError, Task, nearest
 from persona_assets.steps import tasks as steps
 from persona_assets.steps.demonstrations import TABLE
-from persona_assets.steps.origins import CONTENT, check_inputs, origin_of
+from persona_assets.steps.origins import check_inputs, origin_of
 from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
@@ -93,9 +93,8 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
     name, head = prompt.name, prompt.head
     tables = origin_tables(prompt, settings, source)
     by_meaning = settings.like is not None
-    of_personas = source is None and head.personas == 1
     made_from = None if source is None else source.prompt
-    if settings.stratify and not of_personas:
+    if settings.stratify and not head.of_personas:
         raise SettingsError(
             f"settings of the task {name}: stratify is for tasks whose rows are made from one "
             "persona each: remove it"
@@ -164,7 +163,7 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
                 session.complete,
                 project.protection,
                 source=made_from,
-                draw_by=draw.column("persona", "persona_id") if of_personas else CONTENT,
+                draw_by=draw.column_of(prompt),
                 run_program=sandbox.run,
             )
         result = replace(result, decisions=draw.decisions)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from persona_assets.project import Project
+from persona_assets.prompting.prompt import Prompt
+from persona_assets.steps.origins import CONTENT
 
 _BY_CONTENT = "draws_by_content"
 
@@ -26,6 +28,10 @@ class Draw:
     def column(self, content: str, row_id: str) -> str:
         """Return the column whose value is hashed."""
         return content if self.by_content else row_id
+
+    def column_of(self, prompt: Prompt) -> str:
+        """Return the column whose value is hashed where origins of a task are drawn."""
+        return self.column("persona", "persona_id") if prompt.head.of_personas else CONTENT
 
     @property
     def decisions(self) -> Mapping[str, float]:

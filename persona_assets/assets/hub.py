@@ -42,7 +42,9 @@ def lexical_duplicates(
 ) -> dg.MaterializeResult[StepResult]:
     """Personas with the words of an earlier one, each with the survivor that stands for it."""
     with deduplicator.lexical(persona_candidates, context) as joined:
-        result = steps.build_duplicates(joined.rows, "lexical", _by_content(project))
+        result = steps.build_duplicates(
+            joined.rows, "lexical", project.settings.survives_by_content
+        )
         return duplicates_result(result, joined, project.settings.lexical_threshold)
 
 
@@ -100,7 +102,9 @@ def semantic_duplicates(
     threshold = project.settings.semantic_threshold
     unread = steps.count_unread((table.scan() for table in persona_embeddings), threshold)
     with deduplicator.semantic(persona_embeddings, lexical_survivors) as joined:
-        result = steps.build_duplicates(joined.rows, "semantic", _by_content(project))
+        result = steps.build_duplicates(
+            joined.rows, "semantic", project.settings.survives_by_content
+        )
         return duplicates_result(
             result, replace(joined, figures={**joined.figures, **unread}), threshold
         )
@@ -116,10 +120,6 @@ def semantic_duplicates(
 def persona_hub(lexical_survivors: pl.LazyFrame, semantic_duplicates: pl.LazyFrame) -> StepResult:
     """The Persona Hub: every persona that no earlier one makes redundant."""
     return steps.build_persona_hub(lexical_survivors.collect(), semantic_duplicates.collect())
-
-
-def _by_content(project: Project) -> bool:
-    return project.settings.survivor_priority == "content"
 
 
 def duplicates_result(

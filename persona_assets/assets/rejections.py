@@ -2,8 +2,8 @@
 
 A shard's table counts if a model made it and its share of rejected rows is above the setting
 `max_rejected_share`, with a confidence of 95 %. Rows that another row makes redundant are not
-rejected. The same rule decides the blocking check of the
-table and the refusal of a session downstream, in a later run or on another day.
+rejected. The same rule decides the blocking check of the table and the refusal of a session
+downstream, in a later run or on another day.
 """
 
 from collections.abc import Iterable
@@ -48,13 +48,15 @@ def check_inputs(storage: Storage, most: float, inputs: Iterable[str], shard: st
     Raises:
         TooManyRejectedError: The message names the table, its reasons and the remedies.
     """
-    waiting, seen = list(inputs), set[str]()
+    waiting, seen = [] if shard is None else list(inputs), set[str]()
     while waiting:
         name = waiting.pop()
-        footer = storage.footer(name, shard)
-        if name in seen or footer is None:
+        if name in seen:
             continue
         seen.add(name)
+        footer = storage.footer(name, shard)
+        if footer is None:
+            continue
         if has_too_many_rejected(footer, most):
             reasons = sorted(_rejected(footer).items(), key=lambda item: (-item[1], item[0]))
             counts = ", ".join(f"{reason} {count}" for reason, count in reasons)

@@ -125,7 +125,9 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
         ]
         threshold = min(settings.task(name).unique_threshold for name in names)
         with deduplicator.samples(group, samples, threshold) as joined:
-            result = steps.build_sample_duplicates(joined.rows, "lexical", _by_content(settings))
+            result = steps.build_sample_duplicates(
+                joined.rows, "lexical", settings.survives_by_content
+            )
             return duplicates_result(result, joined, threshold)
 
     return duplicate_samples
@@ -212,7 +214,9 @@ def similar(group: str, tasks: Sequence[Prompt]) -> TableAsset:
         scans = (table.scan() for task in vectors for table in task.embeddings)
         unread = hub.count_unread(scans, threshold)
         with deduplicator.similar_samples(group, vectors, threshold) as joined:
-            result = steps.build_sample_duplicates(joined.rows, "semantic", _by_content(settings))
+            result = steps.build_sample_duplicates(
+                joined.rows, "semantic", settings.survives_by_content
+            )
             joined = replace(joined, figures={**joined.figures, **unread})
             return duplicates_result(result, joined, threshold)
 
@@ -304,7 +308,3 @@ def _asks_for_meaning(prompt: Prompt, settings: Mapping[str, Task]) -> bool:
 def _fields(tasks: Sequence[Prompt]) -> str:
     """Return the fields of tasks that are compared, as a part of a version."""
     return ",".join(f"{prompt.name}:{'+'.join(prompt.unique_fields)}" for prompt in tasks)
-
-
-def _by_content(settings: Settings) -> bool:
-    return settings.survivor_priority == "content"

@@ -26,7 +26,6 @@ from persona_assets.resources.sandbox import Sandbox
 from persona_assets.settings import nearest
 from persona_assets.steps.conversations import first_request
 from persona_assets.steps.judging import build_judged_samples
-from persona_assets.steps.origins import CONTENT
 from persona_assets.steps.tasks import build_samples, sample_rows
 
 
@@ -133,9 +132,7 @@ def _try_shard(
         for argument, table in origin_tables(prompt, task, source).items()
     }
     made_from = None if source is None else source.prompt
-    of_personas = source is None and prompt.head.personas == 1
-    draw = draw_of(project, name, shard).column("persona", "persona_id")
-    draw_by = draw if of_personas else CONTENT
+    draw_by = draw_of(project, name, shard).column_of(prompt)
     with models.session(name, shard, run_id, report) as session, closing(Sandbox()) as sandbox:
         found = origins(project, prompt, tables, session, source).personas
         result = build_samples(

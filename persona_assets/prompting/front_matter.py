@@ -97,6 +97,11 @@ class FrontMatter(BaseModel):
     settings: Task = Field(default=Task(), exclude=True)
     variants: dict[str, Task] = Field(default_factory=dict, exclude=True)
 
+    @property
+    def of_personas(self) -> bool:
+        """True if a row is made from a single persona of the hub."""
+        return self.source == HUB and self.personas == 1
+
     @field_serializer("output")
     def _sent_output(self, output: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         # How an answer of another shape is read is no part of the version.

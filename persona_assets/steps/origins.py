@@ -107,10 +107,9 @@ def check_inputs(prompt: Prompt, source: Prompt | None) -> None:
     Raises:
         PromptError: A template uses another name.
     """
-    of_personas = source is None and prompt.head.personas == 1
     known = {
         *origin_of(prompt, source).inputs,
-        *(PARENT if of_personas else ()),
+        *(PARENT if prompt.head.of_personas else ()),
         *(IN_CONVERSATION if prompt.head.turns else ()),
         *prompt.head.variables,
         "language",
