@@ -196,12 +196,12 @@ class Project:
             prompt = prompt.in_language(language)
         return replace(prompt, personas=self._personas(prompt)) if shots else prompt
 
-    @property
+    @cached_property
     def texts_without_persona(self) -> list[str]:
         """Texts of users' demonstrations whose writers have to be inferred, each once."""
         texts: dict[str, None] = {}
         for name, task in self.settings.tasks.items():
-            if task.demonstrations is not None and task.mode == "persona-few-shot":
+            if task.infers_personas:
                 texts |= dict.fromkeys(lacking_personas(self.prompt(name)))
         return list(texts)
 

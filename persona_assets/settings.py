@@ -185,6 +185,11 @@ class Task(Prompting):
     `persona-few-shot` each costs a call."""
 
     @property
+    def infers_personas(self) -> bool:
+        """True if the demonstrations are a user's, and each is shown with a persona."""
+        return self.demonstrations is not None and self.mode == "persona-few-shot"
+
+    @property
     def chooses(self) -> bool:
         """True if the task asks not all personas of the hub, draws left aside."""
         choices = ("hops", "relations", "languages", "licences", "sources", "words", "like")

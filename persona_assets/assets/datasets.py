@@ -11,7 +11,6 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
-from persona_assets.assets.demonstrations import needs_personas
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.model_calls import materialize_result, open_session
@@ -142,7 +141,7 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
         rows=samples,
         calls=calls,
         partitions=shards,
-        ins=asset_inputs(tables | ({TABLE: TABLE} if needs_personas(settings) else {})),
+        ins=asset_inputs(tables | ({TABLE: TABLE} if settings.infers_personas else {})),
         description=head.description,
     )
     def task(

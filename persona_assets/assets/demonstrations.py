@@ -19,14 +19,9 @@ from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
 
-def needs_personas(task: Task) -> bool:
-    """Return True if the demonstrations of a task need personas that are inferred."""
-    return task.demonstrations is not None and task.mode == "persona-few-shot"
-
-
 def demonstration_personas(tasks: Mapping[str, Task]) -> list[TableAsset]:
     """Declare the personas of demonstrations; nothing if no task needs them."""
-    if not any(map(needs_personas, tasks.values())):
+    if not any(task.infers_personas for task in tasks.values()):
         return []
 
     @table_asset(

@@ -73,9 +73,8 @@ def math_solutions(problems: str) -> TableAsset:
         group="math",
         table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
         version=f"{steps.SOLUTIONS_VERSION}.{READING_VERSION}",
-        earlier=["1"],
-        # The second had no column `language`.
-        same_rows=[f"2.{READING_VERSION}"],
+        # Neither had the column `language`.
+        earlier=[f"2.{READING_VERSION}", "1"],
         prompts=SOLVER_PROMPTS.values(),
         settings=["held_out_share", *protection.SETTINGS],
         calls=_solution_calls,

@@ -13,7 +13,7 @@ import dagster as dg
 
 from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.call_bounds import Bound
-from persona_assets.orchestration.staleness import EARLIER, SAME_ROWS
+from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.project import DEMONSTRATIONS, PARTS, Project
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.settings import ROLES, Settings
@@ -45,7 +45,6 @@ class Reads:
             directory, as those of the settings do.
         variables: Variables that the asset sets in a prompt, one mapping per variant, by prompt.
         earlier: Earlier versions of the step, whose calls were the same.
-        same_rows: Earlier versions whose rows were the same, too, except for columns.
     """
 
     version: str
@@ -54,7 +53,6 @@ class Reads:
     files: tuple[str, ...] = ()
     variables: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
     earlier: tuple[str, ...] = ()
-    same_rows: tuple[str, ...] = ()
 
     @property
     def asks_a_model(self) -> bool:
@@ -120,12 +118,10 @@ class TableAsset:
             raise DeclarationError(f"{self.name} {error}: correct its @table_asset") from None
         reads = self.reads
 
-        def versions(*steps: str) -> list[str]:
-            read = (reads.prompts, reads.settings, reads.files)
-            return [project.code_version(step, *read) for step in steps]
-
-        [current] = versions(reads.version)
-        earlier, same_rows = versions(*reads.earlier), versions(*reads.same_rows)
+        current, *earlier = (
+            project.code_version(step, reads.prompts, reads.settings, reads.files)
+            for step in (reads.version, *reads.earlier)
+        )
         attributes: dict[str, Any] = {
             "code_version": current,
             "metadata": {
@@ -135,8 +131,7 @@ class TableAsset:
                     "prompts": list(reads.prompts),
                     "settings": list(reads.settings),
                 },
-                **({EARLIER: [*earlier, *same_rows]} if earlier or same_rows else {}),
-                **({SAME_ROWS: same_rows} if same_rows else {}),
+                **({EARLIER: earlier} if earlier else {}),
                 PROMPT_VERSIONS: {name: project.prompt(name).version for name in reads.prompts},
             },
         }
@@ -173,7 +168,6 @@ def table_asset(
     calls: Bound | None = None,
     partitions: dg.PartitionsDefinition[Any] | None = None,
     earlier: Iterable[str] = (),
-    same_rows: Iterable[str] = (),
     kinds: Iterable[str] = (),
     pool: str | None = None,
     **dagster: Any,
@@ -194,8 +188,6 @@ def table_asset(
         partitions: Partition set; None for one table.
         earlier: Earlier versions of the step, whose calls were the same: a table that one of them
             made is stale, and costs no call to make again.
-        same_rows: Earlier versions of the step that differ in columns alone: what is made from such
-            a table costs no call either.
         kinds: Labels besides "parquet" and, for an asset with prompts, "llm".
         pool: Pool, for an asset that asks no model and yet needs the machine to itself.
         **dagster: Further arguments of `dagster.asset`: `name`, `ins`, `description`.
@@ -219,15 +211,7 @@ def table_asset(
             )
             def letters(context, persona_hub, project, models): ...
     """
-    reads = Reads(
-        version,
-        tuple(prompts),
-        tuple(settings),
-        tuple(files),
-        variables,
-        tuple(earlier),
-        tuple(same_rows),
-    )
+    reads = Reads(version, tuple(prompts), tuple(settings), tuple(files), variables, tuple(earlier))
 
     def declare(function: Callable[..., Any]) -> TableAsset:
         name = dagster.pop("name", function.__name__)

@@ -21,9 +21,6 @@ from persona_assets.storage.storage import Storage
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
 
-SAME_ROWS = "persona_assets/same_rows"
-"""Metadata key of those of them that differ in columns alone."""
-
 
 @dataclass(frozen=True)
 class Asset:
@@ -35,7 +32,6 @@ class Asset:
         code_version: Current code version.
         inputs: Names of its upstream assets.
         earlier: Code versions that differ in the step alone, whose calls were the same.
-        same_rows: Those of them whose rows were the same, too, except for columns.
         prompts: Current version of each prompt, by name.
     """
 
@@ -44,7 +40,6 @@ class Asset:
     code_version: str
     inputs: tuple[str, ...]
     earlier: frozenset[str] = frozenset()
-    same_rows: frozenset[str] = frozenset()
     prompts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -216,7 +211,6 @@ def _asset(spec: dg.AssetSpec) -> Asset:
         code_version=spec.code_version or "",
         inputs=tuple(asset_name(dep.asset_key) for dep in spec.deps),
         earlier=frozenset(spec.metadata.get(EARLIER, ())),
-        same_rows=frozenset(spec.metadata.get(SAME_ROWS, ())),
         prompts=spec.metadata.get(PROMPT_VERSIONS, {}),
     )
 

@@ -92,33 +92,7 @@ class PendingCalls:
             return inherited
         if asset.name in self._model_assets:
             return inherited * self._settled_share(self._model_assets[asset.name], partition)
-        return inherited if is_sharded(asset) or self._keeps_rows(asset.name, partition) else 0.0
-
-    def _keeps_rows(self, name: str, partition: str | None) -> bool:
-        """Return True if a table has the rows already that it will have: it gains columns alone."""
-        if partition not in self.stale.get(name, ()):
-            return True
-        asset, footer = self._runner.graph.assets[name], self._storage.footer(name, partition)
-        # Without inputs a table is stale because its file changed.
-        if footer is None or not asset.inputs:
-            return False
-        if footer.code_version not in {asset.code_version, *asset.same_rows}:
-            return False
-        read = {(table.asset, table.shard): table.data_version for table in footer.upstream}
-        now = {table: self._storage.footer(*table) for table in self._inputs(asset, partition)}
-        return read == {table: made.data_version for table, made in now.items() if made} and all(
-            self._keeps_rows(*table) for table in now
-        )
-
-    def _inputs(self, asset: Asset, partition: str | None) -> list[tuple[str, str | None]]:
-        """Return asset and partition of each input of a table."""
-        graph = self._runner.graph
-        kinds = {name: graph.assets[name].partitions for name in asset.inputs}
-        return [
-            (name, key)
-            for name, kind in kinds.items()
-            for key in ([partition] if kind == asset.partitions else graph.partitions_of(kind))
-        ]
+        return inherited if is_sharded(asset) else 0.0
 
     def _paid_share(
         self, asset: Asset, partition: str | None, paid: Mapping[str, Mapping[str | None, float]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from persona_assets.orchestration.staleness import EARLIER, SAME_ROWS
+from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
 from persona_assets.resources.trainer import Hyperparameters, Trainer
@@ -29,7 +29,7 @@ SETS = [("math_train", None), ("math_test", None)]
 def write_without_language(sample: SampleProject, asset: str, shard: str | None) -> None:
     """Rewrite a table without the column, and let the tables made from it have read that."""
     earlier = next(
-        spec.metadata.get(SAME_ROWS, spec.metadata[EARLIER])[0]
+        spec.metadata[EARLIER][0]
         for spec in sample.defs.resolve_all_asset_specs()
         if spec.key.to_user_string() == asset
     )
