@@ -14,7 +14,7 @@ from persona_assets.assets.datasets import datasets
 from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
 from persona_assets.assets.judged import finished_samples, judged_samples
-from persona_assets.assets.math_data import PROBLEMS, math_solutions
+from persona_assets.assets.math_solutions import PROBLEMS, math_solutions
 from persona_assets.assets.reports import task_reports
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from persona_assets.steps.contamination import BUT_FOR_NUMBERS, EXACT, PROBLEMS
 from persona_assets.steps.math_data import (
-    SOLUTIONS,
-    SOLVERS,
     TEST,
     TRAIN,
     build_math_test,
     build_math_train,
     contaminated_pairs,
 )
+from persona_assets.steps.math_solutions import SOLUTIONS, SOLVERS
 from persona_assets.storage.step_result import StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import ROOT
 

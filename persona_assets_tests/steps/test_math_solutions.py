@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import solution_id
-from persona_assets.steps.math_data import SOLUTIONS, SOLVERS, build_math_solutions
+from persona_assets.steps.math_solutions import SOLUTIONS, SOLVERS, build_math_solutions
 from persona_assets.steps.tasks import dataset_schema
 from persona_assets.storage.step_result import StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import (

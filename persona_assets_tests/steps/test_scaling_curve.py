@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from persona_assets.steps.evaluation import (
     ACCURACY,
     CURVE,
-    MODEL,
-    build_fine_tuned_model,
     build_scaling_curve,
     curve_verdicts,
-    training_rows,
 )
 from persona_assets.steps.grading import accuracy
 from persona_assets.steps.math_data import TRAIN
+from persona_assets.steps.training import MODEL, build_fine_tuned_model, training_rows
 from persona_assets.storage.step_result import typed_frame
 
 THIRTY = typed_frame(
