@@ -64,6 +64,7 @@ BUILTIN = {
     "fence": f"{GROUP}.markup:has_fence",
     "placeholder": f"{GROUP}.markup:has_gap",
     "echoed_prompt": f"{GROUP}.echo:is_echo",
+    "copied_source": f"{GROUP}.echo:is_copy_of_source",
     "wrong_language": f"{GROUP}.echo:is_in_another_script",
     "repetition": f"{GROUP}.repetition:is_looping",
     "unfinished": f"{GROUP}.form:is_cut_short",

@@ -2,7 +2,14 @@
 
 from persona_assets.rules.base import RuleContext
 from persona_assets.rules.request_text import DEMONSTRATION_RUN, RUN, runs_of
-from persona_assets.rules.units import listed
+from persona_assets.rules.units import listed, units_of
+
+ENDS = 5
+"""Words at both ends of an answer that a copy shares with its source. A corrected text, which a
+reply may repeat, lacks the words that ask for its correction."""
+
+COPIED = 0.8
+"""Share of runs of three words that an answer and its source have in common if it is a copy."""
 
 
 def is_echo(context: RuleContext) -> bool:
@@ -18,6 +25,23 @@ def is_echo(context: RuleContext) -> bool:
     return bool(request.demonstration_runs) and not request.demonstration_runs.isdisjoint(
         runs_of([context.text], DEMONSTRATION_RUN)
     )
+
+
+def is_copy_of_source(context: RuleContext) -> bool:
+    """Return True if the text is a text of the request once more: a persona, question or message.
+
+    Copies are of at least `RUN` words, since people repeat a greeting or a number.
+    """
+    own = context.units
+    if len(own) < RUN:
+        return False
+    for source in context.request.sources:
+        units = units_of(source)
+        if units[:ENDS] == own[:ENDS] and units[-ENDS:] == own[-ENDS:]:
+            ours, theirs = runs_of([context.text], 3), runs_of([source], 3)
+            if len(ours & theirs) >= COPIED * len(ours | theirs):
+                return True
+    return False
 
 
 def is_in_another_script(context: RuleContext) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _ANY = ("empty", "control_characters", "refusal")
-_PROSE = (*_ANY, "preamble", "placeholder", "echoed_prompt", "wrong_language", "repetition")
+_SAID_BEFORE = ("echoed_prompt", "copied_source")
+_PROSE = (*_ANY, "preamble", "placeholder", *_SAID_BEFORE, "wrong_language", "repetition")
 _LENGTH = ("too_short", "too_long")
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -16,7 +17,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "label": (*_ANY, "placeholder", "fence", "too_long"),
     "problem": (*_PROSE, "fence", "unfinished", *_LENGTH),
     # Solutions count and transform, in lines that end with a formula.
-    "solution": (*_ANY, "echoed_prompt", "repetition"),
+    "solution": (*_ANY, *_SAID_BEFORE, "repetition"),
     "program": ("control_characters",),
     # A message may hold code.
     "instruction": (*_PROSE, "unfinished", *_LENGTH),

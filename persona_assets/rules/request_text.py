@@ -27,6 +27,7 @@ class RequestText:
     Attributes:
         runs: Runs of `RUN` words of the prompt's own text, without its inputs.
         demonstration_runs: Runs of `DEMONSTRATION_RUN` words of the demonstrations.
+        sources: Texts that the request is about: the persona, the sample, earlier messages.
         scripts: Scripts of the request; empty if unknown.
         names_language: True if the request speaks of a language, so that its own script does not
             tell the script of the answer.
@@ -34,6 +35,7 @@ class RequestText:
 
     runs: frozenset[tuple[str, ...]] = frozenset()
     demonstration_runs: frozenset[tuple[str, ...]] = frozenset()
+    sources: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
     names_language: bool = False
 

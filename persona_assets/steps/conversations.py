@@ -20,7 +20,8 @@ from persona_assets.prompting.run_prompt import (
     askable_rows,
     sort_answers,
 )
-from persona_assets.steps.verdicts import Verdict, Verdicts
+from persona_assets.steps.origins import source_texts
+from persona_assets.steps.verdicts import Verdict, Verdicts, expected_language
 
 USER, ASSISTANT = "user", "assistant"
 """Speakers of a conversation with an assistant: the persona is the user."""
@@ -59,7 +60,7 @@ def converse(
         kept: list[PromptResult] = []
         for result in results:
             row_id = result.row.row_id
-            verdict = _verdict(verdicts, result, speaker)
+            verdict = _verdict(prompt, verdicts, result, said[row_id], speaker)
             if verdict.reason is not None:
                 dropped.append((row_id, f"turn_{turn + 1}_{verdict.reason}"))
                 continue
@@ -92,11 +93,18 @@ def _conversation(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return {"opening": messages[0]["content"], "messages": list(messages)}
 
 
-def _verdict(verdicts: Verdicts, result: PromptResult, speaker: str) -> Verdict:
-    source = result.row.source
-    about = "\n".join(str(source[name]) for name in ("persona", "other") if name in source)
+def _verdict(
+    prompt: Prompt,
+    verdicts: Verdicts,
+    result: PromptResult,
+    said: Sequence[Mapping[str, str]],
+    speaker: str,
+) -> Verdict:
+    messages = [each["content"] for each in said]
+    about = [*source_texts(prompt, result.row.inputs), *messages]
+    language = expected_language(result.row.source["language"], messages)
     kind = "article" if speaker == ASSISTANT else None
-    return verdicts.of(result.value, about, source["language"], kind=kind)
+    return verdicts.of(result.value, about, language, kind=kind)
 
 
 def _request(

@@ -81,7 +81,7 @@ def build_math_solutions(
         verdicts = Verdicts(prompts[solver], protection, kind=kind)
         for result in results:
             solution = str(next(iter(result.value.values())))
-            verdict = verdicts.of(result.value, result.row.source["problem"])
+            verdict = verdicts.of(result.value, [result.row.source["problem"]])
             if verdict.reason is not None:
                 dropped.append((result.row.row_id, f"{solver}_{verdict.reason}"))
                 continue

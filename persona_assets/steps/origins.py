@@ -5,7 +5,7 @@ templates see (`inputs`), a licence, a language, and CONTENT, by whose hash rows
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +153,31 @@ def answer_columns(prompt: Prompt) -> dict[str, pl.DataType]:
     """Return the columns of a task's rows that its answers fill, steps of Python included."""
     columns = CONVERSATION if prompt.head.turns else prompt.columns
     return {**columns, **added_columns(prompt.head.then)}
+
+
+def texts_in(value: Any) -> list[str]:
+    """Return all texts of a value, those in lists and objects too.
+
+    Example:
+        >>> texts_in({"name": "tides", "parameters": [{"name": "port", "size": 3}]})
+        ['tides', 'port']
+    """
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value
+    return (
+        [text for part in parts for text in texts_in(part)] if isinstance(parts, Iterable) else []
+    )
+
+
+def source_texts(prompt: Prompt, inputs: Mapping[str, Any]) -> list[str]:
+    """Return the texts of the inputs that the templates of a prompt show."""
+    return [
+        text
+        for name, value in inputs.items()
+        if name in prompt.names and name != "language"
+        for text in texts_in(value)
+    ]
 
 
 def without_completions(value: Any) -> Any:

@@ -23,9 +23,23 @@ from persona_assets.prompting.run_prompt import (
 from persona_assets.rules.protection import DROP, Protection
 from persona_assets.settings import Task, nearest
 from persona_assets.steps.conversations import converse
-from persona_assets.steps.origins import answer_columns, origin_of
+from persona_assets.steps.origins import (
+    OTHER,
+    PARENT,
+    PERSONA,
+    answer_columns,
+    origin_of,
+    source_texts,
+    texts_in,
+)
 from persona_assets.steps.personas import spoken_language, wrong_language
-from persona_assets.steps.verdicts import REPAIRS, Verdict, Verdicts, count_repairs
+from persona_assets.steps.verdicts import (
+    REPAIRS,
+    Verdict,
+    Verdicts,
+    count_repairs,
+    expected_language,
+)
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "2"
@@ -167,13 +181,13 @@ def build_samples(
         judged = ((result, Verdict(result.value, repairs[result.row.row_id])) for result in results)
     else:
         results, dropped = run_prompt(prompt, prompt_rows, complete)
-        judged = ((result, _verdict(verdicts, result)) for result in results)
+        judged = ((result, _verdict(prompt, verdicts, result)) for result in results)
     columns = tuple(origin_of(prompt, source).columns)
     rows: list[dict[str, Any]] = []
     for result, verdict in judged:
-        row, language = result.row.source, result.row.source["language"]
-        text = _longest_text(verdict.value)
-        # A person may quote a foreign text, or ask for its translation; code is in no language.
+        row, language = result.row.source, _language(prompt, result.row)
+        text = max(texts_in(verdict.value), key=len, default="")  # Names tell no language.
+        # A person may quote a foreign text; code is in no language.
         is_code = prompt.head.kind == "code"
         quotes = prompt.head.kind == "instruction" and base_language(language) == ENGLISH
         expected = UNKNOWN if quotes or is_code else language
@@ -188,7 +202,7 @@ def build_samples(
             {
                 "sample_id": result.row.row_id,
                 **{name: row[name] for name in columns},
-                "language": language if is_code else spoken_language(text, language),
+                "language": row["language"] if is_code else spoken_language(text, language),
                 **answer,
                 "repairs": list(verdict.repairs),
                 "licence": row["licence"],
@@ -203,10 +217,15 @@ def build_samples(
     )
 
 
-def _verdict(verdicts: Verdicts, result: PromptResult) -> Verdict:
-    row = result.row.source
-    about = "\n".join(str(row[name]) for name in ("persona", "other") if name in row)
-    return verdicts.of(result.value, about, row["language"])
+def _verdict(prompt: Prompt, verdicts: Verdicts, result: PromptResult) -> Verdict:
+    about = source_texts(prompt, result.row.inputs)
+    return verdicts.of(result.value, about, _language(prompt, result.row))
+
+
+def _language(prompt: Prompt, row: PromptRow) -> str:
+    """Return the language that an answer must be in. A persona asks for no translation."""
+    asking = {k: v for k, v in row.inputs.items() if k not in {*PERSONA, *OTHER, *PARENT}}
+    return expected_language(row.source["language"], source_texts(prompt, asking))
 
 
 def _postprocess(
@@ -219,12 +238,3 @@ def _postprocess(
             return answer, added
         answer = {**answer, **added}
     return answer, None
-
-
-def _longest_text(value: Any) -> str:
-    """Return the longest string of an answer, in objects and lists, too: names tell no language."""
-    if isinstance(value, str):
-        return value
-    parts = value.values() if isinstance(value, Mapping) else value
-    texts = map(_longest_text, parts if isinstance(value, Mapping | list) else ())
-    return max(texts, key=len, default="")

@@ -4,13 +4,14 @@ Belongs here: how rules, repairs and protection meet an answer. Does not belong 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
 
+from persona_assets.languages import UNKNOWN, speaks_of_a_language
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.registry import Registry
 from persona_assets.rules import BUILTIN, RULES, Rule, RuleContext
@@ -27,7 +28,7 @@ from persona_assets.rules.request_text import (
 )
 from persona_assets.steps.scripts import script_of, scripts_in
 
-VERSION = "1"
+VERSION = "2"
 """Version of the rules, repairs and kinds; changes with any verdict of theirs."""
 
 REPAIRS = {"repairs": pl.List(pl.String())}
@@ -68,7 +69,7 @@ class Verdicts:
         >>> from pathlib import Path
         >>> from persona_assets.prompting.prompt_folder import Prompts
         >>> verdicts = Verdicts(Prompts(Path("prompts"))["instructions"])
-        >>> verdicts.of({"instruction": "I'm sorry, but I can't assist with that."}, "").reason
+        >>> verdicts.of({"instruction": "I'm sorry, but I can't assist with that."}, []).reason
         'refusal'
     """
 
@@ -90,7 +91,7 @@ class Verdicts:
     def of(
         self,
         value: Mapping[str, Any],
-        source: str,
+        sources: Sequence[str],
         language: str = "und",
         *,
         kind: str | None = None,
@@ -99,11 +100,11 @@ class Verdicts:
 
         Args:
             value: Validated fields of the answer.
-            source: Text that the request was about: the persona, or the problem.
+            sources: Texts that the request is about, such as the persona or the problem.
             language: BCP 47 tag of the language that the answer should have; "und" if unknown.
             kind: Kind of all fields of this answer; None for those of the prompt.
         """
-        request = self._about(source)
+        request = self._about(sources)
         repairs: list[str] = []
         repaired: dict[str, Any] = {}
         for name, spec in self._prompt.head.output.items():
@@ -137,11 +138,11 @@ class Verdicts:
         """What is done about personal data."""
         return self._protection
 
-    def _about(self, source: str) -> RequestText:
-        request = self._request
-        scripts = request.scripts if source.isascii() else request.scripts | scripts_in(source)
-        named = request.names_language or names_language(source)
-        return replace(request, scripts=scripts, names_language=named)
+    def _about(self, sources: Sequence[str]) -> RequestText:
+        request, text = self._request, "\n".join(sources)
+        scripts = request.scripts if text.isascii() else request.scripts | scripts_in(text)
+        named = request.names_language or names_language(text)
+        return replace(request, sources=tuple(sources), scripts=scripts, names_language=named)
 
 
 class _Field:
@@ -191,6 +192,21 @@ class _Field:
         return protected.text if taken or protected.redacted else text
 
 
+def expected_language(language: str, texts: Iterable[str]) -> str:
+    """Return the language that an answer must be in; UNKNOWN if its request may ask for another.
+
+    Args:
+        language: BCP 47 tag of the row.
+        texts: Texts of the request that may ask for a translation: questions and messages.
+
+    Example:
+        >>> expected_language("en", ["Translate my sign."]), expected_language("en", ["Why?"])
+        ('und', 'en')
+    """
+    asks = any(speaks_of_a_language(text) or names_language(text) for text in texts)
+    return UNKNOWN if asks else language
+
+
 def rules_version(rules: Registry[Rule] = RULES, kind: object = None) -> str:
     """Return the version of all that decides a verdict, names of installed rules included.
 
@@ -202,7 +218,7 @@ def rules_version(rules: Registry[Rule] = RULES, kind: object = None) -> str:
 
     Example:
         >>> rules_version(Registry("none", BUILTIN), "problem")
-        '1.1.problem'
+        '2.1.problem'
     """
     added = [name for name in rules.names() if name not in BUILTIN]
     named = [] if kind is None else [str(kind)]
@@ -226,8 +242,8 @@ def request_text(prompt: Prompt) -> RequestText:
     return RequestText(
         runs_of(prompt.wording, RUN),
         runs_of(prompt.demonstration_texts, DEMONSTRATION_RUN),
-        scripts_in(shown),
-        names_language(shown),
+        scripts=scripts_in(shown),
+        names_language=names_language(shown),
     )
 
 

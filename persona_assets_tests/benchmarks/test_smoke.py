@@ -49,6 +49,10 @@ SMOKES = (
         ("task shots answers chars us other_us ratio different",),
     ),
     Smoke(
+        "use_cases.py --personas 3 --modes few-shot --tasks tools",
+        ("task mode asked published dropped repaired calls usd_per_row trace",),
+    ),
+    Smoke(
         "protection.py --count 5",
         ("kind planted found other recall us", "negative texts alarms us"),
     ),

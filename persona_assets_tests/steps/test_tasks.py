@@ -12,6 +12,7 @@ from persona_assets.ids import content_id, sample_id
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.settings import Prompting, Task
 from persona_assets.steps.hub import HUB
+from persona_assets.steps.origins import origins_of_samples
 from persona_assets.steps.tasks import build_samples, dataset_schema, draw_origins
 from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import (
@@ -225,6 +226,47 @@ def test_sample_has_the_language_of_its_persona_or_is_dropped(
     )
     said = [*result.rows["language"], *result.dropped["reason"]]
     assert said[0].startswith(published)
+
+
+ITALIAN = "La tariffa del parcheggio cambia da domani, e i residenti pagano la metà del prezzo."
+
+
+@pytest.mark.parametrize(
+    ("instruction", "reply", "published"),
+    [
+        ("Translate into Chinese how I should turn the loaves.", CHINESE_QUESTION, "zh"),
+        ("How do I write to my landlord in Italian that the fee changes?", ITALIAN, "it"),
+        ("How do I write to my landlord that the fee changes?", ITALIAN, "wrong_language: it"),
+        ("How should I turn the loaves?", CHINESE_QUESTION, "wrong_language"),
+    ],
+)
+def test_reply_may_be_in_the_language_that_its_instruction_names(
+    instruction: str, reply: str, published: str
+) -> None:
+    asked = typed_frame(
+        [
+            {
+                **{"sample_id": "1", "persona_id": "p", "persona": "A baker", "licence": "CC0-1.0"},
+                **{"language": "en", "instruction": instruction},
+            }
+        ],
+        dataset_schema(PROMPTS["instructions"]),
+    )
+    source = PROMPTS["instructions"]
+    result = build_samples(
+        origins_of_samples(asked, source),
+        prompt("replies"),
+        Task(),
+        answering(lambda request: {"reply": reply}),
+        source=source,
+    )
+    assert [*result.rows["language"], *result.dropped["reason"]][0].startswith(published)
+
+
+def test_message_that_repeats_an_earlier_message_ends_its_conversation() -> None:
+    model = answering(lambda request: {"message": QUESTION})
+    result = build_samples(hub("a"), prompt("conversations"), Task(), model)
+    assert result.dropped["reason"].to_list() == ["turn_2_copied_source"]
 
 
 def test_language_of_a_prompt_in_another_script_is_detected() -> None:

@@ -27,7 +27,7 @@ TOOL: dict[str, Any] = {
 
 
 def judge(name: str, value: dict[str, Any], source: str = PERSONA, **more: Any) -> Any:
-    return Verdicts(PROMPTS[name], **more).of(value, source)
+    return Verdicts(PROMPTS[name], **more).of(value, [source])
 
 
 def test_good_answer_is_published_as_it_is() -> None:
@@ -56,7 +56,7 @@ def test_name_of_a_function_is_no_prose() -> None:
 def test_choice_of_an_enum_has_no_verdict(tmp_path: Path) -> None:
     choice = "  state: {type: string, enum: [todo, done]}\n"
     prompt = write_prompt(tmp_path, "kind: problem\n", more=choice)
-    assert Verdicts(prompt).of({"problem": PROBLEM, "state": "todo"}, PERSONA).reason is None
+    assert Verdicts(prompt).of({"problem": PROBLEM, "state": "todo"}, [PERSONA]).reason is None
 
 
 def test_repaired_answer_that_breaks_the_limits_of_its_prompt_is_dropped() -> None:
@@ -76,6 +76,32 @@ def test_answer_may_repeat_its_persona() -> None:
     assert judge("math_problems", {"problem": f"{source}. {PROBLEM}"}, source).reason is None
 
 
+@pytest.mark.parametrize("kind", ["text", "article", "speech", "solution"])
+def test_answer_that_is_its_source_once_more_is_dropped(kind: str) -> None:
+    asked = (
+        "My rowing boat leaks at the stern. Which glue holds on wet oak, and how long must it dry?"
+    )
+    plain = PROMPTS["replies"]
+    verdict = Verdicts(plain, kind=kind).of({"reply": asked.replace(".", " —")}, [PERSONA, asked])
+    assert verdict.reason == "copied_source"
+    assert Verdicts(plain, kind=kind).of({"reply": asked}, [PERSONA]).reason is None
+
+
+def test_corrected_text_is_no_copy_of_its_request() -> None:
+    letter = (
+        "the winch on pier four was not greased since may and it do squeak, so we ask the harbour "
+        "master to send somebody before the regatta begins, because the rope has fray"
+    )
+    better = letter.replace("was not", "has not been").replace("do squeak", "squeaks")
+    asked = f"Please correct my letter: {letter}"
+    assert judge("replies", {"reply": f"{better}ed."}, asked).reason is None
+    assert judge("replies", {"reply": asked}, asked).reason == "copied_source"
+
+
+def test_greeting_may_be_returned() -> None:
+    assert judge("dialogues", {"message": "Good morning!"}, "Good morning!").reason is None
+
+
 def test_answer_with_a_long_run_of_a_demonstration_is_dropped() -> None:
     few = prompt("instructions", "few-shot", 2)
     shown = str(few.shots[0]["instruction"]).split()
@@ -83,7 +109,7 @@ def test_answer_with_a_long_run_of_a_demonstration_is_dropped() -> None:
     copied = (
         f"My neighbour keeps bees. {' '.join(shown[:20])} and more, what else could I do for them?"
     )
-    assert Verdicts(few).of({"instruction": copied}, PERSONA).reason == "echoed_prompt"
+    assert Verdicts(few).of({"instruction": copied}, [PERSONA]).reason == "echoed_prompt"
     assert judge("instructions", {"instruction": copied}).reason is None
 
 
@@ -119,14 +145,14 @@ def test_answer_in_a_script_that_its_request_does_not_have_is_dropped(
 def test_script_of_a_known_language_counts() -> None:
     verdicts = Verdicts(PROMPTS["math_problems"])
     russian = {"problem": "Лоцман каждую ночь проводит три парома. Сколько за двенадцать ночей?"}
-    assert verdicts.of(russian, PERSONA, "ru").reason is None
-    assert verdicts.of(russian, PERSONA, "zh-Hans").reason == "wrong_language"
+    assert verdicts.of(russian, [PERSONA], "ru").reason is None
+    assert verdicts.of(russian, [PERSONA], "zh-Hans").reason == "wrong_language"
 
 
 def test_chinese_style_of_a_prompt_admits_chinese_answers() -> None:
     chinese = PROMPTS["logic_problems"].with_variables(style="ruozhiba")
     value = {"problem": "领航员每天晚上都把船带进港，那白天的船是谁把它们带出梦的？"}
-    assert Verdicts(chinese).of(value, PERSONA).reason is None
+    assert Verdicts(chinese).of(value, [PERSONA]).reason is None
 
 
 def test_personal_data_drops_or_redacts_a_row() -> None:
@@ -156,9 +182,9 @@ def write_prompt(folder: Path, kind: str, more: str = "") -> Prompt:
 
 def test_prompt_without_a_kind_has_the_rules_of_any_text(tmp_path: Path) -> None:
     plain = write_prompt(tmp_path, "")
-    assert Verdicts(plain).of({"problem": f"```\n{PROBLEM}\n```"}, PERSONA).repairs == ("fence",)
+    assert Verdicts(plain).of({"problem": f"```\n{PROBLEM}\n```"}, [PERSONA]).repairs == ("fence",)
     labelled = {"problem": f"Problem: {PROBLEM}"}
-    assert Verdicts(plain).of(labelled, PERSONA).repairs == ()
+    assert Verdicts(plain).of(labelled, [PERSONA]).repairs == ()
     assert judge("math_problems", labelled).repairs == ("label",)
 
 
@@ -179,11 +205,11 @@ def test_rule_of_an_installed_package_sees_the_kind_and_names_the_drop(
     write_distribution(tmp_path, "number-rules", GROUP, {"no_number": f"{module}:has_no_number"})
     rules = Registry(GROUP, BUILTIN)
     verdicts = Verdicts(PROMPTS["math_problems"], rules=rules)
-    assert verdicts.of({"problem": PROBLEM}, PERSONA).reason is None
+    assert verdicts.of({"problem": PROBLEM}, [PERSONA]).reason is None
     assert verdicts.of(
-        {"problem": "How many ferries are there in the port at night?"}, PERSONA
+        {"problem": "How many ferries are there in the port at night?"}, [PERSONA]
     ).reason == ("no_number")
-    assert Verdicts(PROMPTS["tools"], rules=rules).of(TOOL, PERSONA).reason is None
+    assert Verdicts(PROMPTS["tools"], rules=rules).of(TOOL, [PERSONA]).reason is None
     assert rules_version(rules).endswith("+no_number")
 
 
