@@ -37,7 +37,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.terminal import console, reports
+from persona_assets.terminal import console, publish, reports
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
@@ -168,6 +168,12 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("id", help="id of a text, persona, sample or solution")
     trace.set_defaults(command=_trace)
 
+    published = commands.add_parser(
+        "publish", help="write a dataset with its card for others, and upload it"
+    )
+    publish.add_arguments(published)
+    published.set_defaults(command=_publish)
+
     catalog = commands.add_parser("catalog", help="make catalog.duckdb anew from the tables")
     catalog.set_defaults(command=_catalog)
 
@@ -295,6 +301,11 @@ def _trace(options: argparse.Namespace) -> int:
     chain = _catalog_of(Project(Settings.load())).trace(options.id)
     console.print_trace(chain)
     return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    project = Project(Settings.load())
+    return publish.run(project, _catalog_of(project), options)
 
 
 def _catalog(_: argparse.Namespace) -> int:
