@@ -251,6 +251,6 @@ def test_push_uploads_the_folder_and_goes_on_after_a_refusal(
         }
         assert hub.files["README.md"] == (folder / "README.md").read_bytes()
         assert hub.tokens == {"Bearer hf_canary"}
-        assert hub.repos[0]["private"] is True
+        assert hub.repos[0]["visibility"] == "private"
     lines = (made.data / "published.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["repo"] == "team/tools"
