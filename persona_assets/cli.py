@@ -20,6 +20,7 @@ from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
 from persona_assets.local_models.embedder import EmbedderError
+from persona_assets.local_models.server import LocalServerError
 from persona_assets.local_models.weights import WeightsError
 from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
 from persona_assets.orchestration.runner import Runner
@@ -44,6 +45,7 @@ MISTAKES = (
     CatalogError,
     EmbedderError,
     EndpointError,
+    LocalServerError,
     WeightsError,
     JournalBusy,
     JournalCorrupt,

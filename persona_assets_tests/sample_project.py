@@ -98,6 +98,7 @@ class SampleProject:
         self.prompts = root / "prompts"
         self.corpus = root / "corpus"
         self.trainer = StubTrainer()
+        server.weights = self.data / "models"
         if not self.prompts.exists():
             shutil.copytree(ROOT / "prompts", self.prompts)
             for file in (self.prompts / "tasks").glob("*.md"):

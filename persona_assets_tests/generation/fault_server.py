@@ -20,6 +20,9 @@ from typing import Any, Self
 
 from persona_assets.generation.calls.probe_shapes import WORDING
 
+MODEL = "test-model-2026"
+"""Model that answers, unless the server lists that of the request."""
+
 UNBILLED = re.compile(r"4\d\d|50\d|drop-early")
 """Steps after which the client knows that nothing was computed."""
 
@@ -121,7 +124,17 @@ class FaultServer:
 
     def reply(self, message: str, body: dict[str, Any]) -> str:
         """Return a good answer as JSON."""
-        return embeddings([[0.25, -0.5]]) if "input" in body else chat(self.answer(message))
+        if "input" in body:
+            return embeddings([[0.25, -0.5]])
+        return chat(self.answer(message), model=self.name_for(body))
+
+    def listed(self) -> list[str]:
+        """Return the names of the models that the server lists."""
+        return self.models
+
+    def name_for(self, body: dict[str, Any]) -> str:
+        """Return the name with which a request is answered: its own if the server lists it."""
+        return str(body["model"]) if body["model"] in self.listed() else MODEL
 
     def end(self) -> None:
         with self.lock:
@@ -154,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = 200 if self.path == "/v1/models" else 404
         if "expired" in self.headers.get("Authorization", ""):
             status = 401
-        models = [{"id": name, "object": "model"} for name in self.server.owner.models]
+        models = [{"id": name, "object": "model"} for name in self.server.owner.listed()]
         self._send(status, json.dumps({"object": "list", "data": models}))
 
     def do_POST(self) -> None:
@@ -176,7 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
                 status, reply = owner.replies[step]
                 self._send(status, json.dumps(reply))
             case "ok" if is_probe(message):
-                ready = chat("ready") if "messages" in body else embeddings([[0.25, -0.5]])
+                vectors = embeddings([[0.25, -0.5]])
+                ready = chat("ready", model=owner.name_for(body)) if "messages" in body else vectors
                 self._send(200, ready)
             case "ok":
                 self._send(200, owner.reply(message, body))
@@ -255,14 +269,16 @@ def is_probe(message: str) -> bool:
     return message.removeprefix("['").startswith(WORDING)
 
 
-def chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:
+def chat(
+    content: str | None, *, finish: str = "stop", refusal: str | None = None, model: str = MODEL
+) -> str:
     """Return the JSON of a chat completion."""
     message = {"role": "assistant", "content": content, "refusal": refusal}
     return json.dumps(
         {
             "id": "chatcmpl-1",
             "object": "chat.completion",
-            "model": "test-model-2026",
+            "model": model,
             "choices": [{"index": 0, "message": message, "finish_reason": finish}],
             "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
         }

@@ -51,12 +51,15 @@ def test_usage_names_shards_models_and_runs(finished: SampleProject) -> None:
         return set(cost.usage_by(finished.catalog, by)["name"].drop_nulls())
 
     assert names("shard") >= {*TEXTS, "(all shards)"}
+    tuned = {
+        f"tuned-{finished.rows('fine_tuned_model', size)['sha256'].item()[:12]}" for size in "13"
+    }
     assert names("model") == {
         "writer",
         "solver",
         "second_solver",
         "judge",
-        "tuned",
+        *tuned,
         "embedder",
     }
     runs = {footer.run_id for _, footer in finished.storage.footers()}
