@@ -85,6 +85,11 @@ class CommandServer:
         """True if the server's processes are alive."""
         return self._guard is not None and not _has_ended(self._guard)
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the guard, which is also the id of the group; None if not started."""
+        return None if self._guard is None else self._guard.pid
+
     def start(self) -> Self:
         """Start the command and wait until the server lists the model.
 

@@ -37,6 +37,7 @@ class FaultServer:
         answer: Returns the content of a good answer to a message.
         replies: Status and JSON body by step, for steps of a test's own. A step whose name begins
             with a status of UNBILLED is not counted as billed.
+        port: Port to listen at; 0 for any that is free.
 
     Attributes:
         asked: Requests by message.
@@ -46,6 +47,7 @@ class FaultServer:
         probes: Bodies of all probes.
         meets_probe: Returns the step of a probe.
         models: Names of the models that the server lists.
+        key: Key that a request for the list must have; None for any.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class FaultServer:
         default: str = "ok",
         answer: Callable[[str], str] = lambda message: f"answer to {message}",
         replies: Mapping[str, tuple[int, Any]] | None = None,
+        port: int = 0,
     ) -> None:
         self.script = {message: list(steps) for message, steps in (script or {}).items()}
         self.latency = latency
@@ -69,11 +72,12 @@ class FaultServer:
         self.probes: list[dict[str, Any]] = []
         self.meets_probe: Callable[[dict[str, Any]], str] = lambda body: "ok"
         self.models: list[str] = []
+        self.key: str | None = None
         self.in_flight = self.most_in_flight = self.violations = 0
         self.paused_until = 0.0
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
@@ -132,6 +136,10 @@ class FaultServer:
         """Return the names of the models that the server lists."""
         return self.models
 
+    def health(self) -> int:
+        """Return the status of /health, a path that not every server has."""
+        return 404
+
     def name_for(self, body: dict[str, Any]) -> str:
         """Return the name with which a request is answered: its own if the server lists it."""
         return str(body["model"]) if body["model"] in self.listed() else MODEL
@@ -165,8 +173,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status = 200 if self.path == "/v1/models" else 404
-        if "expired" in self.headers.get("Authorization", ""):
+        authorization, key = self.headers.get("Authorization", ""), self.server.owner.key
+        if "expired" in authorization or (key is not None and authorization != f"Bearer {key}"):
             status = 401
+        if self.path == "/health":
+            status = self.server.owner.health()
         models = [{"id": name, "object": "model"} for name in self.server.owner.listed()]
         self._send(status, json.dumps({"object": "list", "data": models}))
 

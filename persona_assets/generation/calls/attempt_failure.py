@@ -138,7 +138,8 @@ def _failure_of_another_model(endpoint: Endpoint, other: str, request_id: str) -
             "used: serve the right weights under that name, then run again."
         ),
         evidence="account",
-        status_code=200,
+        # As if the server knew no such model: the person who serves the weights bills nobody.
+        status_code=STATUS_OF[Meaning.MODEL],
         request_id=request_id,
     )
 
