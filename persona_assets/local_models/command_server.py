@@ -179,7 +179,10 @@ class CommandServer:
             # Some servers list a model that they still load.
             if _status_of(self._port, "/health") == HTTPStatus.SERVICE_UNAVAILABLE:
                 return "it is loading"
-            names = served_models(Endpoint(model=self.name, base_url=self.base_url), self.api_key)
+            endpoint = Endpoint(
+                model=self.name, base_url=self.base_url, api_key_env=KEY_VARIABLES[0]
+            )
+            names = served_models(endpoint, self.api_key)
         except (OSError, http.client.HTTPException):
             return "no connection"
         except EndpointError as error:

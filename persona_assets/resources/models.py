@@ -196,7 +196,9 @@ class Models:
             return
         self._stop_tuned_server()
         tuned.check_weights()
-        port, log = free_port(), self.storage.data_dir / "servers" / f"{name}.log"
+        # A name may begin with the provider's, as a path does.
+        log = self.storage.data_dir / "servers" / f"{name.rpartition('/')[2]}.log"
+        port = free_port()
         command = fill_command(template, tuned, name, port)
         server = CommandServer(command, name, port, log, report, settings.serve_timeout)
         self._tuned_server = server.start()

@@ -368,6 +368,7 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         usage: Usage of the role's engine.
 
     Example:
+        >>> from decimal import Decimal
         >>> progress_line(5, 20, Usage(calls=3, replayed=2, seconds=1.5, cost=Decimal("0.012")))
         '5 of 20 answered, 3 calls (2.00/s), 2 replayed, 0 tokens, 0.0120 US dollars, 8 s left'
     """
