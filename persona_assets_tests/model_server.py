@@ -172,7 +172,7 @@ class ModelServer(FaultServer):
     def reply(self, message: str, body: dict[str, Any]) -> str:
         if "input" in body:
             return embeddings([vector(text).tolist() for text in body["input"]])
-        return chat(answer(body), model=self.name_for(body))
+        return chat(answer(body))
 
     def name_for(self, body: dict[str, Any]) -> str:
         return super().name_for(body) if is_tuned(body) else MODEL

@@ -130,7 +130,7 @@ class FaultServer:
         """Return a good answer as JSON."""
         if "input" in body:
             return embeddings([[0.25, -0.5]])
-        return chat(self.answer(message), model=self.name_for(body))
+        return chat(self.answer(message))
 
     def listed(self) -> list[str]:
         """Return the names of the models that the server lists."""
@@ -141,7 +141,7 @@ class FaultServer:
         return 404
 
     def name_for(self, body: dict[str, Any]) -> str:
-        """Return the name with which a request is answered: its own if the server lists it."""
+        """Return the name that an answer states: that of the request if the server lists it."""
         return str(body["model"]) if body["model"] in self.listed() else MODEL
 
     def end(self) -> None:
@@ -200,19 +200,18 @@ class _Handler(BaseHTTPRequestHandler):
                 status, reply = owner.replies[step]
                 self._send(status, json.dumps(reply))
             case "ok" if is_probe(message):
-                vectors = embeddings([[0.25, -0.5]])
-                ready = chat("ready", model=owner.name_for(body)) if "messages" in body else vectors
-                self._send(200, ready)
+                ready = chat("ready") if "messages" in body else embeddings([[0.25, -0.5]])
+                self._answer(ready, body)
             case "ok":
-                self._send(200, owner.reply(message, body))
+                self._answer(owner.reply(message, body), body)
             case "length" | "content_filter":
-                self._send(200, chat("cut sho", finish=step))
+                self._answer(chat("cut sho", finish=step), body)
             case _ if step.startswith("finish:"):
-                self._send(200, chat("cut sho", finish=step.removeprefix("finish:")))
+                self._answer(chat("cut sho", finish=step.removeprefix("finish:")), body)
             case "thinking":
-                self._send(200, chat("<think>Who would read this?"))
+                self._answer(chat("<think>Who would read this?"), body)
             case "refusal":
-                self._send(200, chat(None, refusal="I would rather not."))
+                self._answer(chat(None, refusal="I would rather not."), body)
             case "hang":
                 owner.closing.wait(60)
             case "drop" | "drop-early":
@@ -244,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(429, _error("slow_down"), {"Retry-After": "0.8"})
             case "slow":
                 owner.closing.wait(0.5)
-                self._send(200, owner.reply(message, body))
+                self._answer(owner.reply(message, body), body)
             case "429-date":
                 self._send(429, _error("slow_down"), {"Retry-After": self.date_time_string()})
             case "429-long":
@@ -256,6 +255,10 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 # As careless as a real server may be: it repeats the key that it was sent.
                 self._send(int(step), _error("other", f"your key was {authorization}"))
+
+    def _answer(self, text: str, body: dict[str, Any]) -> None:
+        name = self.server.owner.name_for(body)
+        self._send(200, text.replace(json.dumps(MODEL), json.dumps(name)))
 
     def _send(
         self,
@@ -280,16 +283,14 @@ def is_probe(message: str) -> bool:
     return message.removeprefix("['").startswith(WORDING)
 
 
-def chat(
-    content: str | None, *, finish: str = "stop", refusal: str | None = None, model: str = MODEL
-) -> str:
+def chat(content: str | None, *, finish: str = "stop", refusal: str | None = None) -> str:
     """Return the JSON of a chat completion."""
     message = {"role": "assistant", "content": content, "refusal": refusal}
     return json.dumps(
         {
             "id": "chatcmpl-1",
             "object": "chat.completion",
-            "model": model,
+            "model": MODEL,
             "choices": [{"index": 0, "message": message, "finish_reason": finish}],
             "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
         }

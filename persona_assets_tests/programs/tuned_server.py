@@ -40,7 +40,7 @@ class TunedServer(FaultServer):
 
     def reply(self, message: str, body: dict[str, Any]) -> str:
         """Return an answer that contains the name."""
-        return chat(rf"{self.name} says \boxed{{4}}", model=self.name)
+        return chat(rf"{self.name} says \boxed{{4}}")
 
 
 path, name, port, *modes = sys.argv[1:]
