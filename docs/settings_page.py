@@ -11,7 +11,15 @@ from pydantic import BaseModel
 
 from persona_assets import Price
 from persona_assets.profiles import PROFILES
-from persona_assets.settings import ROLES, ModelEndpoint, Prompting, Settings, Task, Training
+from persona_assets.settings import (
+    ROLES,
+    EvaluationEndpoint,
+    ModelEndpoint,
+    Prompting,
+    Settings,
+    Task,
+    Training,
+)
 from persona_assets.training.job import Hyperparameters
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -87,8 +95,14 @@ _PARTS: Mapping[str, tuple[str, tuple[tuple[str, type[BaseModel]], ...]]] = {
     "Roles": (
         "A role is a model and the endpoint that serves it. Each role has the same members; "
         "`WRITER` stands for any of them. The defaults of a role are its model's name; "
-        "`persona_assets/profiles.py` holds its other members in each profile.",
-        (("PERSONA_WRITER__", ModelEndpoint), ("PERSONA_WRITER__PRICE__", Price)),
+        "`persona_assets/profiles.py` holds its other members in each profile. `EVALUATION` has "
+        "further ones, and its model is the begin of a "
+        "[served name](operating.md#servers-of-fine-tuned-models).",
+        (
+            ("PERSONA_WRITER__", ModelEndpoint),
+            ("PERSONA_WRITER__PRICE__", Price),
+            ("PERSONA_EVALUATION__", EvaluationEndpoint),
+        ),
     ),
     "Prompts and tasks": (
         "`NAME` is the name of a file in `prompts/` or `prompts/tasks/`, in its own case: "
@@ -117,13 +131,16 @@ def settings_page() -> str:
 
 
 def _member_table(prefix: str, model: type[BaseModel], root: Mapping[str, Any]) -> str:
+    """Return the table of a model's members, without those of an endpoint of any role."""
+    of_any = ModelEndpoint.model_fields if issubclass(model, EvaluationEndpoint) else ()
     defaults = {
         name: "required"
         if field.is_required()
         else _shown(field.get_default(call_default_factory=True))
         for name, field in model.model_fields.items()
+        if name not in of_any
     }
-    return _table(prefix, model.model_fields, model.model_json_schema(), root, defaults)
+    return _table(prefix, defaults, model.model_json_schema(), root, defaults)
 
 
 def _table(

@@ -20,9 +20,11 @@ from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
 from persona_assets.local_models.embedder import EmbedderError
+from persona_assets.local_models.server import LocalServerError
 from persona_assets.local_models.weights import WeightsError
 from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
 from persona_assets.orchestration.runner import Runner
+from persona_assets.partitions import training_sizes
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
 from persona_assets.planning.probe_forecast import forecast_probes
@@ -44,6 +46,7 @@ MISTAKES = (
     CatalogError,
     EmbedderError,
     EndpointError,
+    LocalServerError,
     WeightsError,
     JournalBusy,
     JournalCorrupt,
@@ -162,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     spent.set_defaults(command=_cost)
 
     status = commands.add_parser("status", help="list what is missing or stale now, and why")
-    status.set_defaults(command=_status, select="*", shards=[])
+    status.set_defaults(command=_status, select="*", shards=[], sizes="")
 
     trace = commands.add_parser("trace", help="print where a row came from, back to its text")
     trace.add_argument("id", help="id of a text, persona, sample or solution")
@@ -192,6 +195,9 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shards", nargs="+", default=[], metavar="SHARD", help="only these shards"
+    )
+    parser.add_argument(
+        "--sizes", default="", metavar="N,N", help="only these training sizes, such as 8,16"
     )
 
 
@@ -226,10 +232,11 @@ def _run(options: argparse.Namespace) -> int:
     project.storage.check_space()
     models = Models(settings, project.storage)
     with closing(models), open_instance(settings) as instance:
-        runner, notes = _runner(project, instance, options.select, options.shards, models)
+        runner, notes = _runner(project, instance, options, models)
         console.print_notes(notes)
         if runner.anything_stale():
-            bounds = call_bounds(project, runner.shards, ready_shards=runner.ready_shards)
+            told = _of_sizes(project, runner)
+            bounds = call_bounds(told, runner.shards, ready_shards=runner.ready_shards)
             most = bounds.all_calls()
             chosen = {name: most[name] for name in runner.selected if name in most}
             roles = _roles_in_use(project, chosen)
@@ -239,7 +246,7 @@ def _run(options: argparse.Namespace) -> int:
             probes = forecast_probes(project, asking)
             console.print_forecast(chosen, runner.shards, settings, probes)
             if roles and asks_first(settings):
-                forecast = make_plan(project, runner).total
+                forecast = make_plan(told, runner).total
                 models.agreed = agree_to_forecast(forecast, settings)
         ledger = console.run_with_progress(runner, models)
     catalog = _catalog_of(project)
@@ -254,8 +261,8 @@ def _plan(options: argparse.Namespace) -> int:
     settings = Settings.load()
     project = Project(settings)
     with open_instance(settings) as instance:
-        runner, notes = _runner(project, instance, options.select, options.shards)
-        found = make_plan(project, runner)
+        runner, notes = _runner(project, instance, options)
+        found = make_plan(_of_sizes(project, runner), runner)
     if options.json:
         reports.print_plan_json(found, notes)
     else:
@@ -287,10 +294,10 @@ def _cost(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(_: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace) -> int:
     settings = Settings.load()
     with open_instance(settings) as instance:
-        runner, notes = _runner(Project(settings), instance)
+        runner, notes = _runner(Project(settings), instance, options)
         console.print_notes(notes)
         console.print_status(runner)
     console.print_notes(shutdown_notes(settings, date.today()))
@@ -327,11 +334,10 @@ def _catalog_of(project: Project) -> Catalog:
 def _runner(
     project: Project,
     instance: dg.DagsterInstance,
-    select: str = "*",
-    only: Sequence[str] = (),
+    options: argparse.Namespace,
     models: Models | None = None,
 ) -> tuple[Runner, list[str]]:
-    """Return the runner of a selection, and notes on the corpus for the user.
+    """Return the runner of a command's selection, and notes on the corpus and on waiting tables.
 
     Raises:
         FileNotFoundError: The corpus has no shard.
@@ -342,8 +348,21 @@ def _runner(
     arrivals.files.check()
     fail_dead_runs(instance)
     defs = build_defs(settings, **({"models": models} if models else {}))
-    runner = Runner(defs, instance, project.storage, corpus, select=select, only=only)
-    return runner, arrivals.notes(only)
+    only, sizes = options.shards, options.sizes.replace(",", " ").split()
+    runner = Runner(
+        defs, instance, project.storage, corpus, select=options.select, only=only, sizes=sizes
+    )
+    waiting = [
+        f"{name} is left out until training size {', '.join(missing)} is evaluated"
+        for name, missing in runner.waiting().items()
+    ]
+    return runner, [*arrivals.notes(only), *waiting]
+
+
+def _of_sizes(project: Project, runner: Runner) -> Project:
+    """Return the project with the training sizes of a runner alone, for bounds on its calls."""
+    sizes = tuple(int(str(size)) for size in runner.keys(str(training_sizes.name)))
+    return Project(project.settings.model_copy(update={"training_sizes": sizes}))
 
 
 def _roles_in_use(project: Project, calls: Mapping[str, int | None]) -> set[str]:

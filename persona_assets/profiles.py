@@ -38,11 +38,7 @@ PAPER: dict[str, Any] = {
     "second_solver": {"model": "gpt-4-turbo"},
     "judge": {"model": "gpt-4-turbo-preview"},
     # Section 4.1.2: greedy decoding at test time. Silent: the server of the tuned model.
-    "evaluation": {
-        "model": "tuned",
-        "base_url": "http://127.0.0.1:8000/v1",
-        "sampling": {"temperature": 0.0},
-    },
+    "evaluation": {"model": "tuned", "sampling": {"temperature": 0.0}},
     # Silent: the share of unusable answers above which a table fails.
     "max_quarantine_share": 0.1,
     # Section 4.1.2: 20,000 of 1.09 million problems are held out.

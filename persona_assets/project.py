@@ -342,7 +342,10 @@ class Project:
     def _model(self, role: str) -> str:
         # Address and limits of an endpoint change no answer.
         answering = {"model", "weights_sha256", "sampling", "structured_output"}
-        return self.settings.endpoint(role).model_dump_json(include=answering)
+        endpoint = self.settings.endpoint(role)
+        # A figure of a server that may have held other weights is made again.
+        listed = " listed" if role == "evaluation" and not endpoint.embedded else ""
+        return endpoint.model_dump_json(include=answering) + listed
 
 
 def _default(setting: str) -> object:

@@ -10,13 +10,14 @@ order and values of fields are hashed into the versions of tables; descriptions 
 
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -47,6 +48,7 @@ Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
 Precision = Literal["fp32", "int8"]
 Stratum = Literal["hop", "language"]
 DEMONSTRATION_LIMIT = 100
+SERVE_PARTS = ("{path}", "{name}", "{port}")
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
@@ -64,11 +66,65 @@ class ModelEndpoint(Endpoint):
     """Strength of the model: it is shown the demonstrations with this label `strength`, and those
     without such a label. Null for all."""
 
+    @property
+    def on_this_machine(self) -> bool:
+        """True if the project runs the model's server itself: its calls cost nothing."""
+        return self.embedded
+
     @field_validator("sampling")
     @classmethod
     def _numbers(cls, sampling: dict[str, Any]) -> dict[str, Any]:
         # An environment variable such as PERSONA_WRITER__SAMPLING__TEMPERATURE is text.
         return {name: _parsed(value) for name, value in sampling.items()}
+
+
+class EvaluationEndpoint(ModelEndpoint):
+    """Endpoint of the fine-tuned models: `model` is the begin of their served names.
+
+    A model is served under `<model>-<first 12 digits of its weights' SHA-256>`. Without `embedded`,
+    `base_url` and `serve`, the run starts vLLM where it is installed.
+    """
+
+    serve: str | None = None
+    """Command that starts the server of a fine-tuned model, such as `vllm serve {path}
+    --served-model-name {name} --port {port}`: the run starts it for each training size, waits until
+    it lists the name, and ends it. It is executed without a shell, and listens on 127.0.0.1. The
+    variables `VLLM_API_KEY` and `LLAMA_API_KEY` hold the key that it may demand. Null for vLLM, or
+    llama-server for a GGUF file, where `base_url` is null and that program is installed."""
+
+    serve_timeout: float = Field(default=1800.0, gt=0)
+    """Seconds within which a server that the run starts must list the model."""
+
+    @property
+    def on_this_machine(self) -> bool:
+        """True if the project runs the model's server itself: its calls cost nothing."""
+        return self.embedded or self.base_url is None
+
+    @field_validator("serve")
+    @classmethod
+    def _is_a_template(cls, command: str | None) -> str | None:
+        if command is None:
+            return None
+        words = shlex.split(command)
+        if missing := [part for part in SERVE_PARTS if not any(part in word for word in words)]:
+            raise ValueError(f"the command has no {missing[0]}: it needs {' '.join(SERVE_PARTS)}")
+        if any(word.partition("=")[0] == "--api-key" for word in words):
+            raise ValueError(
+                "--api-key would show the key to every user of the machine: leave it out, since "
+                "the run hands the server a key in VLLM_API_KEY and LLAMA_API_KEY"
+            )
+        return command
+
+    @model_validator(mode="after")
+    def _has_one_server(self) -> Self:
+        if self.serve is not None and (self.embedded or self.base_url is not None):
+            raise ValueError(
+                "SERVE starts a server at an address of its own: remove it, or set EMBEDDED to "
+                "false and BASE_URL to null"
+            )
+        if self.on_this_machine and self.transport == "batch":
+            raise ValueError("a server on this machine has no Batch API: set TRANSPORT to online")
+        return self
 
 
 class Prompting(BaseModel):
@@ -369,7 +425,7 @@ class Settings(BaseSettings):
     """Role that scores samples by a rubric, if their task sets `judge`, and decides whether two
     answers are equal, if `equality` is `judge`."""
 
-    evaluation: ModelEndpoint
+    evaluation: EvaluationEndpoint
     """Role that serves the fine-tuned model."""
 
     max_quarantine_share: float = Field(ge=0, le=1)

@@ -12,6 +12,7 @@ the answer:
         server.calls["text_to_persona"]     # billed calls of a prompt
 """
 
+import hashlib
 import json
 import random
 import re
@@ -24,7 +25,14 @@ import numpy as np
 
 from persona_assets.generation import call_key
 from persona_assets.ids import content_id
-from persona_assets_tests.generation.fault_server import UNBILLED, FaultServer, chat, embeddings
+from persona_assets.resources.tuned_model import served_name
+from persona_assets_tests.generation.fault_server import (
+    MODEL,
+    UNBILLED,
+    FaultServer,
+    chat,
+    embeddings,
+)
 
 DIMENSIONS = 16
 """Dimensions of a vector: few, so that the personas form pairs at any similarity."""
@@ -140,6 +148,7 @@ class ModelServer(FaultServer):
         calls: Number of billed calls by prompt.
         asked_of: Number of requests by prompt.
         keys: Prompt and key of each billed call.
+        weights: Folder of fine-tuned models, which the server lists by their hashes.
     """
 
     def __init__(self, *, latency: float = 0.0) -> None:
@@ -148,6 +157,7 @@ class ModelServer(FaultServer):
         self.calls: Counter[str] = Counter()
         self.asked_of: Counter[str] = Counter()
         self.keys: list[tuple[str, str]] = []
+        self.weights: Path | None = None
 
     def step(self, message: str, body: dict[str, Any]) -> str:
         prompt = prompt_of(body)
@@ -164,6 +174,14 @@ class ModelServer(FaultServer):
             return embeddings([vector(text).tolist() for text in body["input"]])
         return chat(answer(body))
 
+    def name_for(self, body: dict[str, Any]) -> str:
+        return super().name_for(body) if is_tuned(body) else MODEL
+
+    def listed(self) -> list[str]:
+        files = [] if self.weights is None else self.weights.rglob("model.gguf")
+        hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        return [*self.models, *(served_name("tuned", sha256) for sha256 in hashes)]
+
 
 def prompt_of(body: dict[str, Any]) -> str:
     """Return the name of the prompt file that shares most lines with a request."""
@@ -171,10 +189,15 @@ def prompt_of(body: dict[str, Any]) -> str:
         return "embeddings"
     if "response_format" in body:
         return str(body["response_format"]["json_schema"]["name"])
-    if body["model"] == "tuned":
+    if is_tuned(body):
         return "evaluation"
     lines = {line for message in body["messages"] for line in message["content"].splitlines()}
     return max(LINES, key=lambda name: len(LINES[name] & lines))
+
+
+def is_tuned(body: dict[str, Any]) -> bool:
+    """Return True if a request is to a fine-tuned model."""
+    return str(body["model"]).startswith("tuned-")
 
 
 def key_of(body: dict[str, Any]) -> str:

@@ -89,6 +89,7 @@ class SampleProject:
     Attributes:
         values: Settings by name; tests may change them.
         trainer: Double of the trainer; tests may replace it.
+        resources: Replacements of other resources, by name.
     """
 
     def __init__(self, root: Path, server: ModelServer, tasks: Collection[str] = TASKS) -> None:
@@ -98,6 +99,8 @@ class SampleProject:
         self.prompts = root / "prompts"
         self.corpus = root / "corpus"
         self.trainer = StubTrainer()
+        self.resources: dict[str, Any] = {}
+        server.weights = self.data / "models"
         if not self.prompts.exists():
             shutil.copytree(ROOT / "prompts", self.prompts)
             for file in (self.prompts / "tasks").glob("*.md"):
@@ -197,7 +200,7 @@ class SampleProject:
 
     @property
     def defs(self) -> dg.Definitions:
-        return build_defs(self.settings, trainer=self.trainer)
+        return build_defs(self.settings, trainer=self.trainer, **self.resources)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
@@ -209,14 +212,20 @@ class SampleProject:
             yield instance
 
     @contextmanager
-    def runner(self, select: str = "*", only: Sequence[str] = ()) -> Iterator[Runner]:
+    def runner(
+        self, select: str = "*", only: Sequence[str] = (), sizes: Sequence[str] = ()
+    ) -> Iterator[Runner]:
         with self.instance() as instance:
             corpus = Corpus.of(self.settings)
-            yield Runner(self.defs, instance, self.storage, corpus, select=select, only=only)
+            yield Runner(
+                self.defs, instance, self.storage, corpus, select=select, only=only, sizes=sizes
+            )
 
-    def run(self, select: str = "*", only: Sequence[str] = ()) -> list[Finished]:
+    def run(
+        self, select: str = "*", only: Sequence[str] = (), sizes: Sequence[str] = ()
+    ) -> list[Finished]:
         """Run all stale assets of the selection and return the finished runs."""
-        with self.runner(select, only) as runner:
+        with self.runner(select, only, sizes) as runner:
             return [event for event in runner.run() if isinstance(event, Finished)]
 
     def stale(self) -> list[Stale]:

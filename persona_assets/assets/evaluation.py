@@ -15,7 +15,7 @@ from persona_assets.plots import charts
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
-from persona_assets.resources.session import TunedModel
+from persona_assets.resources.tuned_model import TunedModel
 from persona_assets.steps import evaluation as steps
 from persona_assets.steps.answers import VERSION as ANSWERS_VERSION
 from persona_assets.storage.step_result import StepResult

@@ -11,7 +11,8 @@ from persona_assets.orchestration.instance import backfill_of
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
-from persona_assets.resources.session import Session, TunedModel
+from persona_assets.resources.session import Session
+from persona_assets.resources.tuned_model import TunedModel
 from persona_assets.steps.evaluation import judge_equality
 from persona_assets.steps.grading import Equal
 from persona_assets.storage.step_result import StepResult

@@ -12,7 +12,7 @@ rows, and the purpose of an answer.
 """
 
 from persona_assets.generation.calls.call import Call, call_key
-from persona_assets.generation.calls.client import Client, check_endpoint
+from persona_assets.generation.calls.client import Client
 from persona_assets.generation.calls.endpoint import Endpoint, Price
 from persona_assets.generation.calls.errors import (
     BudgetReached,
@@ -20,6 +20,7 @@ from persona_assets.generation.calls.errors import (
     EndpointRefused,
     EndpointUnreachable,
 )
+from persona_assets.generation.calls.free_requests import check_endpoint
 from persona_assets.generation.completion import Answer, Request, complete, to_answer, to_call
 from persona_assets.generation.engine import Engine
 from persona_assets.generation.journal.call_record import CallRecord

@@ -10,9 +10,10 @@ from typing import Generic, TypeVar
 
 from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.call import Call
-from persona_assets.generation.calls.client import Client, check_endpoint
+from persona_assets.generation.calls.client import Client
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused
+from persona_assets.generation.calls.free_requests import check_endpoint
 from persona_assets.generation.calls.probe import Probe
 from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
@@ -69,6 +70,8 @@ class Engine:
         adaptations: Parameters that the endpoint refuses, as earlier runs know them; by default,
             each engine learns them anew.
         probe: Checks each shape of call before the first one is sent; by default, none is checked.
+        ready: Called in the reading thread before the first call is sent, for instance to start the
+            endpoint's server; its exception ends the run, and nothing is sent.
         shared_journal: True if the journal has calls to other endpoints too: then its records prove
             nothing about this one.
 
@@ -91,6 +94,7 @@ class Engine:
         grace: float = 20.0,
         adaptations: Adaptations | None = None,
         probe: Probe | None = None,
+        ready: Callable[[], None] | None = None,
         shared_journal: bool = False,
     ) -> None:
         self.endpoint = endpoint
@@ -104,6 +108,7 @@ class Engine:
         self.adaptations = adaptations or Adaptations(endpoint)
         self.refusals = Refusals()
         self.probe = probe
+        self._ready = ready or (lambda: None)
         self._shared_journal = shared_journal
         self._client = client
 
@@ -181,6 +186,7 @@ class Engine:
         """
         if self._client is None:
             self.endpoint.api_key()
+        self._ready()
         spending = Spending(self.endpoint, self.budget)
         # The calls that earlier runs left may be those that are refused for their own sake.
         if not self._shared_journal:

@@ -9,7 +9,7 @@ import dagster as dg
 from persona_assets.asset_names import asset_key, asset_name, selection
 from persona_assets.orchestration.instance import partition_keys, runner_tags
 from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
-from persona_assets.partitions import shards
+from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.storage.shard_keys import is_ready
 from persona_assets.storage.storage import Storage
@@ -49,13 +49,16 @@ class Runner:
         instance: Dagster instance with the partitions registered.
         select: Dagster asset selection.
         only: Shards to run for sharded assets; empty for all shards.
+        sizes: Training sizes to run; empty for all sizes. A table over all sizes is then left out
+            until each of them has its tables.
 
     Attributes:
         graph: All assets.
         selected: Names of the selected assets, in dependency order.
 
     Raises:
-        ValueError: A shard of `only` does not exist, or `select` is invalid or matches no asset.
+        ValueError: A shard of `only` or a size does not exist, or `select` is invalid or matches no
+            asset.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Runner:
         *,
         select: str = "*",
         only: Sequence[str] = (),
+        sizes: Sequence[str] = (),
     ) -> None:
         self._job = defs.resolve_implicit_global_asset_job_def()
         self._instance = instance
@@ -74,7 +78,13 @@ class Runner:
         unknown = sorted(set(only) - set(keys[str(shards.name)]))
         if unknown:
             raise ValueError(f"no shard {unknown[0]!r} in the corpus: see persona-assets status")
-        self._only = only
+        known = keys[str(training_sizes.name)]
+        if wrong := sorted(set(sizes) - set(known)):
+            raise ValueError(
+                f"no training size {wrong[0]!r}: there are {', '.join(known) or 'none'}; add it to "
+                "PERSONA_TRAINING_SIZES"
+            )
+        self._chosen = {str(shards.name): only, str(training_sizes.name): sizes}
         self.graph = Graph(defs.resolve_all_asset_specs(), keys)
         self._staleness = Staleness(self.graph, storage, corpus)
         selected = _selected(select, defs)
@@ -83,18 +93,39 @@ class Runner:
     @property
     def shards(self) -> int:
         """Number of shards to run."""
-        return len(self._only or self.graph.keys[str(shards.name)])
+        return len(self.keys(str(shards.name)))
 
     @property
     def ready_shards(self) -> int:
         """Number of shards to run that hold ready personas."""
-        return sum(map(is_ready, self._only or self.graph.keys[str(shards.name)]))
+        return sum(is_ready(str(key)) for key in self.keys(str(shards.name)))
 
     def keys(self, partitions: str | None) -> Sequence[str | None]:
         """Return the keys of a partition set to run; a single None for an unpartitioned asset."""
-        if partitions == shards.name and self._only:
-            return self._only
-        return self.graph.partitions_of(partitions)
+        chosen = self._chosen.get(partitions) if partitions else None
+        return chosen or self.graph.partitions_of(partitions)
+
+    def waiting(self) -> dict[str, list[str]]:
+        """Return the selected tables that wait for training sizes left out, and these sizes.
+
+        A table over all sizes is not made of some fresh and some stale sizes.
+        """
+        sizes = str(training_sizes.name)
+        chosen = set(self.keys(sizes))
+        others = [size for size in self.graph.partitions_of(sizes) if size not in chosen]
+        waiting: dict[str, list[str]] = {}
+        for phase in self.graph.phases() if others else ():
+            if phase.partitions == sizes:
+                for work in self._staleness.stale(phase, others):
+                    for name in work.reasons:
+                        waiting.setdefault(name, []).append(str(work.partition))
+        by_size = set(waiting)
+        for asset in self.graph.assets.values():
+            missing = [size for name in asset.inputs for size in waiting.get(name, ())]
+            if missing and asset.partitions != sizes:
+                waiting[asset.name] = list(dict.fromkeys(missing))
+        selected = set(self.selected) - by_size
+        return {name: missing for name, missing in waiting.items() if name in selected}
 
     def phases(self) -> list[Phase]:
         """Return the phases of the selected assets, in the order of execution."""
@@ -105,8 +136,12 @@ class Runner:
         return [phase for phase in phases if phase.assets]
 
     def stale(self, phase: Phase) -> list[Stale]:
-        """Return the stale tables of a phase, for its inputs on disk now."""
-        return list(self._staleness.stale(phase, self.keys(phase.partitions)))
+        """Return the stale tables of a phase that can be made, for its inputs on disk now."""
+        waiting = self.waiting()
+        ready = tuple(asset for asset in phase.assets if asset.name not in waiting)
+        return list(
+            self._staleness.stale(Phase(phase.partitions, ready), self.keys(phase.partitions))
+        )
 
     def anything_stale(self) -> bool:
         """Return True if any selected table is stale."""

@@ -13,7 +13,7 @@ from persona_assets.orchestration.staleness import Asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.resources.call_records import read_call_records
-from persona_assets.resources.session import FREE
+from persona_assets.resources.tuned_model import FREE, is_served_name
 from persona_assets.settings import ModelEndpoint
 from persona_assets.storage.storage import Storage
 
@@ -79,7 +79,7 @@ class ModelAsset:
     def endpoint_of(self, model: str) -> ModelEndpoint:
         """Return the endpoint that serves `model`, at no cost if it runs on this machine."""
         endpoint = next(each for each in self.endpoints.values() if each.model == model)
-        return endpoint.model_copy(update={"price": FREE}) if endpoint.embedded else endpoint
+        return endpoint.model_copy(update={"price": FREE}) if endpoint.on_this_machine else endpoint
 
     @property
     def models(self) -> list[str]:
@@ -100,7 +100,23 @@ class ModelAsset:
             A row per record, with RECORD_SCHEMA.
         """
         records = read_call_records(storage, self.name, partition)
-        return records.filter(pl.col("prompt_version").is_in(list(prompt_versions)))
+        names = {name: self._asked(name) for name in records["model"].drop_nulls().unique()}
+        return records.filter(pl.col("prompt_version").is_in(list(prompt_versions))).with_columns(
+            pl.col("model").replace(names)
+        )
+
+    def _asked(self, name: str) -> str:
+        """Return the model of the settings that a recorded name belongs to; else the name.
+
+        The records of a fine-tuned model have the name under which it was served. Those of its
+        plain name belong to none: they are of a version that did not verify what was served.
+        """
+        endpoint = self.endpoints.get("evaluation")
+        if endpoint is None or endpoint.embedded:
+            return name
+        if is_served_name(endpoint.model, name):
+            return endpoint.model
+        return f"{name} (unverified)" if name == endpoint.model else name
 
     def price_calls(self, records: pl.DataFrame) -> pl.DataFrame:
         """Return the tokens, cost and time of recorded calls.

@@ -1,8 +1,10 @@
-"""Models of a project: its endpoints, and the server of the embedded models.
+"""Models of a project: its endpoints, and the servers that the project starts.
 
-Only one embedded server runs at a time: a second would use the cores that the first needs.
+Only one embedded server runs at a time: a second would use the cores that the first needs. The same
+holds for the server of a fine-tuned model, which the tables of a training size share.
 """
 
+import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
@@ -11,11 +13,18 @@ from typing import TYPE_CHECKING
 
 from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
 from persona_assets.generation.journal.paid_records import PaidRecords
+from persona_assets.local_models.command_server import CommandServer, free_port, require_program
 from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
-from persona_assets.resources.session import Session, TunedModel, embedded_sha256
+from persona_assets.resources.session import Session, embedded_sha256
 from persona_assets.resources.spending_caps import spending_caps
+from persona_assets.resources.tuned_model import (
+    TunedModel,
+    fill_command,
+    require_served,
+    server_command,
+)
 from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
 from persona_assets.storage.storage import PROBE, Storage
 
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """Sessions over a project's endpoints; `close` stops the embedded server.
+    """Sessions over a project's endpoints; `close` stops the servers.
 
     Attributes:
         settings: Settings of the project.
@@ -37,6 +46,7 @@ class Models:
         self.settings = settings
         self.storage = storage
         self._server: tuple[Path, LocalServer] | None = None
+        self._tuned_server: CommandServer | None = None
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
         self.agreed: Decimal | None = None
@@ -47,14 +57,18 @@ class Models:
         Each exception's message is a sentence that names the remedy.
 
         Args:
-            roles: Roles in use; the fine-tuned model of `evaluation` is not there yet.
+            roles: Roles in use; the fine-tuned model of `evaluation` is not there yet, but the
+                program that would serve it is looked for.
 
         Raises:
             EndpointRefused: A key is missing or not accepted.
             EndpointUnreachable: An endpoint cannot be reached.
             WeightsError: An embedded chat model is unknown.
             EmbedderError: The embedded embedding model is unknown or cannot be loaded.
+            LocalServerError: The program of PERSONA_EVALUATION__SERVE does not exist.
         """
+        if "evaluation" in roles and self.settings.evaluation.serve is not None:
+            require_program(shlex.split(self.settings.evaluation.serve)[0])
         checked = set[tuple[str | None, ...]]()
         for role in (role for role in ROLES if role in roles and role != "evaluation"):
             endpoint = self.settings.endpoint(role)
@@ -136,6 +150,7 @@ class Models:
                 ),
                 reuse=paid.get,
                 open_client=self.client,
+                serve=self.serve,
                 embed_locally=self._embed_locally,
             )
 
@@ -150,25 +165,74 @@ class Models:
         with closing(Budget(Ledger(url), caps)) as budget:
             yield budget
 
-    def client(self, endpoint: ModelEndpoint, path: Path | None) -> Client:
+    def serve(
+        self, endpoint: ModelEndpoint, tuned: TunedModel, report: Callable[[str], None]
+    ) -> None:
+        """Make sure that a fine-tuned model, and no other, is served at its endpoint.
+
+        The server of a training size is started once, and replaced by that of the next size.
+
+        Args:
+            endpoint: Endpoint of the model, by `tuned_endpoint`.
+            tuned: The model.
+            report: Called with each line of progress.
+
+        Raises:
+            EndpointError: The endpoint lists other models, or none.
+            LocalServerError: The server did not start.
+            WrongWeightsError: The weights on disk are not those that were trained.
+        """
+        settings = self.settings.evaluation
+        if endpoint.embedded:
+            if self._server is None or self._server[0] != tuned.path:
+                tuned.check_weights()
+            return
+        template = server_command(settings, tuned)
+        if template is None:
+            require_served(endpoint, tuned)
+            return
+        name, running = endpoint.model, self._tuned_server
+        if running is not None and running.name == name and running.running:
+            return
+        self._stop_tuned_server()
+        tuned.check_weights()
+        # A name may begin with the provider's, as a path does.
+        log = self.storage.data_dir / "servers" / f"{name.rpartition('/')[2]}.log"
+        port = free_port()
+        command = fill_command(template, tuned, name, port)
+        server = CommandServer(command, name, port, log, report, settings.serve_timeout)
+        self._tuned_server = server.start()
+
+    def client(self, endpoint: ModelEndpoint, tuned: TunedModel | None = None) -> Client:
         """Return an HTTP client for an endpoint, after starting its server if it is embedded.
 
         Args:
             endpoint: Endpoint of a role.
-            path: Weights of an embedded model; None: the model that the endpoint names.
+            tuned: Fine-tuned model at the endpoint, which `serve` has prepared; None for the model
+                that the endpoint names.
         """
-        if not endpoint.embedded:
+        if endpoint.embedded:
+            folder = self.settings.model_dir.expanduser()
+            path = fetch(endpoint.model, folder) if tuned is None else tuned.path
+            local: LocalServer | CommandServer = self._serve(path, endpoint)
+        elif tuned is not None and self._tuned_server is not None:
+            local = self._tuned_server
+        else:
             return Client(endpoint)
-        path = path or fetch(endpoint.model, self.settings.model_dir.expanduser())
-        server = self._serve(path, endpoint)
-        local = endpoint.model_copy(update={"base_url": server.base_url})
-        return Client(local, api_key=server.api_key)
+        here = endpoint.model_copy(update={"base_url": local.base_url})
+        return Client(here, api_key=local.api_key)
 
     def close(self) -> None:
-        """Stop the embedded server; the next call starts it again."""
+        """Stop the servers; the next call of their models starts them again."""
         if self._server is not None:
             self._server[1].stop()
             self._server = None
+        self._stop_tuned_server()
+
+    def _stop_tuned_server(self) -> None:
+        if self._tuned_server is not None:
+            self._tuned_server.stop()
+            self._tuned_server = None
 
     def _embed_locally(self, texts: Sequence[str], precision: Precision) -> "np.ndarray":
         if precision not in self._embedders:

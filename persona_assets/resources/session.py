@@ -7,8 +7,6 @@ role's endpoint.
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +20,6 @@ from persona_assets.generation import (
     EndpointError,
     Engine,
     Journal,
-    Price,
     Request,
     Usage,
     call_key,
@@ -36,11 +33,11 @@ from persona_assets.generation.parsing.embeddings import EmbeddingError, read_ve
 from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
 from persona_assets.resources.spending_caps import has_budget, is_priced
+from persona_assets.resources.tuned_model import FREE, TunedModel, tuned_endpoint
 from persona_assets.settings import ModelEndpoint, Precision, Settings
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
 
 EMBEDDING_BATCH = 256
 """Texts per embedding call."""
@@ -55,30 +52,9 @@ FEW = 20
 MOST_NAMES = 20
 """Number of the endpoint's own words that metadata list singly."""
 
-FREE = Price(input=Decimal(0), output=Decimal(0))
-"""Price of a model on this machine."""
-
 
 class QuarantineError(ValueError):
     """The share of unusable answers of a table exceeds the limit in the settings."""
-
-
-@dataclass(frozen=True)
-class TunedModel:
-    """A fine-tuned model to evaluate.
-
-    Attributes:
-        path: File to serve.
-        sha256: Hash of the weights, which is part of the keys of the answers.
-    """
-
-    path: Path
-    sha256: str
-
-    @classmethod
-    def from_table(cls, rows: "pl.DataFrame", data_dir: Path) -> "TunedModel | None":
-        """Return the model of a `fine_tuned_model` table; None where nothing was trained."""
-        return cls(data_dir / rows["path"][0], rows["sha256"][0]) if len(rows) else None
 
 
 class Session:
@@ -92,8 +68,9 @@ class Session:
         report: Called with each line of progress.
         tuned: Fine-tuned model in the evaluation role.
         reuse: Returns a record of another table that settles the call of a key, or None.
-        open_client: Returns the HTTP client of an endpoint, given the weights to serve if they are
-            not those that an embedded endpoint names.
+        open_client: Returns the HTTP client of an endpoint, given the fine-tuned model if the
+            endpoint serves one.
+        serve: Makes sure that a fine-tuned model is served at its endpoint, or raises.
         endpoints: File with the parameters that endpoints refuse, and with successful probes.
         probes: Journal of all probes of the project, not open.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
@@ -111,7 +88,8 @@ class Session:
         endpoints: Path,
         probes: Journal,
         reuse: Callable[[str], CallRecord | None],
-        open_client: Callable[[ModelEndpoint, Path | None], Client],
+        open_client: Callable[[ModelEndpoint, TunedModel | None], Client],
+        serve: Callable[[ModelEndpoint, TunedModel, Callable[[str], None]], None],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
     ) -> None:
         self._settings = settings
@@ -125,6 +103,7 @@ class Session:
         self._told = set[str]()
         self._reuse = reuse
         self._open_client = open_client
+        self._serve = serve
         self._embed_locally = embed_locally
         self._engines: dict[str, Engine] = {}
         self._notes = Counter[str]()
@@ -283,13 +262,22 @@ class Session:
 
     def _engine(self, role: str) -> Engine:
         if role not in self._engines:
-            endpoint = self._endpoint(role)
-            path = self._tuned.path if role == "evaluation" and self._tuned else None
-            adaptations = Adaptations(endpoint, self._endpoints)
+            endpoint, tuned = self._endpoint(role), self._tuned if role == "evaluation" else None
+            # What an endpoint refuses, and its probes, are the same for all fine-tuned models.
+            known = endpoint.model_copy(update={"model": self._settings.endpoint(role).model})
+            adaptations = Adaptations(known, self._endpoints)
 
             def client(_: Endpoint) -> Client:
-                return self._open_client(endpoint, path)
+                return self._open_client(endpoint, tuned)
 
+            def ready() -> None:
+                if tuned is not None:
+                    self._serve(endpoint, tuned, self._report)
+
+            probe = None
+            if needs_probe(self._settings.endpoint(role)):
+                probed = ProbedShapes(known, adaptations, self._endpoints)
+                probe = self._probe(endpoint, probed, adaptations, client)
             self._engines[role] = Engine(
                 endpoint,
                 self._journal,
@@ -299,20 +287,18 @@ class Session:
                 reuse=self._reuse,
                 client=client,
                 adaptations=adaptations,
-                probe=self._probe(endpoint, adaptations, client),
+                probe=probe,
+                ready=ready,
             )
         return self._engines[role]
 
     def _probe(
         self,
         endpoint: ModelEndpoint,
+        probed: ProbedShapes,
         adaptations: Adaptations,
         client: Callable[[Endpoint], Client],
-    ) -> Probe | None:
-        """Return the probe of an endpoint; None if it needs none."""
-        if not needs_probe(endpoint):
-            return None
-
+    ) -> Probe:
         def open_sender(journal: Journal) -> Engine:
             return Engine(
                 endpoint.model_copy(update={"concurrency": 1}),
@@ -324,7 +310,6 @@ class Session:
                 shared_journal=True,
             )
 
-        probed = ProbedShapes(endpoint, adaptations, self._endpoints)
         return Probe(endpoint, probed, self._probes, open_sender, self._report)
 
     def _budget_of(self, endpoint: ModelEndpoint) -> Budget | None:
@@ -332,12 +317,8 @@ class Session:
         return self._budget if has_budget(self._settings) or is_priced(endpoint) else None
 
     def _endpoint(self, role: str) -> ModelEndpoint:
-        endpoint = self._settings.endpoint(role)
         if role == "evaluation" and self._tuned is not None:
-            price = FREE if endpoint.embedded else endpoint.price
-            return endpoint.model_copy(
-                update={"weights_sha256": self._tuned.sha256, "price": price}
-            )
+            return tuned_endpoint(self._settings.evaluation, self._tuned)
         return role_endpoint(self._settings, role)
 
     def _progress(self, role: str) -> Callable[[int, int | None, Usage], None]:
@@ -387,6 +368,7 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         usage: Usage of the role's engine.
 
     Example:
+        >>> from decimal import Decimal
         >>> progress_line(5, 20, Usage(calls=3, replayed=2, seconds=1.5, cost=Decimal("0.012")))
         '5 of 20 answered, 3 calls (2.00/s), 2 replayed, 0 tokens, 0.0120 US dollars, 8 s left'
     """
@@ -420,7 +402,7 @@ def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
 
 def needs_probe(endpoint: ModelEndpoint) -> bool:
     """Return True if an endpoint is probed: it is not on this machine, and answers directly."""
-    return not endpoint.embedded and endpoint.transport == "online"
+    return not endpoint.on_this_machine and endpoint.transport == "online"
 
 
 def embedding_call(settings: Settings, texts: Sequence[str]) -> Call:

@@ -55,7 +55,7 @@ def has_budget(settings: Settings) -> bool:
 
 def is_priced(endpoint: ModelEndpoint) -> bool:
     """Return True if calls to an endpoint cost money, and it is known how much."""
-    return not endpoint.embedded and pricing(endpoint).known
+    return not endpoint.on_this_machine and pricing(endpoint).known
 
 
 def spending_caps(

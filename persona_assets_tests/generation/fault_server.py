@@ -20,6 +20,9 @@ from typing import Any, Self
 
 from persona_assets.generation.calls.probe_shapes import WORDING
 
+MODEL = "test-model-2026"
+"""Model that answers, unless the server lists that of the request."""
+
 UNBILLED = re.compile(r"4\d\d|50\d|drop-early")
 """Steps after which the client knows that nothing was computed."""
 
@@ -34,6 +37,7 @@ class FaultServer:
         answer: Returns the content of a good answer to a message.
         replies: Status and JSON body by step, for steps of a test's own. A step whose name begins
             with a status of UNBILLED is not counted as billed.
+        port: Port to listen at; 0 for any that is free.
 
     Attributes:
         asked: Requests by message.
@@ -43,6 +47,7 @@ class FaultServer:
         probes: Bodies of all probes.
         meets_probe: Returns the step of a probe.
         models: Names of the models that the server lists.
+        key: Key that a request for the list must have; None for any.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class FaultServer:
         default: str = "ok",
         answer: Callable[[str], str] = lambda message: f"answer to {message}",
         replies: Mapping[str, tuple[int, Any]] | None = None,
+        port: int = 0,
     ) -> None:
         self.script = {message: list(steps) for message, steps in (script or {}).items()}
         self.latency = latency
@@ -66,11 +72,12 @@ class FaultServer:
         self.probes: list[dict[str, Any]] = []
         self.meets_probe: Callable[[dict[str, Any]], str] = lambda body: "ok"
         self.models: list[str] = []
+        self.key: str | None = None
         self.in_flight = self.most_in_flight = self.violations = 0
         self.paused_until = 0.0
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
@@ -121,7 +128,21 @@ class FaultServer:
 
     def reply(self, message: str, body: dict[str, Any]) -> str:
         """Return a good answer as JSON."""
-        return embeddings([[0.25, -0.5]]) if "input" in body else chat(self.answer(message))
+        if "input" in body:
+            return embeddings([[0.25, -0.5]])
+        return chat(self.answer(message))
+
+    def listed(self) -> list[str]:
+        """Return the names of the models that the server lists."""
+        return self.models
+
+    def health(self) -> int:
+        """Return the status of /health, a path that not every server has."""
+        return 404
+
+    def name_for(self, body: dict[str, Any]) -> str:
+        """Return the name that an answer states: that of the request if the server lists it."""
+        return str(body["model"]) if body["model"] in self.listed() else MODEL
 
     def end(self) -> None:
         with self.lock:
@@ -152,9 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status = 200 if self.path == "/v1/models" else 404
-        if "expired" in self.headers.get("Authorization", ""):
+        authorization, key = self.headers.get("Authorization", ""), self.server.owner.key
+        if "expired" in authorization or (key is not None and authorization != f"Bearer {key}"):
             status = 401
-        models = [{"id": name, "object": "model"} for name in self.server.owner.models]
+        if self.path == "/health":
+            status = self.server.owner.health()
+        models = [{"id": name, "object": "model"} for name in self.server.owner.listed()]
         self._send(status, json.dumps({"object": "list", "data": models}))
 
     def do_POST(self) -> None:
@@ -177,17 +201,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(status, json.dumps(reply))
             case "ok" if is_probe(message):
                 ready = chat("ready") if "messages" in body else embeddings([[0.25, -0.5]])
-                self._send(200, ready)
+                self._answer(ready, body)
             case "ok":
-                self._send(200, owner.reply(message, body))
+                self._answer(owner.reply(message, body), body)
             case "length" | "content_filter":
-                self._send(200, chat("cut sho", finish=step))
+                self._answer(chat("cut sho", finish=step), body)
             case _ if step.startswith("finish:"):
-                self._send(200, chat("cut sho", finish=step.removeprefix("finish:")))
+                self._answer(chat("cut sho", finish=step.removeprefix("finish:")), body)
             case "thinking":
-                self._send(200, chat("<think>Who would read this?"))
+                self._answer(chat("<think>Who would read this?"), body)
             case "refusal":
-                self._send(200, chat(None, refusal="I would rather not."))
+                self._answer(chat(None, refusal="I would rather not."), body)
             case "hang":
                 owner.closing.wait(60)
             case "drop" | "drop-early":
@@ -219,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(429, _error("slow_down"), {"Retry-After": "0.8"})
             case "slow":
                 owner.closing.wait(0.5)
-                self._send(200, owner.reply(message, body))
+                self._answer(owner.reply(message, body), body)
             case "429-date":
                 self._send(429, _error("slow_down"), {"Retry-After": self.date_time_string()})
             case "429-long":
@@ -231,6 +255,10 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 # As careless as a real server may be: it repeats the key that it was sent.
                 self._send(int(step), _error("other", f"your key was {authorization}"))
+
+    def _answer(self, text: str, body: dict[str, Any]) -> None:
+        name = self.server.owner.name_for(body)
+        self._send(200, text.replace(json.dumps(MODEL), json.dumps(name)))
 
     def _send(
         self,
@@ -262,7 +290,7 @@ def chat(content: str | None, *, finish: str = "stop", refusal: str | None = Non
         {
             "id": "chatcmpl-1",
             "object": "chat.completion",
-            "model": "test-model-2026",
+            "model": MODEL,
             "choices": [{"index": 0, "message": message, "finish_reason": finish}],
             "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
         }

@@ -51,12 +51,13 @@ def test_usage_names_shards_models_and_runs(finished: SampleProject) -> None:
         return set(cost.usage_by(finished.catalog, by)["name"].drop_nulls())
 
     assert names("shard") >= {*TEXTS, "(all shards)"}
+    weights = [finished.rows("fine_tuned_model", size)["sha256"].item() for size in ("1", "3")]
     assert names("model") == {
         "writer",
         "solver",
         "second_solver",
         "judge",
-        "tuned",
+        *(f"tuned-{sha256[:12]}" for sha256 in weights),
         "embedder",
     }
     runs = {footer.run_id for _, footer in finished.storage.footers()}

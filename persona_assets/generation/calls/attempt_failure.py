@@ -22,6 +22,7 @@ from persona_assets.generation.calls.error_reply import (
     read_error,
 )
 from persona_assets.generation.journal.call_record import CallRecord, as_object
+from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.generation.providers import Meaning, provider_of
 from persona_assets.generation.providers.error_rules import find_rule
 
@@ -110,6 +111,8 @@ def outcome_of_response(
     answer = parse_object(text)
     request_id = headers.get("x-request-id", "")
     if answer is not None and provider_of(endpoint).is_answer(call, answer):
+        if endpoint.by_name and (other := other_model(endpoint.model, answer.get("model"))):
+            return _failure_of_another_model(endpoint, other, request_id)
         return CallRecord(
             key=call.key,
             status_code=200,
@@ -123,6 +126,22 @@ def outcome_of_response(
         return failure_of_response(endpoint, 200, headers, text)
     message = "HTTP 200 without the JSON of an answer"
     return AttemptFailure("malformed", message, status_code=200, request_id=request_id)
+
+
+def _failure_of_another_model(endpoint: Endpoint, other: str, request_id: str) -> AttemptFailure:
+    message = f"{other!r} answers in place of {endpoint.model!r}"
+    return AttemptFailure(
+        code=Meaning.MODEL.value,
+        message=message,
+        stop=(
+            f"{endpoint.host} lists {endpoint.model!r}, but {message}, so these answers are not "
+            "used: serve the right weights under that name, then run again."
+        ),
+        evidence="account",
+        # As if the server knew no such model: the person who serves the weights bills nobody.
+        status_code=STATUS_OF[Meaning.MODEL],
+        request_id=request_id,
+    )
 
 
 def failure_of_response(

@@ -14,16 +14,13 @@ from urllib.parse import urlsplit
 
 from persona_assets.generation.calls.attempt_failure import (
     AttemptFailure,
-    failure_of_response,
     outcome_of_response,
-    unreachable_sentence,
 )
 from persona_assets.generation.calls.call import Call
 from persona_assets.generation.calls.endpoint import Endpoint
-from persona_assets.generation.calls.errors import EndpointRefused, EndpointUnreachable
 from persona_assets.generation.calls.redaction import Redactor
-from persona_assets.generation.journal.call_record import CallRecord, as_list, as_object
-from persona_assets.generation.providers import Connection, Meaning, Provider, provider_of
+from persona_assets.generation.journal.call_record import CallRecord
+from persona_assets.generation.providers import Connection, Provider, provider_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -136,67 +133,6 @@ class Client:
             {name.lower(): self._redactor.redact(value) for name, value in response.headers.items()}
         )
         return outcome_of_response(self._endpoint, call, response.status, received, text), received
-
-
-def check_endpoint(endpoint: Endpoint) -> None:
-    """Make sure, at no cost, that an endpoint can be reached and accepts its key.
-
-    Most providers list their models; a server that cannot passes.
-
-    Raises:
-        EndpointRefused: The key is missing or not accepted.
-        EndpointUnreachable: No connection can be made.
-    """
-    key = endpoint.api_key()
-    import httpx2
-    import openai
-
-    path = provider_of(endpoint).check_path
-    arguments = openai_arguments(endpoint, key, path)
-    stop = unreachable = ""
-    with openai.OpenAI(**arguments, timeout=CONNECT, max_retries=1) as client:
-        try:
-            client.get(path, cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
-            # Some providers send 400 for a key that they do not accept.
-            text = Redactor(key).redact(error.response.text)
-            failure = failure_of_response(endpoint, error.status_code, {}, text)
-            stop = failure.stop if failure.code == Meaning.KEY else ""
-        except openai.APIConnectionError:
-            unreachable = unreachable_sentence(endpoint, "no connection")
-    # Raised out here, so that no exception of the client, which knows the key, is its context.
-    if stop:
-        raise EndpointRefused(stop)
-    if unreachable:
-        raise EndpointUnreachable(unreachable)
-
-
-def listed_models(endpoint: Endpoint) -> list[str]:
-    """Return the names of the models that an endpoint lists; empty if it lists none, or fails.
-
-    Raises:
-        EndpointRefused: The key is missing, or the settings do not suffice.
-    """
-    key, path = endpoint.api_key(), provider_of(endpoint).models_path
-    if path is None:
-        return []
-    import httpx2
-    import openai
-
-    arguments = openai_arguments(endpoint, key, path)
-    with openai.OpenAI(**arguments, timeout=CONNECT, max_retries=0) as client:
-        try:
-            text = client.get(path, cast_to=httpx2.Response).text
-        except (openai.OpenAIError, httpx2.HTTPError):
-            return []
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    # Some servers send the list itself, without the object around it.
-    models = value if isinstance(value, list) else as_list(as_object(value).get("data"))
-    names = (as_object(model).get("id") for model in models)
-    return [name for name in names if isinstance(name, str) and name]
 
 
 def openai_arguments(endpoint: Endpoint, api_key: str, path: str) -> dict[str, Any]:

@@ -134,6 +134,11 @@ class Endpoint(BaseModel):
         return self.model if self.weights_sha256 is None else f"{self.model}@{self.weights_sha256}"
 
     @property
+    def by_name(self) -> bool:
+        """True if an answer that names another model is refused: its name vouches for weights."""
+        return False
+
+    @property
     def host(self) -> str:
         """Name of the endpoint in messages."""
         return "the default endpoint" if self.base_url is None else urlsplit(self.base_url).netloc

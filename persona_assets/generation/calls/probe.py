@@ -13,7 +13,6 @@ from typing import Protocol
 
 from persona_assets.generation.calls.attempt_failure import ADAPTED, stop_sentence
 from persona_assets.generation.calls.call import Call
-from persona_assets.generation.calls.client import listed_models
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.calls.errors import (
@@ -21,6 +20,7 @@ from persona_assets.generation.calls.errors import (
     EndpointRefused,
     EndpointUnreachable,
 )
+from persona_assets.generation.calls.free_requests import listed_models
 from persona_assets.generation.calls.probe_shapes import ProbedShapes, form_of, tiny_calls
 from persona_assets.generation.journal.call_record import CallRecord, as_object
 from persona_assets.generation.journal.journal import Journal, JournalBusy
