@@ -11,6 +11,7 @@ import pytest
 from persona_assets.resources.trainer import Hyperparameters, Trainer
 from persona_assets.training.launch import Launch
 from persona_assets_tests.assets.test_checks import WARN, replace, run_check
+from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import SampleProject
 from persona_assets_tests.training.fork_server import forking
 from persona_assets_tests.training.tiny_model import write_tiny_gguf
@@ -19,6 +20,7 @@ FAST = Hyperparameters(
     epochs=2, batch_size=1, gradient_accumulation=1, max_tokens=1024, packing=False
 )
 LARGE = ("1000", "2000")
+SIZES = ("1", "3", *LARGE)
 
 
 @pytest.fixture(scope="module")
@@ -28,30 +30,41 @@ def launch() -> Iterator[Launch]:
         yield Launch(tuple(command))
 
 
+@pytest.fixture(scope="module")
+def trained(finished: SampleProject, launch: Launch) -> Iterator[SampleProject]:
+    """Project with models of 1, of 3 and of all rows; a third of the rows is kept apart."""
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        project = finished.copy(Path(folder) / "project", server)
+        write_tiny_gguf(project.root / "tiny.gguf")
+        row = project.rows("math_train").head(1)
+        problems = [
+            row.with_columns(
+                sample_id=pl.lit(f"id {n}"),
+                problem=pl.lit(f"{n} + {n}?"),
+                solution=pl.lit(f"{2 * n}"),
+            )
+            for n in range(9)
+        ]
+        replace(project, "math_train", None, pl.concat(problems))
+        project.values["training_sizes"] = [int(size) for size in SIZES]
+        train(project, FAST, launch)
+        yield project
+
+
+def train(project: SampleProject, hyper: Hyperparameters, launch: Launch) -> None:
+    """Make the models of all sizes, and their curves."""
+    base, cache = str(project.root / "tiny.gguf"), project.root / "cache"
+    project.trainer = Trainer(base, cache, hyper, launch, evaluations=2)  # type: ignore[assignment]
+    members = {"hyper": hyper.model_dump(), "evaluation_share": 0.35}
+    project.values["training"] = {"base_model": base, **members}
+    runs = project.run("key:fine_tuned_model or key:training_curve")
+    assert [run.error for run in runs if run.error] == []
+
+
 def folders(project: SampleProject) -> set[str]:
     """Return the names of the folders of models."""
     models = project.data / "models" / "fine_tuned_model"
     return {path.parent.name for path in models.glob("[!.]*/manifest.json")}
-
-
-@pytest.fixture
-def trained(project: SampleProject, folder: Path, launch: Launch) -> SampleProject:
-    """Project with models of one row and of two sizes beyond all rows; a third of them is apart."""
-    base = write_tiny_gguf(folder / "tiny.gguf")
-    project.trainer = Trainer(str(base), folder / "cache", FAST, launch)  # type: ignore[assignment]
-    row = project.rows("math_train").head(1)
-    problems = [
-        row.with_columns(
-            sample_id=pl.lit(f"id {n}"), problem=pl.lit(f"{n} + {n}?"), solution=pl.lit(f"{n + n}")
-        )
-        for n in range(9)
-    ]
-    replace(project, "math_train", None, pl.concat(problems))
-    project.values["training_sizes"] = [1, *map(int, LARGE)]
-    project.values["training"] = {"evaluation_share": 0.35, "evaluations": 2}
-    runs = project.run("key:fine_tuned_model or key:training_curve")
-    assert [run.error for run in runs if run.error] == []
-    return project
 
 
 def test_sizes_with_the_same_rows_share_a_model_and_tell_their_number(
@@ -64,8 +77,8 @@ def test_sizes_with_the_same_rows_share_a_model_and_tell_their_number(
     assert 0 < first["evaluation_examples"] < everything
     one = trained.rows("fine_tuned_model", "1").row(0, named=True)
     assert (one["examples"], one["evaluation_examples"]) == (1, first["evaluation_examples"])
-    assert folders(trained) == {Path(row["path"]).parent.name for row in (first, one)}
-    assert len(folders(trained)) == 2
+    assert Path(one["path"]).parent != Path(first["path"]).parent
+    assert len(folders(trained)) == len(SIZES) - 1
 
 
 def test_check_warns_of_a_size_that_was_not_reached_and_names_its_twin(
@@ -115,19 +128,11 @@ def test_loss_curve_is_shown_while_it_grows_and_is_a_table_afterwards(
     assert row["evaluation_loss"] == steps["evaluation_loss"].drop_nulls()[-1]
 
 
-def test_former_model_is_removed_once_no_size_has_it(
-    trained: SampleProject, folder: Path, launch: Launch
+def test_former_models_are_removed_once_no_size_has_them(
+    trained: SampleProject, launch: Launch
 ) -> None:
-    shared = Path(trained.rows("fine_tuned_model", "1000")["path"].item()).parent.name
-    longer = FAST.model_copy(update={"epochs": 3})
-    trained.trainer = Trainer(str(folder / "tiny.gguf"), folder / "cache", longer, launch)  # type: ignore[assignment]
-    trained.values["training"] |= {"hyper": {"epochs": 3}}
-
-    def after(size: str) -> set[str]:
-        runs = trained.run("key:fine_tuned_model", [size])
-        assert [(run.work.partition, run.error) for run in runs] == [(size, None)]
-        return folders(trained)
-
-    assert shared in after("1000")
-    assert shared not in after("2000")
-    assert len(after("1")) == 2
+    before = folders(trained)
+    train(trained, FAST.model_copy(update={"epochs": 1}), launch)
+    paths = [Path(trained.rows("fine_tuned_model", size)["path"].item()) for size in SIZES]
+    assert folders(trained) == {path.parent.name for path in paths}
+    assert before.isdisjoint(folders(trained))
