@@ -14,6 +14,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,7 @@ class Trainer:
                 shutil.rmtree(scratch)
             model.write_manifest(partial, self.base_model)
             replace_folder(partial, folder / inputs[:DIGITS])
-        found = TrainedModel.read(folder / inputs[:DIGITS], inputs)
-        assert found is not None
-        return found
+        return replace(model, path=folder / inputs[:DIGITS] / model.path.name)
 
     def _require_memory(self, shape: ModelShape | None) -> str:
         """Return the memory that a training needs as a sentence; refuse one that cannot fit."""
