@@ -31,7 +31,7 @@ from persona_assets.orchestration.staleness import Stale
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.trained_models import TrainedModel
-from persona_assets.resources.trainer import Report
+from persona_assets.resources.training_outcome import Report
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import PROBE, Storage
 from persona_assets.tables import Table

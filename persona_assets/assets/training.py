@@ -14,8 +14,8 @@ from persona_assets.plots.loss_curve import draw_loss_curve
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.resources.trained_models import TrainedModel, remove_model
-from persona_assets.resources.trainer import VERSION as TRAINER_VERSION
 from persona_assets.resources.trainer import Trainer
+from persona_assets.resources.training_inputs import VERSION as TRAINER_VERSION
 from persona_assets.steps import training as steps
 from persona_assets.steps.contamination import require_absent
 from persona_assets.storage.step_result import StepResult

@@ -9,14 +9,11 @@ its standard input closes, so that it never outlives its parent. A training that
 from its last checkpoint.
 """
 
-import hashlib
-import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -24,12 +21,13 @@ from persona_assets.resources.base_models import base_model_shape, fetch_base_mo
 from persona_assets.resources.trained_models import (
     DIGITS,
     MANIFEST,
-    CurvePoint,
     TrainedModel,
     find_model,
     model_sha256,
     replace_folder,
 )
+from persona_assets.resources.training_inputs import Row, example_lines, inputs_hash
+from persona_assets.resources.training_outcome import Report, TrainingOutcome
 from persona_assets.resources.training_process import run_training
 from persona_assets.resources.training_room import (
     Devices,
@@ -41,20 +39,9 @@ from persona_assets.settings import SettingsError, Training
 from persona_assets.training.job import Checkpointing, Hyperparameters, Job
 from persona_assets.training.launch import Launch, LaunchError
 from persona_assets.training.model_shape import ModelShape
-from persona_assets.training.requirements import utilization
-
-VERSION = "1"
-"""Version of a job's results; after a change, earlier models are trained again."""
 
 LOG = "training.log"
 """File name of the child's log, in the model's directory."""
-
-Row = Mapping[str, str]
-"""Training row with the keys `problem` and `solution`, and an optional `sample_id`."""
-
-Report = Callable[[CurvePoint, int], None]
-"""Callback after each optimizer step and each evaluation, with the point of the loss curve and the
-total number of steps. A training that goes on from a checkpoint reports earlier points, too."""
 
 
 class Trainer:
@@ -174,7 +161,14 @@ class Trainer:
                     held=folder_bytes(partial),
                 )
                 tell(f"at most {need / 1e9:.1f} GB of disk for checkpoints and weights")
-            model = self._run(job, partial, rows, shape, report, tell)
+            outcome = TrainingOutcome(report, tell)
+            config = job.scratch / "job.json"
+            with closing(
+                run_training(self.launch.command, config, job.output, partial / LOG)
+            ) as messages:
+                for message in messages:
+                    outcome.add(message)
+            model = outcome.model(job, rows, shape)
             for scratch in (job.scratch, job.checkpoints):
                 shutil.rmtree(scratch)
             model.write_manifest(partial, self.base_model)
@@ -224,107 +218,11 @@ class Trainer:
             checkpointing=self.checkpointing,
             hyper=self.hyper,
         )
-        job.examples.write_bytes(b"".join(_examples(rows)))
+        job.examples.write_bytes(b"".join(example_lines(rows)))
         if job.evaluation is not None:
-            job.evaluation.write_bytes(b"".join(_examples(evaluation)))
+            job.evaluation.write_bytes(b"".join(example_lines(evaluation)))
         (scratch / "job.json").write_text(job.model_dump_json(indent=1))
         return job
-
-    def _run(
-        self,
-        job: Job,
-        partial: Path,
-        rows: Sequence[Row],
-        shape: ModelShape | None,
-        report: Report,
-        tell: Callable[[str], None],
-    ) -> TrainedModel:
-        """Run the child and describe its model."""
-        curve: list[CurvePoint] = []
-        outcome: dict[str, Any] = {}
-        launcher, config = self.launch.command, job.scratch / "job.json"
-        with closing(run_training(launcher, config, job.output, partial / LOG)) as messages:
-            for message in messages:
-                if "step" in message:
-                    steps = message.pop("steps")
-                    curve.append(message)
-                    report(message, steps)
-                elif "resumed_at" in message:
-                    if message["resumed_at"]:
-                        tell(f"the training goes on from step {message['resumed_at']}")
-                else:
-                    outcome = message
-        steps_taken = [point for point in curve if "loss" in point]
-        losses = [point["loss"] for point in steps_taken]
-        evaluated = [p["evaluation_loss"] for p in curve if "evaluation_loss" in p]
-        tokens, seconds = steps_taken[-1]["tokens"], curve[-1]["seconds"]
-        speed = None
-        if shape is not None:
-            is_adapted = self.hyper.lora_rank is not None
-            flops = tokens * shape.flops_per_token(self.hyper.max_tokens, is_adapted)
-            speed = flops / max(seconds, 1e-9)
-        return TrainedModel(
-            path=job.output,
-            format="gguf" if job.base.is_file() else "transformers",
-            sha256=model_sha256(job.output),
-            examples=len(rows) - len(outcome["dropped"]),
-            dropped=tuple((index, reason) for index, reason in outcome["dropped"]),
-            steps=len(losses),
-            first_loss=losses[0],
-            last_loss=losses[-1],
-            seconds=seconds,
-            inputs=job.inputs,
-            base_sha256=job.base_sha256,
-            rows_sha256=_rows_sha256(rows),
-            hyper=self.hyper.model_dump(),
-            libraries=outcome["libraries"],
-            device=outcome["device"],
-            processes=outcome["processes"],
-            tokens=tokens,
-            flops_per_second=speed,
-            utilization=speed and utilization(speed, outcome["device"], outcome["processes"]),
-            evaluation_examples=outcome["evaluation_examples"],
-            evaluation_loss=evaluated[-1] if evaluated else None,
-            curve=tuple(curve),
-        )
-
-
-def inputs_hash(
-    rows: Sequence[Row],
-    base_sha256: str,
-    hyper: Hyperparameters,
-    evaluation: Sequence[Row] = (),
-) -> str:
-    """Hash everything that decides a model; the versions of libraries are recorded instead.
-
-    Args:
-        rows: Rows to train on.
-        base_sha256: Hash of the base model.
-        hyper: Hyper-parameters.
-        evaluation: Rows of the evaluation loss.
-    """
-    digest = hashlib.sha256(f"{VERSION} {base_sha256} {hyper.model_dump_json()}\n".encode())
-    for line in _examples(rows):
-        digest.update(line)
-    if evaluation:
-        digest.update(b"evaluation\n")
-        for line in _examples(evaluation):
-            digest.update(line)
-    return digest.hexdigest()
-
-
-def _examples(rows: Sequence[Row]) -> Iterator[bytes]:
-    """Yield rows as lines of TRL's conversational prompt-completion format."""
-    for row in rows:
-        example = {
-            "prompt": [{"role": "user", "content": row["problem"]}],
-            "completion": [{"role": "assistant", "content": row["solution"]}],
-        }
-        yield json.dumps(example).encode() + b"\n"
-
-
-def _rows_sha256(rows: Sequence[Row]) -> str:
-    return hashlib.sha256("".join(f"{row.get('sample_id')}\n" for row in rows).encode()).hexdigest()
 
 
 def _partial_folder(folder: Path, name: str, inputs: str) -> Path:

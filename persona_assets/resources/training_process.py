@@ -29,13 +29,13 @@ def run_training(
         launcher: Command before the program's module name.
         config: File of the job.
         output: Model that the program writes.
-        log: File for everything else that it prints.
+        log: File for everything else that it prints, appended to.
 
     Raises:
         TrainingError: The process failed or wrote no model.
     """
     command = [*launcher, PROGRAM, str(config)]
-    with log.open("wb") as errors, _child(command, errors) as child:
+    with log.open("ab") as errors, _child(command, errors) as child:
         assert child.stdout is not None
         for line in child.stdout:
             if line.startswith(b'{"'):

@@ -11,7 +11,7 @@ import pytest
 
 from persona_assets.project import Project
 from persona_assets.resources.trained_models import TrainedModel
-from persona_assets.resources.trainer import Report
+from persona_assets.resources.training_outcome import Report
 from persona_assets.storage.step_result import StepResult, quarantine
 from persona_assets_tests.sample_project import TEXTS, SampleProject, StubTrainer
 
