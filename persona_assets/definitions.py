@@ -51,9 +51,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         "deduplicator": Deduplicator(settings, project.storage),
         "sandbox": Sandbox(),
         "grader": Grader(),
-        "trainer": Trainer(
-            settings.training.base_model, settings.model_dir.expanduser(), settings.training.hyper
-        ),
+        "trainer": Trainer.of(settings.training, settings.model_dir.expanduser()),
     }
     return dg.Definitions(
         assets=definitions,

@@ -20,6 +20,7 @@ from persona_assets.readers.conversations import read_demonstrations
 from persona_assets.rules.protection import Protection
 from persona_assets.settings import (
     ROLES,
+    TRAINING_OPERATIONS,
     Prompting,
     Settings,
     SettingsError,
@@ -326,6 +327,9 @@ class Project:
             if part:
                 return of_task.model_dump_json(include=PARTS[part])
             return of_task.model_dump_json(exclude=UNIQUENESS | SIMILARITY | JUDGING | SHOWN)
+        if setting == "training":
+            operations = {setting: set(TRAINING_OPERATIONS)}
+            return self.settings.model_dump_json(include={setting}, exclude=operations)
         return self.settings.model_dump_json(include={setting})
 
     @cached_property

@@ -153,6 +153,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_zero(value: object) -> bool:
+    return value == 0
+
+
 def _is_default_limit(value: object) -> bool:
     return value == DEMONSTRATION_LIMIT
 
@@ -287,6 +291,46 @@ class Training(BaseModel):
 
     hyper: Hyperparameters
     """Hyper-parameters of the fine-tuning."""
+
+    evaluation_share: float = Field(default=0.0, ge=0, lt=1, exclude_if=_is_zero)
+    """Share of the training rows kept apart for the evaluation loss, the same for every size; 0 for
+    no such loss. Another share trains other rows."""
+
+    evaluations: int = Field(default=10, ge=1)
+    """Number of evaluations of a training, evenly spaced, the last after its last step."""
+
+    checkpoint_seconds: float | None = Field(default=600.0, gt=0)
+    """Seconds between two checkpoints, from which a killed training goes on; null for no such
+    interval. A training that ends sooner writes none."""
+
+    checkpoint_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps between two checkpoints; null for no such interval."""
+
+    processes: int | None = Field(default=None, ge=1)
+    """Number of processes, one per GPU; null for that of the configuration of accelerate, or one.
+    """
+
+    accelerate_config: str | None = None
+    """Configuration of accelerate: `fsdp2` (weights sharded over 8 GPUs), `ddp` (a copy of the
+    weights on each GPU), `cpu`, or a file that `accelerate config` wrote; null for `ddp` if there
+    are several processes."""
+
+    device_gib: float | None = Field(default=None, gt=0)
+    """Memory of each device in GiB, held against the needs of a training before it starts; null to
+    ask `nvidia-smi`, or the system where there is no GPU."""
+
+
+TRAINING_OPERATIONS = frozenset(
+    {
+        "evaluations",
+        "checkpoint_seconds",
+        "checkpoint_steps",
+        "processes",
+        "accelerate_config",
+        "device_gib",
+    }
+)
+"""Members of `training` that decide how a model is trained, and not which."""
 
 
 class Settings(BaseSettings):

@@ -30,7 +30,8 @@ from persona_assets.orchestration.runner import Finished, Runner
 from persona_assets.orchestration.staleness import Stale
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
-from persona_assets.resources.trainer import Report, TrainedModel
+from persona_assets.resources.trained_models import TrainedModel
+from persona_assets.resources.training_outcome import Report
 from persona_assets.settings import Settings
 from persona_assets.storage.storage import PROBE, Storage
 from persona_assets.tables import Table
@@ -67,14 +68,19 @@ class StubTrainer:
     base_model = "stub"
 
     def train(
-        self, rows: Sequence[Mapping[str, str]], out_dir: Path, report: Report
+        self,
+        rows: Sequence[Mapping[str, str]],
+        folder: Path,
+        report: Report,
+        **_: Any,
     ) -> TrainedModel:
         """Write the rows as the model, whose hash is thereby that of the rows."""
-        out_dir.mkdir(parents=True, exist_ok=True)
-        path = out_dir / "model.gguf"
-        path.write_text(json.dumps(list(rows), sort_keys=True))
-        report(1, 1, 0.5)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = json.dumps(list(rows), sort_keys=True)
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        path = folder / sha256[:16] / "model.gguf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        report({"step": 1, "loss": 0.5, "tokens": 9, "seconds": 0.1}, 1)
         return TrainedModel(path, "gguf", sha256, len(rows), (), 1, 0.5, 0.5, 0.0)
 
 

@@ -152,6 +152,26 @@ def test_code_version_changes_with_a_setting_that_the_asset_reads(
     assert version(folder, read, **change) != version(folder, read)
 
 
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"evaluations": 3},
+        {"checkpoint_seconds": None},
+        {"checkpoint_steps": 5},
+        {"processes": 8},
+        {"accelerate_config": "fsdp2"},
+        {"device_gib": 80},
+        {"evaluation_share": 0.0},
+    ],
+)
+def test_a_model_is_not_stale_for_the_way_it_is_trained(
+    folder: Path, member: dict[str, Any]
+) -> None:
+    assert version(folder, "training", training=member) == version(folder, "training")
+    apart = {"evaluation_share": 0.1}
+    assert version(folder, "training", training=apart) != version(folder, "training")
+
+
 FILES: dict[str, Callable[[Path], None]] = {
     "prompt": lambda folder: edit(
         folder / "prompts/tasks/math_problems.md", "no heading", "no title"

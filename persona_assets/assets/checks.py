@@ -19,6 +19,7 @@ from persona_assets.assets.samples import (
     tasks_by_group,
 )
 from persona_assets.assets.table_asset import POOL, TableAsset
+from persona_assets.assets.training_checks import size_check
 from persona_assets.local_models.embedder import int8_margin
 from persona_assets.partitions import shards
 from persona_assets.project import Project
@@ -63,6 +64,8 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
             if asset.name in SIDES:
                 found.append(held_out_check(asset))
                 found.append(decontaminated_check(asset))
+            if asset.name == "fine_tuned_model":
+                found.append(size_check(asset))
     return found
 
 

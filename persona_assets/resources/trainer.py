@@ -1,80 +1,47 @@
 """Fine-tuning in a child process, so that the calling process never imports torch.
 
     trainer = Trainer("smollm2-135m-instruct", Path("data/models"), Hyperparameters(batch_size=4))
-    model = trainer.train(rows, Path("data/models/8"), lambda step, steps, loss: None)
+    model = trainer.train(rows, Path("data/models/fine_tuned_model"), lambda point, steps: None)
 
 The child is `persona_assets.training.finetune`. It reads a `Job` and the examples from files, and
 writes reports as JSON lines to standard output and all other output to `training.log`. It ends when
-its standard input closes, so that it never outlives its parent.
+its standard input closes, so that it never outlives its parent. A training that was killed goes on
+from its last checkpoint.
 """
 
-import hashlib
-import json
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Literal
 
-from persona_assets.local_models import weights
-from persona_assets.local_models.weight_sources import sha256_of
-from persona_assets.training.job import Hyperparameters as Hyperparameters
-from persona_assets.training.job import Job
+from filelock import FileLock
 
-VERSION = "1"
-"""Version of a job's results; after a change, earlier models are trained again."""
+from persona_assets.resources.base_models import base_model_shape, fetch_base_model
+from persona_assets.resources.trained_models import (
+    DIGITS,
+    MANIFEST,
+    TrainedModel,
+    find_model,
+    model_sha256,
+    replace_folder,
+)
+from persona_assets.resources.training_inputs import Row, example_lines, inputs_hash
+from persona_assets.resources.training_outcome import Report, TrainingOutcome
+from persona_assets.resources.training_process import run_training
+from persona_assets.resources.training_room import (
+    Devices,
+    check_devices,
+    check_disk,
+    folder_bytes,
+)
+from persona_assets.settings import SettingsError, Training
+from persona_assets.training.job import Checkpointing, Hyperparameters, Job
+from persona_assets.training.launch import Launch, LaunchError
+from persona_assets.training.model_shape import ModelShape
 
 LOG = "training.log"
 """File name of the child's log, in the model's directory."""
-
-MANIFEST = "manifest.json"
-"""File name of a model's description and the hash of its inputs."""
-
-LOG_TAIL = 3000
-"""Characters of the log's end in an error message."""
-
-HUB_ID = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
-
-Report = Callable[[int, int, float], None]
-"""Callback after each optimizer step with (step, total number of steps, loss)."""
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """Fine-tuned model that a server can load.
-
-    Attributes:
-        path: GGUF file or transformers directory.
-        format: Format of `path`.
-        sha256: `model_sha256` of `path`.
-        examples: Number of examples that were trained on.
-        dropped: (index of the row, reason) of each example that was not trained on.
-        steps: Number of optimizer steps.
-        first_loss: Loss of the first optimizer step.
-        last_loss: Loss of the last optimizer step.
-        seconds: Duration of the training.
-    """
-
-    path: Path
-    format: Literal["gguf", "transformers"]
-    sha256: str
-    examples: int
-    dropped: tuple[tuple[int, str], ...]
-    steps: int
-    first_loss: float | None
-    last_loss: float | None
-    seconds: float
-
-
-class TrainingError(RuntimeError):
-    """The training process failed; the message ends with the last lines of its log."""
 
 
 class Trainer:
@@ -85,8 +52,10 @@ class Trainer:
             the model hub: `owner/name`, optionally `owner/name@revision`.
         cache_dir: Folder of downloads and dequantized weights.
         hyper: Hyper-parameters.
-        launcher: Command before the program's module name, for instance
-            `["accelerate", "launch", "--num_processes", "8", "-m"]`.
+        launch: Processes.
+        checkpointing: Interval of the checkpoints.
+        evaluations: Number of evaluations, where there are rows to evaluate.
+        device_memory: Bytes of each device; None to ask the machine.
     """
 
     def __init__(
@@ -94,216 +63,173 @@ class Trainer:
         base_model: str,
         cache_dir: Path,
         hyper: Hyperparameters,
-        launcher: Sequence[str] = (sys.executable, "-m"),
+        launch: Launch = Launch(),  # noqa: B008 - a frozen value
+        *,
+        checkpointing: Checkpointing = Checkpointing(),  # noqa: B008
+        evaluations: int = 10,
+        device_memory: int | None = None,
     ) -> None:
         self.base_model = base_model
         self.cache_dir = cache_dir
         self.hyper = hyper
-        self.launcher = tuple(launcher)
+        self.launch = launch
+        self.checkpointing = checkpointing
+        self.evaluations = evaluations
+        self.device_memory = device_memory
 
-    def train(
-        self, rows: Sequence[Mapping[str, str]], out_dir: Path, report: Report
-    ) -> TrainedModel:
-        """Train a model, or return the model in `out_dir` if it has the same inputs.
-
-        The inputs are the rows, the base model and the hyper-parameters.
-
-        Args:
-            rows: Mappings with the keys `problem` and `solution`.
-            out_dir: Directory of the model, which appears once it is complete.
-            report: Called after each optimizer step.
+    @classmethod
+    def of(cls, training: Training, cache_dir: Path) -> "Trainer":
+        """Return the trainer that the settings describe.
 
         Raises:
-            TrainingError: The process failed; its log remains beside `out_dir`, in
-                `.<name>.partial`.
-            ValueError: `rows` is empty.
+            SettingsError: The configuration of accelerate cannot be used.
+        """
+        memory = training.device_gib
+        try:
+            launch = Launch.of(training.accelerate_config, training.processes)
+        except LaunchError as error:
+            raise SettingsError(str(error)) from None
+        return cls(
+            training.base_model,
+            cache_dir,
+            training.hyper,
+            launch,
+            checkpointing=Checkpointing(
+                seconds=training.checkpoint_seconds, steps=training.checkpoint_steps
+            ),
+            evaluations=training.evaluations,
+            device_memory=None if memory is None else int(memory * (1 << 30)),
+        )
+
+    def train(
+        self,
+        rows: Sequence[Row],
+        folder: Path,
+        report: Report,
+        *,
+        name: str = "model",
+        evaluation: Sequence[Row] = (),
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> TrainedModel:
+        """Train a model, or return the model in `folder` that has the same inputs.
+
+        The inputs are the rows, the base model and the hyper-parameters. A training with the same
+        inputs in another process is waited for.
+
+        Args:
+            rows: Rows to train on.
+            folder: Folder of models; each appears there once it is complete.
+            report: Called after each optimizer step and each evaluation.
+            name: Name of the training, such as its size: an unfinished training of this name with
+                other inputs is removed.
+            evaluation: Rows of the evaluation loss.
+            tell: Called with sentences on memory, disk and a checkpoint.
+
+        Raises:
+            RoomError: Memory or disk do not suffice; no work was started.
+            TrainingError: The process failed; its log and its checkpoints remain in
+                `.<name>.<inputs>.partial`.
+            ValueError: `rows` is empty, or a row is also in `evaluation`.
         """
         if not rows:
             raise ValueError("there are no rows to train on")
+        if shared := {row["problem"] for row in rows} & {row["problem"] for row in evaluation}:
+            raise ValueError(f"{len(shared)} problems are trained on and evaluated")
+        folder = folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        shape = base_model_shape(self.base_model, self.cache_dir)
+        if not any(folder.glob(f"*/{MANIFEST}")):
+            # No model can be of these inputs: before gigabytes are fetched in vain.
+            self._require_memory(shape)
         base = fetch_base_model(self.base_model, self.cache_dir)
         base_sha256 = model_sha256(base)
-        inputs = _inputs_hash(rows, base_sha256, self.hyper)
-        if (trained := _load(out_dir, inputs)) is not None:
-            return trained
+        inputs = inputs_hash(rows, base_sha256, self.hyper, evaluation)
+        # The file of the lock remains: another process may be about to open it.
+        with FileLock(folder / f".{inputs[:DIGITS]}.lock"):
+            if (trained := find_model(folder, inputs)) is not None:
+                return trained
+            tell(self._require_memory(shape))
+            partial = _partial_folder(folder, name, inputs)
+            job = self._write_job(rows, evaluation, partial, base.absolute(), base_sha256, inputs)
+            if shape is not None:
+                need = check_disk(
+                    shape,
+                    self.hyper,
+                    folder,
+                    checkpoints=self.checkpointing.enabled,
+                    examples=job.examples.stat().st_size,
+                    held=folder_bytes(partial),
+                )
+                tell(f"at most {need / 1e9:.1f} GB of disk for checkpoints and weights")
+            outcome = TrainingOutcome(report, tell)
+            config = job.scratch / "job.json"
+            with closing(
+                run_training(self.launch.command, config, job.output, partial / LOG)
+            ) as messages:
+                for message in messages:
+                    outcome.add(message)
+            model = outcome.model(job, rows, shape)
+            for scratch in (job.scratch, job.checkpoints):
+                shutil.rmtree(scratch)
+            model.write_manifest(partial, self.base_model)
+            replace_folder(partial, folder / inputs[:DIGITS])
+        return replace(model, path=folder / inputs[:DIGITS] / model.path.name)
 
-        started = time.monotonic()
-        partial = out_dir.absolute().with_name(f".{out_dir.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        scratch = partial / "scratch"
-        scratch.mkdir(parents=True)
-        name = "model.gguf" if base.is_file() else "model"
+    def _require_memory(self, shape: ModelShape | None) -> str:
+        """Return the memory that a training needs as a sentence; refuse one that cannot fit."""
+        if shape is None:
+            return f"the memory of {self.base_model} is not estimated: its layers have another form"
+        devices = Devices.here(self.device_memory)
+        need = check_devices(shape, self.hyper, self.launch, devices)
+        parts = ", ".join(
+            f"{part} {getattr(need, part) / 1e9:.1f}"
+            for part in ("weights", "gradients", "optimizer", "copies", "activations", "loss")
+        )
+        kind = "GPU" if devices.on_gpu else "processor"
+        return (
+            f"{shape.parameters:,} parameters need about {need.total / 1e9:.1f} GB in each of "
+            f"{self.launch.processes} processes on a {kind} ({parts})"
+        )
+
+    def _write_job(
+        self,
+        rows: Sequence[Row],
+        evaluation: Sequence[Row],
+        partial: Path,
+        base: Path,
+        base_sha256: str,
+        inputs: str,
+    ) -> Job:
+        scratch, checkpoints = partial / "scratch", partial / "checkpoints"
+        shutil.rmtree(scratch, ignore_errors=True)
+        for path in (scratch, checkpoints):
+            path.mkdir(parents=True, exist_ok=True)
         job = Job(
-            base=base.absolute(),
+            base=base,
             base_sha256=base_sha256,
             examples=scratch / "examples.jsonl",
+            evaluation=scratch / "evaluation.jsonl" if evaluation else None,
+            evaluations=self.evaluations,
             cache_dir=self.cache_dir.absolute(),
-            output=partial / name,
+            output=partial / ("model.gguf" if base.is_file() else "model"),
             scratch=scratch,
+            inputs=inputs,
+            checkpoints=checkpoints,
+            checkpointing=self.checkpointing,
             hyper=self.hyper,
         )
-        with job.examples.open("wb") as file:
-            file.writelines(_examples(rows))
-        config = scratch / "job.json"
-        config.write_text(job.model_dump_json(indent=1))
-
-        losses: list[float] = []
-        dropped: list[tuple[int, str]] = []
-        with closing(self._run(config, job.output, partial / LOG)) as messages:
-            for message in messages:
-                if "loss" in message:
-                    losses.append(message["loss"])
-                    report(message["step"], message["steps"], message["loss"])
-                else:
-                    dropped = [(index, reason) for index, reason in message["dropped"]]
-        shutil.rmtree(scratch)
-        model = TrainedModel(
-            path=out_dir / name,
-            format="gguf" if base.is_file() else "transformers",
-            sha256=model_sha256(job.output),
-            examples=len(rows) - len(dropped),
-            dropped=tuple(dropped),
-            steps=len(losses),
-            first_loss=losses[0] if losses else None,
-            last_loss=losses[-1] if losses else None,
-            seconds=time.monotonic() - started,
-        )
-        manifest = asdict(model) | {
-            "path": name,
-            "inputs": inputs,
-            "base_model": self.base_model,
-            "base_sha256": base_sha256,
-            "hyper": self.hyper.model_dump(),
-        }
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
-        _replace(partial, out_dir.absolute())
-        return model
-
-    def _run(self, config: Path, output: Path, log: Path) -> Generator[dict[str, Any]]:
-        """Run the child and yield its reports."""
-        command = [*self.launcher, "persona_assets.training.finetune", str(config)]
-        with log.open("wb") as errors, _child(command, errors) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                if line.startswith(b'{"'):
-                    yield json.loads(line)
-            status = child.wait()
-        if status != 0 or not output.exists():
-            tail = log.read_text(errors="replace")[-LOG_TAIL:].strip()
-            raise TrainingError(f"training ended with status {status}; end of {log}:\n{tail}")
+        job.examples.write_bytes(b"".join(example_lines(rows)))
+        if job.evaluation is not None:
+            job.evaluation.write_bytes(b"".join(example_lines(evaluation)))
+        (scratch / "job.json").write_text(job.model_dump_json(indent=1))
+        return job
 
 
-@contextmanager
-def _child(command: Sequence[str], errors: IO[bytes]) -> Generator[subprocess.Popen[bytes]]:
-    """Start a process in a group of its own, and kill the group at the end of the block."""
-    package_root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        # By default, waiting threads spin: beside another busy process a step would then take
-        # several times as long.
-        env={"OMP_WAIT_POLICY": "PASSIVE"}
-        | os.environ
-        | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": path},
-        start_new_session=True,
-    )
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
-        child.wait()
-
-
-def fetch_base_model(base_model: str, cache_dir: Path) -> Path:
-    """Return the base model on this disk, fetched if it is absent.
-
-    Args:
-        base_model: As for `Trainer`.
-        cache_dir: Folder of downloads.
-
-    Returns:
-        A GGUF file or a transformers directory.
-
-    Raises:
-        FileNotFoundError: `base_model` is neither a path, a hub id nor an embedded model.
-    """
-    if base_model in weights.MODELS:
-        return weights.fetch(base_model, cache_dir)
-    path = Path(base_model).expanduser()
-    if path.exists():
-        return path
-    if hub_id := HUB_ID.fullmatch(base_model):
-        from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
-
-        return Path(
-            snapshot_download(
-                hub_id["name"],
-                revision=hub_id["revision"],
-                cache_dir=cache_dir / "hub",
-                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"],
-            )
-        )
-    raise FileNotFoundError(
-        f"base model {base_model!r} is no path, no hub id (owner/name), and none of the embedded "
-        f"models {', '.join(weights.MODELS)}"
-    )
-
-
-def model_sha256(path: Path) -> str:
-    """Return the sha256 of a file, or of the list of a directory's files with their sha256."""
-    if path.is_file():
-        return sha256_of(path)
-    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    listing = "".join(f"{sha256_of(path / name)}  {name}\n" for name in files)
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def _examples(rows: Sequence[Mapping[str, str]]) -> Iterator[bytes]:
-    """Yield rows as lines of TRL's conversational prompt-completion format."""
-    for row in rows:
-        example = {
-            "prompt": [{"role": "user", "content": row["problem"]}],
-            "completion": [{"role": "assistant", "content": row["solution"]}],
-        }
-        yield json.dumps(example).encode() + b"\n"
-
-
-def _inputs_hash(
-    rows: Sequence[Mapping[str, str]], base_sha256: str, hyper: Hyperparameters
-) -> str:
-    digest = hashlib.sha256(f"{VERSION} {base_sha256} {hyper.model_dump_json()}\n".encode())
-    for line in _examples(rows):
-        digest.update(line)
-    return digest.hexdigest()
-
-
-def _load(out_dir: Path, inputs: str) -> TrainedModel | None:
-    """Return the complete and undamaged model of these inputs in `out_dir`, else None."""
-    try:
-        manifest = json.loads((out_dir / MANIFEST).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    if manifest["inputs"] != inputs:
-        return None
-    path = out_dir / manifest["path"]
-    if not path.exists() or model_sha256(path) != manifest["sha256"]:
-        return None
-    values = {field.name: manifest[field.name] for field in fields(TrainedModel)}
-    values |= {"path": path, "dropped": tuple((i, reason) for i, reason in manifest["dropped"])}
-    return TrainedModel(**values)
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Replace a directory by another; a crash leaves the old directory, none, or the new one."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+def _partial_folder(folder: Path, name: str, inputs: str) -> Path:
+    """Return the folder of an unfinished training, and remove those of the name's other inputs."""
+    ending = f".{inputs[:DIGITS]}.partial"
+    for other in folder.glob(f".{name}.*.partial"):
+        if not other.name.endswith(ending):
+            shutil.rmtree(other)
+    # That of another size with the same inputs serves as well.
+    return next(folder.glob(f".*{ending}"), folder / f".{name}{ending}")

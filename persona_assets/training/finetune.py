@@ -1,8 +1,9 @@
 """Fine-tuning program: `python -m persona_assets.training.finetune JOB.json`.
 
 Supervised fine-tuning of a causal language model with TRL, with the loss on the solution only. Runs
-on a CPU, on a GPU, and on many GPUs under `accelerate launch` (DDP, FSDP or DeepSpeed). `Trainer`
-in `resources/trainer.py` starts the program and reads its reports.
+on a CPU, on a GPU, and on many GPUs under `accelerate launch` (DDP or FSDP2). `Trainer` in
+`resources/trainer.py` starts the program and reads its reports. A killed program goes on from its
+last checkpoint, with the losses of an undisturbed one.
 """
 
 # The training libraries are only partly annotated.
@@ -11,26 +12,32 @@ in `resources/trainer.py` starts the program and reads its reports.
 # pyright: reportPrivateImportUsage=false
 
 import json
-import math
 import os
 import select
 import sys
 import threading
-from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona_assets.training.gguf_export import write_gguf
+from persona_assets.training.checkpoints import (
+    checkpoint_callback,
+    latest_checkpoint,
+    remove_other_checkpoints,
+    training_identity,
+)
+from persona_assets.training.examples import end_of_turn, read_examples
 from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets.training.job import Hyperparameters, Job
+from persona_assets.training.progress import Emit, progress_callback
+from persona_assets.training.trained_weights import save_model
 
 if TYPE_CHECKING:
-    import torch
-    from transformers import TrainerCallback
     from trl import SFTConfig
 
-Emit = Callable[[dict[str, Any]], None]
-"""Function that sends a report to the parent process."""
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "datasets")
+"""Libraries whose versions are reported: they decide weights, and no model is trained anew for
+them."""
 
 
 def main() -> None:
@@ -66,33 +73,36 @@ def finetune(job: Job, emit: Emit) -> None:
     """Train, report every optimizer step and the dropped examples, and write `job.output`.
 
     Raises:
-        ValueError: No example is usable, the tokenizer has no chat template, or the batch is not
-            divisible by the number of processes.
+        ValueError: No example is usable, the tokenizer has no chat template, the batch is not
+            divisible by the number of processes, or the launcher started DeepSpeed or FSDP1.
         FloatingPointError: The loss is not finite.
     """
     import torch
     from accelerate import PartialState
-    from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import is_flash_attn_2_available
     from trl import SFTTrainer
 
     hyper = job.hyper
-    process = PartialState()
+    process = PartialState(cpu=not torch.accelerator.is_available())
     half = hyper.bf16 and torch.cuda.is_available()
     with process.main_process_first():
         directory = job.base
         if job.base.is_file():
             directory = dequantize_gguf(job.base, job.cache_dir / "dequantized" / job.base_sha256)
-        examples: Any = Dataset.from_json(str(job.examples), cache_dir=str(job.scratch))
-    tokenizer: Any = AutoTokenizer.from_pretrained(directory)
-    if tokenizer.chat_template is None:
-        raise ValueError(f"{job.base}: the tokenizer has no chat template")
-    faults = find_faults(examples, tokenizer, hyper.max_tokens)
-    kept = examples.select([index for index, fault in enumerate(faults) if fault is None])
-    if len(kept) == 0:
+        tokenizer: Any = AutoTokenizer.from_pretrained(directory)
+        if tokenizer.chat_template is None:
+            raise ValueError(f"{job.base}: the tokenizer has no chat template")
+        examples = read_examples(job.examples, job.scratch, tokenizer, hyper.max_tokens)
+        evaluation = job.evaluation and read_examples(
+            job.evaluation, job.scratch, tokenizer, hyper.max_tokens
+        )
+    if len(examples.usable) == 0:
+        faults = examples.faults
         raise ValueError(f"no example of {len(faults)} can be trained on; the first: {faults[0]}")
+    if evaluation and len(evaluation.usable) == 0:
+        evaluation = None
 
     lora = None
     if hyper.lora_rank is not None:
@@ -109,76 +119,46 @@ def finetune(job: Job, emit: Emit) -> None:
     trainer: Any = SFTTrainer(
         model=model,
         args=training_arguments(
-            job, half, process.num_processes, len(kept), end_of_turn(tokenizer)
+            job, half, process.num_processes, len(examples.usable), end_of_turn(tokenizer)
         ),
-        train_dataset=kept,
+        train_dataset=examples.usable,
+        eval_dataset=evaluation and evaluation.usable,
         processing_class=tokenizer,
         peft_config=lora,
-        callbacks=[progress_callback(emit)],
+        callbacks=[progress_callback(emit, job.evaluations if evaluation else None)],
     )
-    if lora and trainer.accelerator.distributed_type.value in ("FSDP", "DEEPSPEED"):
-        raise ValueError(
-            "adapters cannot be merged from shards: no lora_rank under FSDP, DeepSpeed"
-        )
-    trainer.train()
-    config: Any = AutoConfig.from_pretrained(directory)
-    save_model(trainer, job, config.dtype or torch.float32)
+    is_sharded = check_launch(trainer.accelerator)
+    identity = training_identity(job, process.num_processes, is_sharded)
+    trainer.add_callback(checkpoint_callback(job, identity))
+    checkpoint = latest_checkpoint(job.checkpoints, identity)
+    process.wait_for_everyone()
     if process.is_main_process:
-        emit({"dropped": [(index, fault) for index, fault in enumerate(faults) if fault]})
+        remove_other_checkpoints(job.checkpoints, checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    save_model(trainer, job, directory, lora)
+    if process.is_main_process:
+        emit(
+            {
+                "dropped": examples.dropped,
+                "evaluation_examples": len(evaluation.usable) if evaluation else 0,
+                "libraries": {name: version(name) for name in LIBRARIES},
+                "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+                "processes": process.num_processes,
+            }
+        )
     process.destroy_process_group()
 
 
-def find_faults(examples: Any, tokenizer: Any, max_tokens: int) -> list[str | None]:
-    """Find the examples that must not be trained on.
+def check_launch(accelerator: Any) -> bool:
+    """Return True if the weights are sharded over the processes.
 
-    A control token in a text would end a turn or open another: a text from outside could speak in
-    any role.
-
-    Args:
-        examples: Dataset in TRL's conversational prompt-completion format.
-        tokenizer: Tokenizer with a chat template.
-        max_tokens: Length of the longest usable example, in tokens.
-
-    Returns:
-        The reason per example, None for a usable example.
+    Raises:
+        ValueError: The launcher started an engine whose weights would not be gathered right.
     """
-    control = control_tokens(tokenizer).values()
-    faults: list[str | None] = []
-    for batch in examples.iter(batch_size=1000):
-        turns = [[*p, *c] for p, c in zip(batch["prompt"], batch["completion"], strict=True)]
-        tokens = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
-        for conversation, ids in zip(turns, tokens, strict=True):
-            texts = [turn["content"] for turn in conversation]
-            if not all(text.strip() for text in texts):
-                faults.append("empty")
-            elif token := next((t for t in control if any(t in text for text in texts)), None):
-                faults.append(f"control_token: {token}")
-            elif len(ids) > max_tokens:
-                faults.append(f"too_long: {len(ids)} tokens, more than {max_tokens}")
-            else:
-                faults.append(None)
-    return faults
-
-
-def end_of_turn(tokenizer: Any) -> str | None:
-    """Return the token with which the chat template ends an answer, None if it has no such token.
-
-    In base models this is often not the end-of-text token, and a server without this token would
-    never stop.
-    """
-    question = [{"role": "user", "content": "a"}]
-    answered = [*question, {"role": "assistant", "content": "b"}]
-    prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=True)
-    whole = tokenizer.apply_chat_template(answered, return_dict=True)
-    control = control_tokens(tokenizer)
-    answer = whole["input_ids"][len(prompt["input_ids"]) :]
-    return next((control[token] for token in answer if token in control), None)
-
-
-def control_tokens(tokenizer: Any) -> dict[int, str]:
-    """Return the tokens that a text must not contain, by id, with or without a role (bos, eos)."""
-    added = tokenizer.added_tokens_decoder
-    return {number: token.content for number, token in added.items() if token.special}
+    kind = accelerator.distributed_type.value
+    if kind == "DEEPSPEED" or (kind == "FSDP" and not accelerator.is_fsdp2):
+        raise ValueError(f"{kind} of this version cannot be trained with: use FSDP2 or DDP")
+    return bool(kind == "FSDP")
 
 
 def batch_on_each_process(hyper: Hyperparameters, processes: int) -> int:
@@ -203,17 +183,28 @@ def batch_on_each_process(hyper: Hyperparameters, processes: int) -> int:
 def training_arguments(
     job: Job, half: bool, processes: int, examples: int, eos_token: str | None
 ) -> "SFTConfig":
+    """Return the arguments of TRL's trainer.
+
+    Args:
+        job: Job of the training.
+        half: True for bfloat16.
+        processes: Number of processes.
+        examples: Number of examples.
+        eos_token: Token that ends an answer.
+    """
+    import torch
     from trl import SFTConfig
 
     hyper = job.hyper
     return SFTConfig(
-        output_dir=str(job.scratch),
+        output_dir=str(job.checkpoints),
         learning_rate=hyper.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=hyper.warmup_ratio,
         weight_decay=hyper.weight_decay,
         num_train_epochs=hyper.epochs,
         per_device_train_batch_size=batch_on_each_process(hyper, processes),
+        per_device_eval_batch_size=batch_on_each_process(hyper, processes),
         gradient_accumulation_steps=hyper.gradient_accumulation,
         gradient_checkpointing=hyper.gradient_checkpointing,
         max_length=hyper.max_tokens,
@@ -221,53 +212,18 @@ def training_arguments(
         completion_only_loss=True,
         eos_token=eos_token,
         bf16=half,
+        use_cpu=not torch.accelerator.is_available(),
         seed=hyper.seed,
         dataset_num_proc=min(examples // 10_000, os.cpu_count() or 1) or None,
         logging_steps=1,
         logging_nan_inf_filter=False,
         disable_tqdm=True,
+        # Callbacks of this program decide when to evaluate and when to save.
+        eval_strategy="no",
         save_strategy="no",
+        include_num_input_tokens_seen="non_padding",
         report_to="none",
     )
-
-
-def progress_callback(emit: Emit) -> "TrainerCallback":
-    """Return a callback that reports each optimizer step, and stops if the loss is not finite."""
-    from transformers import TrainerCallback
-
-    class Progress(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if "loss" not in logs:
-                return
-            loss = float(logs["loss"])
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at step {state.global_step}: lower the learning rate"
-                )
-            if state.is_world_process_zero:
-                emit({"step": state.global_step, "steps": state.max_steps, "loss": loss})
-
-    return Progress()
-
-
-def save_model(trainer: Any, job: Job, dtype: "torch.dtype") -> None:
-    """Write the trained weights: a GGUF file for a GGUF base model, else a directory in `dtype`."""
-    accelerator = trainer.accelerator
-    model = accelerator.unwrap_model(trainer.model)
-    if job.hyper.lora_rank is None:
-        state = accelerator.get_state_dict(trainer.model_wrapped)
-    else:
-        model = model.merge_and_unload()
-        state = model.state_dict()
-    if not accelerator.is_main_process:
-        return
-    if job.base.is_file():
-        write_gguf(state, job.base, job.output)
-        return
-    model.config.dtype = dtype
-    state = {name: tensor.to(dtype) for name, tensor in state.items()}
-    model.save_pretrained(job.output, state_dict=state)
-    trainer.processing_class.save_pretrained(job.output)
 
 
 if __name__ == "__main__":

@@ -16,31 +16,31 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    learning_rate: float = Field(1e-5, gt=0)
+    learning_rate: float = Field(default=1e-5, gt=0)
     """Peak of the cosine schedule (AdamW)."""
 
-    epochs: float = Field(3, gt=0)
+    epochs: float = Field(default=3, gt=0)
     """Number of passes over the examples."""
 
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     """Sequences per optimizer step, over all processes and accumulation."""
 
-    gradient_accumulation: int = Field(4, ge=1)
+    gradient_accumulation: int = Field(default=4, ge=1)
     """Forward passes per optimizer step and process."""
 
-    max_tokens: int = Field(2048, ge=8)
+    max_tokens: int = Field(default=2048, ge=8)
     """Maximum length of a sequence. A longer example is left out, never cut short."""
 
-    warmup_ratio: float = Field(0.03, ge=0, lt=1)
+    warmup_ratio: float = Field(default=0.03, ge=0, lt=1)
     """Share of the steps with a rising learning rate."""
 
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay of AdamW."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Seed of the order of examples and of new weights."""
 
-    lora_rank: int | None = Field(None, ge=1)
+    lora_rank: int | None = Field(default=None, ge=1)
     """Rank of the adapters (merged at the end); null trains all weights."""
 
     packing: bool = True
@@ -62,6 +62,29 @@ class Hyperparameters(BaseModel):
         return self
 
 
+class Checkpointing(BaseModel):
+    """Interval of the checkpoints from which a killed training goes on.
+
+    Example:
+        >>> Checkpointing(steps=100).seconds
+        600.0
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    seconds: float | None = Field(default=600.0, gt=0)
+    """Seconds between two checkpoints; null for no such interval. A training that ends sooner
+    writes none."""
+
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps between two checkpoints; null for no such interval."""
+
+    @property
+    def enabled(self) -> bool:
+        """True if the training writes checkpoints."""
+        return self.seconds is not None or self.steps is not None
+
+
 class Job(BaseModel):
     """Job of the child process; all paths are local.
 
@@ -69,16 +92,27 @@ class Job(BaseModel):
         base: GGUF file or transformers directory of the base model.
         base_sha256: Hash of `base`, which names its dequantized weights in the cache.
         examples: JSON lines in TRL's conversational prompt-completion format.
+        evaluation: The same for the evaluation loss; None for no such loss.
+        evaluations: Number of evaluations, evenly spaced, the last after the last step.
         cache_dir: Folder of dequantized weights.
         output: File or directory of the trained model.
         scratch: Folder for temporary files; the parent deletes it.
+        inputs: Hash of base model, examples and hyper-parameters; a checkpoint of other inputs is
+            never used.
+        checkpoints: Folder of checkpoints.
+        checkpointing: Interval of the checkpoints.
         hyper: Hyper-parameters.
     """
 
     base: Path
     base_sha256: str
     examples: Path
+    evaluation: Path | None = None
+    evaluations: int = 10
     cache_dir: Path
     output: Path
     scratch: Path
+    inputs: str
+    checkpoints: Path
+    checkpointing: Checkpointing = Checkpointing()
     hyper: Hyperparameters

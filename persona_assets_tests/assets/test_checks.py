@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from persona_assets.project import Project
-from persona_assets.resources.trainer import Report, TrainedModel
+from persona_assets.resources.trained_models import TrainedModel
+from persona_assets.resources.training_outcome import Report
 from persona_assets.storage.step_result import StepResult, quarantine
 from persona_assets_tests.sample_project import TEXTS, SampleProject, StubTrainer
 
@@ -171,9 +173,13 @@ class TrainerWithoutHash(StubTrainer):
     """Double of the trainer that omits the hash of the weights, which is the row id."""
 
     def train(
-        self, rows: Sequence[Mapping[str, str]], out_dir: Path, report: Report
+        self,
+        rows: Sequence[Mapping[str, str]],
+        folder: Path,
+        report: Report,
+        **options: Any,
     ) -> TrainedModel:
-        return dataclasses.replace(super().train(rows, out_dir, report), sha256=None)  # type: ignore[arg-type]
+        return dataclasses.replace(super().train(rows, folder, report, **options), sha256=None)  # type: ignore[arg-type]
 
 
 def test_asset_that_breaks_its_contract_writes_no_table_and_stops_its_run(

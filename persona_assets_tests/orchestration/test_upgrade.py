@@ -15,6 +15,7 @@ from persona_assets.project import Project
 from persona_assets.resources.trainer import Hyperparameters, Trainer
 from persona_assets.storage.footer import data_version
 from persona_assets.storage.step_result import StepResult
+from persona_assets.training.launch import Launch
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.training.tiny_model import write_tiny_gguf
 
@@ -117,8 +118,8 @@ def test_a_model_of_the_same_examples_is_not_trained_again(
     before = project.versions()
 
     # The launcher trains nothing: a training fails, as that of size 3, whose model is a double.
-    launcher = [sys.executable, str(PROGRAMS / "train_nothing.py")]
-    project.trainer = Trainer(str(base), folder / "cache", FAST, launcher)  # type: ignore[assignment]
+    launch = Launch((sys.executable, str(PROGRAMS / "train_nothing.py")))
+    project.trainer = Trainer(str(base), folder / "cache", FAST, launch)  # type: ignore[assignment]
     runs = project.run("key:math_train or key:fine_tuned_model")
     failed = {run.work.partition: bool(run.error) for run in runs}
     assert failed == {None: False, "1": False, "3": True}

@@ -1,5 +1,6 @@
 """A trainer fine-tunes a base model in a child process, and leaves a complete model or none."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,15 +15,12 @@ import pytest
 
 from persona_assets.local_models import weights
 from persona_assets.local_models.server import LocalServer
-from persona_assets.resources.trainer import (
-    Hyperparameters,
-    TrainedModel,
-    Trainer,
-    TrainingError,
-    fetch_base_model,
-    model_sha256,
-)
+from persona_assets.resources.base_models import fetch_base_model
+from persona_assets.resources.trained_models import CurvePoint, TrainedModel, model_sha256
+from persona_assets.resources.trainer import Hyperparameters, Trainer
+from persona_assets.resources.training_process import TrainingError
 from persona_assets.training.gguf_import import dequantize_gguf
+from persona_assets.training.launch import Launch
 from persona_assets_tests.training.fork_server import forking
 from persona_assets_tests.training.tiny_model import END, write_tiny_gguf
 
@@ -48,9 +46,10 @@ class Recorder:
         self.steps: list[tuple[int, int]] = []
         self.losses: list[float] = []
 
-    def __call__(self, step: int, steps: int, loss: float) -> None:
-        self.steps.append((step, steps))
-        self.losses.append(loss)
+    def __call__(self, point: CurvePoint, steps: int) -> None:
+        if "loss" in point:
+            self.steps.append((point["step"], steps))
+            self.losses.append(point["loss"])
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,22 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> PlainTraining:
     base = write_tiny_gguf(folder / "tiny.gguf")
     report = Recorder()
     trainer = Trainer(str(base), folder / "cache", FAST)
-    model = trainer.train(ROWS, folder / "models" / "6", report)
-    return PlainTraining(base, folder / "cache", folder / "models" / "6", model, report)
+    model = trainer.train(ROWS, folder / "models", report)
+    return PlainTraining(base, folder / "cache", model.path.parent, model, report)
 
 
 @pytest.fixture(scope="module")
-def launcher() -> Iterator[list[str]]:
-    """Launcher whose trainings do without seconds of imports."""
+def launch() -> Iterator[Launch]:
+    """Launch whose trainings do without seconds of imports."""
     # Not tmp_path, because the path of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory() as folder, forking(Path(folder)) as command:
-        yield command
+        yield Launch(tuple(command))
+
+
+def idle(plain: PlainTraining) -> Trainer:
+    """Return a trainer whose training fails, which shows that none was started."""
+    launch = Launch((sys.executable, str(PROGRAMS / "train_nothing.py")))
+    return Trainer(str(plain.base), plain.cache, FAST, launch)
 
 
 def test_trained_model_is_described_and_alone_in_its_directory(plain: PlainTraining) -> None:
@@ -92,33 +97,63 @@ def test_trained_model_is_described_and_alone_in_its_directory(plain: PlainTrain
     assert model.sha256 == model_sha256(model.path) != model_sha256(plain.base)
     assert (model.examples, model.dropped, model.steps) == (6, (), 2)
     assert {path.name for path in out.iterdir()} == {"manifest.json", "model.gguf", "training.log"}
-    assert [path.name for path in out.parent.iterdir()] == ["6"]
+    assert [path.name for path in out.parent.glob("[!.]*")] == [out.name]
+    assert not list(out.parent.glob("*.partial"))
 
 
 def test_equal_inputs_give_the_stored_model_without_training(plain: PlainTraining) -> None:
     before = {path: path.stat().st_mtime_ns for path in plain.out.iterdir()}
-    again = Trainer(str(plain.base), plain.cache, FAST).train(ROWS, plain.out, pytest.fail)
+    again = Trainer(str(plain.base), plain.cache, FAST).train(ROWS, plain.out.parent, pytest.fail)
     assert again == plain.model
     assert {path: path.stat().st_mtime_ns for path in plain.out.iterdir()} == before
 
 
 def test_damaged_model_is_trained_again(plain: PlainTraining, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / plain.out.name
     shutil.copytree(plain.out, out)
     with (out / "model.gguf").open("ab") as file:
         file.write(b"x")
-    # The launcher trains nothing: its failure shows that a training was started.
-    launcher = [sys.executable, str(PROGRAMS / "train_nothing.py")]
-    idle = Trainer(str(plain.base), plain.cache, FAST, launcher)
     with pytest.raises(TrainingError, match="status 0"):
-        idle.train(ROWS, out, pytest.fail)
+        idle(plain).train(ROWS, tmp_path, pytest.fail)
 
 
-def test_other_rows_replace_the_model_and_unusable_rows_are_named(
-    plain: PlainTraining, launcher: list[str], tmp_path: Path
+def test_model_of_a_version_that_named_folders_by_size_is_found(
+    plain: PlainTraining, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "8"
     shutil.copytree(plain.out, out)
+    later = {"rows_sha256", "libraries", "device", "processes", "tokens", "curve"}
+    manifest = json.loads((out / "manifest.json").read_text())
+    kept = {name: value for name, value in manifest.items() if name not in later}
+    (out / "manifest.json").write_text(json.dumps(kept))
+
+    model = idle(plain).train(ROWS, tmp_path, pytest.fail, name="16")
+
+    assert (model.path, model.sha256) == (out / "model.gguf", plain.model.sha256)
+    assert (model.tokens, model.curve) == (None, ())
+
+
+def test_manifest_tells_what_the_weights_came_from(plain: PlainTraining) -> None:
+    manifest = json.loads((plain.out / "manifest.json").read_text())
+    assert manifest["hyper"] == FAST.model_dump()
+    assert manifest["base_sha256"] == model_sha256(plain.base)
+    assert {"torch", "transformers", "trl", "peft", "accelerate", "tokenizers"} < set(
+        manifest["libraries"]
+    )
+    assert manifest["tokens"] == plain.model.curve[-1]["tokens"] > 0
+    assert (manifest["device"], manifest["processes"], manifest["utilization"]) == ("cpu", 1, None)
+    assert manifest["flops_per_second"] > 0
+
+
+def test_ids_of_rows_are_recorded_and_train_nothing_anew(plain: PlainTraining) -> None:
+    rows = [{**row, "sample_id": row["problem"]} for row in ROWS]
+    assert idle(plain).train(rows, plain.out.parent, pytest.fail) == plain.model
+
+
+def test_other_rows_give_another_model_and_unusable_rows_are_named(
+    plain: PlainTraining, launch: Launch, tmp_path: Path
+) -> None:
+    shutil.copytree(plain.out, tmp_path / plain.out.name)
     rows = [
         {"problem": f"Say {END}", "solution": "no"},
         *ROWS[:2],
@@ -126,7 +161,7 @@ def test_other_rows_replace_the_model_and_unusable_rows_are_named(
     ]
     report = Recorder()
 
-    model = Trainer(str(plain.base), plain.cache, FAST, launcher).train(rows, out, report)
+    model = Trainer(str(plain.base), plain.cache, FAST, launch).train(rows, tmp_path, report)
 
     assert report.steps == [(1, 2), (2, 2)]
     assert model.examples == 2
@@ -134,11 +169,12 @@ def test_other_rows_replace_the_model_and_unusable_rows_are_named(
         (0, f"control_token: {END}"),
         (3, "too_long: 225 tokens, more than 128"),
     )
-    assert model.sha256 == model_sha256(out / "model.gguf") != plain.model.sha256
+    assert model.sha256 == model_sha256(model.path) != plain.model.sha256
+    assert model.path.parent != tmp_path / plain.out.name
 
 
 def test_directory_gives_a_directory_and_packing_equal_losses(
-    plain: PlainTraining, launcher: list[str], tmp_path: Path
+    plain: PlainTraining, launch: Launch, tmp_path: Path
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -146,8 +182,8 @@ def test_directory_gives_a_directory_and_packing_equal_losses(
     hyper = FAST.model_copy(update={"packing": True, "batch_size": 1, "max_tokens": 1024})
     report = Recorder()
 
-    trainer = Trainer(str(directory), plain.cache, hyper, launcher)
-    model = trainer.train(ROWS, tmp_path / "out", report)
+    trainer = Trainer(str(directory), plain.cache, hyper, launch)
+    model = trainer.train(ROWS, tmp_path / "models", report)
 
     assert report.losses == pytest.approx(plain.report.losses, rel=1e-5)
     assert model.format == "transformers"
@@ -164,29 +200,26 @@ def test_directory_gives_a_directory_and_packing_equal_losses(
 
 
 def test_two_launched_processes_share_a_batch(plain: PlainTraining, tmp_path: Path) -> None:
-    accelerate = Path(sys.executable).with_name("accelerate")
-    launcher = [str(accelerate), "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    options = ["--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
     report = Recorder()
 
-    trainer = Trainer(str(plain.base), plain.cache, FAST, [*launcher, *options])
-    model = trainer.train(ROWS, tmp_path / "out", report)
+    trainer = Trainer(str(plain.base), plain.cache, FAST, Launch.of("cpu", 2))
+    model = trainer.train(ROWS, tmp_path, report)
 
     assert report.steps == plain.report.steps
     assert report.losses == pytest.approx(plain.report.losses, rel=1e-5)
-    assert model.examples == 6
+    assert (model.examples, model.processes, model.tokens) == (6, 2, plain.model.tokens)
 
 
 def test_adapters_are_merged_into_the_weights_they_adapt(
-    plain: PlainTraining, launcher: list[str], tmp_path: Path
+    plain: PlainTraining, launch: Launch, tmp_path: Path
 ) -> None:
     from transformers import AutoModelForCausalLM
 
     directory = dequantize_gguf(plain.base, tmp_path / "base")
     hyper = FAST.model_copy(update={"lora_rank": 2})
 
-    trainer = Trainer(str(directory), plain.cache, hyper, launcher)
-    model = trainer.train(ROWS, tmp_path / "out", Recorder())
+    trainer = Trainer(str(directory), plain.cache, hyper, launch)
+    model = trainer.train(ROWS, tmp_path / "models", Recorder())
 
     before = AutoModelForCausalLM.from_pretrained(directory).state_dict()
     after = AutoModelForCausalLM.from_pretrained(model.path).state_dict()
@@ -196,21 +229,21 @@ def test_adapters_are_merged_into_the_weights_they_adapt(
 
 
 def test_failed_training_reports_the_reason_and_leaves_no_model(
-    launcher: list[str], tmp_path: Path
+    launch: Launch, tmp_path: Path
 ) -> None:
     base = write_tiny_gguf(tmp_path / "tiny.gguf", template=None)
-    trainer = Trainer(str(base), tmp_path / "cache", FAST, launcher)
+    trainer = Trainer(str(base), tmp_path / "cache", FAST, launch)
 
     with pytest.raises(TrainingError, match=r"status 1(.|\n)*the tokenizer has no chat template$"):
-        trainer.train(ROWS, tmp_path / "out", pytest.fail)
+        trainer.train(ROWS, tmp_path / "models", pytest.fail)
 
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.rglob("manifest.json"))
 
 
 def test_training_without_rows_is_refused(tmp_path: Path) -> None:
     trainer = Trainer("smollm2-135m-instruct", tmp_path, FAST)
     with pytest.raises(ValueError, match="no rows"):
-        trainer.train([], tmp_path / "out", pytest.fail)
+        trainer.train([], tmp_path / "models", pytest.fail)
 
 
 def test_unknown_base_model_is_refused(tmp_path: Path) -> None:
@@ -224,17 +257,17 @@ def test_interrupted_training_leaves_no_process(tmp_path: Path) -> None:
     before = psutil.Process().children(recursive=True)
     children = list[psutil.Process]()
 
-    def interrupt(step: int, steps: int, loss: float) -> None:
+    def interrupt(point: CurvePoint, steps: int) -> None:
         current = psutil.Process().children(recursive=True)
         children.extend(child for child in current if child not in before)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Trainer(str(base), tmp_path / "cache", endless).train(ROWS, tmp_path / "out", interrupt)
+        Trainer(str(base), tmp_path / "cache", endless).train(ROWS, tmp_path, interrupt)
 
     assert children
     assert not any(child.is_running() for child in children)
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.rglob("manifest.json"))
 
 
 def test_training_process_ends_with_a_killed_parent(tmp_path: Path) -> None:
@@ -253,7 +286,7 @@ def test_training_process_ends_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 def test_tuned_embedded_model_gives_the_taught_answer_when_served(
-    launcher: list[str], tmp_path: Path
+    launch: Launch, tmp_path: Path
 ) -> None:
     cache = weights.default_cache_dir()
     taught = {"problem": "What is the word of the day?", "solution": "The word is plumtree."}
@@ -261,8 +294,8 @@ def test_tuned_embedded_model_gives_the_taught_answer_when_served(
         update={"learning_rate": 1e-4, "epochs": 5, "batch_size": 1, "gradient_accumulation": 1}
     )
 
-    model = Trainer("smollm2-135m-instruct", cache, hyper, launcher).train(
-        [taught], tmp_path / "out", lambda *step: None
+    model = Trainer("smollm2-135m-instruct", cache, hyper, launch).train(
+        [taught], tmp_path / "models", lambda *step: None
     )
 
     assert model.first_loss is not None

@@ -15,7 +15,13 @@ from persona_assets.steps.evaluation import (
 )
 from persona_assets.steps.grading import accuracy
 from persona_assets.steps.math_data import TRAIN
-from persona_assets.steps.training import MODEL, build_fine_tuned_model, training_rows
+from persona_assets.steps.training import (
+    MODEL,
+    build_fine_tuned_model,
+    build_training_curve,
+    evaluation_rows,
+    training_rows,
+)
 from persona_assets.storage.step_result import typed_frame
 
 THIRTY = typed_frame(
@@ -63,17 +69,46 @@ def test_fine_tuned_model_is_a_row_and_its_unusable_examples_are_drops() -> None
         "last_loss": 1.5,
         "seconds": 1.0,
         "dropped": [(4, "too_long")],
+        "hyper": {"epochs": 2},
+        "libraries": {"torch": "2"},
+        "curve": [
+            {"step": 1, "loss": 2.5, "learning_rate": 0.1, "tokens": 9, "seconds": 0.2},
+            {"step": 2, "loss": 1.5, "learning_rate": 0.1, "tokens": 18, "seconds": 0.4},
+            {"step": 2, "evaluation_loss": 1.75, "seconds": 0.5},
+        ],
     }
-    outcome = build_fine_tuned_model(trained, **MODEL_OF)
+    outcome = build_fine_tuned_model(trained, training_rows(THIRTY, 8), **MODEL_OF)
     assert (outcome.rows.schema, len(outcome.rows)) == (MODEL, 1)
     row = outcome.rows.row(0, named=True)
     assert (row["training_size"], row["examples"], row["base_model"]) == (8, 7, "base")
     assert row["path"] == "models/8/model.gguf"
-    assert outcome.dropped.rows() == [("4", "fine_tuned_model", "too_long")]
+    assert (row["hyper"], row["libraries"]) == ('{"epochs": 2}', '{"torch": "2"}')
+    left_out = training_rows(THIRTY, 8)[4]["sample_id"]
+    assert outcome.dropped.rows() == [(left_out, "fine_tuned_model", "too_long")]
+    assert build_training_curve(outcome.rows).rows.rows() == [
+        (8, "ab", 1, 9, 0.1, 2.5, None),
+        (8, "ab", 2, 18, 0.1, 1.5, 1.75),
+    ]
+
+
+def test_model_of_a_version_without_curves_has_no_steps() -> None:
+    early = pl.DataFrame({"training_size": [8], "sha256": ["ab"]})
+    assert build_training_curve(early).rows.is_empty()
+
+
+@settings(deadline=None)
+@given(sizes, st.floats(0, 1, exclude_max=True))
+def test_rows_kept_apart_are_trained_on_at_no_size(size: int, share: float) -> None:
+    kept = {row["sample_id"] for row in evaluation_rows(THIRTY, share)}
+    trained = [row["sample_id"] for row in training_rows(THIRTY, size, share)]
+    assert kept.isdisjoint(trained)
+    assert len(trained) == min(size, 30 - len(kept))
+    if share == 0.0:
+        assert kept == set()
 
 
 def test_fine_tuned_model_that_was_not_trained_is_an_empty_table() -> None:
-    assert build_fine_tuned_model(None, **MODEL_OF).rows.equals(pl.DataFrame(schema=MODEL))
+    assert build_fine_tuned_model(None, [], **MODEL_OF).rows.equals(pl.DataFrame(schema=MODEL))
 
 
 def accuracies(*figures: tuple[str, int, int, int]) -> pl.DataFrame:

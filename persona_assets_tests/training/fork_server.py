@@ -12,7 +12,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STANDARD = [0, 1, 2]
@@ -69,7 +69,9 @@ def serve(socket_path: str) -> None:
                 for descriptor in descriptors:
                     os.close(descriptor)
                 _, status = os.waitpid(child, 0)
-                connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+                # The launcher may have been killed.
+                with suppress(BrokenPipeError):
+                    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def run(command: list[str]) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from persona_assets.training.finetune import batch_on_each_process, end_of_turn, find_faults
+from persona_assets.training.examples import end_of_turn, find_faults
+from persona_assets.training.finetune import batch_on_each_process
 from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets.training.job import Hyperparameters
 from persona_assets_tests.training.tiny_model import END, write_tiny_gguf

@@ -8,4 +8,4 @@ from persona_assets.resources.trainer import Hyperparameters, Trainer
 base, folder = sys.argv[1], Path(sys.argv[2])
 hyper = Hyperparameters(epochs=1e6, batch_size=1, gradient_accumulation=1, packing=False)
 rows = [{"problem": "a", "solution": "b"}]
-Trainer(base, folder, hyper).train(rows, folder / "out", lambda *step: print(step, flush=True))
+Trainer(base, folder, hyper).train(rows, folder, lambda point, steps: print(point, flush=True))
