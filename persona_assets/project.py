@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
+from persona_assets.benchmarks.problem_sets import BENCHMARK_ACCURACY, problem_sets
 from persona_assets.ids import VARIANT, content_id
 from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
@@ -54,6 +55,9 @@ JUDGING = {"judge"}
 PARTS = {"unique": UNIQUENESS, "similar": SIMILARITY, "judge": JUDGING}
 """Settings of a task that other tables than its own read, by the name of the part."""
 
+OF_SET = "benchmarks"
+"""Prefix of the name under which an accuracy reads the file that it is measured on."""
+
 LATER = frozenset(
     {
         "hub_size",
@@ -62,6 +66,7 @@ LATER = frozenset(
         "ready_per_shard",
         "personal_data",
         "protected_names",
+        "evaluation_samples",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left
@@ -77,10 +82,30 @@ class Project:
     def __init__(self, settings: Settings) -> None:
         self._given = settings
         self.storage = Storage(settings.data_dir)
-        self.benchmark = BenchmarkFile(settings.benchmark)
+        self.problem_sets = problem_sets(settings)
+        self.benchmark = self.problem_sets.get(BENCHMARK_ACCURACY) or BenchmarkFile(
+            settings.benchmark
+        )
         self._forbidden = [
             BenchmarkFile(path, "PERSONA_DECONTAMINATE") for path in settings.decontaminate or ()
         ]
+
+    @property
+    def _measured(self) -> list[BenchmarkFile]:
+        """The benchmark, and the further files of `benchmarks`."""
+        further = [file for name, file in self.problem_sets.items() if name != BENCHMARK_ACCURACY]
+        return [self.benchmark, *(file for file in further if file is not None)]
+
+    def problem_file(self, accuracy: str) -> BenchmarkFile:
+        """Return the file that an accuracy is measured on.
+
+        Raises:
+            ValueError: The asset is measured on no file.
+        """
+        file = self.problem_sets.get(accuracy)
+        if file is None:
+            raise ValueError(f"{accuracy} is measured on no file")
+        return file
 
     @cached_property
     def settings(self) -> Settings:
@@ -168,7 +193,7 @@ class Project:
         Raises:
             BenchmarkError: A file cannot be read.
         """
-        files = [self.benchmark] if self.settings.decontaminate is None else self._forbidden
+        files = self._measured if self.settings.decontaminate is None else self._forbidden
         named = (
             file.problems().select(pl.lit(file.name).alias("benchmark"), "problem_id", "problem")
             for file in files
@@ -184,7 +209,7 @@ class Project:
             shard: Shard key, which draws the demonstrations.
         """
         file, _, after = name.partition(VARIANT)
-        role = after if after in ROLES else ""
+        role = after if after in self._given.roles else ""
         file = file if role else name
         prompt = self.prompts[file]
         prompt = prompt.as_role(role) if role else prompt
@@ -285,7 +310,8 @@ class Project:
             prompts: Prompt names; the models that answer them count too.
             settings: Setting names, roles (their model counts), task names, "TASK.unique" and
                 "TASK.similar" (what decides a task's survivors), "TASK.judge" (what is judged), or
-                "benchmark" and "decontaminate" (names and contents of the files count).
+                "benchmark", "decontaminate" and "benchmarks.ASSET", the file that an accuracy is
+                measured on (names and contents of the files count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -302,6 +328,7 @@ class Project:
             if name == "decontaminate" and self.settings.decontaminate is None:
                 # As before the setting: a table that was made by the same benchmark is known.
                 name = "benchmark"
+                parts += [file.identity for file in self._measured[1:]]
             if name not in LATER or getattr(self.settings, name) != _default(name):
                 parts += [name, self._value(name)]
         for file in files:
@@ -315,6 +342,8 @@ class Project:
             return content_id(*self.texts_without_persona)
         if setting == "benchmark":
             return self.benchmark.identity
+        if file := self.problem_sets.get(setting.removeprefix(f"{OF_SET}.")):
+            return file.identity
         if setting == "decontaminate":
             return content_id(*(file.identity for file in self._forbidden))
         if setting == "protected_names":

@@ -56,7 +56,8 @@ class Models:
             EmbedderError: The embedded embedding model is unknown or cannot be loaded.
         """
         checked = set[tuple[str | None, ...]]()
-        for role in (role for role in ROLES if role in roles and role != "evaluation"):
+        used = (role for role in self.settings.roles if role in roles and role != "evaluation")
+        for role in used:
             endpoint = self.settings.endpoint(role)
             place = (
                 endpoint.base_url,
@@ -83,7 +84,7 @@ class Models:
         Raises:
             WeightsError: All sources of a model failed; the message holds the reason for each.
         """
-        endpoints = [settings.endpoint(role) for role in ROLES]
+        endpoints = [settings.endpoint(role) for role in settings.roles]
         names = {endpoint.model for endpoint in endpoints if endpoint.embedded}
         needed = sorted((names | {settings.training.base_model}) & set(MODELS))
         folder = settings.model_dir.expanduser()
