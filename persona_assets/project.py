@@ -90,12 +90,6 @@ class Project:
             BenchmarkFile(path, "PERSONA_DECONTAMINATE") for path in settings.decontaminate or ()
         ]
 
-    @property
-    def _measured(self) -> list[BenchmarkFile]:
-        """The benchmark, and the further files of `benchmarks`."""
-        further = [file for name, file in self.problem_sets.items() if name != BENCHMARK_ACCURACY]
-        return [self.benchmark, *(file for file in further if file is not None)]
-
     def problem_file(self, accuracy: str) -> BenchmarkFile:
         """Return the file that an accuracy is measured on.
 
@@ -193,7 +187,7 @@ class Project:
         Raises:
             BenchmarkError: A file cannot be read.
         """
-        files = self._measured if self.settings.decontaminate is None else self._forbidden
+        files = [self.benchmark] if self.settings.decontaminate is None else self._forbidden
         named = (
             file.problems().select(pl.lit(file.name).alias("benchmark"), "problem_id", "problem")
             for file in files
@@ -328,7 +322,6 @@ class Project:
             if name == "decontaminate" and self.settings.decontaminate is None:
                 # As before the setting: a table that was made by the same benchmark is known.
                 name = "benchmark"
-                parts += [file.identity for file in self._measured[1:]]
             if name not in LATER or getattr(self.settings, name) != _default(name):
                 parts += [name, self._value(name)]
         for file in files:

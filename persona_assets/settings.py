@@ -273,9 +273,8 @@ class Settings(BaseSettings):
 
     decontaminate: tuple[Path, ...] | None = None
     """Files of problems that no training and no test problem may contain, in the layouts of a
-    benchmark; null for the benchmark and the files of `benchmarks`, where a further file trains
-    anew only if it has problems in common with the training set. Where they are set, what is
-    measured decides nothing about training."""
+    benchmark; null for the benchmark. Where they are set, another benchmark trains nothing anew.
+    `scaling_curve` names the problem sets of `benchmarks` that are not among them."""
 
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""

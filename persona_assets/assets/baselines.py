@@ -50,7 +50,8 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
         sets: Assets of the fine-tuned models' accuracies, as in `Project.problem_sets`.
     """
     files = [name for name in sets if name != SYNTHETIC_ACCURACY]
-    has_synthetic = SYNTHETIC_ACCURACY in sets
+    # Without a baseline nothing is read, so that no other table makes this one again.
+    has_synthetic = SYNTHETIC_ACCURACY in sets and bool(names)
 
     def calls(bounds: CallBounds) -> int | None:
         problems = [file_problems(bounds.project, name) for name in files if names]
