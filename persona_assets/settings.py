@@ -269,7 +269,7 @@ class Settings(BaseSettings):
     benchmarks: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
     """Problem sets that fine-tuned models are measured on, an accuracy each: `synthetic` for the
     test set made here, and files in the layouts of a benchmark; a bare name such as `math` is the
-    file `data/benchmarks/math.jsonl`. Null for `synthetic` and the benchmark."""
+    file `math.jsonl` in `data/benchmarks/`. Null for `synthetic` and the benchmark."""
 
     decontaminate: tuple[Path, ...] | None = None
     """Files of problems that no training and no test problem may contain, in the layouts of a

@@ -139,7 +139,7 @@ def solve(
 
 def shown(rows: pl.DataFrame) -> dict[str, dg.MetadataValue | str]:
     """Return measurements as metadata: accuracy, groups, and replies without an answer."""
-    groups, silent = measurement.groups_of(rows), measurement.without_answer(rows)
+    groups, silent = measurement.readable_groups(rows), measurement.without_answer(rows)
     return {
         "accuracy": measurement.accuracy_sentence(rows),
         "decoding": ", ".join(rows["decoding"].unique().sort()),

@@ -11,14 +11,13 @@ from persona_assets.assets.metadata import picture
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.scaling_curve import Reference, draw_scaling_curve
 from persona_assets.project import Project
-from persona_assets.resources.io_manager import preview
 from persona_assets.steps import evaluation
 from persona_assets.steps import paper_results as paper
 from persona_assets.steps import scaling_curve as steps
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
-PAPER = Reference("MATH in the paper, Qwen2-7B", paper.FIGURE_9)
+PAPER = Reference("paper: MATH, Qwen2-7B", paper.FIGURE_9)
 
 
 @table_asset(
@@ -71,9 +70,11 @@ def scaling_curve(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
         forbidden = set(project.forbidden_problems()["problem_id"])
         drawn = draw_scaling_curve(result.rows, PAPER, _levels(baselines))
         remarks = steps.curve_remarks(accuracies, forbidden)
+        against = steps.baseline_verdicts(accuracies, baselines)
         metadata: dict[str, dg.MetadataValue | str] = {
             **picture("curve", drawn),
             "verdict": "\n".join(steps.curve_verdicts(accuracies)),
+            **({"against_baselines": "\n".join(against)} if against else {}),
             **({"remarks": "\n".join(remarks)} if remarks else {}),
             "dashed": "The dashed curve is the paper's: another model, on MATH (arXiv 2406.20094).",
         }
@@ -102,8 +103,8 @@ def size_comparison(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
     )
     def comparison(**tables: pl.LazyFrame) -> dg.MaterializeResult[StepResult]:
         result = steps.build_size_comparison(_joined(tables))
-        verdicts = preview(result.rows.select("benchmark", "before", "after", "verdict"))
-        return dg.MaterializeResult(value=result, metadata={"verdicts": verdicts})
+        verdicts = "\n".join(steps.comparison_verdicts(result.rows))
+        return dg.MaterializeResult(value=result, metadata={"verdict": verdicts})
 
     return comparison
 

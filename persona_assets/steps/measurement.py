@@ -96,6 +96,14 @@ def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
     return listed.unnest("groups") if len(listed) else pl.DataFrame(schema=GROUP)
 
 
+def readable_groups(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the accuracies by subject and level in words: `by`, `value`, `accuracy`."""
+    groups = groups_of(rows)
+    figures = groups.select("correct", "n").iter_rows()
+    words = pl.Series("accuracy", [str(accuracy(*figure)) for figure in figures], pl.String)
+    return groups.select("by", "value").with_columns(words)
+
+
 def without_answer(rows: pl.DataFrame) -> dict[str, list[str]]:
     """Return the completion ids of a measurement by outcome, those with a final answer left out."""
     found: dict[str, list[str]] = {}

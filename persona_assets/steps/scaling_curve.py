@@ -85,6 +85,18 @@ def build_size_comparison(accuracies: pl.DataFrame) -> StepResult:
     return StepResult(typed_frame(rows, COMPARISON))
 
 
+def comparison_verdicts(comparisons: pl.DataFrame) -> list[str]:
+    """Return the verdict on each pair of points in words.
+
+    Args:
+        comparisons: Columns of COMPARISON.
+    """
+    return [
+        f"{row['benchmark']}, {row['before']:,} to {row['after']:,} problems: {row['verdict']}"
+        for row in comparisons.iter_rows(named=True)
+    ]
+
+
 def curve_verdicts(accuracies: pl.DataFrame) -> list[str]:
     """Compare the largest with the smallest number of training problems, by benchmark.
 
@@ -99,15 +111,31 @@ def curve_verdicts(accuracies: pl.DataFrame) -> list[str]:
     for benchmark in accuracies["benchmark"].unique().sort():
         points = list(curve.filter(pl.col("benchmark") == benchmark).iter_rows(named=True))
         if len(points) > 1:
-            compared = _compared(points[0], points[-1])
-            sizes = f"{compared['before']:,} to {compared['after']:,}"
-            sentences.append(f"{benchmark}, {sizes} problems: {compared['verdict']}")
+            ends = {"benchmark": benchmark, **_compared(points[0], points[-1])}
+            sentences += comparison_verdicts(typed_frame([ends], COMPARISON))
         elif points:
             figure = accuracy_sentence(curve.filter(pl.col("benchmark") == benchmark))
             sentences.append(f"{benchmark}, {points[0]['examples']:,} problems: {figure}")
         else:
             sentences.append(f"{benchmark}: no model was trained")
     return sentences
+
+
+def baseline_verdicts(accuracies: pl.DataFrame, baselines: pl.DataFrame) -> list[str]:
+    """Compare the largest number of training problems with each baseline, on the same problems.
+
+    Args:
+        accuracies: Columns of `evaluation.ACCURACY`.
+        baselines: Measurements of other models, with `baseline` and `benchmark`.
+    """
+    largest = _points(accuracies).group_by("benchmark", maintain_order=True).last()
+    tuned = {row["benchmark"]: row for row in largest.iter_rows(named=True)}
+    return [
+        f"{row['benchmark']}, {row['baseline']} to {after['examples']:,} problems: "
+        f"{Paired.of(row['results'], after['results'])}"
+        for row in baselines.iter_rows(named=True)
+        if (after := tuned.get(row["benchmark"])) is not None
+    ]
 
 
 def curve_remarks(accuracies: pl.DataFrame, forbidden: Collection[str]) -> list[str]:

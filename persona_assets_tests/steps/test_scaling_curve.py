@@ -13,6 +13,7 @@ from persona_assets.steps.measurement import figures_of
 from persona_assets.steps.scaling_curve import (
     COMPARISON,
     CURVE,
+    baseline_verdicts,
     build_scaling_curve,
     build_size_comparison,
     curve_remarks,
@@ -204,3 +205,11 @@ def test_curve_verdict_claims_no_difference_from_an_unmeasured_accuracy() -> Non
         "math, 8 to 16 problems: The data do not support a difference: no problem has a verdict "
         "on both."
     )
+
+
+def test_the_largest_model_is_compared_with_each_baseline() -> None:
+    rows = accuracies(measured("math", 8, "w" * 20), measured("math", 16, "r" * 20))
+    baselines = [{**measured(name, 1, "w" * 20), "baseline": "base"} for name in ("math", "other")]
+    schema = pl.Schema({"baseline": pl.String(), **ACCURACY})
+    [text] = baseline_verdicts(rows, typed_frame(baselines, schema))
+    assert text.startswith("math, base to 16 problems: Accuracy is higher: 100.0 % against 0.0 %")
