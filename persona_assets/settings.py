@@ -266,7 +266,7 @@ class Settings(BaseSettings):
     benchmark: Path = Path("data/benchmarks/sample.jsonl")
     """Problems with known answers, in the layout of MATH, GSM8K or AIME."""
 
-    benchmarks: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
+    benchmarks: tuple[str, ...] | None = None
     """Problem sets that fine-tuned models are measured on, an accuracy each: `synthetic` for the
     test set made here, and files in the layouts of a benchmark; a bare name such as `math` is the
     file `math.jsonl` in `data/benchmarks/`. Null for `synthetic` and the benchmark."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.call_bounds import CallBounds, plus
 from persona_assets.assets.evaluation import (
     READING_VERSION,
@@ -12,7 +13,7 @@ from persona_assets.assets.evaluation import (
     file_problems,
     file_setting,
 )
-from persona_assets.assets.measuring import decoding_of, shown, solve
+from persona_assets.assets.measuring import decoding_of, solve
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.benchmarks.base import DEFAULT, Benchmark
@@ -24,7 +25,7 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.session import Session, role_endpoint
 from persona_assets.settings import BASELINE_ROLE
 from persona_assets.steps import evaluation as steps
-from persona_assets.steps.measurement import FIGURES
+from persona_assets.steps.measurement import FIGURES, accuracy_sentence
 from persona_assets.storage.step_result import StepResult, typed_frame
 from persona_assets.tables import Table
 
@@ -77,7 +78,7 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
             *(map(file_setting, files) if names else ()),
         ],
         calls=calls,
-        ins={"math_test": dg.AssetIn("math_test")} if has_synthetic else {},
+        ins={"math_test": dg.AssetIn(asset_key("math_test"))} if has_synthetic else {},
         description="Accuracy of models that were not trained here, such as the base model, on the "
         "same problems; set by PERSONA_BASELINES.",
     )
@@ -99,7 +100,7 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
             ]
         rows = pl.concat([result.rows for result in made])
         result = StepResult(rows, pl.concat([result.dropped for result in made]))
-        return materialize_result(result, session, **shown(rows))
+        return materialize_result(result, session, accuracy=baseline_sentences(rows))
 
     return accuracy
 
@@ -107,6 +108,14 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
 def baseline_prompt(name: str) -> str:
     """Return the name of the prompt that asks a baseline."""
     return f"evaluation{VARIANT}{BASELINE_ROLE}{name}"
+
+
+def baseline_sentences(rows: pl.DataFrame) -> str:
+    """Return the accuracies of baselines in words, a line per baseline and problem set."""
+    return "\n".join(
+        f"{name}, {benchmark}: {accuracy_sentence(row)}"
+        for (name, benchmark), row in rows.group_by("baseline", "benchmark", maintain_order=True)
+    )
 
 
 def _problems(

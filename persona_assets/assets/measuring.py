@@ -138,11 +138,11 @@ def solve(
 
 
 def shown(rows: pl.DataFrame) -> dict[str, dg.MetadataValue | str]:
-    """Return measurements as metadata: accuracy, groups, and replies without an answer."""
+    """Return a measurement as metadata: accuracy, groups, and replies without an answer."""
     groups, silent = measurement.readable_groups(rows), measurement.without_answer(rows)
     return {
         "accuracy": measurement.accuracy_sentence(rows),
-        "decoding": ", ".join(rows["decoding"].unique().sort()),
+        "decoding": rows["decoding"][0],
         **({"by_subject_and_level": preview(groups)} if len(groups) else {}),
         **(
             {

@@ -89,7 +89,7 @@ def evaluate(
         if reply.given is not None
     ]
     verdicts = equal([(expected, given) for _, expected, given in answered])
-    correct = {place: same for (place, _, _), same in zip(answered, verdicts, strict=True)}
+    correct = {place: verdict for (place, _, _), verdict in zip(answered, verdicts, strict=True)}
     results = [
         _result(row, reply, correct.get(place))
         for place, (row, reply) in enumerate(zip(rows, chosen, strict=True))
