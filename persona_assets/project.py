@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
+from persona_assets.benchmarks.problem_sets import BENCHMARK_ACCURACY, problem_sets
 from persona_assets.ids import VARIANT, content_id
 from persona_assets.languages import language_name
 from persona_assets.profiles import PROFILES
@@ -55,6 +56,9 @@ JUDGING = {"judge"}
 PARTS = {"unique": UNIQUENESS, "similar": SIMILARITY, "judge": JUDGING}
 """Settings of a task that other tables than its own read, by the name of the part."""
 
+OF_SET = "benchmarks"
+"""Prefix of the name under which an accuracy reads the file that it is measured on."""
+
 LATER = frozenset(
     {
         "hub_size",
@@ -63,6 +67,7 @@ LATER = frozenset(
         "ready_per_shard",
         "personal_data",
         "protected_names",
+        "evaluation_samples",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left
@@ -78,10 +83,24 @@ class Project:
     def __init__(self, settings: Settings) -> None:
         self._given = settings
         self.storage = Storage(settings.data_dir)
-        self.benchmark = BenchmarkFile(settings.benchmark)
+        self.problem_sets = problem_sets(settings)
+        self.benchmark = self.problem_sets.get(BENCHMARK_ACCURACY) or BenchmarkFile(
+            settings.benchmark
+        )
         self._forbidden = [
             BenchmarkFile(path, "PERSONA_DECONTAMINATE") for path in settings.decontaminate or ()
         ]
+
+    def problem_file(self, accuracy: str) -> BenchmarkFile:
+        """Return the file that an accuracy is measured on.
+
+        Raises:
+            ValueError: The asset is measured on no file.
+        """
+        file = self.problem_sets.get(accuracy)
+        if file is None:
+            raise ValueError(f"{accuracy} is measured on no file")
+        return file
 
     @cached_property
     def settings(self) -> Settings:
@@ -185,7 +204,7 @@ class Project:
             shard: Shard key, which draws the demonstrations.
         """
         file, _, after = name.partition(VARIANT)
-        role = after if after in ROLES else ""
+        role = after if after in self._given.roles else ""
         file = file if role else name
         prompt = self.prompts[file]
         prompt = prompt.as_role(role) if role else prompt
@@ -286,7 +305,8 @@ class Project:
             prompts: Prompt names; the models that answer them count too.
             settings: Setting names, roles (their model counts), task names, "TASK.unique" and
                 "TASK.similar" (what decides a task's survivors), "TASK.judge" (what is judged), or
-                "benchmark" and "decontaminate" (names and contents of the files count).
+                "benchmark", "decontaminate" and "benchmarks.ASSET", the file that an accuracy is
+                measured on (names and contents of the files count).
             files: Paths of further files; their names and content count.
 
         Returns:
@@ -316,6 +336,8 @@ class Project:
             return content_id(*self.texts_without_persona)
         if setting == "benchmark":
             return self.benchmark.identity
+        if file := self.problem_sets.get(setting.removeprefix(f"{OF_SET}.")):
+            return file.identity
         if setting == "decontaminate":
             return content_id(*(file.identity for file in self._forbidden))
         if setting == "protected_names":

@@ -10,6 +10,7 @@ order and values of fields are hashed into the versions of tables; descriptions 
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
@@ -49,6 +50,9 @@ Precision = Literal["fp32", "int8"]
 Stratum = Literal["hop", "language"]
 DEMONSTRATION_LIMIT = 100
 SERVE_PARTS = ("{path}", "{name}", "{port}")
+BASELINE_ROLE = "baselines__"
+"""Prefix of the role of a baseline, before its name."""
+
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
 
 
@@ -362,9 +366,15 @@ class Settings(BaseSettings):
     benchmark: Path = Path("data/benchmarks/sample.jsonl")
     """Problems with known answers, in the layout of MATH, GSM8K or AIME."""
 
+    benchmarks: tuple[str, ...] | None = None
+    """Problem sets that fine-tuned models are measured on, an accuracy each: `synthetic` for the
+    test set made here, and files in the layouts of a benchmark; a bare name such as `math` is the
+    file `math.jsonl` in `data/benchmarks/`. Null for `synthetic` and the benchmark."""
+
     decontaminate: tuple[Path, ...] | None = None
     """Files of problems that no training and no test problem may contain, in the layouts of a
-    benchmark; null for the benchmark. Where they are set, another benchmark trains nothing anew."""
+    benchmark; null for the benchmark. Where they are set, another benchmark trains nothing anew.
+    `scaling_curve` names the problem sets of `benchmarks` that are not among them."""
 
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""
@@ -523,7 +533,16 @@ class Settings(BaseSettings):
     """Base model and hyper-parameters of the fine-tuning."""
 
     benchmark_limit: int | None = Field(ge=1)
-    """Number of benchmark problems used; null for all."""
+    """Number of problems used of each benchmark; null for all."""
+
+    evaluation_samples: int = Field(default=1, ge=1)
+    """Number of replies of an evaluated model per problem, of which the most frequent answer
+    counts; 1 for the paper's single greedy reply. More need a temperature above 0, such as
+    `PERSONA_EVALUATION__SAMPLING__TEMPERATURE=0.7`."""
+
+    baselines: dict[str, ModelEndpoint] = Field(default_factory=dict)
+    """Models by name that are measured beside the fine-tuned ones, on the same problems: endpoints,
+    or embedded models such as the base model before training. None unless set."""
 
     pair_similarities: tuple[float, ...]
     """Cosines at which persona pairs are drawn for the diversity report (figure 10)."""
@@ -549,6 +568,18 @@ class Settings(BaseSettings):
                 "its PERSONA_EMBEDDER__MODEL, or leave the precision to the endpoint"
             )
         return precision
+
+    @field_validator("baselines")
+    @classmethod
+    def _baselines_have_plain_names(
+        cls, baselines: dict[str, ModelEndpoint]
+    ) -> dict[str, ModelEndpoint]:
+        for name in baselines:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+                raise ValueError(
+                    f"{name!r} is no name of a baseline: use letters, digits, dots and hyphens"
+                )
+        return baselines
 
     @classmethod
     def settings_customise_sources(
@@ -604,12 +635,19 @@ class Settings(BaseSettings):
         """Return the endpoint of a role.
 
         Raises:
-            SettingsError: `role` is none of `ROLES`.
+            SettingsError: `role` is none of `ROLES` and no baseline.
         """
+        if (name := role.removeprefix(BASELINE_ROLE)) != role and name in self.baselines:
+            return self.baselines[name]
         if role not in ROLES:
             raise SettingsError(f"unknown role {role!r}: there are {', '.join(ROLES)}")
         endpoint: ModelEndpoint = getattr(self, role)
         return endpoint
+
+    @property
+    def roles(self) -> list[str]:
+        """All roles: `ROLES`, and one per baseline."""
+        return [*ROLES, *(f"{BASELINE_ROLE}{name}" for name in self.baselines)]
 
     def task(self, name: str) -> Task:
         """Return the settings of a task; by default all personas, zero-shot."""

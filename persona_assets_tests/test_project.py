@@ -16,6 +16,8 @@ from persona_assets.settings import ROLES, Settings, SettingsError
 from persona_assets_tests.steps.answers_double import ROOT
 
 OPERATIONAL = {
+    "benchmarks",  # each file is read by the accuracy on it
+    "baselines",  # each model is the role of a prompt
     "profile",  # shapes no row by itself: its values are settings of their own
     "data_dir",
     "ready_personas",  # as the corpus

@@ -5,10 +5,11 @@ Put the module on the Python path and name it in an entry point of your package:
     [project.entry-points."persona_assets.assets"]
     aime = "aime_accuracy"
 
-`aime.jsonl` holds one {"problem": ..., "answer": ...} per line. The layout is built in; a layout of
-your own is a subclass of `persona_assets.benchmarks.base.Benchmark`, named in the group
-"persona_assets.benchmarks". `scaling_curve` and the decontamination of training data know
-`PERSONA_BENCHMARK` alone.
+`aime.jsonl` holds one {"problem": ..., "answer": ...} per line. A file in a known layout needs no
+code: `PERSONA_BENCHMARKS` measures it beside the others, and `scaling_curve` draws it. An asset of
+your own is for a measurement with a number of problems, a partition or a grading that no setting
+describes; `scaling_curve` does not know it. A layout of your own is a subclass of
+`persona_assets.benchmarks.base.Benchmark`, named in the group "persona_assets.benchmarks".
 """
 
 from pathlib import Path
@@ -16,7 +17,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.evaluation import PROMPTS, accuracy_calls, benchmark_accuracy
+from persona_assets.assets.evaluation import accuracy_calls
+from persona_assets.assets.measuring import PROMPTS, benchmark_accuracy
 from persona_assets.assets.table_asset import table_asset
 from persona_assets.benchmarks.benchmark_file import BenchmarkFile
 from persona_assets.partitions import training_sizes
@@ -36,7 +38,7 @@ PROBLEMS = 30
     table=Table(steps.ACCURACY, "training_size", aggregates=True),
     version=steps.VERSION,
     prompts=PROMPTS,
-    settings=["equality"],
+    settings=["equality", "evaluation_samples"],
     files=[AIME],
     calls=lambda bounds: accuracy_calls(bounds, PROBLEMS),
     partitions=training_sizes,

@@ -1,7 +1,7 @@
 """All assets of a project: those of the modules in `assets/`, of task files, of other packages."""
 
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 
@@ -9,15 +9,19 @@ import dagster as dg
 
 import persona_assets.assets
 from persona_assets.asset_names import asset_name
+from persona_assets.assets.baselines import baseline_accuracy
 from persona_assets.assets.call_bounds import CallBounds
 from persona_assets.assets.datasets import datasets
 from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
+from persona_assets.assets.evaluation import accuracies
 from persona_assets.assets.judged import finished_samples, judged_samples
 from persona_assets.assets.math_solutions import PROBLEMS, math_solutions
 from persona_assets.assets.reports import task_reports
 from persona_assets.assets.samples import unique_samples
+from persona_assets.assets.scaling_curve import curves
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
+from persona_assets.benchmarks.problem_sets import BENCHMARK_ACCURACY, SYNTHETIC_ACCURACY
 from persona_assets.catalog.catalog import RESERVED
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import PromptError
@@ -31,13 +35,20 @@ MODULES: Registry[ModuleType] = Registry("persona_assets.assets", {})
 """Modules with assets that installed packages add by entry point."""
 
 
-def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> dict[str, TableAsset]:
+def load_assets(
+    prompts: Prompts,
+    tasks: Mapping[str, Task] | None = None,
+    problem_sets: Collection[str] = (SYNTHETIC_ACCURACY, BENCHMARK_ACCURACY),
+    baselines: Collection[str] = (),
+) -> dict[str, TableAsset]:
     """Collect every asset, by name.
 
     Args:
         prompts: Prompt files.
         tasks: Settings by task; a task that chooses its personas by meaning has a further input,
             one whose samples are compared by meaning has further tables.
+        problem_sets: Accuracies of fine-tuned models, as in `Project.problem_sets`.
+        baselines: Names of models that are measured beside them.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
@@ -46,8 +57,13 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
         SettingsError: Samples of a task cannot be compared by meaning.
     """
     assets: dict[str, TableAsset] = {}
-    for module in _modules():
-        for asset in _declared(module):
+    measured = [
+        *accuracies(problem_sets),
+        baseline_accuracy(baselines, problem_sets),
+        *curves(problem_sets),
+    ]
+    for declared in (*map(_declared, _modules()), measured):
+        for asset in declared:
             if assets.setdefault(asset.name, asset) is not asset:
                 raise DeclarationError(f"two assets are named {asset.name}: rename one of them")
             if asset.name.lower() in RESERVED:
@@ -103,7 +119,8 @@ def _add(
 
 def project_assets(project: Project) -> dict[str, TableAsset]:
     """Collect every asset of a project, by name. Raises as `load_assets`."""
-    return load_assets(project.prompts, project.settings.tasks)
+    settings = project.settings
+    return load_assets(project.prompts, settings.tasks, project.problem_sets, settings.baselines)
 
 
 def table_contracts(

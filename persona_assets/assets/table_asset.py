@@ -14,7 +14,7 @@ import dagster as dg
 from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.call_bounds import Bound
 from persona_assets.orchestration.staleness import EARLIER
-from persona_assets.project import DEMONSTRATIONS, PARTS, Project
+from persona_assets.project import DEMONSTRATIONS, OF_SET, PARTS, Project
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.settings import ROLES, Settings
 from persona_assets.tables import Table
@@ -63,7 +63,8 @@ class Reads:
         """Raise an error for a prompt, a setting or a file that does not exist."""
         tasks = project.prompts.tasks
         parts = (f"{task}.{part}" for task in tasks for part in PARTS)
-        known = {*Settings.model_fields, DEMONSTRATIONS, *ROLES, *tasks, *parts}
+        sets = (f"{OF_SET}.{name}" for name in project.problem_sets)
+        known = {*Settings.model_fields, DEMONSTRATIONS, *ROLES, *tasks, *parts, *sets}
         if unknown := [setting for setting in self.settings if setting not in known]:
             raise DeclarationError(f"reads an unknown setting {unknown[0]}")
         if missing := [file for file in self.files if not Path(file).is_file()]:

@@ -59,6 +59,11 @@ class BenchmarkFile:
         """Extraction and grading of answers, which all lines share (see `problems`)."""
         return self._layout[1]
 
+    @cached_property
+    def lines(self) -> int:
+        """Number of lines that are not empty: the most problems that the file can have."""
+        return sum(bool(line.strip()) for line in self._bytes().splitlines())
+
     def problems(self, limit: int | None = None) -> pl.DataFrame:
         """Return the problems in the order of their hashes.
 

@@ -13,7 +13,8 @@ class Math(Benchmark):
     def load(self, row: Mapping[str, Any]) -> Problem | None:
         """Read one problem; the answer is the final answer of its solution.
 
-        Also read are a worked solution under `answer`, and `question` beside `solution`.
+        Also read are a worked solution under `answer`, `question` beside `solution`, and the labels
+        of MATH-500: `subject` for `type`, and a bare number for `level`.
         """
         solution = text_field(row, "solution")
         worked = solution or text_field(row, "answer")
@@ -23,4 +24,10 @@ class Math(Benchmark):
         answer = extract_final_answer(worked)
         if answer is None:
             return None
-        return Problem(problem, answer, label_field(row, "type"), label_field(row, "level"))
+        subject = label_field(row, "type") or label_field(row, "subject")
+        level = label_field(row, "level")
+        return Problem(problem, answer, subject, f"Level {level}" if _is_number(level) else level)
+
+
+def _is_number(level: str | None) -> bool:
+    return level is not None and level.isdecimal()

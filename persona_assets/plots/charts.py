@@ -1,7 +1,7 @@
-"""Charts: figures 9 and 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
+"""Charts: figure 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite, log2, nan
+from math import isfinite, nan
 from statistics import quantiles
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +19,6 @@ from persona_assets.plots.pictures import (
     empty_picture,
     exact_number,
     short_number,
-    space_ticks,
     spread_evenly,
 )
 
@@ -28,12 +27,6 @@ PAIRS = 100
 
 MAX_DOTS = 600
 """Largest number of dots in all boxes together: evenly spaced order statistics beyond it."""
-
-MAX_MEASURED = 72
-"""Largest number of accuracies in all curves together: evenly spaced accuracies beyond it."""
-
-_SHAPES = "osD^vP"
-_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def draw_box_plot(
@@ -113,74 +106,6 @@ def draw_box_plot(
     return Picture(draw_fitting(tiny, items), draw_full(title, *labels, draw))
 
 
-def draw_scaling_curve(curve: pl.DataFrame) -> Picture:
-    """Draw figure 9: accuracy (%) by number of training problems (log2), with 95 % intervals.
-
-    Args:
-        curve: A row per benchmark and size: `benchmark`, `training_size`, `n`, `accuracy`, `low`
-            and `high` in [0, 1]. Rows with a null accuracy (n = 0) are left out.
-
-    Raises:
-        ValueError: A training size is below 1, which a logarithmic axis cannot show.
-    """
-    names = "benchmark", "training_size", "n", "accuracy", "low", "high"
-    series: dict[str, list[_Point]] = {}
-    for name, size, n, share, least, most in curve.select(names).sort("training_size").iter_rows():
-        if size < 1:
-            raise ValueError(f"training size {size} has no place on a logarithmic axis")
-        if share is not None:
-            point = _Point(log2(size), n, 100 * share, 100 * least, 100 * most)
-            series.setdefault(str(name), []).append(point)
-    title = "Accuracy by number of training problems"
-    if not series:
-        return empty_picture(title)
-    all_points = [point for points in series.values() for point in points]
-    low, high = min(point.low for point in all_points), max(point.high for point in all_points)
-    first, last = min(point.x for point in all_points), max(point.x for point in all_points)
-
-    def tiny(shown: int) -> str:
-        frame = TinySvg(low, high, first, last)
-        for index, points in enumerate(list(series.values())[:shown]):
-            few = spread_evenly(points, 8)
-            path = "M" + " ".join(f"{frame.x(p.x)} {frame.y(p.y)}" for p in few)
-            for p in few:
-                path += f"M{frame.x(p.x)} {frame.y(p.low)}V{frame.y(p.high)}"
-            frame.add_path(colour(index), path, ' fill="none"')
-        frame.add_axis_ends(*(f"{round(2**end):,}" for end in (first, last)))
-        return frame.render(f"{low:.0f}%", f"{high:.0f}%", len(series) - shown)
-
-    def draw(axes: Any) -> Legend:
-        legend: Legend = []
-        span = max(last - first, 1.0)
-        for index, (name, measured) in enumerate(series.items()):
-            points = spread_evenly(measured, max(2, MAX_MEASURED // len(series)))
-            # Curves are shifted sideways, so that no interval hides another.
-            shift = 0.008 * span * (index - (len(series) - 1) / 2)
-            artist = axes.errorbar(
-                [point.x + shift for point in points],
-                [point.y for point in points],
-                yerr=list(zip(*((p.y - p.low, p.high - p.y) for p in points), strict=True)),
-                fmt=f"{_SHAPES[index % len(_SHAPES)]}-",
-                color=colour(index),
-                capsize=3,
-                ms=5,
-            )
-            counts = {point.n for point in points}
-            legend += [
-                (
-                    artist,
-                    clean_label(name) + (f" (n = {counts.pop():,})" if len(counts) == 1 else ""),
-                )
-            ]
-        ticks = space_ticks(sorted({point.x for point in all_points}), span / 9)
-        axes.set_xticks(ticks, ["\n".join(_size_labels(tick)) for tick in ticks])
-        axes.set_xlim(first - 0.06 * span, last + 0.06 * span)
-        return legend
-
-    labels = "training problems (logarithmic)", "accuracy in %, with 95 % interval"
-    return Picture(draw_fitting(tiny, len(series)), draw_full(title, *labels, draw))
-
-
 def draw_bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) -> Picture:
     """Draw a bar from zero per entry, such as the number of personas of each hop.
 
@@ -222,16 +147,6 @@ def draw_bars(values: Mapping[str, float], title: str, x_label: str, y_label: st
         return []
 
     return Picture(draw_fitting(tiny, len(heights)), draw_full(title, x_label, y_label, draw))
-
-
-class _Point(NamedTuple):
-    """Accuracy at a training size: x is log2 of the size; y, low and high are in %."""
-
-    x: float
-    n: int
-    y: float
-    low: float
-    high: float
 
 
 class _Box(NamedTuple):
@@ -292,9 +207,3 @@ def _draw_points(axes: Any, x: float, width: float, index: int, ys: Sequence[flo
     axes.plot(
         xs, doubled_ys, color=colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
     )
-
-
-def _size_labels(exponent: float) -> list[str]:
-    """Return the labels of a training size from its log2: decimal, and a power of two if exact."""
-    size, power = round(2**exponent), round(exponent)
-    return [f"{size:,}", "2" + str(power).translate(_SUPERSCRIPT)][: 1 + (size == 2**power)]

@@ -70,7 +70,8 @@ class Models:
         if "evaluation" in roles and self.settings.evaluation.serve is not None:
             require_program(shlex.split(self.settings.evaluation.serve)[0])
         checked = set[tuple[str | None, ...]]()
-        for role in (role for role in ROLES if role in roles and role != "evaluation"):
+        used = (role for role in self.settings.roles if role in roles and role != "evaluation")
+        for role in used:
             endpoint = self.settings.endpoint(role)
             place = (
                 endpoint.base_url,
@@ -97,7 +98,7 @@ class Models:
         Raises:
             WeightsError: All sources of a model failed; the message holds the reason for each.
         """
-        endpoints = [settings.endpoint(role) for role in ROLES]
+        endpoints = [settings.endpoint(role) for role in settings.roles]
         names = {endpoint.model for endpoint in endpoints if endpoint.embedded}
         needed = sorted((names | {settings.training.base_model}) & set(MODELS))
         folder = settings.model_dir.expanduser()

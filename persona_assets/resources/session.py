@@ -34,7 +34,7 @@ from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
 from persona_assets.resources.spending_caps import has_budget, is_priced
 from persona_assets.resources.tuned_model import FREE, TunedModel, tuned_endpoint
-from persona_assets.settings import ModelEndpoint, Precision, Settings
+from persona_assets.settings import BASELINE_ROLE, ModelEndpoint, Precision, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,9 +131,9 @@ class Session:
                 self._tell(role, answer)
                 if answer.status == "error":
                     unusable[answer.reason] += 1
-                elif answer.unknown_finish_reason and role != "evaluation":
+                elif answer.unknown_finish_reason and not is_evaluated(role):
                     unusable[f"finish_reason {answer.unknown_finish_reason}"] += 1
-                elif answer.status != "ok" and role != "evaluation":
+                elif answer.status != "ok" and not is_evaluated(role):
                     unusable[answer.status] += 1
                 yield answer
         most = self._settings.max_quarantine_share * number
@@ -385,6 +385,11 @@ def progress_line(done: int, total: int | None, usage: Usage) -> str:
         f"{(total - done) / rate:.0f} s left" if rate and total else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def is_evaluated(role: str) -> bool:
+    """Return True if the answers of a role are measured, so that unusable ones count as errors."""
+    return role == "evaluation" or role.startswith(BASELINE_ROLE)
 
 
 def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:

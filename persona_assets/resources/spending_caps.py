@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from persona_assets.generation import SpendingCap, pricing
-from persona_assets.settings import ROLES, ModelEndpoint, Settings
+from persona_assets.settings import ModelEndpoint, Settings
 
 
 class Limit(NamedTuple):
@@ -43,7 +43,7 @@ def limits(settings: Settings) -> list[Limit]:
     unasked = settings.unasked_budget
     if chosen or unasked is None:
         return chosen
-    if not any(is_priced(settings.endpoint(role)) for role in ROLES):
+    if not any(is_priced(settings.endpoint(role)) for role in settings.roles):
         return []
     return [Limit(kind, "PERSONA_UNASKED_BUDGET", unasked) for kind in ("run", "backfill")]
 

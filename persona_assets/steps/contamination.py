@@ -224,6 +224,26 @@ def require_absent(forbidden: pl.DataFrame, problems: Sequence[str]) -> None:
             )
 
 
+def refuse_shown(problems: pl.DataFrame, benchmark: str, examples: Sequence[str]) -> None:
+    """Raise an error if a demonstration of the evaluation contains a problem to be solved.
+
+    Args:
+        problems: Problems to be solved, with `problem_id` and `problem`.
+        benchmark: Name of their set.
+        examples: Problems of the demonstrations.
+
+    Raises:
+        ContaminationError: A demonstration contains a problem.
+    """
+    named = problems.select(pl.lit(benchmark).alias("benchmark"), "problem_id", "problem")
+    for example, found in zip(examples, ProblemIndex(named).search(examples), strict=True):
+        if found:
+            raise ContaminationError(
+                f"the evaluation shows the problem {example[:60]!r}, {found.reason}: remove it "
+                "from prompts/demonstrations/evaluation.jsonl"
+            )
+
+
 def _above(shares: Shares, threshold: float) -> dict[tuple[int, int], float]:
     """Return the shares above a threshold by number of the text and of the problem."""
     chosen = shares.shares > threshold

@@ -1,40 +1,35 @@
-"""Accuracy of a model on a set of problems, with its interval (section 4.1.2, figure 9)."""
+"""Accuracy of a model on a set of problems, with its interval (section 4.1.2, tables 1 and 2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from persona_assets.prompting.prompt import Prompt
-from persona_assets.prompting.run_prompt import Complete, PromptRow, run_prompt
+from persona_assets.prompting.run_prompt import Complete, PromptRow, Requests, run_prompt
 from persona_assets.steps.answers import extract_final_answer
-from persona_assets.steps.grading import Accuracy, Equal, accuracy, supported_improvement
+from persona_assets.steps.grading import Equal
+from persona_assets.steps.measurement import FIGURES, figures_of
+from persona_assets.steps.outcomes import EXCLUDED, Reply, choose_replies, read_reply
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
-VERSION = "1"
+VERSION = "2"
 
-_RESULT = pl.Struct(
-    {
-        "problem_id": pl.String(),
-        "expected": pl.String(),
-        "given": pl.String(),
-        "correct": pl.Boolean(),
-        "completion_id": pl.String(),
-    }
-)
 ACCURACY = pl.Schema(
     {
         "training_size": pl.Int64(),
+        "examples": pl.Int64(),
         "benchmark": pl.String(),
         "model": pl.String(),
-        "n": pl.Int64(),
-        "correct": pl.Int64(),
-        "accuracy": pl.Float64(),
-        "low": pl.Float64(),
-        "high": pl.Float64(),
-        "results": pl.List(_RESULT),
+        "decoding": pl.String(),
+        **FIGURES,
     }
 )
-CURVE = pl.Schema({name: kind for name, kind in ACCURACY.items() if name != "results"})
+"""Accuracy of a fine-tuned model: `examples` is the number of problems that it was trained on, null
+without a model; `model` is the hash of its weights."""
+
+SYNTHETIC = "synthetic"
+"""Name of the synthetic test (table 1) as a benchmark."""
 
 
 def judge_equality(prompt: Prompt, complete: Complete) -> Equal:
@@ -58,90 +53,108 @@ def evaluate(
     complete: Complete,
     equal: Equal,
     *,
+    labels: Mapping[str, Any],
     extract: Callable[[str], str | None] = extract_final_answer,
-    benchmark: str,
-    training_size: int,
-    model: str,
+    samples: int = 1,
+    same: Equal | None = None,
+    schema: pl.Schema = ACCURACY,
 ) -> StepResult:
     """Measure the share of problems that a model answers correctly.
 
-    A truncated answer, or one without a final answer, is incorrect. A failed call, or an answer
-    that `equal` cannot decide, is excluded and dropped with its reason. Without problems the
-    accuracy is null.
+    A truncated, refused or unparseable reply is incorrect. A failed call, or an answer that `equal`
+    cannot decide, is excluded from n and dropped with its reason. Without problems the accuracy is
+    null.
 
     Args:
-        problems: Columns `problem_id`, `problem`, `answer`.
-        prompt: Prompt `evaluation`, decoded greedily.
+        problems: Columns `problem_id`, `problem`, `answer`, and `subject` and `level` where the
+            benchmark has them.
+        prompt: Prompt `evaluation`.
         complete: Model under test.
         equal: Comparison of (expected, given) answers.
+        labels: Columns of the row besides the figures.
         extract: Final answer of a reply.
-        benchmark: Name of the problem set.
-        training_size: Number of training problems of the model.
-        model: Hash of the model's weights.
+        samples: Number of replies per problem; of several, the most frequent answer counts.
+        same: Comparison of two given answers for that vote; None for `equal`.
+        schema: Schema of the row.
 
     Returns:
-        One row of the schema ACCURACY.
+        One row of the schema.
     """
-    prompt_rows = [
-        PromptRow(row["problem_id"], row, {"problem": row["problem"]})
-        for row in problems.iter_rows(named=True)
+    rows = list(problems.iter_rows(named=True))
+    replies = _ask(rows, prompt, complete, extract, samples)
+    chosen = choose_replies(replies, same or equal)
+    answered = [
+        (place, row["answer"], reply.given)
+        for place, (row, reply) in enumerate(zip(rows, chosen, strict=True))
+        if reply.given is not None
     ]
-    results, rest = run_prompt(prompt, prompt_rows, complete)
-    failed = [(row_id, reason) for row_id, reason in rest if reason.startswith("error:")]
-    given = {result.row.row_id: extract(result.value["solution"]) for result in results}
-    answered = [(row, final) for row in prompt_rows if (final := given.get(row.row_id))]
-    equalities = equal([(row.source["answer"], final) for row, final in answered])
-    verdicts = {row.row_id: same for (row, _), same in zip(answered, equalities, strict=True)}
-    failed += [(row_id, "undecided") for row_id, verdict in verdicts.items() if verdict is None]
-    excluded = {row_id for row_id, _ in failed}
-    completions = {result.row.row_id: result.completion["completion_id"] for result in results}
-    graded = [
-        {
-            "problem_id": row.row_id,
-            "expected": row.source["answer"],
-            "given": given.get(row.row_id),
-            "correct": verdicts.get(row.row_id) is True,
-            "completion_id": completions.get(row.row_id),
-        }
-        for row in prompt_rows
-        if row.row_id not in excluded
+    verdicts = equal([(expected, given) for _, expected, given in answered])
+    correct = {place: verdict for (place, _, _), verdict in zip(answered, verdicts, strict=True)}
+    results = [
+        _result(row, reply, correct.get(place))
+        for place, (row, reply) in enumerate(zip(rows, chosen, strict=True))
     ]
-    figure = accuracy(sum(result["correct"] for result in graded), len(graded))
-    row = {
-        "training_size": training_size,
-        "benchmark": benchmark,
-        "model": model,
-        "n": figure.n,
-        "correct": figure.correct,
-        "accuracy": figure.accuracy,
-        "low": figure.low,
-        "high": figure.high,
-        "results": graded,
+    dropped = [
+        (result["problem_id"], reply.reason or result["outcome"])
+        for result, reply in zip(results, chosen, strict=True)
+        if result["outcome"] in EXCLUDED
+    ]
+    row = {**labels, **figures_of(results)}
+    return StepResult(typed_frame([row], schema), quarantine("evaluation", dropped))
+
+
+def decoding_name(shots: int, temperature: float | None, samples: int) -> str:
+    """Describe how a model is asked, such as "zero-shot, greedy", as in the paper.
+
+    Args:
+        shots: Number of demonstrations.
+        temperature: Temperature of the requests; None for the endpoint's own.
+        samples: Number of replies per problem.
+
+    Example:
+        >>> decoding_name(4, 0.7, 8)
+        '4-shot, temperature 0.7, majority of 8'
+    """
+    kind = "zero-shot" if shots == 0 else f"{shots}-shot"
+    if temperature == 0:
+        drawn = "greedy"
+    elif temperature is None:
+        drawn = "temperature of the endpoint"
+    else:
+        drawn = f"temperature {temperature:g}"
+    return ", ".join([kind, drawn, *([f"majority of {samples}"] if samples > 1 else [])])
+
+
+def _ask(
+    rows: Sequence[Mapping[str, Any]],
+    prompt: Prompt,
+    complete: Complete,
+    extract: Callable[[str], str | None],
+    samples: int,
+) -> list[list[Reply]]:
+    """Return the replies to each problem, in the order of their samples."""
+    inputs = [
+        PromptRow(row["problem_id"], row, {"problem": row["problem"]}, index)
+        for row in rows
+        for index in range(samples)
+    ]
+    requests = Requests(inputs, lambda row: prompt.request(row.inputs, row.index))
+    [field] = prompt.head.output
+    replies = [read_reply(answer, field, extract) for answer in complete(requests)]
+    return [replies[start : start + samples] for start in range(0, len(replies), samples)]
+
+
+def _result(row: Mapping[str, Any], reply: Reply, correct: bool | None) -> dict[str, Any]:
+    verdicts = {True: "correct", False: "wrong", None: "undecided"}
+    outcome = reply.outcome or verdicts[correct]
+    return {
+        "problem_id": row["problem_id"],
+        "subject": row.get("subject"),
+        "level": row.get("level"),
+        "expected": row["answer"],
+        "given": reply.given,
+        "correct": None if outcome in EXCLUDED else outcome == "correct",
+        "outcome": outcome,
+        "votes": reply.votes,
+        "completion_id": reply.completion_id,
     }
-    return StepResult(typed_frame([row], ACCURACY), quarantine("evaluation", failed))
-
-
-def accuracy_sentence(row: pl.DataFrame) -> str:
-    """Return an accuracy in words, with its interval and n."""
-    return str(_accuracies(row)[0])
-
-
-def curve_verdicts(curve: pl.DataFrame) -> list[str]:
-    """Compare the largest with the smallest training size, in one sentence per benchmark."""
-    sentences: list[str] = []
-    for (benchmark,), rows in curve.group_by("benchmark", maintain_order=True):
-        ordered = rows.sort("training_size")
-        sizes, figures = ordered["training_size"], _accuracies(ordered)
-        compared = supported_improvement(figures[0], figures[-1])
-        sentences.append(f"{benchmark}, {sizes[0]} to {sizes[-1]} problems: {compared}")
-    return sentences
-
-
-def _accuracies(rows: pl.DataFrame) -> list[Accuracy]:
-    return [accuracy(row["correct"], row["n"]) for row in rows.iter_rows(named=True)]
-
-
-def build_scaling_curve(accuracies: pl.DataFrame) -> StepResult:
-    """Collect accuracies by benchmark and number of training problems (figure 9)."""
-    rows = accuracies.select(CURVE.names()).sort("benchmark", "training_size")
-    return StepResult(rows, rows_in=len(accuracies))

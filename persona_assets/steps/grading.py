@@ -97,21 +97,6 @@ def difference(a: Accuracy, b: Accuracy) -> tuple[float, float, float] | None:
     return gain, max(gain - below, -1.0), min(gain + above, 1.0)
 
 
-def supported_improvement(a: Accuracy, b: Accuracy) -> str:
-    """Return a sentence that compares `b` (after) with `a` (before).
-
-    The sentence claims "higher" or "lower" only if the interval of the difference excludes zero.
-    """
-    interval_of_gain = difference(a, b)
-    if interval_of_gain is None:
-        return f"The data do not support a difference: {a} against {b}."
-    gain, low, high = (100 * share for share in interval_of_gain)
-    interval = f"{gain:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
-    if low > 0 or high < 0:
-        return f"Accuracy is {'higher' if low > 0 else 'lower'}: {b} against {a}; {interval}."
-    return f"The data do not support a difference: {b} against {a}; {interval}."
-
-
 class Agreement(NamedTuple):
     """Answer on which `votes` solvers agree, in the wording of the earliest of these solvers."""
 

@@ -42,7 +42,9 @@ def test_bounds_are_open_until_the_texts_are_known() -> None:
     assert known["instructions"] == known["math_problems"] == personas
     # A shard's personas may be in all scripts, each with its probes.
     assert known["persona_embeddings"] == (personas + 3 * MOST_PROBES) // 256 + 3
-    assert known["math_accuracy"] is None
+    # All 84 problems of the sample, each with a verdict, at five sizes.
+    assert known["math_accuracy"] == 84 * 5 * 2
+    assert known["baseline_accuracy"] == 0
 
 
 def test_bounds_grow_with_shards_where_assets_are_sharded() -> None:

@@ -100,7 +100,7 @@ CONTRACT = '    table=Table(steps.ACCURACY, "training_size", aggregates=True),\n
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('["equality"]', '["equalities"]', "aime_accuracy reads an unknown setting equalities"),
+        ('["equality",', '["equalities",', "aime_accuracy reads an unknown setting equalities"),
         ("accuracy_calls(bounds, PROBLEMS)", 'bounds.rows("math_train")', "add rows= to its"),
         (BOUND, "", "aime_accuracy asks a model and states no bound on its calls: add calls="),
         (CONTRACT, "", "aime_accuracy states no contract: add table="),

@@ -54,7 +54,7 @@ def test_benchmark_file_is_named_without_its_endings(tmp_path: Path) -> None:
 
 
 def test_benchmark_file_accepts_a_number_as_level(tmp_path: Path) -> None:
-    assert benchmark(tmp_path, MATH | {"level": 5}).problems()["level"].to_list() == ["5"]
+    assert benchmark(tmp_path, MATH | {"level": 5}).problems()["level"].to_list() == ["Level 5"]
 
 
 @pytest.mark.parametrize(

@@ -297,7 +297,8 @@ def test_empty_corpus_gives_empty_tables_and_null_accuracies(fresh: SampleProjec
     assert rows == {0, 1, 2}
     rates = fresh.catalog.query("SELECT share FROM task_reports WHERE measure = 'pass_rate'")
     assert set(rates["share"]) == {None}
-    curve = fresh.rows("scaling_curve")
-    assert curve["n"].to_list() == [0, 0]
-    assert curve["accuracy"].to_list() == [None, None]
+    for asset in ("synthetic_accuracy", "math_accuracy"):
+        accuracy = fresh.rows(asset, "1")
+        assert accuracy.select("examples", "n", "accuracy").rows() == [(None, 0, None)]
+    assert fresh.rows("scaling_curve").is_empty()
     assert fresh.stale() == []

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.plots.charts import draw_bars, draw_box_plot, draw_scaling_curve
+from persona_assets.plots.charts import draw_bars, draw_box_plot
 from persona_assets.plots.pictures import Picture, svg_markdown
+from persona_assets.plots.scaling_curve import Reference, draw_scaling_curve
 from persona_assets.steps.grading import accuracy
 from persona_assets_tests.plots.programs.draw_box_plot import REPORT
 from persona_assets_tests.plots.svg_checks import check_picture, run_program, texts
@@ -21,7 +22,7 @@ REPORT_SCHEMA = pl.Schema(
 CURVE_SCHEMA = pl.Schema(
     {
         "benchmark": pl.String,
-        "training_size": pl.Int64,
+        "examples": pl.Int64,
         "n": pl.Int64,
         "accuracy": pl.Float64,
         "low": pl.Float64,
@@ -135,8 +136,22 @@ def test_scaling_curve_leaves_out_an_accuracy_without_answers() -> None:
 
 
 def test_scaling_curve_refuses_a_training_size_of_zero() -> None:
-    with pytest.raises(ValueError, match="training size 0"):
+    with pytest.raises(ValueError, match="0 training problems have no place"):
         draw_scaling_curve(curve(("MATH", 0, 1, 2)))
+
+
+def test_scaling_curve_shows_what_others_measured_in_the_full_picture_alone() -> None:
+    measured = curve(("sample", 8, 1, 6), ("sample", 16, 2, 6))
+    reference = Reference("MATH in the paper", {2**16: 0.575, 2**20: 0.649})
+    picture = draw_scaling_curve(measured, reference, {"base, sample": 0.125})
+    check_picture(picture)
+    labels = texts(picture.full)
+    for text in ("MATH in the paper", "base, sample 12.5 %", "sample (n = 6)", "8", "1,048,576"):
+        assert text in labels
+    assert "stroke-dasharray" in picture.full
+    assert picture.tiny == draw_scaling_curve(measured).tiny
+    # Without a measurement there is nothing to compare.
+    assert "no data" in texts(draw_scaling_curve(curve(), reference).full)
 
 
 def test_bars_are_labelled_with_their_values() -> None:

@@ -7,14 +7,18 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.steps.evaluation import (
-    ACCURACY,
+from persona_assets.steps.evaluation import ACCURACY
+from persona_assets.steps.math_data import TRAIN
+from persona_assets.steps.measurement import figures_of
+from persona_assets.steps.scaling_curve import (
+    COMPARISON,
     CURVE,
+    baseline_verdicts,
     build_scaling_curve,
+    build_size_comparison,
+    curve_remarks,
     curve_verdicts,
 )
-from persona_assets.steps.grading import accuracy
-from persona_assets.steps.math_data import TRAIN
 from persona_assets.steps.training import (
     MODEL,
     build_fine_tuned_model,
@@ -111,71 +115,136 @@ def test_fine_tuned_model_that_was_not_trained_is_an_empty_table() -> None:
     assert build_fine_tuned_model(None, [], **MODEL_OF).rows.equals(pl.DataFrame(schema=MODEL))
 
 
-def accuracies(*figures: tuple[str, int, int, int]) -> pl.DataFrame:
-    """Return accuracies from tuples of benchmark, training size, correct, n."""
-    rows = []
-    for benchmark, size, correct, n in figures:
-        figure = accuracy(correct, n)
-        rows.append(
-            {
-                "training_size": size,
-                "benchmark": benchmark,
-                "model": "m",
-                "n": n,
-                "correct": correct,
-                "accuracy": figure.accuracy,
-                "low": figure.low,
-                "high": figure.high,
-                "results": [],
-            }
-        )
+def measured(
+    benchmark: str, size: int, solved: str, examples: int | None = None, model: str = ""
+) -> dict[str, Any]:
+    """Return a measurement: a letter per problem, r for right, w for wrong, x for excluded."""
+    results = [
+        {
+            "problem_id": f"{benchmark} {n}",
+            "subject": None,
+            "level": None,
+            "correct": None if letter == "x" else letter == "r",
+            "outcome": {"r": "correct", "w": "wrong", "x": "failed"}[letter],
+        }
+        for n, letter in enumerate(solved)
+    ]
+    labels = {"training_size": size, "benchmark": benchmark, "decoding": "zero-shot, greedy"}
+    trained = {"examples": examples or size, "model": model or f"weights {examples or size}"}
+    return {**labels, **trained, **figures_of(results)}
+
+
+def untrained(benchmark: str, size: int) -> dict[str, Any]:
+    return {**measured(benchmark, size, ""), "examples": None, "model": ""}
+
+
+def accuracies(*rows: dict[str, Any]) -> pl.DataFrame:
     return typed_frame(rows, ACCURACY)
 
 
-def test_scaling_curve_is_all_accuracies_by_benchmark_and_size() -> None:
-    outcome = build_scaling_curve(accuracies(("b", 16, 1, 2), ("a", 8, 1, 2), ("b", 8, 0, 0)))
-    assert outcome.rows.schema == CURVE
-    assert outcome.rows.select("benchmark", "training_size").rows() == [
-        ("a", 8),
-        ("b", 8),
-        ("b", 16),
+def test_scaling_curve_is_all_accuracies_by_benchmark_and_number_trained_on() -> None:
+    rows = accuracies(measured("b", 16, "rw"), measured("a", 8, "rw"), measured("b", 8, "x"))
+    curve = build_scaling_curve(rows).rows
+    assert curve.schema == CURVE
+    assert curve.select("benchmark", "examples", "n", "accuracy").rows() == [
+        ("a", 8, 2, 0.5),
+        ("b", 8, 0, None),
+        ("b", 16, 2, 0.5),
     ]
-    assert outcome.rows_in == 3
+
+
+def test_sizes_that_were_trained_on_the_same_problems_are_one_point() -> None:
+    rows = accuracies(
+        measured("math", 131_072, "rw", examples=12),
+        measured("math", 65_536, "rw", examples=12),
+        measured("math", 8, "ww"),
+    )
+    curve = build_scaling_curve(rows).rows
+    assert curve.select("examples", "training_sizes").rows() == [(8, [8]), (12, [65_536, 131_072])]
+    assert curve_remarks(rows, {"math 0", "math 1"}) == [
+        "The sizes 65,536 and 131,072 are one point: there were 12 problems to train on."
+    ]
+    assert len(build_size_comparison(rows).rows) == 1
+
+
+def test_a_size_below_its_number_stands_at_the_true_number() -> None:
+    rows = accuracies(measured("math", 16, "r", examples=15))
+    assert build_scaling_curve(rows).rows["examples"].to_list() == [15]
+    assert curve_remarks(rows, {"math 0"}) == ["The size 16 stands at 15, the number trained on."]
+
+
+def test_a_size_without_a_model_has_no_point() -> None:
+    rows = accuracies(untrained("math", 8), untrained("math", 16), measured("other", 8, "r"))
+    assert build_scaling_curve(rows).rows["benchmark"].to_list() == ["other"]
+    assert curve_verdicts(rows) == [
+        "math: no model was trained",
+        "other, 8 problems: 100.0 % (20.7 to 100.0, n = 1)",
+    ]
 
 
 def test_scaling_curve_of_no_accuracies_is_an_empty_table() -> None:
     assert build_scaling_curve(accuracies()).rows.equals(pl.DataFrame(schema=CURVE))
+    assert build_size_comparison(accuracies()).rows.equals(pl.DataFrame(schema=COMPARISON))
+    assert curve_verdicts(accuracies()) == []
 
 
-def verdict(*figures: tuple[int, int, int]) -> str:
-    """Return the verdict of a benchmark from tuples of training size, correct, n."""
-    rows = accuracies(*(("math", *figure) for figure in figures))
-    [text] = curve_verdicts(build_scaling_curve(rows).rows)
+def test_two_numbers_with_the_same_weights_are_remarked() -> None:
+    rows = accuracies(measured("m", 8, "r", model="w"), measured("m", 16, "r", model="w"))
+    [remark] = curve_remarks(rows, {"m 0"})
+    assert remark.startswith("The models of 8 and 16 problems have the same weights")
+
+
+def test_a_benchmark_that_training_was_not_decontaminated_of_is_remarked() -> None:
+    rows = accuracies(measured("gsm8k", 8, "rrw"), measured("synthetic", 8, "rr"))
+    assert curve_remarks(rows, {"gsm8k 0", "gsm8k 1", "gsm8k 2"}) == []
+    assert curve_remarks(rows, {"gsm8k 1"}) == [
+        "gsm8k: the training problems were not decontaminated of 2 of its 3 problems; add its file "
+        "to PERSONA_DECONTAMINATE."
+    ]
+
+
+def test_sizes_are_compared_with_their_neighbours_and_at_the_ends() -> None:
+    rows = accuracies(*(measured("math", size, "rw" * 3) for size in (8, 16, 32)))
+    compared = build_size_comparison(rows).rows
+    assert compared.schema == COMPARISON
+    assert compared.select("before", "after").rows() == [(8, 16), (16, 32), (8, 32)]
+    assert compared.select("n", "both", "neither", "difference", "p_value").unique().rows() == [
+        (6, 3, 3, 0.0, 1.0)
+    ]
+
+
+def verdict(*rows: dict[str, Any]) -> str:
+    [text] = curve_verdicts(accuracies(*rows))
     return text
 
 
-def test_curve_verdict_claims_a_difference_that_the_intervals_support() -> None:
-    text = verdict((16, 3245, 5000), (8, 2875, 5000))
-    assert text.startswith("math, 8 to 16 problems: Accuracy is higher: 64.9 % ")
+def test_curve_verdict_claims_a_difference_that_the_pairs_support() -> None:
+    # Independent samples of 60 and 70 % of 100 would support nothing.
+    text = verdict(
+        measured("math", 16, "r" * 70 + "w" * 30), measured("math", 8, "r" * 60 + "w" * 40)
+    )
+    assert text.startswith(
+        "math, 8 to 16 problems: Accuracy is higher: 70.0 % against 60.0 % of the same 100 problems"
+    )
 
 
-def test_curve_verdict_claims_no_difference_between_overlapping_intervals() -> None:
-    text = verdict((8, 1, 30), (16, 3, 30))
-    assert text.startswith("math, 8 to 16 problems: The data do not support a difference: ")
+def test_curve_verdict_claims_no_difference_that_the_pairs_do_not_support() -> None:
+    text = verdict(measured("math", 8, "rw" * 15), measured("math", 16, "rr" + "rw" * 14))
+    assert text.startswith("math, 8 to 16 problems: The data do not support a difference: 53.3 %")
+    assert "at this n a difference of " in text
 
 
 def test_curve_verdict_claims_no_difference_from_an_unmeasured_accuracy() -> None:
-    text = verdict((8, 0, 0), (16, 1, 2))
-    assert text.startswith("math, 8 to 16 problems: The data do not support a difference: ")
-    assert "not measured (n = 0)" in text
+    text = verdict(measured("math", 8, "xx"), measured("math", 16, "rw"))
+    assert text == (
+        "math, 8 to 16 problems: The data do not support a difference: no problem has a verdict "
+        "on both."
+    )
 
 
-def test_curve_verdicts_are_sorted_by_benchmark() -> None:
-    names = ["better", "unclear", "empty"]
-    rows = accuracies(*((name, size, 1, 2) for name in names for size in (16, 8)))
-    verdicts = curve_verdicts(build_scaling_curve(rows).rows)
-    assert [text.split(",")[0] for text in verdicts] == ["better", "empty", "unclear"]
-
-
-def test_curve_verdicts_of_an_empty_curve_are_empty() -> None:
-    assert curve_verdicts(typed_frame([], CURVE)) == []
+def test_the_largest_model_is_compared_with_each_baseline() -> None:
+    rows = accuracies(measured("math", 8, "w" * 20), measured("math", 16, "r" * 20))
+    baselines = [{**measured(name, 1, "w" * 20), "baseline": "base"} for name in ("math", "other")]
+    schema = pl.Schema({"baseline": pl.String(), **ACCURACY})
+    [text] = baseline_verdicts(rows, typed_frame(baselines, schema))
+    assert text.startswith("math, base to 16 problems: Accuracy is higher: 100.0 % against 0.0 %")

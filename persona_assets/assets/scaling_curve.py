@@ -1,0 +1,120 @@
+"""Group `model`: accuracies side by side, and beside those of the paper (figure 9)."""
+
+from collections.abc import Collection, Mapping
+
+import dagster as dg
+import polars as pl
+
+from persona_assets.asset_names import asset_key
+from persona_assets.assets.baselines import BASELINES
+from persona_assets.assets.metadata import picture
+from persona_assets.assets.table_asset import TableAsset, table_asset
+from persona_assets.plots.scaling_curve import Reference, draw_scaling_curve
+from persona_assets.project import Project
+from persona_assets.steps import evaluation
+from persona_assets.steps import paper_results as paper
+from persona_assets.steps import scaling_curve as steps
+from persona_assets.storage.step_result import StepResult
+from persona_assets.tables import Table
+
+PAPER = Reference("paper: MATH, Qwen2-7B", paper.FIGURE_9)
+
+
+@table_asset(
+    group="model",
+    table=Table(
+        paper.PAPER_RESULTS,
+        "model",
+        unique=("source", "model", "accuracy"),
+        aggregates=True,
+    ),
+    version=paper.VERSION,
+)
+def paper_results() -> dg.MaterializeResult[StepResult]:
+    """Tables 1 and 2 and figure 9 of the paper, for reference."""
+    return dg.MaterializeResult(value=paper.build_paper_results())
+
+
+def curves(accuracies: Collection[str]) -> list[TableAsset]:
+    """Declare the assets that put accuracies side by side.
+
+    Args:
+        accuracies: Names of the assets with the accuracies of the fine-tuned models.
+    """
+    tables = {name: dg.AssetIn(asset_key(name)) for name in accuracies}
+    return [scaling_curve(tables), size_comparison(tables)]
+
+
+def scaling_curve(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
+    """Declare the curve of figure 9.
+
+    Args:
+        tables: Accuracies of the fine-tuned models.
+    """
+
+    @table_asset(
+        name="scaling_curve",
+        group="model",
+        table=Table(steps.CURVE, "examples", unique=("benchmark", "examples"), aggregates=True),
+        version=f"{steps.VERSION}.1",
+        settings=["decontaminate"],
+        ins={**tables, BASELINES: dg.AssetIn(asset_key(BASELINES))},
+        description="Accuracy by number of training problems, with 95 % intervals (figure 9).",
+    )
+    def curve(
+        project: dg.ResourceParam[Project], **tables: pl.LazyFrame
+    ) -> dg.MaterializeResult[StepResult]:
+        baselines = tables.pop(BASELINES).collect()
+        accuracies = _joined(tables)
+        result = steps.build_scaling_curve(accuracies)
+        forbidden = set(project.forbidden_problems()["problem_id"])
+        drawn = draw_scaling_curve(result.rows, PAPER, _levels(baselines))
+        remarks = steps.curve_remarks(accuracies, forbidden)
+        against = steps.baseline_verdicts(accuracies, baselines)
+        metadata: dict[str, dg.MetadataValue | str] = {
+            **picture("curve", drawn),
+            "verdict": "\n".join(steps.curve_verdicts(accuracies)),
+            **({"against_baselines": "\n".join(against)} if against else {}),
+            **({"remarks": "\n".join(remarks)} if remarks else {}),
+            "dashed": "The dashed curve is the paper's: another model, on MATH (arXiv 2406.20094).",
+        }
+        return dg.MaterializeResult(value=result, metadata=metadata)
+
+    return curve
+
+
+def size_comparison(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
+    """Declare the comparison of models by the problems that they all answered.
+
+    Args:
+        tables: Accuracies of the fine-tuned models.
+    """
+
+    @table_asset(
+        name="size_comparison",
+        group="model",
+        table=Table(
+            steps.COMPARISON, "before", unique=("benchmark", "before", "after"), aggregates=True
+        ),
+        version=steps.VERSION,
+        ins=dict(tables),
+        description="Models of two sizes on the same problems: exact McNemar test, interval of the "
+        "difference, and the smallest difference that as many problems show.",
+    )
+    def comparison(**tables: pl.LazyFrame) -> dg.MaterializeResult[StepResult]:
+        result = steps.build_size_comparison(_joined(tables))
+        verdicts = "\n".join(steps.comparison_verdicts(result.rows))
+        return dg.MaterializeResult(value=result, metadata={"verdict": verdicts})
+
+    return comparison
+
+
+def _joined(tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    columns = evaluation.ACCURACY.names()
+    return pl.concat([table.select(columns) for table in tables.values()]).collect()
+
+
+def _levels(baselines: pl.DataFrame) -> dict[str, float]:
+    """Return the accuracies of baselines, by model and benchmark."""
+    measured = baselines.drop_nulls("accuracy").select("baseline", "benchmark", "accuracy")
+    return {f"{name}, {benchmark}": share for name, benchmark, share in measured.iter_rows()}
