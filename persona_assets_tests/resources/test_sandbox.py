@@ -10,22 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.resources.sandbox import (
+from persona_assets.resources.light_sandbox import MODULES
+from persona_assets.resources.program_answers import (
     MAX_ANSWER,
     MAX_ERROR,
     MAX_OUTPUT,
     MAX_SOURCE,
-    MODULES,
     ProgramResult,
-    Sandbox,
 )
+from persona_assets.resources.sandbox import Kind, Sandbox
 
 OUT_OF_TIME = "TimeoutError: out of time"
 
 
+@pytest.fixture(scope="module", params=["light", "isolated"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with Sandbox(seconds=0.5, memory_mb=64, kind=request.param) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seconds=0.5, memory_mb=64) as sandbox:
+def light() -> Iterator[Sandbox]:
+    with Sandbox(seconds=0.5, memory_mb=64, kind="light") as sandbox:
         yield sandbox
 
 
