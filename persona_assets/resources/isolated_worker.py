@@ -25,13 +25,14 @@ import resource
 import signal
 import socket
 import sys
+import time
 import types
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 from persona_assets.resources.confinement import ConfinementError, check_system, confine
-from persona_assets.resources.program_answers import MAX_ANSWER, OUT_OF_MEMORY
+from persona_assets.resources.program_answers import MAX_ANSWER
 
 MODULES = (
     *("abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
@@ -43,10 +44,11 @@ MODULES = (
 """Modules that programs may import, besides those that these import themselves."""
 
 SYMPY = (
-    *("algebras", "assumptions", "calculus", "combinatorics", "concrete", "discrete", "functions"),
-    *("geometry", "integrals", "logic", "matrices", "ntheory", "parsing.sympy_parser", "polys"),
-    *("printing.latex", "printing.pretty", "series", "sets", "simplify", "solvers", "stats"),
-    *("tensor", "utilities.iterables", "utilities.lambdify"),
+    *("abc", "algebras", "assumptions", "calculus", "codegen.ast", "combinatorics", "concrete"),
+    *("discrete", "functions", "geometry", "holonomic", "integrals", "logic", "matrices", "ntheory"),
+    *("parsing.sympy_parser", "physics.units", "polys", "printing.latex", "printing.numpy"),
+    *("printing.pretty", "printing.repr", "series", "sets", "simplify", "solvers", "stats"),
+    *("strategies", "tensor", "unify", "utilities.iterables", "utilities.lambdify", "vector"),
 )
 """Parts of sympy that are imported whole: a fork opens no file, so that it can import nothing."""
 
@@ -110,9 +112,9 @@ def _prepare() -> None:
     numpy = importlib.import_module("numpy")
     numpy.set_printoptions(legacy="1.25")  # a number in a list is 0.5, not np.float64(0.5)
     # Programs have the same random numbers whenever they run.
-    random.seed(0)
     numpy.random.seed(0)
     importlib.import_module("sympy.core.random").seed(0)
+    time.sleep = lambda seconds: None  # as in the light sandbox
     os.environ.clear()
     sys.argv[:] = [""]
     sys.path.clear()
@@ -174,6 +176,7 @@ def _run_confined(descriptors: list[int], worker: int, seconds: int, memory: int
             with open(source, "rb") as pipe:
                 text = pipe.read().decode()
             os.dup2(output, 1)
+            random.seed(0)  # Python seeds it anew in a fork
             os.closerange(3, result)
             os.closerange(result + 1, DESCRIPTORS)
             confine(seconds, memory)
@@ -194,15 +197,15 @@ def _run(source: str) -> dict[str, str | None]:
             exec(compile(source, "<program>", "exec"), module.__dict__)
         value: Any = getattr(module, "answer", None)
         answer = None if value is None else str(value)[: MAX_ANSWER + 1]
-        sys.stdout.flush()
-    except MemoryError:
-        error = OUT_OF_MEMORY
     except BaseException as raised:
-        error = _told(raised)
+        error = _described(raised)
+    # A program may have closed or replaced it.
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
     return {"answer": answer, "error": error}
 
 
-def _told(raised: BaseException) -> str:
+def _described(raised: BaseException) -> str:
     """Return the line of the program that raised an exception, its type and its message."""
     line = raised.lineno if isinstance(raised, SyntaxError) else None
     frame = raised.__traceback__
@@ -214,6 +217,8 @@ def _told(raised: BaseException) -> str:
         message = raised.msg if isinstance(raised, SyntaxError) else str(raised)
     except BaseException:
         message = "an exception without a readable message"
+    if isinstance(raised, MemoryError):
+        message = "out of memory"
     where = f"line {line}: " if line else ""
     return f"{where}{type(raised).__name__}: {message}"[:MAX_MESSAGE]
 

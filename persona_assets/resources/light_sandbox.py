@@ -12,7 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from persona_assets.resources.program_answers import (
     MAX_SOURCE,
     OUT_OF_TIME,
     TOO_LONG_SOURCE,
+    TOO_MUCH_OUTPUT,
     ProgramResult,
     encodable,
     ended_program,
@@ -95,17 +96,17 @@ class LightSandbox:
         Raises:
             FileNotFoundError: The interpreter of pydantic-monty is not installed.
         """
-        from pydantic_monty import MontyCrashedError, MontyError
+        from pydantic_monty import MontyError
 
         if len(source) > MAX_SOURCE:
             return failed_program(TOO_LONG_SOURCE)
-        printed = _Printed()
         prelude, source = _with_fractions(encodable(source))
-        with self._interpreter() as interpreter, _CpuLimit(interpreter, self._seconds) as limit:
+        with self._interpreter() as interpreter, _Guard(interpreter, self._seconds) as guard:
+            printed = _Printed(guard)
             try:
                 with interpreter.pool.checkout(
                     limits={
-                        "max_feed_duration_secs": limit.wall_seconds,
+                        "max_feed_duration_secs": guard.wall_seconds,
                         "max_memory": self._bytes,
                         "max_recursion_depth": MAX_RECURSION,
                     },
@@ -118,10 +119,7 @@ class LightSandbox:
                         _ANSWER, external_lookup={"answer": None}, print_callback=printed
                     )
             except MontyError as error:
-                # The pool would start another process, of which this object does not know.
-                interpreter.is_usable = not isinstance(error, MontyCrashedError)
-                message = OUT_OF_TIME if limit.is_exceeded else _message(error)
-                return failed_program(message, printed.text())
+                return failed_program(guard.reason or _message(error), printed.text())
         return ended_program(None if value is None else str(value), printed.text())
 
     def close(self) -> None:
@@ -131,20 +129,19 @@ class LightSandbox:
     @contextmanager
     def _interpreter(self) -> Iterator["_Interpreter"]:
         """Lend an interpreter to a program."""
-        try:
-            interpreter = self._idle.pop()
-        except IndexError:
-            interpreter = _Interpreter()
+        while True:
+            try:
+                interpreter = self._idle.pop()
+            except IndexError:
+                interpreter = _Interpreter()
+                break
+            if interpreter.is_alive():
+                break
+            interpreter.stop()
         try:
             yield interpreter
-        except BaseException:
-            interpreter.is_usable = False
-            raise
         finally:
-            if interpreter.is_usable:
-                self._idle.append(interpreter)
-            else:
-                interpreter.stop()
+            self._idle.append(interpreter)
 
 
 class _Interpreter:
@@ -153,7 +150,6 @@ class _Interpreter:
     Attributes:
         pool: Pool of this single process.
         pid: Its id; None where there is no /proc.
-        is_usable: False once it has ended.
     """
 
     _starting = threading.Lock()
@@ -166,23 +162,26 @@ class _Interpreter:
             self.pool = Monty(min_processes=1, max_processes=1).__enter__()
             started = _interpreters() - before
         self.pid = started.pop() if len(started) == 1 else None
-        self.is_usable = True
+
+    def is_alive(self) -> bool:
+        """Return True unless the process ended; its pool may have another, of unknown id."""
+        return self.pid is None or _is_interpreter(Path(f"/proc/{self.pid}/stat"))
 
     def stop(self) -> None:
         self.pool.__exit__(None, None, None)
 
 
-class _CpuLimit:
-    """Limit on the CPU time of an interpreter, which kills its process.
+class _Guard:
+    """Limit on the CPU time of an interpreter: its process is killed.
 
     Attributes:
         wall_seconds: Limit on the wall time.
-        is_exceeded: True if the process was killed.
+        reason: Reason for which the process was killed, None if it was not.
     """
 
     def __init__(self, interpreter: _Interpreter, seconds: float) -> None:
         self.wall_seconds = seconds if interpreter.pid is None else WALL_FACTOR * seconds
-        self.is_exceeded = False
+        self.reason: str | None = None
         self._pid, self._seconds = interpreter.pid, seconds
         self._ended = threading.Event()
         self._deciding = threading.Lock()
@@ -202,26 +201,30 @@ class _CpuLimit:
         with self._deciding:
             self._ended.set()
 
+    def kill(self, reason: str) -> None:
+        """Kill the process, unless the program has ended."""
+        with self._deciding:
+            if self._pid is not None and not self._ended.is_set():
+                self.reason = self.reason or reason
+                self._ended.set()
+                with suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+
     def _watch(self, pid: int, until: float) -> None:
         left = self._seconds
         while not self._ended.wait(left):
-            with self._deciding:
-                if self._ended.is_set():
-                    return
-                try:
-                    left = until - cpu_seconds(pid)
-                    if left <= 0:
-                        self.is_exceeded = True
-                        os.kill(pid, signal.SIGKILL)
-                        return
-                except OSError:  # it has ended by itself
-                    return
+            with suppress(OSError):  # the process has ended by itself
+                left = until - cpu_seconds(pid)
+                if left > 0:
+                    continue
+            self.kill(OUT_OF_TIME)
 
 
 class _Printed:
     """Output of a program; printing more than `MAX_OUTPUT` characters ends the program."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: _Guard) -> None:
+        self._guard = guard
         self._parts: list[str] = []
         self._size = 0
 
@@ -229,7 +232,9 @@ class _Printed:
         self._parts.append(text[: MAX_OUTPUT - self._size])
         self._size += len(text)
         if self._size > MAX_OUTPUT:
-            raise MemoryError(f"printed more than {MAX_OUTPUT:,} characters")
+            # The interpreter looks at an error of this function only once the program has ended.
+            self._guard.kill(TOO_MUCH_OUTPUT)
+            raise MemoryError(TOO_MUCH_OUTPUT.partition(": ")[2])
 
     def text(self) -> str:
         return "".join(self._parts)
@@ -237,15 +242,18 @@ class _Printed:
 
 def _interpreters() -> set[int]:
     """Return the ids of this process's children that are interpreters."""
-    found: set[int] = set()
-    for stat in Path("/proc").glob("[0-9]*/stat") if sys.platform == "linux" else ():
-        try:
-            name, _, rest = stat.read_text(errors="replace").rpartition(")")
-        except OSError:
-            continue
-        if name.endswith("(monty") and int(rest.split()[1]) == os.getpid():
-            found.add(int(stat.parent.name))
-    return found
+    files = Path("/proc").glob("[0-9]*/stat") if sys.platform == "linux" else ()
+    return {int(file.parent.name) for file in files if _is_interpreter(file)}
+
+
+def _is_interpreter(stat: Path) -> bool:
+    """Return True if a file of /proc is about a living interpreter of this process."""
+    try:
+        name, _, rest = stat.read_text(errors="replace").rpartition(")")
+    except OSError:
+        return False
+    state, parent, *_ = rest.split()
+    return name.endswith("(monty") and int(parent) == os.getpid() and state != "Z"
 
 
 def _stop_all(interpreters: list[_Interpreter]) -> None:
