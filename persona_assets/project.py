@@ -62,6 +62,8 @@ LATER = frozenset(
         "ready_per_shard",
         "personal_data",
         "protected_names",
+        "sandbox",
+        "solutions_per_problem",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left

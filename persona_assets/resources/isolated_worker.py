@@ -45,7 +45,16 @@ MODULES = (
 
 SYMPY = (
     *("abc", "algebras", "assumptions", "calculus", "codegen.ast", "combinatorics", "concrete"),
-    *("discrete", "functions", "geometry", "holonomic", "integrals", "logic", "matrices", "ntheory"),
+    *(
+        "discrete",
+        "functions",
+        "geometry",
+        "holonomic",
+        "integrals",
+        "logic",
+        "matrices",
+        "ntheory",
+    ),
     *("parsing.sympy_parser", "physics.units", "polys", "printing.latex", "printing.numpy"),
     *("printing.pretty", "printing.repr", "series", "sets", "simplify", "solvers", "stats"),
     *("strategies", "tensor", "unify", "utilities.iterables", "utilities.lambdify", "vector"),

@@ -14,6 +14,9 @@ from persona_assets.resources.program_answers import NO_MODULE, ProgramResult, f
 VERSION = "3"
 """VERSION of answers of programs, bumped by hand when they change: part of a code version."""
 
+EARLIER_VERSION = "2"
+"""VERSION before: no isolated sandbox, no `fractions`."""
+
 Kind = Literal["auto", "light", "isolated"]
 """Where a program runs: in the light sandbox, in the isolated one, or, for `auto`, in the light one
 and, if it fails there, once more in the isolated one."""

@@ -42,7 +42,7 @@ class Result:
 def run_program(program: str) -> Result:
     if "crash" in program:
         return Result(None, "ZeroDivisionError: division by zero")
-    return Result(program.split("=")[1].strip(), None)
+    return Result("7", None)
 
 
 def problems(*texts: str) -> pl.DataFrame:
@@ -70,7 +70,7 @@ def reply(request: Request) -> Reply:
     if kind in FAILURES:
         return kind
     if solver_of(request) == "program":
-        programs = {"ok": "answer = 7", "no answer": "I cannot.", "crash": "answer = crash()"}
+        programs = {"ok": "answer = 3 + 4", "no answer": "I cannot.", "crash": "answer = crash()"}
         return {"program": programs[kind.replace("_", " ")]}
     return {"solution": "It is \\boxed{7}" if kind == "ok" else "I think that is all."}
 
@@ -141,7 +141,7 @@ def test_math_solutions_ask_three_solvers_for_a_held_out_problem() -> None:
     assert [solver_of(request) for request in model.asked] == list(SOLVERS)
     assert outcome.rows["solver"].to_list() == list(SOLVERS)
     assert outcome.rows["answer"].to_list() == ["7", "7", "7"]
-    assert outcome.rows["solution"].to_list()[1] == "answer = 7"
+    assert outcome.rows["solution"].to_list()[1] == "answer = 3 + 4"
     assert set(outcome.rows["licence"]) == {"licence 0"}
     assert set(outcome.rows["language"]) == {"sw"}
 
@@ -202,8 +202,8 @@ def test_math_solutions_publish_repaired_text_and_drop_refusals() -> None:
 def test_math_solutions_publish_a_program_without_its_fence() -> None:
     def fenced(request: Request) -> Reply:
         if solver_of(request) == "program":
-            return {"program": "Here is the program:\n```python\nanswer = 7\n```"}
+            return {"program": "Here is the program:\n```python\nanswer = 3 + 4\n```"}
         return {"solution": "It is \\boxed{7}"}
 
     outcome = solve(problems("One: ok"), answering(fenced))
-    assert dict(outcome.rows.select("solver", "solution").iter_rows())["program"] == "answer = 7"
+    assert dict(outcome.rows.select("solver", "solution").iter_rows())["program"] == "answer = 3 + 4"
