@@ -131,6 +131,9 @@ class Fraction:
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __pow__(self, power: Any) -> Any:
         if isinstance(power, Fraction) and power.denominator == 1:
             power = power.numerator
@@ -171,11 +174,15 @@ class Fraction:
         return Fraction(p0 + k * p1, q0 + k * q1)
 
 
+FractionClass = Fraction
+"""Value of the name that an import binds, which in a function may be `Fraction` itself."""
+
+
 class FractionsModule:
     """The module `fractions`."""
 
     def __init__(self) -> None:
-        self.Fraction = Fraction
+        self.Fraction = FractionClass
 
 
 def _ratio(number: Any) -> tuple[int, int]:

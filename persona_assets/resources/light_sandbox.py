@@ -291,7 +291,7 @@ def _replacement(node: ast.Import | ast.ImportFrom) -> str | None:
         if node.module != "fractions" or node.level:
             return None
         names = [alias.asname or alias.name for alias in node.names if alias.name == "Fraction"]
-        return "; ".join(f"{name} = Fraction" for name in names) or "pass"
+        return "; ".join(f"{name} = FractionClass" for name in names) or "pass"
     if all(alias.name != "fractions" for alias in node.names):
         return None
     return "; ".join(

@@ -24,8 +24,8 @@ SOLVERS = ("assistant", "program", "second")
 """Solvers (section 4.1.2): one model as assistant and by program of thought, and a second model."""
 
 NO_MAJORITY, AGREEING, OUTVOTED = "no_majority", "agreeing", "outvoted"
-"""Reasons of a solution that is not kept among several to a problem: no answer has the majority, the
-kept solution has the same answer, or the kept solution has another."""
+"""Reasons of a solution that is not kept among several to a problem: no answer has the majority,
+the kept solution has the same answer, or the kept solution has another."""
 
 TEMPERATURE = 0.7
 """Temperature of all solutions of the assistant but the first, which has that of the prompt. Wang
