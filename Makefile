@@ -62,6 +62,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/answers.py
 	$(BIN)/python benchmarks/rules.py
 	$(BIN)/python benchmarks/protection.py
+	$(BIN)/python benchmarks/programs.py
 	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/contamination.py
 

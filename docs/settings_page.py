@@ -66,6 +66,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "People": ("personal_data", "protected_names"),
     "Math": (
+        "solutions_per_problem",
+        "sandbox",
         "held_out_share",
         "equality",
         "training_sizes",

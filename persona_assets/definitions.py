@@ -49,7 +49,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         "corpus": Corpus.of(settings),
         "models": Models(settings, project.storage),
         "deduplicator": Deduplicator(settings, project.storage),
-        "sandbox": Sandbox(),
+        "sandbox": Sandbox(kind=settings.sandbox),
         "grader": Grader(),
         "trainer": Trainer.of(settings.training, settings.model_dir.expanduser()),
     }

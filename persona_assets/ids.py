@@ -54,9 +54,15 @@ def sample_id(task: str, persona_id: str, index: int) -> str:
     return content_id("sample", task, persona_id, str(index))
 
 
-def solution_id(sample_id: str, solver: str) -> str:
-    """Return the id of a solver's solution to a problem."""
-    return content_id("solution", sample_id, solver)
+def solution_id(sample_id: str, solver: str, index: int = 0) -> str:
+    """Return the id of a solver's solution to a problem.
+
+    Args:
+        sample_id: Id of the problem.
+        solver: Name of the solver.
+        index: Number of the solution among the solver's to this problem.
+    """
+    return content_id("solution", sample_id, solver, *([str(index)] if index else []))
 
 
 def uniform(*parts: str) -> float:

@@ -68,6 +68,8 @@ LATER = frozenset(
         "personal_data",
         "protected_names",
         "evaluation_samples",
+        "sandbox",
+        "solutions_per_problem",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left

@@ -523,8 +523,19 @@ class Settings(BaseSettings):
     held_out_share: float = Field(ge=0, le=1)
     """Share of math problems held out for the synthetic test."""
 
+    solutions_per_problem: int = Field(default=1, ge=1)
+    """Number of solutions that the role `solver` writes to each math problem, besides its program.
+    Of several, all but the first at temperature 0.7, the first with the answer of the majority is
+    kept, and a problem without a majority has none. A higher number buys the difference."""
+
+    sandbox: Literal["auto", "light", "isolated"] = "auto"
+    """Where programs of models run: `light` is an interpreter without the outer world, sympy and
+    numpy; `isolated` a full Python with both, which needs Linux; `auto` runs in the isolated one
+    what fails in the light one, as far as this machine can isolate."""
+
     equality: Literal["judge", "math_verify"]
-    """Comparison of answers: `judge` asks a model, `math_verify` reads them as mathematics."""
+    """Comparison of answers: `math_verify` reads them as mathematics, `judge` asks a model about
+    those that are then not equal."""
 
     training_sizes: tuple[PositiveInt, ...]
     """Numbers of training examples; one model is fine-tuned per size."""
@@ -580,6 +591,17 @@ class Settings(BaseSettings):
                     f"{name!r} is no name of a baseline: use letters, digits, dots and hyphens"
                 )
         return baselines
+
+    @field_validator("solutions_per_problem")
+    @classmethod
+    def _solutions_differ(cls, solutions: int, info: ValidationInfo) -> int:
+        solver = info.data.get("solver")
+        if solutions > 1 and solver is not None and solver.sampling.get("temperature") == 0:
+            raise ValueError(
+                "several solutions at temperature 0 would be the same: remove the TEMPERATURE of "
+                "PERSONA_SOLVER__SAMPLING"
+            )
+        return solutions
 
     @classmethod
     def settings_customise_sources(

@@ -49,7 +49,7 @@ class ObedientModel(ModelServer):
         order = ATTEMPTS[min(orders)]
         if prompt == "math_program":
             target = str(self.folder / f"ORDER-{min(orders):02}.txt")
-            return chat(f"open({target!r}, 'w').write('obeyed')\nanswer = 1")
+            return chat(f"open({target!r}, 'w').write('obeyed')\nanswer = 1 + 1")
         if "response_format" not in body:
             return chat(f"{good} {order}")
         return chat(json.dumps(_obey(json.loads(good), order)))

@@ -158,6 +158,8 @@ def test_float_threshold_is_read_as_its_decimal() -> None:
             "few-shot",
             "setting PERSONA_TASKS__TOOLS: Value error, mode few-shot does not go with shots=0",
         ),
+        ("PERSONA_SANDBOX", "open", "setting PERSONA_SANDBOX: Input should be 'auto', 'light' or"),
+        ("PERSONA_SOLUTIONS_PER_PROBLEM", "0", "setting PERSONA_SOLUTIONS_PER_PROBLEM: Input"),
     ],
 )
 def test_mistake_is_a_single_sentence_that_names_the_variable(
@@ -169,6 +171,13 @@ def test_mistake_is_a_single_sentence_that_names_the_variable(
     assert str(refusal.value).startswith(sentence)
     assert "\n" not in str(refusal.value)
     assert SECRET not in str(refusal.value)
+
+
+def test_solutions_that_would_be_the_same_are_refused() -> None:
+    greedy = {"model": "m", "sampling": {"temperature": 0}}
+    assert Settings.load(solver=greedy).solutions_per_problem == 1
+    with pytest.raises(SettingsError, match="several solutions at temperature 0 would be the same"):
+        Settings.load(solver=greedy, solutions_per_problem=3)
 
 
 def test_unknown_argument_is_refused() -> None:

@@ -31,6 +31,7 @@ from persona_assets.prompting.front_matter import HUB, FrontMatter, PromptError
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import EARLIER_VERSION as EARLIER_SANDBOX
 from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.rules import protection
@@ -130,13 +131,17 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
             text=next(iter(prompt.unique_fields), None),
         ),
         version=f"{steps.VERSION}.{rules_version(kind=head.kind)}{_shape(prompt)}",
-        earlier=["1"],
+        earlier=[
+            f"{steps.VERSION}.{rules_version(kind=head.kind)}{_shape(prompt, EARLIER_SANDBOX)}",
+            "1",
+        ],
         prompts=[name],
         settings=[
             name,
             *protection.SETTINGS,
             *(VECTOR_SETTINGS if VECTORS in tables else ()),
             *([head.answers] if head.answers else ()),
+            *(["sandbox"] if head.then else ()),
         ],
         rows=samples,
         calls=calls,
@@ -171,7 +176,7 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
     return task
 
 
-def _shape(prompt: Prompt) -> str:
+def _shape(prompt: Prompt, sandbox: str = SANDBOX_VERSION) -> str:
     """Return the version of what rows are made from; "" for a row of one persona and one call."""
     fields = FrontMatter.model_fields
     shape = {
@@ -180,8 +185,8 @@ def _shape(prompt: Prompt) -> str:
         if (value := getattr(prompt.head, name)) != fields[name].default
     }
     written = "" if not shape else f".{json.dumps(shape, sort_keys=True)}"
-    sandbox = f".{SANDBOX_VERSION}" if prompt.head.then else ""
-    return f"{written}{steps_version(prompt.head.then)}{sandbox}"
+    runs = f".{sandbox}" if prompt.head.then else ""
+    return f"{written}{steps_version(prompt.head.then)}{runs}"
 
 
 def _of_hops(bounds: CallBounds, task: Task) -> int | None:

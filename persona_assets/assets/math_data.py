@@ -7,7 +7,12 @@ import polars as pl
 
 from persona_assets.assets.call_bounds import times
 from persona_assets.assets.math_solutions import held_out_rows
-from persona_assets.assets.model_calls import answer_equality, materialize_result, open_session
+from persona_assets.assets.model_calls import (
+    EQUALITY_VERSION,
+    answer_equality,
+    materialize_result,
+    open_session,
+)
 from persona_assets.assets.table_asset import table_asset
 from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.project import Project
@@ -43,8 +48,8 @@ def math_train(
 @table_asset(
     group="math",
     table=Table(steps.TEST, "sample_id"),
-    version=f"{steps.VERSION}.{GRADING_VERSION}",
-    earlier=[f"1.{GRADING_VERSION}", f"2.{GRADING_VERSION}"],
+    version=f"{steps.VERSION}.{GRADING_VERSION}.{EQUALITY_VERSION}",
+    earlier=[f"{version}.{GRADING_VERSION}" for version in (steps.VERSION, "2", "1")],
     prompts=["answer_equality"],
     settings=["decontaminate", "equality"],
     rows=held_out_rows,
@@ -62,7 +67,8 @@ def math_test(
     with open_session(context, models) as session:
         equal = answer_equality(project, grader, session)
         result = steps.build_math_test(solutions, forbidden, equal)
-    return materialize_result(result, session, **_contaminated(result, solutions, forbidden))
+    metadata = _contaminated(result, solutions, forbidden)
+    return materialize_result(result, session, agreement=steps.agreement_share(result), **metadata)
 
 
 def _contaminated(

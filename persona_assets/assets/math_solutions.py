@@ -13,12 +13,15 @@ from persona_assets.assets.samples import UNIQUE
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.partitions import shards
 from persona_assets.project import Project
+from persona_assets.resources.grader import Grader
 from persona_assets.resources.models import Models
+from persona_assets.resources.sandbox import EARLIER_VERSION as EARLIER_SANDBOX
 from persona_assets.resources.sandbox import VERSION as SANDBOX_VERSION
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.rules import protection
 from persona_assets.steps import math_solutions as steps
 from persona_assets.steps.answers import VERSION as ANSWERS_VERSION
+from persona_assets.steps.stated_answers import VERSION as STATED_VERSION
 from persona_assets.steps.verdicts import rules_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
@@ -32,8 +35,11 @@ SOLVER_PROMPTS = {
     "second": "math_solution@second_solver",
 }
 
-READING_VERSION = f"{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}"
+READING_VERSION = f"{rules_version()}.{ANSWERS_VERSION}.{SANDBOX_VERSION}.{STATED_VERSION}"
 """Version of the reading of a solver's reply."""
+
+EARLIER_READING = f"{rules_version()}.{ANSWERS_VERSION}.{EARLIER_SANDBOX}"
+"""Version of the reading before programs were isolated and had to compute."""
 
 
 def held_out_rows(bounds: CallBounds) -> int | None:
@@ -50,7 +56,8 @@ def held_out_rows(bounds: CallBounds) -> int | None:
 
 def _solution_calls(bounds: CallBounds) -> int | None:
     problems, held_out = bounds.rows(f"{UNIQUE}{PROBLEMS}"), held_out_rows(bounds)
-    counts = {"assistant": problems, "program": held_out, "second": held_out}
+    solutions = times(problems, bounds.settings.solutions_per_problem)
+    counts = {"assistant": solutions, "program": held_out, "second": held_out}
     return plus(*(bounds.question_calls(n, SOLVER_PROMPTS[solver]) for solver, n in counts.items()))
 
 
@@ -66,10 +73,10 @@ def math_solutions(problems: str) -> TableAsset:
         group="math",
         table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
         version=f"{steps.VERSION}.{READING_VERSION}",
-        # Neither had the column `language`.
-        earlier=[f"2.{READING_VERSION}", "1"],
+        # Without the columns of votes; the other two without `language`, too.
+        earlier=[f"3.{EARLIER_READING}", f"2.{EARLIER_READING}", "1"],
         prompts=SOLVER_PROMPTS.values(),
-        settings=["held_out_share", *protection.SETTINGS],
+        settings=["held_out_share", "solutions_per_problem", "sandbox", *protection.SETTINGS],
         calls=_solution_calls,
         partitions=shards,
         ins={"problems": dg.AssetIn(asset_key(problems))},
@@ -81,6 +88,7 @@ def math_solutions(problems: str) -> TableAsset:
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
         sandbox: dg.ResourceParam[Sandbox],
+        grader: dg.ResourceParam[Grader],
     ) -> dg.MaterializeResult[StepResult]:
         prompts = {
             solver: project.prompt(name, context.partition_key)
@@ -94,6 +102,8 @@ def math_solutions(problems: str) -> TableAsset:
                 session.complete,
                 sandbox.run,
                 held_out_share=project.settings.held_out_share,
+                solutions=project.settings.solutions_per_problem,
+                equal=grader.equal,
                 draw_by=draw.column("problem", "sample_id"),
                 protection=project.protection,
             )

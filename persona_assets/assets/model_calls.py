@@ -14,8 +14,11 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.session import Session
 from persona_assets.resources.tuned_model import TunedModel
 from persona_assets.steps.evaluation import judge_equality
-from persona_assets.steps.grading import Equal
+from persona_assets.steps.grading import Equal, equal_by_rules_first
 from persona_assets.storage.step_result import StepResult
+
+EQUALITY_VERSION = "2"
+"""VERSION of `answer_equality`, bumped by hand when its verdicts change: part of a code version."""
 
 
 def open_session(
@@ -46,10 +49,14 @@ def open_session(
 
 
 def answer_equality(project: Project, grader: Grader, session: Session) -> Equal:
-    """Return the project's comparison of answers: by the judge's model, or by the grader."""
+    """Return the project's comparison of answers: by the grader, and by a judge if it is set.
+
+    The judge is asked about pairs that the grader does not call equal.
+    """
     if project.settings.equality == "math_verify":
         return grader.equal
-    return judge_equality(project.prompt("answer_equality"), session.complete)
+    judge = judge_equality(project.prompt("answer_equality"), session.complete)
+    return equal_by_rules_first(grader.equal, judge)
 
 
 def materialize_result(

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 from persona_assets.steps.grading import Accuracy, accuracy
 from persona_assets.steps.judging import JUDGED_ROWS
+from persona_assets.steps.math_solutions import AGREEING, OUTVOTED
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 
-REDUNDANT = frozenset({"repeat", "over_limit"})
+REDUNDANT = frozenset({"repeat", "over_limit", f"assistant_{AGREEING}", f"assistant_{OUTVOTED}"})
 """Reasons of dropped rows that are no verdict on them."""
 
 

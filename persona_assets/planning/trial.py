@@ -133,7 +133,8 @@ def _try_shard(
     }
     made_from = None if source is None else source.prompt
     draw_by = draw_of(project, name, shard).column_of(prompt)
-    with models.session(name, shard, run_id, report) as session, closing(Sandbox()) as sandbox:
+    sandbox = Sandbox(kind=project.settings.sandbox)
+    with models.session(name, shard, run_id, report) as session, closing(sandbox):
         found = origins(project, prompt, tables, session, source).personas
         result = build_samples(
             found,

@@ -1,7 +1,7 @@
 """Call of a prompt on many rows: the shape shared by all steps that generate text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -25,12 +25,14 @@ class PromptRow:
         source: The row itself.
         inputs: Values of the prompt's inputs.
         index: Number of the sample, for several samples per row.
+        sampling: Sampling parameters that override those of the prompt.
     """
 
     row_id: str
     source: Mapping[str, Any]
     inputs: Mapping[str, Any]
     index: int = 0
+    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def run_prompt(
         a demonstration in its request, or that of `askable_rows`.
     """
     inputs, unasked = askable_rows(prompt, rows)
-    requests = Requests(inputs, lambda row: prompt.request(row.inputs, row.index))
+    requests = Requests(inputs, lambda row: prompt.request(row.inputs, row.index, **row.sampling))
     results, dropped = sort_answers(prompt, inputs, complete(requests))
     return results, unasked + dropped
 

@@ -15,11 +15,11 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from persona_assets.grading.comparison import MAX_CHARACTERS, Comparison
+from persona_assets.resources.worker_environment import worker_environment
 
 __all__ = ["MAX_CHARACTERS", "STARTUP_SECONDS", "Grader"]
 
@@ -27,8 +27,6 @@ STARTUP_SECONDS = 120.0
 """Seconds within which a worker must have imported sympy, on a busy machine."""
 
 _PROGRAM = "persona_assets.resources.grader_worker"
-_SOURCES = str(Path(__file__).parents[2])
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 _VERDICTS: dict[bytes, bool | None] = {b"true\n": True, b"false\n": False, b"null\n": None}
 
 
@@ -153,7 +151,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env=_environment(),
+            env=worker_environment(),
             start_new_session=True,  # the parent handles Ctrl-C
         )
         greeting = b""
@@ -178,13 +176,6 @@ class _Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             return os.read(self._process.stdout.fileno(), 4096) if selector.select(seconds) else b""
-
-
-def _environment() -> dict[str, str]:
-    """Return the variables of a worker: no secrets, and the path of this package."""
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    paths = [kept["PYTHONPATH"]] if kept.get("PYTHONPATH") else []
-    return kept | {"PYTHONPATH": os.pathsep.join([*paths, _SOURCES])}
 
 
 def _stop_all(workers: Sequence[_Worker]) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from persona_assets.generation import EndpointError, EndpointRefused, Price
 from persona_assets.generation.calls.free_requests import in_words, served_models
-from persona_assets.resources.trainer import model_sha256
+from persona_assets.resources.trained_models import model_sha256
 from persona_assets.settings import EvaluationEndpoint, ModelEndpoint
 
 if TYPE_CHECKING:

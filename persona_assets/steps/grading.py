@@ -97,6 +97,39 @@ def difference(a: Accuracy, b: Accuracy) -> tuple[float, float, float] | None:
     return gain, max(gain - below, -1.0), min(gain + above, 1.0)
 
 
+def equal_texts(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+    """Compare answers as texts."""
+    return [gold == given for gold, given in pairs]
+
+
+def equal_by_rules_first(rules: Equal, judge: Equal) -> Equal:
+    """Return a comparison that asks a judge only about pairs that rules do not call equal.
+
+    A pair that rules call different goes to the judge, too: answers may be equal in words that the
+    rules do not read, and the verdict on a difference is the judge's.
+
+    Example:
+        >>> asked = []
+        >>> def judge(pairs):
+        ...     asked.extend(pairs)
+        ...     return [None] * len(pairs)
+        >>> equal_by_rules_first(equal_texts, judge)([("7", "7"), ("7", "seven")])
+        [True, None]
+        >>> asked
+        [('7', 'seven')]
+    """
+
+    def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+        verdicts = rules(pairs)
+        asked = [place for place, same in enumerate(verdicts) if not same]
+        judged = judge([pairs[place] for place in asked])
+        for place, verdict in zip(asked, judged, strict=True):
+            verdicts[place] = verdict
+        return verdicts
+
+    return equal
+
+
 class Agreement(NamedTuple):
     """Answer on which `votes` solvers agree, in the wording of the earliest of these solvers."""
 
@@ -124,20 +157,55 @@ def agreement(answers: Sequence[Sequence[str | None]], equal: Equal) -> list[Agr
     """
     if any(len(row) > SOLVERS for row in answers):
         raise ValueError(f"agreement is defined for up to {SOLVERS} solvers a problem")
+    counts = count_votes(answers, equal)
+    return [_earliest(row, votes) for row, votes in zip(answers, counts, strict=True)]
+
+
+def count_votes(answers: Sequence[Sequence[str | None]], equal: Equal) -> list[list[int]]:
+    """Return for each answer to a problem the number of answers that equal it, itself included.
+
+    Args:
+        answers: Answers by problem; None for a missing answer, which has no votes.
+        equal: Equality, called once with all pairs (earlier answer, later answer); an undecided
+            pair does not agree. It is not called if there is no pair.
+
+    Example:
+        >>> count_votes([["7", "8", "7", None]], equal_texts)
+        [[2, 1, 2, 0]]
+    """
     places: list[tuple[int, int, int]] = []
     pairs: list[tuple[str, str]] = []
     for problem, row in enumerate(answers):
-        given = [(solver, text) for solver, text in enumerate(row) if text is not None]
+        given = [(place, text) for place, text in enumerate(row) if text is not None]
         for (first, gold), (second, other) in combinations(given, 2):
             places.append((problem, first, second))
             pairs.append((gold, other))
     verdicts = equal(pairs) if pairs else []
-    votes = [[1] * len(row) for row in answers]
+    votes = [[int(text is not None) for text in row] for row in answers]
     for (problem, first, second), same in zip(places, verdicts, strict=True):
         if same:
             votes[problem][first] += 1
             votes[problem][second] += 1
-    return [_earliest(row, counts) for row, counts in zip(answers, votes, strict=True)]
+    return votes
+
+
+def majority(votes: Sequence[int]) -> int | None:
+    """Return the place of the first answer with the most votes; None if there is no majority.
+
+    A single answer of several is none, and neither is a tie of answers that differ.
+
+    Args:
+        votes: Votes for each answer, as `count_votes` returns them.
+
+    Example:
+        >>> majority([1, 2, 2]), majority([2, 2, 2, 2, 1]), majority([1, 0]), majority([1])
+        (1, None, None, 0)
+    """
+    most = max(votes, default=0)
+    # Each of the equal answers has the votes of all of them.
+    if most == 0 or votes.count(most) > most or (most == 1 and len(votes) > 1):
+        return None
+    return votes.index(most)
 
 
 def _earliest(row: Sequence[str | None], votes: Sequence[int]) -> Agreement | None:

@@ -6,7 +6,7 @@ import polars as pl
 
 from persona_assets.languages import UNKNOWN
 from persona_assets.steps import contamination
-from persona_assets.steps.grading import Equal, agreement
+from persona_assets.steps.grading import Equal, accuracy, agreement
 from persona_assets.steps.math_solutions import SOLVERS
 from persona_assets.storage.step_result import StepResult, quarantine
 
@@ -38,6 +38,12 @@ TEST = pl.Schema(
 
 HELD_OUT = "held_out"
 """Name of the held-out problems among those that no training problem may contain."""
+
+NO_AGREEMENT = "no_agreement"
+"""Reason of a held-out problem on whose answer no two solvers agree."""
+
+PAPER_AGREEMENT = (11_600, 20_000)
+"""Problems that the paper keeps, and problems that it holds out (section 4.1.2)."""
 
 PAIRS = pl.Schema(
     {
@@ -83,8 +89,20 @@ def build_math_test(solutions: pl.DataFrame, forbidden: pl.DataFrame, equal: Equ
     )
     lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
     outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", forbidden)
-    disagreed = quarantine("math_test", ((row_id, "no_agreement") for row_id in lonely))
+    disagreed = quarantine("math_test", ((row_id, NO_AGREEMENT) for row_id in lonely))
     return StepResult(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
+
+
+def agreement_share(result: StepResult) -> str:
+    """Return the share of held-out problems that a test set keeps for their solvers' agreement.
+
+    Args:
+        result: Result of `build_math_test`.
+    """
+    n = result.rows_in or 0
+    lonely = len(result.dropped.filter(pl.col("reason") == NO_AGREEMENT))
+    kept, paper = accuracy(n - lonely, n), accuracy(*PAPER_AGREEMENT)
+    return f"two solvers or more agree on {kept} held-out problems; in the paper on {paper}"
 
 
 def held_out_problems(solutions: pl.DataFrame) -> pl.DataFrame:

@@ -83,6 +83,16 @@ def test_bounds_count_the_verdicts_of_a_judge() -> None:
     assert judged["math_accuracy"] == 2 * 20
 
 
+def test_bounds_count_every_solution_of_the_assistant() -> None:
+    tasks = {"math_problems": {"per_shard": 6}}
+    one, five = (
+        call_bounds(project(tasks=tasks, held_out_share=0.5, solutions_per_problem=n), 2, once=True)
+        for n in (1, 5)
+    )
+    assert one.calls("math_solutions") == 2 * (6 + 2 * 3)
+    assert five.calls("math_solutions") == 2 * (5 * 6 + 2 * 3)
+
+
 class Sum(BaseModel):
     total: int
 

@@ -64,6 +64,7 @@ SMOKES = (
             "texts against index_cpu_s cpu_s us_per_text",
         ),
     ),
+    Smoke("programs.py --runs 1", ("sandbox program runs start_cpu_s cpu_ms ms stopped_ms",)),
     Smoke("startup.py --runs 1", ("definitions_ms dagster_ms ratio",)),
     Smoke(
         "catalog.py --shards 3",

@@ -10,22 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.resources.sandbox import (
+from persona_assets.resources.light_sandbox import MODULES
+from persona_assets.resources.program_answers import (
     MAX_ANSWER,
     MAX_ERROR,
     MAX_OUTPUT,
     MAX_SOURCE,
-    MODULES,
     ProgramResult,
-    Sandbox,
 )
+from persona_assets.resources.sandbox import Kind, Sandbox
 
 OUT_OF_TIME = "TimeoutError: out of time"
 
 
+@pytest.fixture(scope="module", params=["light", "isolated"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with Sandbox(seconds=0.5, memory_mb=64, kind=request.param) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(seconds=0.5, memory_mb=64) as sandbox:
+def light() -> Iterator[Sandbox]:
+    with Sandbox(seconds=0.5, memory_mb=64, kind="light") as sandbox:
         yield sandbox
 
 
@@ -141,11 +147,11 @@ def test_answer_of_a_float_is_correct_to_twelve_digits(sandbox: Sandbox, number:
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(-1e15, 1e15), st.integers(-17, 17))))
 def test_round_of_any_float_is_that_of_python(
-    sandbox: Sandbox, calls: list[tuple[float, int]]
+    light: Sandbox, calls: list[tuple[float, int]]
 ) -> None:
     rounded = [round(number, digits) for number, digits in calls]
     source = f"answer = [round(number, digits) for number, digits in {calls!r}] == {rounded!r}"
-    assert sandbox.run(source).answer == "True"
+    assert light.run(source).answer == "True"
 
 
 @pytest.mark.parametrize(
@@ -179,8 +185,8 @@ def test_round_of_any_float_is_that_of_python(
         "isinstance(round(2.5, 0), float)",
     ],
 )
-def test_round_is_that_of_python(sandbox: Sandbox, call: str) -> None:
-    assert sandbox.run(f"answer = ({call}) == {eval(call)!r}").answer == "True"
+def test_round_is_that_of_python(light: Sandbox, call: str) -> None:
+    assert light.run(f"answer = ({call}) == {eval(call)!r}").answer == "True"
 
 
 @pytest.mark.parametrize(
@@ -213,10 +219,6 @@ def test_output_is_kept(sandbox: Sandbox) -> None:
         ("def f(): pass\nanswer = f()", "no answer: the program neither sets `answer` nor prints"),
         ("answer = [1e-300] * 4", "the answer is longer than 1,000 characters"),
         ("round('x')", "line 1: TypeError: type str doesn't define __round__ method"),
-        (
-            "x = 1\nround()",
-            "line 2: TypeError: round() missing 1 required positional argument: 'number'",
-        ),
         ("def answer():\n    return 5", "`answer` is a function or an object, not a value"),
         ("answer = float('nan')", "the answer is not a finite number: nan"),
         ("answer = -float('inf')", "the answer is not a finite number: -inf"),
@@ -224,8 +226,7 @@ def test_output_is_kept(sandbox: Sandbox) -> None:
         ("x" * (MAX_SOURCE + 1), "the program is longer than 100,000 characters"),
         ("x = 1\ny = x / 0", "line 2: ZeroDivisionError: division by zero"),
         ("raise ValueError('two\\nlines')", "line 1: ValueError: two lines"),
-        ("import sympy", "line 1: the sandbox has no module 'sympy'"),
-        ("from fractions import Fraction", "line 1: the sandbox has no module 'fractions'"),
+        ("import torch", "line 1: the sandbox has no module 'torch'"),
         ("while True: pass", OUT_OF_TIME),
         ("answer = sum(range(10**9))", OUT_OF_TIME),
         (
@@ -237,7 +238,7 @@ def test_output_is_kept(sandbox: Sandbox) -> None:
             "a = []\nwhile True: a.append('x' * 10**5 + str(len(a)))",
             "line 2: MemoryError: out of memory",
         ),
-        ("answer = 9**9**9", "line 1: MemoryError: out of memory"),
+        ("answer = 9**9**9", None),
         (
             "def f(n): return f(n + 1)\nf(0)",
             "line 1: RecursionError: maximum recursion depth exceeded",
@@ -249,7 +250,6 @@ def test_output_is_kept(sandbox: Sandbox) -> None:
             "TimeoutError: out of time",
         ),
         ("answer = 10 ** 5000", None),
-        ("str = 5\nanswer = 1", None),
         ("def f(:", None),
         ("answer = " + "(" * 5000 + "1" + ")" * 5000, None),
         ("answer = 1\x00", None),
@@ -315,13 +315,21 @@ def test_programs_share_nothing(sandbox: Sandbox) -> None:
     assert sandbox.run("print('none')").answer == "none"
 
 
-def test_program_always_gives_the_same_answer(sandbox: Sandbox) -> None:
-    source = "import random, time\nanswer = (random.random(), time.time())"
-    first = sandbox.run(source).answer
-    assert first is not None
-    with Sandbox() as other:
-        assert other.run(source).answer == first
-    assert sandbox.run(source).answer == first
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        ("light", "import random, time\nanswer = (random.random(), time.time())"),
+        ("isolated", "import random, numpy\nanswer = (random.random(), numpy.random.rand())"),
+        ("isolated", "print(sorted({'a', 'b', 'c'}, key=hash))"),
+    ],
+)
+def test_program_always_gives_the_same_answer(kind: Kind, source: str) -> None:
+    answers = set()
+    for _ in range(2):
+        with Sandbox(kind=kind) as sandbox:
+            answers |= {sandbox.run(source).answer, sandbox.run(source).answer}
+    assert len(answers) == 1
+    assert None not in answers
 
 
 def test_sleep_takes_no_time(sandbox: Sandbox) -> None:
@@ -329,7 +337,7 @@ def test_sleep_takes_no_time(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_modules_that_prompts_may_name_exist(sandbox: Sandbox, name: str) -> None:
+def test_modules_for_mathematics_exist_in_both(sandbox: Sandbox, name: str) -> None:
     assert sandbox.run(f"import {name}\nanswer = 1").answer == "1"
 
 
@@ -360,7 +368,7 @@ def test_threads_can_share_a_sandbox(sandbox: Sandbox) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
 def test_interpreter_that_dies_costs_only_its_program() -> None:
     before = set(workers())
-    with Sandbox(seconds=30) as sandbox:
+    with Sandbox(seconds=30, kind="light") as sandbox:
         assert sandbox.run("answer = 1").answer == "1"
         (worker,) = set(workers()) - before
         killer = threading.Timer(0.3, os.kill, (worker, signal.SIGKILL))

@@ -1,5 +1,6 @@
 """Accuracies carry Wilson intervals; agreements need two of three solvers."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,11 @@ from persona_assets.steps.grading import (
     Agreement,
     accuracy,
     agreement,
+    count_votes,
     difference,
+    equal_by_rules_first,
+    equal_texts,
+    majority,
 )
 
 counts = st.integers(0, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -153,3 +158,30 @@ def test_agreement_refuses_a_fourth_solver() -> None:
 def test_comparison_that_loses_a_verdict_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
         agreement([["a", "a", "a"]], lambda pairs: [True])
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=9))
+def test_majority_is_the_answer_given_most_often_and_more_than_once(given_: list[str]) -> None:
+    (votes,) = count_votes([given_], equal_texts)
+    assert votes == [given_.count(answer) for answer in given_]
+    chosen = majority(votes)
+    ranking = Counter(given_).most_common(2)
+    leads = len(ranking) == 1 or ranking[0][1] > ranking[1][1]
+    if len(given_) > 1 and (ranking[0][1] == 1 or not leads):
+        assert chosen is None
+    else:
+        assert chosen == given_.index(ranking[0][0])
+
+
+def test_judge_is_asked_about_pairs_that_rules_do_not_call_equal() -> None:
+    rules = {("1", "1"): True, ("1", "2"): False, ("1", "one"): None, ("2", "two"): None}
+    verdicts = {("1", "2"): False, ("1", "one"): True, ("2", "two"): None}
+    asked: list[tuple[str, str]] = []
+
+    def judge(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
+        asked.extend(pairs)
+        return [verdicts[pair] for pair in pairs]
+
+    equal = equal_by_rules_first(lambda pairs: [rules[pair] for pair in pairs], judge)
+    assert equal(list(rules)) == [True, False, True, None]
+    assert asked == list(verdicts)

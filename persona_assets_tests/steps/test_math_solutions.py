@@ -1,5 +1,6 @@
 """A problem gets a solution, or three if held out; each becomes a row or a drop with its reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -42,7 +43,7 @@ class Result:
 def run_program(program: str) -> Result:
     if "crash" in program:
         return Result(None, "ZeroDivisionError: division by zero")
-    return Result(program.split("=")[1].strip(), None)
+    return Result("7", None)
 
 
 def problems(*texts: str) -> pl.DataFrame:
@@ -70,7 +71,7 @@ def reply(request: Request) -> Reply:
     if kind in FAILURES:
         return kind
     if solver_of(request) == "program":
-        programs = {"ok": "answer = 7", "no answer": "I cannot.", "crash": "answer = crash()"}
+        programs = {"ok": "answer = 3 + 4", "no answer": "I cannot.", "crash": "answer = crash()"}
         return {"program": programs[kind.replace("_", " ")]}
     return {"solution": "It is \\boxed{7}" if kind == "ok" else "I think that is all."}
 
@@ -141,7 +142,7 @@ def test_math_solutions_ask_three_solvers_for_a_held_out_problem() -> None:
     assert [solver_of(request) for request in model.asked] == list(SOLVERS)
     assert outcome.rows["solver"].to_list() == list(SOLVERS)
     assert outcome.rows["answer"].to_list() == ["7", "7", "7"]
-    assert outcome.rows["solution"].to_list()[1] == "answer = 7"
+    assert outcome.rows["solution"].to_list()[1] == "answer = 3 + 4"
     assert set(outcome.rows["licence"]) == {"licence 0"}
     assert set(outcome.rows["language"]) == {"sw"}
 
@@ -202,8 +203,93 @@ def test_math_solutions_publish_repaired_text_and_drop_refusals() -> None:
 def test_math_solutions_publish_a_program_without_its_fence() -> None:
     def fenced(request: Request) -> Reply:
         if solver_of(request) == "program":
-            return {"program": "Here is the program:\n```python\nanswer = 7\n```"}
+            return {"program": "Here is the program:\n```python\nanswer = 3 + 4\n```"}
         return {"solution": "It is \\boxed{7}"}
 
     outcome = solve(problems("One: ok"), answering(fenced))
-    assert dict(outcome.rows.select("solver", "solution").iter_rows())["program"] == "answer = 7"
+    assert (
+        dict(outcome.rows.select("solver", "solution").iter_rows())["program"] == "answer = 3 + 4"
+    )
+
+
+def test_math_solutions_drop_a_program_that_states_its_answer() -> None:
+    def stating(request: Request) -> Reply:
+        if solver_of(request) == "program":
+            return {"program": "crates = 3\nanswer = 7"}
+        return {"solution": "It is \\boxed{7}"}
+
+    outcome = solve(problems("One: ok"), answering(stating))
+    assert set(outcome.rows["solver"]) == {"assistant", "second"}
+    reason = "program_stated: the program computes nothing"
+    assert outcome.dropped["reason"].to_list() == [reason]
+
+
+def best_of(answers: Sequence[str], share: float = 0.0) -> tuple[StepResult, Answering]:
+    """Solve a problem with as many solutions as answers; "" is a solution without one."""
+
+    def voting(request: Request) -> Reply:
+        if solver_of(request) != "assistant":
+            return reply(request)
+        answer = answers[request.index]
+        return {"solution": f"It is \\boxed{{{answer}}}" if answer else "That is all."}
+
+    model = answering(voting)
+    return (
+        build_math_solutions(
+            problems("One: ok"),
+            SOLVER_PROMPTS,
+            model,
+            run_program,
+            held_out_share=share,
+            solutions=len(answers),
+        ),
+        model,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "kept", "votes"),
+    [
+        (["7"], 0, 1),
+        (["7", "7", "7"], 0, 3),
+        (["8", "7", "7"], 1, 2),
+        (["", "7", "7"], 1, 2),
+        (["9", "8", "7", "7", "8", "7"], 2, 3),
+    ],
+)
+def test_math_solutions_keep_the_first_with_the_answer_of_the_majority(
+    answers: list[str], kept: int, votes: int
+) -> None:
+    outcome, _ = best_of(answers)
+    assert outcome.rows.select("solution_id", "answer", "votes", "solutions").rows() == [
+        (solution_id("id 0", "assistant", kept), answers[kept], votes, len(answers))
+    ]
+    reasons = dict(outcome.dropped.select("id", "reason").iter_rows())
+    for index, answer in enumerate(answers):
+        same = "assistant_agreeing" if answer == answers[kept] else "assistant_outvoted"
+        reason = same if answer else "assistant_no_final_answer"
+        assert reasons.get(solution_id("id 0", "assistant", index)) == (
+            None if index == kept else reason
+        )
+
+
+@pytest.mark.parametrize("answers", [["7", "8"], ["7", "", ""], ["7", "8", "8", "7"], ["", ""]])
+def test_math_solutions_keep_none_without_a_majority(answers: list[str]) -> None:
+    outcome, _ = best_of(answers)
+    assert len(outcome.rows) == 0
+    reasons = {
+        "assistant_no_majority" if answer else "assistant_no_final_answer" for answer in answers
+    }
+    assert set(outcome.dropped["reason"]) == reasons
+
+
+def test_math_solutions_ask_the_first_solution_as_if_there_were_no_others() -> None:
+    _, one = best_of(["7"], share=1.0)
+    _, three = best_of(["7", "7", "7"], share=1.0)
+    assert [request for request in three.asked if not request.index] == one.asked
+    others = [request for request in three.asked if request.index]
+    assert [(request.index, request.sampling["temperature"]) for request in others] == [
+        (1, 0.7),
+        (2, 0.7),
+    ]
+    assert {solver_of(request) for request in others} == {"assistant"}
