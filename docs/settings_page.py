@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "prompts",
         "benchmark",
         "decontaminate",
+        "decontaminate_cosine",
         "model_dir",
     ),
     "Corpus": ("corpus_fields", "texts_per_shard", "text_chars"),

@@ -62,6 +62,7 @@ LATER = frozenset(
         "ready_per_shard",
         "personal_data",
         "protected_names",
+        "decontaminate_cosine",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left

@@ -266,6 +266,11 @@ class Settings(BaseSettings):
     """Files of problems that no training and no test problem may contain, in the layouts of a
     benchmark; null for the benchmark. Where they are set, another benchmark trains nothing anew."""
 
+    decontaminate_cosine: float | None = Field(default=None, gt=0, le=1)
+    """Cosine above which a problem is compared once more, less strictly, with a problem that it may
+    not contain, such as 0.75; null compares words alone. Problems are then embedded by the role
+    `embedder`."""
+
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""
 

@@ -14,7 +14,9 @@ from persona_assets.assets.datasets import datasets
 from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
 from persona_assets.assets.judged import finished_samples, judged_samples
+from persona_assets.assets.math_data import math_sets
 from persona_assets.assets.math_solutions import PROBLEMS, math_solutions
+from persona_assets.assets.problem_vectors import problem_vectors
 from persona_assets.assets.reports import task_reports
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
@@ -31,13 +33,16 @@ MODULES: Registry[ModuleType] = Registry("persona_assets.assets", {})
 """Modules with assets that installed packages add by entry point."""
 
 
-def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> dict[str, TableAsset]:
+def load_assets(
+    prompts: Prompts, tasks: Mapping[str, Task] | None = None, by_meaning: bool = False
+) -> dict[str, TableAsset]:
     """Collect every asset, by name.
 
     Args:
         prompts: Prompt files.
         tasks: Settings by task; a task that chooses its personas by meaning has a further input,
             one whose samples are compared by meaning has further tables.
+        by_meaning: True if the math sets are kept apart by meaning, too.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
@@ -54,6 +59,7 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
                 raise DeclarationError(
                     f"{asset.name} is the name of a table of the catalog: rename the asset"
                 )
+    assets |= {asset.name: asset for asset in math_sets(by_meaning)}
     taken = {*assets, *RESERVED, TABLE, *(file.stem for file in prompts.folder.glob("*.md"))}
     folder = prompts.folder / "tasks"
     for name in prompts.tasks:
@@ -67,6 +73,7 @@ def load_assets(prompts: Prompts, tasks: Mapping[str, Task] | None = None) -> di
     assets |= of_tasks
     made = [
         *unique_samples(prompts, tasks, contracts),
+        *(problem_vectors(prompts, tasks) if by_meaning else []),
         *judged_samples(prompts, tasks, contracts),
         *distributions(prompts, tasks),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
@@ -89,7 +96,7 @@ def _add(
 ) -> None:
     """Add an asset that is made from a task, unless its name is taken."""
     if asset.name.lower() in taken:
-        task = asset.inputs[0]
+        task = asset.inputs[0] if asset.inputs else asset.name
         while task in assets and task not in prompts.tasks:
             task = assets[task].inputs[0]
         raise PromptError(
@@ -103,7 +110,9 @@ def _add(
 
 def project_assets(project: Project) -> dict[str, TableAsset]:
     """Collect every asset of a project, by name. Raises as `load_assets`."""
-    return load_assets(project.prompts, project.settings.tasks)
+    settings = project.settings
+    by_meaning = settings.decontaminate_cosine is not None
+    return load_assets(project.prompts, settings.tasks, by_meaning)
 
 
 def table_contracts(

@@ -167,10 +167,10 @@ def test_pairs_are_those_of_the_reasons_with_those_equal_but_for_numbers_last() 
     dropped = build_math_train(rows, forbidden).dropped
     pairs = contaminated_pairs(dropped, rows.select("sample_id", "problem"), forbidden)
     assert pairs.rows() == [
-        (f"Well: {LONG}", "my file", LONG, 1.0, EXACT),
-        (LONG, "my file", LONG, 1.0, EXACT),
-        (LONG, "my file", LONG, 1.0, EXACT),
-        (copies[0], "my file", LONG, 1.0, BUT_FOR_NUMBERS),
+        (f"Well: {LONG}", "my file", LONG, 1.0, EXACT, None),
+        (LONG, "my file", LONG, 1.0, EXACT, None),
+        (LONG, "my file", LONG, 1.0, EXACT, None),
+        (copies[0], "my file", LONG, 1.0, BUT_FOR_NUMBERS, None),
     ]
 
 
