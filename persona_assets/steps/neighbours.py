@@ -15,7 +15,7 @@ from persona_assets.steps import second_look
 from persona_assets.steps.contamination import BY_MEANING, PROBLEMS, Containment
 from persona_assets.steps.hub import VECTORS, Embed, build_embeddings
 from persona_assets.steps.samples import SAMPLE_EMBEDDINGS, embedded_text
-from persona_assets.steps.second_look import SHARE, SecondLook
+from persona_assets.steps.second_look import EVIDENCE, SecondLook
 from persona_assets.storage.step_result import StepResult
 
 if TYPE_CHECKING:
@@ -130,8 +130,9 @@ def contained_by_meaning(
         read_ids = read["sample_id"].to_list()
         for row, other, cosine in _pairs(read["vector"], others, vectors.cosine):
             row_id, best = read_ids[row], found.get(read_ids[row])
-            share = look.share(other, texts[row_id])
-            if share > SHARE and (best is None or best.cosine is None or cosine > best.cosine):
+            share, evidence = look.compare(other, texts[row_id])
+            nearer = best is None or best.cosine is None or cosine > best.cosine
+            if evidence > EVIDENCE and nearer:
                 benchmark, problem_id, _ = named[ids[other]]
                 found[row_id] = Containment(benchmark, problem_id, share, BY_MEANING, cosine)
     _require_none(without, "embedded_math_problems")

@@ -1,12 +1,15 @@
-"""Second look at a neighbour: has it the numbers and formulas of the problem, and most words?
+"""Second look at a neighbour: has it the numbers and formulas of the problem, and are these rare?
 
-Without the cosine this would be no evidence: problems of one exercise sheet share words, and many
-have the same few numbers. It asks for less than the search by words, which needs runs of tokens.
+Problems of one exercise sheet are neighbours, and many have the same few numbers. Two texts of
+similar meaning are taken for one problem if they have the same numbers, if all formulas of the
+problem occur, and if these and the words in common are evidence enough. No run of words is needed,
+as in the search by words: a problem that is told anew has hardly any.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import log
 from typing import NamedTuple
 
@@ -15,25 +18,45 @@ from persona_assets.steps.problem_tokens import DIAGRAM, FORMULA, tokens
 VERSION = "1"
 """Version of the rule."""
 
-SHARE = 0.7
-"""Share of a problem's tokens, rare tokens weighing more, above which a neighbour contains it."""
+EVIDENCE = 1.0
+"""Evidence above which a neighbour contains a problem; see `Resemblance`."""
+SHARE_WEIGHT = 0.5
+"""Evidence of all words in common."""
+FORMULA_TOKENS = 3
+"""Tokens of the shortest formula that is evidence: a shorter one is the name of a variable."""
 REMEMBERED = 4096
 """Number of texts whose tokens are remembered."""
-FORMULA_TOKENS = 5
-"""Tokens of a formula that is evidence where a problem has no number."""
+
+
+_NEW_LINE = re.compile(r"\\\\(?!\w)")
+
+
+class Resemblance(NamedTuple):
+    """Resemblance of a text to a problem.
+
+    Attributes:
+        share: Share of the problem's tokens that occur in the text, rare tokens weighing more.
+        evidence: Weight of the numbers and formulas in common, where a token of a single problem
+            weighs 1, and `SHARE_WEIGHT` times the share.
+
+    Both are 0 if the numbers differ, or a formula is missing.
+    """
+
+    share: float
+    evidence: float
 
 
 class SecondLook:
-    """Problems, looked for in texts of similar meaning.
+    """Problems, compared with texts of similar meaning.
 
     Args:
-        problems: Problems that must not occur.
+        problems: Problems that must not occur; the rarity of a token is that among them.
 
     Example:
         >>> look = SecondLook(["A tram has $24$ seats. How many seats have $3$ trams?"])
-        >>> look.share(0, "How many seats have 3 trams if a tram has 24?") > SHARE
+        >>> look.compare(0, "If 24 people sit in a tram, how many sit in 3?").evidence > EVIDENCE
         True
-        >>> look.share(0, "How many seats have 5 trams if a tram has 24?")
+        >>> look.compare(0, "If 24 people sit in a tram, how many sit in 5?").evidence
         0.0
     """
 
@@ -42,53 +65,72 @@ class SecondLook:
         self._tokens = [Counter(tokens(problem)) for problem in problems]
         self._numbers = [_numbers(found) for found in self._tokens]
         with_token = Counter(token for found in self._tokens for token in found)
+        single = log((len(problems) + 1) / 1.5)
         self._weights = {
-            token: log((len(problems) + 1) / (count + 0.5)) for token, count in with_token.items()
+            token: log((len(problems) + 1) / (count + 0.5)) / single
+            for token, count in with_token.items()
         }
-        self._formulas = lru_cache(maxsize=None)(self._read_formulas)
+        self._formulas = cache(self._read_formulas)
         # The neighbours of a text come in a row, but for the edges of blocks.
         self._read = lru_cache(maxsize=REMEMBERED)(_Text.of)
 
-    def share(self, problem: int, text: str) -> float:
-        """Return the share of a problem's tokens in a text; 0 for other numbers or formulas.
+    def compare(self, problem: int, text: str) -> Resemblance:
+        """Return the resemblance of a text to a problem.
 
         Args:
             problem: Number of the problem.
             text: Text of similar meaning.
         """
-        given = self._read(text)
-        if self._numbers[problem] != given.numbers:
-            return 0.0
+        given, numbers = self._read(text), self._numbers[problem]
+        if numbers != given.numbers:
+            return Resemblance(0.0, 0.0)
         formulas = self._formulas(problem)
-        if not all(f" {' '.join(formula)} " in given.in_a_row for formula in formulas):
-            return 0.0
-        longest = max(map(len, formulas), default=0)
-        if not self._numbers[problem] and longest < FORMULA_TOKENS:
-            return 0.0
+        if not all(formula in given.in_a_row for formula in formulas):
+            return Resemblance(0.0, 0.0)
         own = self._tokens[problem]
-        whole = sum(self._weights[token] * count for token, count in own.items())
-        common = own & given.tokens
-        return sum(self._weights[token] * count for token, count in common.items()) / whole
+        share = self._weight(own & given.tokens) / (self._weight(own) or 1.0)
+        rare = self._weight(numbers) + sum(formulas.values())
+        return Resemblance(share, rare + SHARE_WEIGHT * share)
 
-    def _read_formulas(self, problem: int) -> list[list[str]]:
-        text = DIAGRAM.sub(" ", self._problems[problem])
-        found = (tokens(formula) for formula in FORMULA.findall(text))
-        return [formula for formula in found if formula]
+    def _read_formulas(self, problem: int) -> dict[str, float]:
+        """Return the tokens of each formula, in a row, with the weight of its evidence."""
+        found: dict[str, float] = {}
+        formulas = FORMULA.findall(DIAGRAM.sub(" ", self._problems[problem]))
+        lines = (line for formula in formulas for line in _NEW_LINE.split(formula))
+        for line in lines:
+            # A formula may end in the middle of `\\end{align}`.
+            if read := tokens(f"{line}}}"):
+                words = Counter(token for token in read if not _is_number(token))
+                weight = self._weight(words) if len(read) >= FORMULA_TOKENS else 0.0
+                found[_in_a_row(read)] = weight
+        return found
+
+    def _weight(self, counts: Counter[str]) -> float:
+        weights = self._weights
+        return sum(weights.get(token, 0.0) * count for token, count in counts.items())
 
 
 class _Text(NamedTuple):
     """Tokens of a text, its numbers among them, and all of them in a row."""
 
     tokens: Counter[str]
-    numbers: dict[str, int]
+    numbers: Counter[str]
     in_a_row: str
 
     @classmethod
     def of(cls, text: str) -> "_Text":
         found = tokens(text)
         counts = Counter(found)
-        return cls(counts, _numbers(counts), f" {' '.join(found)} ")
+        return cls(counts, _numbers(counts), _in_a_row(found))
 
 
-def _numbers(found: Counter[str]) -> dict[str, int]:
-    return {token: count for token, count in found.items() if token[0].isdigit() or token[0] == "."}
+def _numbers(counts: Counter[str]) -> Counter[str]:
+    return Counter({token: count for token, count in counts.items() if _is_number(token)})
+
+
+def _is_number(token: str) -> bool:
+    return token[0].isdigit() or token[0] == "."
+
+
+def _in_a_row(found: Sequence[str]) -> str:
+    return f" {' '.join(found)} "
