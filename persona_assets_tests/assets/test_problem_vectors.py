@@ -136,7 +136,8 @@ def test_plan_counts_the_calls_of_both_tables_of_vectors(
     }
     most = call_bounds(Project(sample.settings), 1).calls("forbidden_vectors")
     assert forecasts["forbidden_vectors"].most == most
-    assert most is not None and most > 0
+    assert most is not None
+    assert most > 0
     sample.values |= {
         "embedder": {"model": "all-MiniLM-L6-v2", "embedded": True},
         "embedding_dimensions": None,
