@@ -5,6 +5,7 @@ from dataclasses import asdict
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.problem_vectors import stored_vectors
 from persona_assets.assets.table_asset import POOL, table_asset
 from persona_assets.partitions import training_sizes
 from persona_assets.project import Project
@@ -13,6 +14,7 @@ from persona_assets.resources.trainer import VERSION as TRAINER_VERSION
 from persona_assets.resources.trainer import Trainer
 from persona_assets.steps import training as steps
 from persona_assets.steps.contamination import require_absent
+from persona_assets.steps.neighbours import require_absent_by_meaning
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -38,6 +40,9 @@ def fine_tuned_model(
     rows = steps.training_rows(math_train.collect(), size)
     # The check of `math_train` does not stop a run of this asset alone.
     require_absent(project.forbidden_problems(), [row["problem"] for row in rows])
+    require_absent_by_meaning(
+        project.forbidden_problems(), math_train.collect(), stored_vectors(project)
+    )
     models.close()
     folder = project.storage.path("fine_tuned_model", context.partition_key, "models")
 

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from persona_assets.steps import second_look
-from persona_assets.steps.contamination import BY_MEANING, PROBLEMS, Containment
+from persona_assets.steps.contamination import (
+    BY_MEANING,
+    PROBLEMS,
+    Containment,
+    ContaminationError,
+)
 from persona_assets.steps.hub import VECTORS, Embed, build_embeddings
 from persona_assets.steps.samples import SAMPLE_EMBEDDINGS, embedded_text
 from persona_assets.steps.second_look import EVIDENCE, SecondLook
@@ -137,6 +142,29 @@ def contained_by_meaning(
                 found[row_id] = Containment(benchmark, problem_id, share, BY_MEANING, cosine)
     _require_none(without, "embedded_math_problems")
     return found
+
+
+def require_absent_by_meaning(
+    forbidden: pl.DataFrame, problems: pl.DataFrame, vectors: ProblemVectors | None
+) -> None:
+    """Raise an error if a problem contains a forbidden one by its meaning.
+
+    Args:
+        forbidden: Columns of `contamination.PROBLEMS`.
+        problems: Problems to train on, columns `sample_id` and `problem`.
+        vectors: Vectors of both; None searches for nothing.
+
+    Raises:
+        ContaminationError: A problem contains a forbidden problem.
+        MissingVectorError: A problem has no vector.
+    """
+    if vectors is None:
+        return
+    for row_id, found in contained_by_meaning(problems, forbidden, vectors).items():
+        raise ContaminationError(
+            f"math_train has the problem {row_id}, {found.reason}: materialize math_train again, "
+            "or change PERSONA_DECONTAMINATE_COSINE"
+        )
 
 
 def _vectors_of(ids: pl.Series, vectors: ProblemVectors) -> "tuple[list[str], Array]":

@@ -105,6 +105,10 @@ def test_a_problem_with_the_meaning_of_a_benchmark_problem_leaves_and_only_vecto
         evaluation = run_check(sample, name, "decontaminated", None)
         assert not evaluation.passed
         assert "by meaning" in str(evaluation.metadata["first"].value)
+    sample.storage.path("fine_tuned_model", "1").unlink()
+    errors = [run.error for run in sample.run("key:fine_tuned_model")]
+    assert any("by meaning (cosine" in error for error in errors)
+    assert sample.storage.footer("fine_tuned_model", "1") is None
 
 
 def test_a_cosine_adds_tables_of_vectors_and_changes_the_math_sets_alone(
