@@ -51,15 +51,14 @@ def load_assets(
         SettingsError: Samples of a task cannot be compared by meaning.
     """
     assets: dict[str, TableAsset] = {}
-    for module in _modules():
-        for asset in _declared(module):
+    for declared in (*map(_declared, _modules()), math_sets(by_meaning)):
+        for asset in declared:
             if assets.setdefault(asset.name, asset) is not asset:
                 raise DeclarationError(f"two assets are named {asset.name}: rename one of them")
             if asset.name.lower() in RESERVED:
                 raise DeclarationError(
                     f"{asset.name} is the name of a table of the catalog: rename the asset"
                 )
-    assets |= {asset.name: asset for asset in math_sets(by_meaning)}
     taken = {*assets, *RESERVED, TABLE, *(file.stem for file in prompts.folder.glob("*.md"))}
     folder = prompts.folder / "tasks"
     for name in prompts.tasks:

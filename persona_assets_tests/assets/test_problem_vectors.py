@@ -13,13 +13,20 @@ import numpy as np
 import pytest
 
 from persona_assets.assets.graph import call_bounds
+from persona_assets.ids import content_id
+from persona_assets.local_models.embedder import MINILM
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
+from persona_assets.steps.math_solutions import SOLUTIONS
+from persona_assets.steps.tasks import dataset_schema
+from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.assets.test_checks import replace, run_check
+from persona_assets_tests.assets.test_semantic_stage import SemanticStage
 from persona_assets_tests.assets.test_similar_samples import code_versions
 from persona_assets_tests.generation.fault_server import embeddings
 from persona_assets_tests.model_server import ModelServer, vector
 from persona_assets_tests.sample_project import TEXTS, SampleProject
+from persona_assets_tests.sample_tables import publish
 
 SETS = "key:math_train or key:math_test"
 VECTORS = {"embedded_math_problems", "forbidden_vectors"}
@@ -143,7 +150,53 @@ def test_plan_counts_the_calls_of_both_tables_of_vectors(
     assert most is not None
     assert most > 0
     sample.values |= {
-        "embedder": {"model": "all-MiniLM-L6-v2", "embedded": True},
+        "embedder": {"model": MINILM, "embedded": True},
         "embedding_dimensions": None,
     }
     assert call_bounds(Project(sample.settings), 1).calls("forbidden_vectors") == 0
+
+
+FLORIST = (
+    "A florist has $84$ tulips and $126$ daffodils and wants to use all of them in identical "
+    "bouquets. What is the greatest number of bouquets that can be made?"
+)
+REWORDED = (
+    "All of 84 tulips and 126 daffodils are to go into bunches that are exactly alike. At most how "
+    "many bunches can the flower seller tie?"
+)
+OTHERS = [
+    "A tram has 84 seats and stops 126 times a day. How often is a seat taken?",
+    "ราคา 84 บาท",
+]
+"""Another problem with the same numbers, and a text that MiniLM cannot read."""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_embedded_model_finds_a_problem_that_is_told_anew(folder: Path, precision: str) -> None:
+    benchmark = folder / "florist.jsonl"
+    benchmark.write_text(json.dumps({"problem": FLORIST, "solution": "\\boxed{42}"}))
+    stage = SemanticStage(
+        folder / "data",
+        embedder={"model": MINILM, "embedded": True},
+        embedding_dimensions=None,
+        embedding_precision=precision,
+        decontaminate=[benchmark],
+        decontaminate_cosine=0.75,
+    )
+    stage.shards.append("a")
+    texts = {content_id(text): text for text in (REWORDED, *OTHERS)}
+    samples = [{"sample_id": row_id, "problem": text} for row_id, text in texts.items()]
+    schema = dataset_schema(Project(stage.settings).prompts.tasks["math_problems"])
+    publish(stage.storage, "unique_math_problems", "a", typed_frame(samples, schema))
+    solved = {"solver": "assistant", "held_out": False, "solution": "42", "answer": "42"}
+    rows = [{"solution_id": row["sample_id"], **row, **solved} for row in samples]
+    publish(stage.storage, "math_solutions", "a", typed_frame(rows, SOLUTIONS))
+    stage.materialize("embedded_math_problems", "a")
+    stage.materialize("forbidden_vectors")
+    metadata = stage.materialize("math_train")
+    assert metadata["contaminated_by_benchmark"] == {"florist": 1}
+    assert metadata["compared_by_words_alone"] == 1
+    [pair] = metadata["contaminated_pairs"].records
+    assert (pair.data["contained"], pair.data["how"]) == (FLORIST, "by meaning")
+    kept = stage.storage.scan("math_train", None).collect()["problem"]
+    assert sorted(kept) == sorted(OTHERS)
