@@ -65,6 +65,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/programs.py
 	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/contamination.py
+	$(BIN)/python benchmarks/contamination_meaning.py
 
 # torch first and on its own: a range for it would bring in gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt

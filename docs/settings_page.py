@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "benchmark",
         "benchmarks",
         "decontaminate",
+        "decontaminate_cosine",
         "model_dir",
     ),
     "Corpus": ("corpus_fields", "texts_per_shard", "text_chars"),

@@ -70,6 +70,7 @@ LATER = frozenset(
         "evaluation_samples",
         "sandbox",
         "solutions_per_problem",
+        "decontaminate_cosine",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left

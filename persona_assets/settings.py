@@ -376,6 +376,11 @@ class Settings(BaseSettings):
     benchmark; null for the benchmark. Where they are set, another benchmark trains nothing anew.
     `scaling_curve` names the problem sets of `benchmarks` that are not among them."""
 
+    decontaminate_cosine: float | None = Field(default=None, gt=0, le=1)
+    """Cosine above which a problem contains a problem of `decontaminate` that has the same numbers
+    and formulas, such as 0.9, whatever its words; null compares words alone. Problems are then
+    embedded by the role `embedder`."""
+
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""
 
@@ -452,7 +457,8 @@ class Settings(BaseSettings):
     """Spark master URL, for the engine `spark`."""
 
     embedder: ModelEndpoint
-    """Role that embeds personas, and samples of tasks with `unique_cosine`."""
+    """Role that embeds personas, samples of tasks with `unique_cosine`, and math problems where
+    `decontaminate_cosine` is set."""
 
     embedding_dimensions: int | None = Field(ge=1)
     """Dimensions requested from the embedding endpoint; null for the endpoint's default."""

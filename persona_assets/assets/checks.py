@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.problem_vectors import stored_vectors
 from persona_assets.assets.rejections import has_too_many_rejected, rejected_share
 from persona_assets.assets.samples import (
     DUPLICATE,
@@ -25,9 +26,8 @@ from persona_assets.partitions import shards
 from persona_assets.project import Project
 from persona_assets.settings import Settings
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic, count_shared
-from persona_assets.steps.contamination import ProblemIndex
 from persona_assets.steps.hub import zero_unread_vectors
-from persona_assets.steps.math_data import held_out_problems
+from persona_assets.steps.math_data import contained_problems, held_out_problems
 from persona_assets.steps.samples import sample_text
 
 SIDES = {"math_train": False, "math_test": True}
@@ -316,8 +316,8 @@ def decontaminated_check(asset: TableAsset) -> dg.AssetChecksDefinition:
                 held_out_problems(table.scan().collect())
                 for table in storage.shard_tables("math_solutions")
             ]
-        problems = storage.scan(asset.name, None).select("problem").collect()["problem"]
-        search = ProblemIndex(pl.concat(forbidden)).search(problems)
+        problems = storage.scan(asset.name, None).select("sample_id", "problem").collect()
+        search = contained_problems(problems, pl.concat(forbidden), stored_vectors(project))
         found = [containment.reason for containment in search if containment]
         return dg.AssetCheckResult(
             passed=not found,

@@ -16,7 +16,9 @@ from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
 from persona_assets.assets.evaluation import accuracies
 from persona_assets.assets.judged import finished_samples, judged_samples
+from persona_assets.assets.math_data import math_sets
 from persona_assets.assets.math_solutions import PROBLEMS, math_solutions
+from persona_assets.assets.problem_vectors import problem_vectors
 from persona_assets.assets.reports import task_reports
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.scaling_curve import curves
@@ -40,6 +42,7 @@ def load_assets(
     tasks: Mapping[str, Task] | None = None,
     problem_sets: Collection[str] = (SYNTHETIC_ACCURACY, BENCHMARK_ACCURACY),
     baselines: Collection[str] = (),
+    by_meaning: bool = False,
 ) -> dict[str, TableAsset]:
     """Collect every asset, by name.
 
@@ -49,6 +52,7 @@ def load_assets(
             one whose samples are compared by meaning has further tables.
         problem_sets: Accuracies of fine-tuned models, as in `Project.problem_sets`.
         baselines: Names of models that are measured beside them.
+        by_meaning: True if the math sets are kept apart by meaning, too.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
@@ -61,6 +65,7 @@ def load_assets(
         *accuracies(problem_sets),
         baseline_accuracy(baselines, problem_sets),
         *curves(problem_sets),
+        *math_sets(by_meaning),
     ]
     for declared in (*map(_declared, _modules()), measured):
         for asset in declared:
@@ -83,6 +88,7 @@ def load_assets(
     assets |= of_tasks
     made = [
         *unique_samples(prompts, tasks, contracts),
+        *(problem_vectors(prompts, tasks) if by_meaning else []),
         *judged_samples(prompts, tasks, contracts),
         *distributions(prompts, tasks),
         math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
@@ -105,7 +111,7 @@ def _add(
 ) -> None:
     """Add an asset that is made from a task, unless its name is taken."""
     if asset.name.lower() in taken:
-        task = asset.inputs[0]
+        task = asset.inputs[0] if asset.inputs else asset.name
         while task in assets and task not in prompts.tasks:
             task = assets[task].inputs[0]
         raise PromptError(
@@ -120,7 +126,13 @@ def _add(
 def project_assets(project: Project) -> dict[str, TableAsset]:
     """Collect every asset of a project, by name. Raises as `load_assets`."""
     settings = project.settings
-    return load_assets(project.prompts, settings.tasks, project.problem_sets, settings.baselines)
+    return load_assets(
+        project.prompts,
+        settings.tasks,
+        project.problem_sets,
+        settings.baselines,
+        settings.decontaminate_cosine is not None,
+    )
 
 
 def table_contracts(

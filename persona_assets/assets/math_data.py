@@ -13,14 +13,18 @@ from persona_assets.assets.model_calls import (
     materialize_result,
     open_session,
 )
-from persona_assets.assets.table_asset import table_asset
+from persona_assets.assets.problem_vectors import VectorTable, vector_inputs, vectors_of
+from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.io_manager import preview
 from persona_assets.resources.models import Models
 from persona_assets.steps import math_data as steps
+from persona_assets.steps import neighbours
 from persona_assets.steps.grading import SOLVERS
+from persona_assets.steps.hub import count_unread
+from persona_assets.steps.neighbours import ProblemVectors
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -28,51 +32,84 @@ SHOWN_PAIRS = 20
 """Contaminated pairs of a benchmark in the metadata, for each way of containing it."""
 
 
-@table_asset(
-    group="math",
-    table=Table(steps.TRAIN, "sample_id"),
-    version=steps.VERSION,
-    earlier=["1", "2"],
-    settings=["decontaminate"],
-)
-def math_train(
-    math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project]
-) -> dg.MaterializeResult[StepResult]:
-    """Problems with a solution to train on: not held out, and nothing like a benchmark problem."""
-    solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
-    result = steps.build_math_train(solutions, forbidden)
-    apart = pl.concat([forbidden, steps.held_out_problems(solutions)])
-    return dg.MaterializeResult(value=result, metadata=_contaminated(result, solutions, apart))
+def math_sets(by_meaning: bool) -> list[TableAsset]:
+    """Declare the training set and the synthetic test set.
+
+    Args:
+        by_meaning: True if problems are kept apart by meaning, too.
+    """
+    # A table that was made by words alone stays valid where nothing else is asked for.
+    version = f"{steps.VERSION}.{neighbours.VERSION}" if by_meaning else steps.VERSION
+    settings = ["decontaminate", "decontaminate_cosine"]
+    settings += ["embedding_precision"] if by_meaning else []
+    ins = vector_inputs(by_meaning)
+    return [_math_train(version, settings, ins), _math_test(version, settings, ins)]
 
 
-@table_asset(
-    group="math",
-    table=Table(steps.TEST, "sample_id"),
-    version=f"{steps.VERSION}.{GRADING_VERSION}.{EQUALITY_VERSION}",
-    earlier=[f"{version}.{GRADING_VERSION}" for version in (steps.VERSION, "2", "1")],
-    prompts=["answer_equality"],
-    settings=["decontaminate", "equality"],
-    rows=held_out_rows,
-    calls=lambda bounds: bounds.judge_calls(times(held_out_rows(bounds), comb(SOLVERS, 2))),
-)
-def math_test(
-    context: dg.AssetExecutionContext,
-    math_solutions: pl.LazyFrame,
-    project: dg.ResourceParam[Project],
-    models: dg.ResourceParam[Models],
-    grader: dg.ResourceParam[Grader],
-) -> dg.MaterializeResult[StepResult]:
-    """Held-out problems on whose answer at least two of three solvers agree."""
-    solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
-    with open_session(context, models) as session:
-        equal = answer_equality(project, grader, session)
-        result = steps.build_math_test(solutions, forbidden, equal)
-    metadata = _contaminated(result, solutions, forbidden)
-    return materialize_result(result, session, agreement=steps.agreement_share(result), **metadata)
+def _math_train(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -> TableAsset:
+    @table_asset(
+        name="math_train",
+        group="math",
+        table=Table(steps.TRAIN, "sample_id"),
+        version=version,
+        earlier=["1", "2"],
+        settings=settings,
+        ins=ins,
+        description="Problems with a solution to train on: not held out, and nothing like a "
+        "benchmark problem.",
+    )
+    def math_train(
+        math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
+    ) -> dg.MaterializeResult[StepResult]:
+        solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
+        vectors = vectors_of(project.settings, tables)
+        result = steps.build_math_train(solutions, forbidden, vectors)
+        apart = pl.concat([forbidden, steps.held_out_problems(solutions)])
+        metadata = _contaminated(result, solutions, apart, vectors)
+        return dg.MaterializeResult(value=result, metadata=metadata)
+
+    return math_train
+
+
+def _math_test(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -> TableAsset:
+    @table_asset(
+        name="math_test",
+        group="math",
+        table=Table(steps.TEST, "sample_id"),
+        version=f"{version}.{GRADING_VERSION}.{EQUALITY_VERSION}",
+        earlier=[f"{earlier}.{GRADING_VERSION}" for earlier in (steps.VERSION, "2", "1")],
+        prompts=["answer_equality"],
+        settings=[*settings, "equality"],
+        ins=ins,
+        rows=held_out_rows,
+        calls=lambda bounds: bounds.judge_calls(times(held_out_rows(bounds), comb(SOLVERS, 2))),
+        description="Held-out problems on whose answer at least two of three solvers agree.",
+    )
+    def math_test(
+        context: dg.AssetExecutionContext,
+        math_solutions: pl.LazyFrame,
+        project: dg.ResourceParam[Project],
+        models: dg.ResourceParam[Models],
+        grader: dg.ResourceParam[Grader],
+        **tables: VectorTable,
+    ) -> dg.MaterializeResult[StepResult]:
+        solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
+        vectors = vectors_of(project.settings, tables)
+        with open_session(context, models) as session:
+            equal = answer_equality(project, grader, session)
+            result = steps.build_math_test(solutions, forbidden, equal, vectors)
+        metadata = _contaminated(result, solutions, forbidden, vectors)
+        share = steps.agreement_share(result)
+        return materialize_result(result, session, agreement=share, **metadata)
+
+    return math_test
 
 
 def _contaminated(
-    result: StepResult, problems: pl.DataFrame, forbidden: pl.DataFrame
+    result: StepResult,
+    problems: pl.DataFrame,
+    forbidden: pl.DataFrame,
+    vectors: ProblemVectors | None,
 ) -> dict[str, dg.MetadataValue]:
     """Return the number of contaminated problems by benchmark, and pairs for a person to read."""
     pairs = steps.contaminated_pairs(
@@ -80,5 +117,11 @@ def _contaminated(
     )
     counts = pairs.group_by("benchmark").len().sort("benchmark")
     shown = pairs.group_by("benchmark", "how", maintain_order=True).head(SHOWN_PAIRS)
-    found = {"contaminated_by_benchmark": dg.MetadataValue.json(dict(counts.iter_rows()))}
+    found: dict[str, dg.MetadataValue] = {
+        "contaminated_by_benchmark": dg.MetadataValue.json(dict(counts.iter_rows()))
+    }
+    if vectors is not None:
+        tables = [*vectors.samples, vectors.forbidden]
+        unread = count_unread(tables, vectors.cosine)["unread_texts"]
+        found["compared_by_words_alone"] = dg.MetadataValue.int(int(unread))
     return found | ({"contaminated_pairs": preview(shown)} if len(shown) else {})

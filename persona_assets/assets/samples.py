@@ -89,7 +89,7 @@ def unique_samples(
         for prompt in embedded:
             name = prompt.name
             assets.append(survivors(DISTINCT, name, contracts[name], name, by_words))
-            assets.append(embeddings(prompt))
+            assets.append(embeddings(prompt, f"{DISTINCT}{name}"))
         if embedded:
             assets.append(similar(group, embedded))
         for prompt in tasks:
@@ -133,13 +133,17 @@ def duplicates(group: str, tasks: Sequence[Prompt]) -> TableAsset:
     return duplicate_samples
 
 
-def embeddings(prompt: Prompt) -> TableAsset:
-    """Declare the vectors of the samples of a task."""
+def embeddings(prompt: Prompt, samples: str) -> TableAsset:
+    """Declare the vectors of the samples of a task.
+
+    Args:
+        prompt: Prompt of the task.
+        samples: Name of the table of samples without duplicates by words.
+    """
     name = prompt.name
 
     def calls(bounds: CallBounds) -> int | None:
-        fewest = EMBEDDING_BATCH_BYTES // bounds.settings.embedding_bytes
-        batch = max(1, min(EMBEDDING_BATCH, fewest))
+        batch = least_batch(bounds.settings)
         return bounds.embedding_calls(bounds.rows(name), bounds.shards, MOST_PROBES, batch)
 
     @table_asset(
@@ -151,7 +155,7 @@ def embeddings(prompt: Prompt) -> TableAsset:
         rows=lambda bounds: bounds.rows(name),
         calls=calls,
         partitions=shards,
-        ins={"samples": dg.AssetIn(asset_key(f"{DISTINCT}{name}"))},
+        ins={"samples": dg.AssetIn(asset_key(samples))},
         description=f"A unit vector for each sample of {name} that repeats no earlier sample's "
         "words, and how well the model reads its script.",
     )
@@ -175,6 +179,11 @@ def embeddings(prompt: Prompt) -> TableAsset:
         return materialize_result(result, session, **unread, cut_texts=cut)
 
     return embedded
+
+
+def least_batch(settings: Settings) -> int:
+    """Return the fewest samples of an embedding call that holds as many as it may."""
+    return max(1, min(EMBEDDING_BATCH, EMBEDDING_BATCH_BYTES // settings.embedding_bytes))
 
 
 def similar(group: str, tasks: Sequence[Prompt]) -> TableAsset:

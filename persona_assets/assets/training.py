@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.metadata import picture
+from persona_assets.assets.problem_vectors import stored_vectors
 from persona_assets.assets.table_asset import POOL, table_asset
 from persona_assets.assets.training_log import TrainingLog
 from persona_assets.partitions import training_sizes
@@ -18,6 +19,7 @@ from persona_assets.resources.trainer import Trainer
 from persona_assets.resources.training_inputs import VERSION as TRAINER_VERSION
 from persona_assets.steps import training as steps
 from persona_assets.steps.contamination import require_absent
+from persona_assets.steps.neighbours import require_absent_by_meaning
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
@@ -45,6 +47,7 @@ def fine_tuned_model(
     rows = steps.training_rows(train, size, share)
     # The check of `math_train` does not stop a run of this asset alone.
     require_absent(project.forbidden_problems(), [row["problem"] for row in rows])
+    require_absent_by_meaning(project.forbidden_problems(), train, stored_vectors(project))
     models.close()
     log = TrainingLog(context)
     trained = None

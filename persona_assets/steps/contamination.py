@@ -61,7 +61,7 @@ BATCH = 2000
 
 REASON = (
     r"^contaminated: (?P<benchmark>.*) (?P<problem_id>\S+) (?P<share>[01]\.\d\d)"
-    r" ?(?P<how>but for numbers|in other words|)$"
+    r" ?(?P<how>but for numbers|in other words|by meaning|)(?: \(cosine (?P<cosine>[01]\.\d\d)\))?$"
 )
 """Pattern of the reason for dropping a text; see `Containment.reason`."""
 
@@ -70,6 +70,8 @@ PROBLEMS = pl.Schema({"benchmark": pl.String(), "problem_id": pl.String(), "prob
 
 
 EXACT, REWORDED, BUT_FOR_NUMBERS = "", "in other words", "but for numbers"
+BY_MEANING = "by meaning"
+"""Way of containing a problem that the search by words does not find; see neighbours.py."""
 
 
 class ContaminationError(ValueError):
@@ -84,13 +86,15 @@ class Containment:
         benchmark: Name of the benchmark.
         problem_id: Id of the problem.
         share: Share of the problem's runs that occur in the text; in other words, of its tokens.
-        how: EXACT, REWORDED or BUT_FOR_NUMBERS.
+        how: EXACT, REWORDED, BUT_FOR_NUMBERS or BY_MEANING.
+        cosine: Cosine of both vectors; None for a problem that was found by words.
     """
 
     benchmark: str
     problem_id: str
     share: float
     how: str = EXACT
+    cosine: float | None = None
 
     @property
     def reason(self) -> str:
@@ -99,9 +103,12 @@ class Containment:
         Example:
             >>> Containment("MATH", "1b", 5 / 6).reason
             'contaminated: MATH 1b 0.83'
+            >>> Containment("MATH", "1b", 0.75, BY_MEANING, 0.93).reason
+            'contaminated: MATH 1b 0.75 by meaning (cosine 0.93)'
         """
-        named = f"contaminated: {self.benchmark} {self.problem_id} {self.share:.2f}"
-        return f"{named} {self.how}".rstrip()
+        named = f"contaminated: {self.benchmark} {self.problem_id} {self.share:.2f} {self.how}"
+        cosine = "" if self.cosine is None else f" (cosine {self.cosine:.2f})"
+        return named.rstrip() + cosine
 
 
 class ProblemIndex:

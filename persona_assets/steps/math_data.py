@@ -6,8 +6,10 @@ import polars as pl
 
 from persona_assets.languages import UNKNOWN
 from persona_assets.steps import contamination
+from persona_assets.steps.contamination import Containment
 from persona_assets.steps.grading import Equal, accuracy, agreement
 from persona_assets.steps.math_solutions import SOLVERS
+from persona_assets.steps.neighbours import ProblemVectors, contained_by_meaning
 from persona_assets.storage.step_result import StepResult, quarantine
 
 VERSION = f"3.{contamination.VERSION}"
@@ -52,31 +54,41 @@ PAIRS = pl.Schema(
         "contained": pl.String(),
         "share": pl.Float64(),
         "how": pl.String(),
+        "cosine": pl.Float64(),
     }
 )
 """Columns of the pairs of a dropped problem and the problem that it contains."""
 
 
-def build_math_train(solutions: pl.DataFrame, forbidden: pl.DataFrame) -> StepResult:
+def build_math_train(
+    solutions: pl.DataFrame, forbidden: pl.DataFrame, vectors: ProblemVectors | None = None
+) -> StepResult:
     """Select the assistant's solutions of problems not held out, without forbidden problems.
 
     Args:
         solutions: Rows of `math_solutions` of all shards.
         forbidden: Benchmark problems, columns of `contamination.PROBLEMS`. Held-out problems are
             forbidden, too.
+        vectors: Vectors of all of them; None compares words alone.
     """
     chosen = solutions.filter(~pl.col("held_out"), solver="assistant")
     apart = pl.concat([forbidden, held_out_problems(solutions)])
-    return _clean(chosen, TRAIN, "math_train", apart)
+    return _clean(chosen, TRAIN, "math_train", apart, vectors)
 
 
-def build_math_test(solutions: pl.DataFrame, forbidden: pl.DataFrame, equal: Equal) -> StepResult:
+def build_math_test(
+    solutions: pl.DataFrame,
+    forbidden: pl.DataFrame,
+    equal: Equal,
+    vectors: ProblemVectors | None = None,
+) -> StepResult:
     """Select held-out problems with an answer of two solvers or more, without forbidden problems.
 
     Args:
         solutions: Rows of `math_solutions` of all shards.
         forbidden: Benchmark problems, columns of `contamination.PROBLEMS`.
         equal: Comparison of answers.
+        vectors: Vectors of held-out and forbidden problems; None compares words alone.
     """
     held_out = solutions.filter("held_out")
     problems = held_out.unique("sample_id", keep="first", maintain_order=True)
@@ -88,7 +100,8 @@ def build_math_test(solutions: pl.DataFrame, forbidden: pl.DataFrame, equal: Equ
         pl.Series("agreeing", [a.votes if a else 0 for a in agreed], pl.Int64()),
     )
     lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
-    outcome = _clean(tested.filter(pl.col("answer").is_not_null()), TEST, "math_test", forbidden)
+    answered = tested.filter(pl.col("answer").is_not_null())
+    outcome = _clean(answered, TEST, "math_test", forbidden, vectors)
     disagreed = quarantine("math_test", ((row_id, NO_AGREEMENT) for row_id in lonely))
     return StepResult(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
 
@@ -133,16 +146,39 @@ def contaminated_pairs(
         .filter(pl.col("share").is_not_null())
         .join(problems.unique("sample_id"), left_on="id", right_on="sample_id")
         .join(contained, on=["benchmark", "problem_id"])
-        .with_columns(pl.col("share").cast(pl.Float64))
+        .with_columns(pl.col("share", "cosine").cast(pl.Float64))
         .sort(pl.col("how") == contamination.BUT_FOR_NUMBERS, "how", "benchmark", "id")
         .select(PAIRS.names())
     )
 
 
+def contained_problems(
+    problems: pl.DataFrame, forbidden: pl.DataFrame, vectors: ProblemVectors | None
+) -> list[Containment | None]:
+    """Return the forbidden problem in each problem: by words or, if there is none, by meaning.
+
+    Args:
+        problems: Columns `sample_id` and `problem`.
+        forbidden: Columns of `contamination.PROBLEMS`.
+        vectors: Vectors of all of them; None compares words alone.
+    """
+    found = list(contamination.ProblemIndex(forbidden).search(problems["problem"]))
+    if vectors is None:
+        return found
+    without = problems.filter(pl.Series([each is None for each in found], dtype=pl.Boolean))
+    by_meaning = contained_by_meaning(without, forbidden, vectors)
+    pairs = zip(problems["sample_id"], found, strict=True)
+    return [each or by_meaning.get(row_id) for row_id, each in pairs]
+
+
 def _clean(
-    rows: pl.DataFrame, schema: pl.Schema, stage: str, forbidden: pl.DataFrame
+    rows: pl.DataFrame,
+    schema: pl.Schema,
+    stage: str,
+    forbidden: pl.DataFrame,
+    vectors: ProblemVectors | None,
 ) -> StepResult:
-    found = contamination.ProblemIndex(forbidden).search(rows["problem"])
+    found = contained_problems(rows, forbidden, vectors)
     reasons: list[str | None] = []
     seen = set[str]()
     for problem, containment in zip(rows["problem"], found, strict=True):

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 HELPERS = {
     "contamination_data.py",
+    "contamination_rewrites.py",
     "cosine_data.py",
     "dedup_data.py",
     "figures.py",
@@ -65,6 +66,17 @@ SMOKES = (
         ),
     ),
     Smoke("programs.py --runs 1", ("sandbox program runs start_cpu_s cpu_ms ms stopped_ms",)),
+    Smoke(
+        "contamination_meaning.py --invented 30 --plants 9 --vectors 500",
+        (
+            "half cosine evidence paraphrases found_by_words found problems others_by_words others",
+            "plant cosine planted found_by_words found",
+            "innocent searched alarms_by_words alarms",
+            "embedded embedding_cpu_s embedding_us_per_text",
+            "vectors against neighbours search_cpu_s",
+            "looks look_us",
+        ),
+    ),
     Smoke("startup.py --runs 1", ("definitions_ms dagster_ms ratio",)),
     Smoke(
         "catalog.py --shards 3",

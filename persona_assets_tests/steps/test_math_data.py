@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.steps.contamination import BUT_FOR_NUMBERS, EXACT, PROBLEMS
+from persona_assets.steps.contamination import BUT_FOR_NUMBERS, BY_MEANING, EXACT, PROBLEMS
+from persona_assets.steps.hub import VECTORS
 from persona_assets.steps.math_data import (
     TEST,
     TRAIN,
@@ -17,6 +18,7 @@ from persona_assets.steps.math_data import (
     contaminated_pairs,
 )
 from persona_assets.steps.math_solutions import SOLUTIONS, SOLVERS
+from persona_assets.steps.neighbours import ProblemVectors
 from persona_assets.storage.step_result import StepResult, typed_frame
 from persona_assets_tests.steps.answers_double import ROOT
 
@@ -167,11 +169,47 @@ def test_pairs_are_those_of_the_reasons_with_those_equal_but_for_numbers_last() 
     dropped = build_math_train(rows, forbidden).dropped
     pairs = contaminated_pairs(dropped, rows.select("sample_id", "problem"), forbidden)
     assert pairs.rows() == [
-        (f"Well: {LONG}", "my file", LONG, 1.0, EXACT),
-        (LONG, "my file", LONG, 1.0, EXACT),
-        (LONG, "my file", LONG, 1.0, EXACT),
-        (copies[0], "my file", LONG, 1.0, BUT_FOR_NUMBERS),
+        (f"Well: {LONG}", "my file", LONG, 1.0, EXACT, None),
+        (LONG, "my file", LONG, 1.0, EXACT, None),
+        (LONG, "my file", LONG, 1.0, EXACT, None),
+        (copies[0], "my file", LONG, 1.0, BUT_FOR_NUMBERS, None),
     ]
+
+
+def test_math_sets_drop_what_means_a_held_out_or_a_benchmark_problem_where_vectors_are_given() -> (
+    None
+):
+    reworded = (
+        "The deck of a ferry bears 6,000 kg. What number of 50 kg sacks of rice fits beside 24 "
+        "motorcycles that weigh 110 kg each?"
+    )
+    texts = (INNOCENT, ["1", "1", None], True), (reworded, ["1", None, None], False)
+    rows = solutions(*texts, ("What is $8+1$?", ["9", None, None], False))
+    vectors = ProblemVectors(
+        [embedded("sample_id", {"id 0": [1.0, 0.0], "id 1": [0.96, 0.28], "id 2": [0.0, 1.0]})],
+        embedded("problem_id", {"7": [0.96, 0.28]}),
+        0.9,
+    )
+    train = build_math_train(rows, NONE, vectors)
+    [(row_id, reason)] = train.dropped.select("id", "reason").rows()
+    assert (row_id, train.reasons()) == ("id 1", {"contaminated": 1})
+    assert reason.startswith("contaminated: held_out id 0 0.")
+    assert reason.endswith(" by meaning (cosine 0.96)")
+    assert build_math_train(rows, NONE).rows["sample_id"].to_list() == ["id 1", "id 2"]
+
+    forbidden = pl.DataFrame([("MATH", "7", reworded)], PROBLEMS, orient="row")
+    test = build_math_test(rows, forbidden, equal, vectors)
+    [pair] = contaminated_pairs(test.dropped, rows, forbidden).iter_rows(named=True)
+    assert (pair["problem"], pair["contained"]) == (INNOCENT, reworded)
+    assert (pair["how"], pair["cosine"]) == (BY_MEANING, 0.96)
+    assert len(build_math_test(rows, forbidden, equal).rows) == 1
+
+
+def embedded(row_id: str, vectors: dict[str, list[float]]) -> pl.LazyFrame:
+    """Return a table of vectors by id."""
+    columns = {"script": "Latin", "confusion": None}
+    rows = [{row_id: key, "vector": vector, **columns} for key, vector in vectors.items()]
+    return typed_frame(rows, pl.Schema({row_id: pl.String(), **VECTORS})).lazy()
 
 
 def test_math_sets_of_no_solutions_are_empty_tables_of_the_full_schema() -> None:

@@ -1,0 +1,202 @@
+"""Where a cosine is set, math problems leave that mean what a benchmark problem means.
+
+The server of these tests gives a problem and its rewording nearly the same vector.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from persona_assets.assets.graph import call_bounds
+from persona_assets.ids import content_id
+from persona_assets.local_models.embedder import MINILM
+from persona_assets.planning.plan import make_plan
+from persona_assets.project import Project
+from persona_assets.steps.math_solutions import SOLUTIONS
+from persona_assets.steps.tasks import dataset_schema
+from persona_assets.storage.step_result import typed_frame
+from persona_assets_tests.assets.test_checks import replace, run_check
+from persona_assets_tests.assets.test_semantic_stage import SemanticStage
+from persona_assets_tests.assets.test_similar_samples import code_versions
+from persona_assets_tests.generation.fault_server import embeddings
+from persona_assets_tests.model_server import ModelServer, vector
+from persona_assets_tests.sample_project import TEXTS, SampleProject
+from persona_assets_tests.sample_tables import publish
+
+SETS = "key:math_train or key:math_test"
+VECTORS = {"embedded_math_problems", "forbidden_vectors"}
+QUANTITIES = re.compile(r"(\d+) crates of (\d+) apples each and (\d+) loose")
+
+
+class RewordingServer(ModelServer):
+    """Model server whose vectors of rewordings are near those of the problems they reword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reworded: dict[str, str] = {}
+
+    def reply(self, message: str, body: dict[str, Any]) -> str:
+        if "input" not in body:
+            return super().reply(message, body)
+        return embeddings([self.near(text).tolist() for text in body["input"]])
+
+    def near(self, text: str) -> np.ndarray:
+        mixed = vector(self.reworded.get(text, text)) + 0.1 * vector(text)
+        return np.asarray(mixed / np.linalg.norm(mixed))
+
+
+def rewording(problem: str) -> str:
+    """Return a problem with the quantities of another in other words."""
+    quantities = QUANTITIES.search(problem)
+    assert quantities is not None
+    boxes, each, over = quantities.groups()
+    return (
+        f"How much fruit is in a shop: {over} pieces lie on a shelf, {each} in {boxes} boxes each?"
+    )
+
+
+@pytest.fixture
+def apart(
+    finished: SampleProject, folder: Path
+) -> Iterator[tuple[SampleProject, RewordingServer, dict[str, str]]]:
+    """Finished project with a cosine, and a benchmark that rewords a problem of each math set.
+
+    The third is the id of the reworded problem, by the name of the set.
+    """
+    with RewordingServer() as server:
+        sample = finished.copy(folder / "project", server)
+        chosen = {}
+        for name in ("math_train", "math_test"):
+            row = sample.rows(name).row(0, named=True)
+            chosen[name] = row["sample_id"]
+            server.reworded[rewording(row["problem"])] = row["problem"]
+        benchmark = folder / "reworded.jsonl"
+        lines = [{"problem": it, "solution": "\\boxed{1}"} for it in server.reworded]
+        benchmark.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        sample.values |= {"decontaminate": [benchmark], "decontaminate_cosine": 0.9}
+        yield sample, server, chosen
+
+
+def run(sample: SampleProject, select: str) -> None:
+    assert [run.error for run in sample.run(select) if run.error] == []
+
+
+def test_a_problem_with_the_meaning_of_a_benchmark_problem_leaves_and_only_vectors_are_bought(
+    apart: tuple[SampleProject, RewordingServer, dict[str, str]],
+) -> None:
+    sample, server, chosen = apart
+    sample.values["decontaminate_cosine"] = None
+    run(sample, SETS)
+    assert all(chosen[name] in sample.rows(name)["sample_id"] for name in chosen), "by words"
+    before = {name: sample.rows(name) for name in chosen}
+
+    sample.values["decontaminate_cosine"] = 0.9
+    run(sample, f"{SETS} or key:embedded_math_problems or key:forbidden_vectors")
+    assert dict(server.calls) == {"embeddings": len(TEXTS) + 1}
+    assert len(sample.rows("forbidden_vectors")) == len(chosen)
+    for name, row_id in chosen.items():
+        [reason] = dict(
+            sample.storage.quarantine(name, None).filter(id=row_id).select("id", "reason").rows()
+        ).values()
+        assert re.fullmatch(
+            r"contaminated: reworded \w+ 0\.\d\d by meaning \(cosine [01]\.\d\d\)", reason
+        )
+        assert set(before[name]["sample_id"]) - set(sample.rows(name)["sample_id"]) == {row_id}
+        assert run_check(sample, name, "decontaminated", None).passed
+        replace(sample, name, None, before[name])
+        evaluation = run_check(sample, name, "decontaminated", None)
+        assert not evaluation.passed
+        assert "by meaning" in str(evaluation.metadata["first"].value)
+    sample.storage.path("fine_tuned_model", "1").unlink()
+    errors = [run.error for run in sample.run("key:fine_tuned_model")]
+    assert any("by meaning (cosine" in error for error in errors)
+    assert sample.storage.footer("fine_tuned_model", "1") is None
+
+
+def test_a_cosine_adds_tables_of_vectors_and_changes_the_math_sets_alone(
+    fresh: SampleProject,
+) -> None:
+    before = code_versions(fresh)
+    assert not VECTORS & before.keys()
+    fresh.values["decontaminate_cosine"] = 0.9
+    after = code_versions(fresh)
+    assert after.keys() - before.keys() == VECTORS
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"math_train", "math_test"}
+    fresh.values["tasks"]["math_problems"]["unique_cosine"] = 0.9
+    both = code_versions(fresh)
+    assert both.keys() - after.keys() == {"distinct_math_problems", "similar_math_problems"}
+    assert after.items() <= both.items()
+
+
+def test_plan_counts_the_calls_of_both_tables_of_vectors(
+    apart: tuple[SampleProject, RewordingServer, dict[str, str]],
+) -> None:
+    sample, _, _ = apart
+    with sample.runner(f"{SETS} or key:embedded_math_problems or key:forbidden_vectors") as runner:
+        plan = make_plan(Project(sample.settings), runner)
+    forecasts = {each.asset: each for each in plan.assets if each.asset in VECTORS}
+    assert {name: forecast.tables for name, forecast in forecasts.items()} == {
+        "embedded_math_problems": len(TEXTS),
+        "forbidden_vectors": 1,
+    }
+    most = call_bounds(Project(sample.settings), 1).calls("forbidden_vectors")
+    assert forecasts["forbidden_vectors"].most == most
+    assert most is not None
+    assert most > 0
+    sample.values |= {
+        "embedder": {"model": MINILM, "embedded": True},
+        "embedding_dimensions": None,
+    }
+    assert call_bounds(Project(sample.settings), 1).calls("forbidden_vectors") == 0
+
+
+FLORIST = (
+    "A florist has $84$ tulips and $126$ daffodils and wants to use all of them in identical "
+    "bouquets. What is the greatest number of bouquets that can be made?"
+)
+REWORDED = (
+    "All of 84 tulips and 126 daffodils are to go into bunches that are exactly alike. At most how "
+    "many bunches can the flower seller tie?"
+)
+OTHERS = [
+    "A tram has 84 seats and stops 126 times a day. How often is a seat taken?",
+    "ราคา 84 บาท",
+]
+"""Another problem with the same numbers, and a text that MiniLM cannot read."""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_embedded_model_finds_a_problem_that_is_told_anew(folder: Path, precision: str) -> None:
+    benchmark = folder / "florist.jsonl"
+    benchmark.write_text(json.dumps({"problem": FLORIST, "solution": "\\boxed{42}"}))
+    stage = SemanticStage(
+        folder / "data",
+        embedder={"model": MINILM, "embedded": True},
+        embedding_dimensions=None,
+        embedding_precision=precision,
+        decontaminate=[benchmark],
+        decontaminate_cosine=0.75,
+    )
+    stage.shards.append("a")
+    texts = {content_id(text): text for text in (REWORDED, *OTHERS)}
+    samples = [{"sample_id": row_id, "problem": text} for row_id, text in texts.items()]
+    schema = dataset_schema(Project(stage.settings).prompts.tasks["math_problems"])
+    publish(stage.storage, "unique_math_problems", "a", typed_frame(samples, schema))
+    solved = {"solver": "assistant", "held_out": False, "solution": "42", "answer": "42"}
+    rows = [{"solution_id": row["sample_id"], **row, **solved} for row in samples]
+    publish(stage.storage, "math_solutions", "a", typed_frame(rows, SOLUTIONS))
+    stage.materialize("embedded_math_problems", "a")
+    stage.materialize("forbidden_vectors")
+    metadata = stage.materialize("math_train")
+    assert metadata["contaminated_by_benchmark"] == {"florist": 1}
+    assert metadata["compared_by_words_alone"] == 1
+    [pair] = metadata["contaminated_pairs"].records
+    assert (pair.data["contained"], pair.data["how"]) == (FLORIST, "by meaning")
+    kept = stage.storage.scan("math_train", None).collect()["problem"]
+    assert sorted(kept) == sorted(OTHERS)
