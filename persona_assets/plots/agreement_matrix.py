@@ -45,7 +45,7 @@ def draw_agreement_matrix(
         tiny.add_text(tiny.x(column), clean_label(graders[column], 10))
     for row in range(1, len(graders)):
         y = 4 + height * (row - 1) + height // 2
-        tiny.add_text(15, clean_label(graders[row], 6), y + 3)
+        tiny.add_text(22, clean_label(graders[row], 8), y + 3)
         for column in range(row):
             x = tiny.x(column)
             _, share, _ = cells.get((column, row), (0, None, None))

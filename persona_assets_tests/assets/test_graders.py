@@ -1,4 +1,4 @@
-"""Graders of a finished project stand side by side; its judge is asked only where a number says so."""
+"""Graders of a project stand side by side; the judge is asked only where a number says so."""
 
 import polars as pl
 
