@@ -7,6 +7,7 @@ Belongs here: tables and files of a project. Does not belong here: text of a she
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,7 @@ from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.prompt_folder import RUBRICS
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import role_endpoint
-from persona_assets.resources.validity_folder import Draw, ValidityFolder
+from persona_assets.resources.validity_folder import RatedDraw, ValidityFolder
 from persona_assets.settings import nearest
 from persona_assets.steps.rating_sheet import (
     Rating,
@@ -62,8 +63,8 @@ class JudgeForecast:
 
 def write_sheets(
     project: Project, task: str, paths: Sequence[Path], number: int, seed: int, *, judged: bool
-) -> Draw:
-    """Draw samples of a task and write a sheet of them for each rater.
+) -> RatedDraw:
+    """RatedDraw samples of a task and write a sheet of them for each rater.
 
     Args:
         project: Prompts, settings and tables.
@@ -71,7 +72,7 @@ def write_sheets(
         paths: Files to write.
         number: Number of samples.
         seed: Seed of the draw.
-        judged: Draw from the samples that the task's judge accepts; otherwise from those before.
+        judged: RatedDraw from the samples that the task's judge accepts; otherwise from those before.
 
     Raises:
         ValidityError: No such task or no samples, a file exists, or two have the same name.
@@ -101,7 +102,7 @@ def write_sheets(
             _solutions(project, samples), on="sample_id", how="left", maintain_order="left"
         )
     versions = {it.shard: it.data_version for it in shards}
-    draw = Draw(task, table, versions, seed, tuple(columns), shown, samples)
+    draw = RatedDraw(task, table, versions, seed, tuple(columns), shown, samples)
     ValidityFolder(project.settings.data_dir, task).save(draw)
     texts = _texts(draw)
     sheet = sheet_bytes(
@@ -114,11 +115,11 @@ def write_sheets(
 
 def read_sheets(
     project: Project, task: str, paths: Sequence[Path]
-) -> tuple[Draw, dict[str, dict[str, Rating]]]:
+) -> tuple[RatedDraw, dict[str, dict[str, Rating]]]:
     """Read the sheets of raters.
 
     Returns:
-        Draw of the sheets, and the ratings by rater, who has the name of the file, and sample id.
+        RatedDraw of the sheets, and the ratings by rater, who has the name of the file, and sample id.
 
     Raises:
         ValidityError: No such task, no draw of these sheets, or two files have the same name.
@@ -143,14 +144,16 @@ def read_sheets(
     }
 
 
-def forecast_judge(project: Project, draw: Draw) -> JudgeForecast:
+def forecast_judge(project: Project, draw: RatedDraw) -> JudgeForecast:
     """Forecast the calls that `ask_judge` would send, without a call.
 
     Raises:
         ValidityError: The task has no rubric.
     """
     index = PaidIndex(*project.storage.paid_folders)
-    index.refresh()
+    # In trouble the index is empty or older: the forecast is then too high.
+    with suppress(OSError):
+        index.refresh()
     costs: list[Decimal | None] = []
 
     def complete(requests: Iterable[Request]) -> Iterator[Answer]:
@@ -168,7 +171,7 @@ def forecast_judge(project: Project, draw: Draw) -> JudgeForecast:
 
 
 def ask_judge(
-    project: Project, models: Models, draw: Draw, report: Callable[[str], None]
+    project: Project, models: Models, draw: RatedDraw, report: Callable[[str], None]
 ) -> tuple[dict[str, Rating], Usage]:
     """Let the judge of a task rate a draw; answers that a journal holds are not bought again.
 
@@ -196,7 +199,7 @@ def missing_marks(ratings: Mapping[str, Rating], path: Path) -> str:
     return f"{path}: {', '.join(parts)}" if parts else ""
 
 
-def _texts(draw: Draw) -> dict[str, dict[str, str]]:
+def _texts(draw: RatedDraw) -> dict[str, dict[str, str]]:
     return {
         row["sample_id"]: as_texts(row, (*draw.columns, *draw.shown))
         for row in draw.samples.iter_rows(named=True)

@@ -29,7 +29,7 @@ RATINGS = pl.Schema(
 
 
 @dataclass(frozen=True)
-class Draw:
+class RatedDraw:
     """Samples that raters mark.
 
     Attributes:
@@ -67,11 +67,11 @@ class ValidityFolder:
     def __init__(self, data_dir: Path, task: str) -> None:
         self._root = data_dir / "validity" / file_stem(task)
 
-    def path(self, draw: Draw) -> Path:
+    def path(self, draw: RatedDraw) -> Path:
         """Return the folder of a draw."""
         return self._root / draw.name
 
-    def save(self, draw: Draw) -> None:
+    def save(self, draw: RatedDraw) -> None:
         """Write a draw; the same draw again changes nothing."""
         folder = self.path(draw)
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class ValidityFolder:
         # Last: a folder without it is no draw.
         _publish(json.dumps(about, ensure_ascii=False, indent=1).encode(), folder / "draw.json")
 
-    def find(self, ids: Collection[str]) -> Draw | None:
+    def find(self, ids: Collection[str]) -> RatedDraw | None:
         """Return the draw that holds most of some ids, the smallest such; None without any."""
         wanted = set(ids)
         found = [
@@ -91,7 +91,10 @@ class ValidityFolder:
         return None if most is None or most[0] == 0 else most[3]
 
     def save_report(
-        self, draw: Draw, ratings: Mapping[str, Mapping[str, Rating]], report: Mapping[str, Any]
+        self,
+        draw: RatedDraw,
+        ratings: Mapping[str, Mapping[str, Rating]],
+        report: Mapping[str, Any],
     ) -> Path:
         """Write marks and figures of a draw, in place of earlier ones, and return the folder."""
         folder = self.path(draw)
@@ -104,12 +107,12 @@ class ValidityFolder:
         _publish(json.dumps(report, ensure_ascii=False, indent=1).encode(), folder / "report.json")
         return folder
 
-    def _draws(self) -> Iterator[Draw]:
+    def _draws(self) -> Iterator[RatedDraw]:
         for path in sorted(self._root.glob("*/draw.json")):
             about = json.loads(path.read_text("utf-8"))
             columns, shown = (tuple(about.pop(name)) for name in ("columns", "shown"))
             samples = pl.read_parquet(path.with_name("samples.parquet"))
-            yield Draw(**about, columns=columns, shown=shown, samples=samples)
+            yield RatedDraw(**about, columns=columns, shown=shown, samples=samples)
 
 
 def _publish_frame(frame: pl.DataFrame, path: Path) -> None:

@@ -21,8 +21,8 @@ SEED = 1960
 """Seed of the draws: equal counts have equal intervals."""
 
 
-class Interval(NamedTuple):
-    """Estimate with its 95 % interval."""
+class Estimate(NamedTuple):
+    """Estimated figure with its 95 % interval."""
 
     estimate: float
     low: float
@@ -73,7 +73,7 @@ class Contingency:
         return (2 * self.both + self.first + self.second) / (2 * self.n) if self.n else None
 
     @cached_property
-    def kappa(self) -> Interval | None:
+    def kappa(self) -> Estimate | None:
         """Cohen's kappa; None if both raters gave a single and equal verdict throughout.
 
         Definition of Cohen, "A coefficient of agreement for nominal scales", Educational and
@@ -90,7 +90,7 @@ class Contingency:
         estimate = float(_kappa(counts / self.n))
         drawn = _kappa(np.random.default_rng(SEED).dirichlet(counts + 0.5, DRAWS).T)
         low, high = (float(end) for end in np.quantile(drawn, (0.025, 0.975)))
-        return Interval(estimate, min(low, estimate), max(high, estimate))
+        return Estimate(estimate, min(low, estimate), max(high, estimate))
 
     @property
     def ac1(self) -> float | None:
@@ -139,7 +139,7 @@ class Stratum(NamedTuple):
     yes: int
 
 
-def stratified_share(strata: Sequence[Stratum]) -> Interval | None:
+def stratified_share(strata: Sequence[Stratum]) -> Estimate | None:
     """Estimate the share of yes among all items of some strata, with a 95 % interval.
 
     The estimate weights the share of each stratum by its size. The interval adds, in squares, the
@@ -168,7 +168,7 @@ def stratified_share(strata: Sequence[Stratum]) -> Interval | None:
         scale = (size / n) ** 2 * (1 - rated / size)
         below += scale * (yes / rated - low) ** 2
         above += scale * (high - yes / rated) ** 2
-    return Interval(share, max(share - sqrt(below), 0.0), min(share + sqrt(above), 1.0))
+    return Estimate(share, max(share - sqrt(below), 0.0), min(share + sqrt(above), 1.0))
 
 
 def _kappa(shares: "np.ndarray") -> "np.ndarray":

@@ -12,7 +12,7 @@ from persona_assets.steps.agreement_statistics import (
     contingency,
     stratified_share,
 )
-from persona_assets.steps.graders import DECLARED, GRADERS
+from persona_assets.steps.grader_comparison import DECLARED, GRADERS
 from persona_assets.steps.grading import Accuracy, accuracy
 from persona_assets.storage.step_result import StepResult, typed_frame
 

@@ -93,7 +93,8 @@ def as_texts(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, str]:
         >>> as_texts({"name": "Ada", "args": ["x"], "note": None}, ["name", "args", "note"])
         {'name': 'Ada', 'args': '["x"]', 'note': ''}
     """
-    return {name: _as_text(row[name]) for name in columns}
+    # A table of an earlier version may lack a column.
+    return {name: _as_text(row.get(name)) for name in columns}
 
 
 def _as_text(value: Any) -> str:

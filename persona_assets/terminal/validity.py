@@ -18,7 +18,7 @@ from persona_assets.planning.plan import Forecast
 from persona_assets.plots.pictures import clean_label
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
-from persona_assets.resources.validity_folder import Draw, ValidityFolder
+from persona_assets.resources.validity_folder import RatedDraw, ValidityFolder
 from persona_assets.settings import Settings
 from persona_assets.steps.rating_sheet import Rating
 from persona_assets.steps.validity import (
@@ -74,10 +74,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of at least 1")
+    return int(text)
 
 
 def _validity(options: argparse.Namespace) -> int:
@@ -111,7 +110,7 @@ def _validity(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(project: Project, draw: Draw) -> dict[str, Rating]:
+def _ask(project: Project, draw: RatedDraw) -> dict[str, Rating]:
     """Tell the cost of the judge, ask where it is high, and return its ratings."""
     settings = project.settings
     forecast = validity.forecast_judge(project, draw)
@@ -144,7 +143,7 @@ def _as_forecast(judge: validity.JudgeForecast) -> Forecast:
     return Forecast(VALIDITY_JUDGE, 1, calls=calls, cost=cost, most=judge.calls)
 
 
-def _print_draw(project: Project, draw: Draw, paths: list[Path], asked: int) -> None:
+def _print_draw(project: Project, draw: RatedDraw, paths: list[Path], asked: int) -> None:
     found = len(draw.samples)
     fewer = f" (all that {draw.table} holds)" if found < asked else ""
     OUT.print(
@@ -159,7 +158,7 @@ def _print_draw(project: Project, draw: Draw, paths: list[Path], asked: int) -> 
 
 
 def _print_report(
-    draw: Draw, ratings: dict[str, dict[str, Rating]], report: ValidityReport
+    draw: RatedDraw, ratings: dict[str, dict[str, Rating]], report: ValidityReport
 ) -> None:
     table = figure_table("rater", "valid", left=1)
     for rater, share in report.shares.items():
@@ -190,7 +189,7 @@ def _print_report(
 
 
 def _print_disagreements(
-    draw: Draw, ratings: dict[str, dict[str, Rating]], report: ValidityReport
+    draw: RatedDraw, ratings: dict[str, dict[str, Rating]], report: ValidityReport
 ) -> None:
     OUT.print(f"\n{plural(len(report.disagreements), 'disagreement')}")
     rows = {row["sample_id"]: row for row in draw.samples.iter_rows(named=True)}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,7 @@ def test_sheet_with_marks_is_never_overwritten(project: SampleProject, command: 
 def test_mistake_is_a_sentence(
     project: SampleProject, command: Command, arguments: list[str], words: str
 ) -> None:
+    shutil.rmtree(project.data / "tables" / "unique_instructions")
     (project.root / "other.csv").write_text("id,problem,valid\nzz,What is 1 + 1?,yes\n")
     code, _, err = command(project, "validity", *arguments)
     assert code == 1

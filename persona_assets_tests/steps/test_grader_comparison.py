@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.steps.evaluation import ACCURACY
+from persona_assets.steps.grader_comparison import VERDICTS, build_grader_verdicts, judged_pairs
 from persona_assets.steps.grader_figures import (
     ALL,
     accuracy_sentences,
@@ -19,7 +20,6 @@ from persona_assets.steps.grader_figures import (
     disagreements,
     headline,
 )
-from persona_assets.steps.graders import VERDICTS, build_grader_verdicts, judged_pairs
 from persona_assets.steps.string_equality import normalised, same_text
 from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import Answering, Reply, answering, prompt, user_text

@@ -17,8 +17,8 @@ from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.io_manager import preview
 from persona_assets.resources.models import Models
+from persona_assets.steps import grader_comparison as steps
 from persona_assets.steps import grader_figures as figures
-from persona_assets.steps import graders as steps
 from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
