@@ -64,7 +64,7 @@ class JudgeForecast:
 def write_sheets(
     project: Project, task: str, paths: Sequence[Path], number: int, seed: int, *, judged: bool
 ) -> RatedDraw:
-    """RatedDraw samples of a task and write a sheet of them for each rater.
+    """Draw samples of a task and write a sheet of them for each rater.
 
     Args:
         project: Prompts, settings and tables.
@@ -72,17 +72,28 @@ def write_sheets(
         paths: Files to write.
         number: Number of samples.
         seed: Seed of the draw.
-        judged: RatedDraw from the samples that the task's judge accepts; otherwise from those before.
+        judged: Draw from the samples that the task's judge accepts; otherwise from those before.
 
     Raises:
         ValidityError: No such task or no samples, a file exists, or two have the same name.
     """
-    prompt = _prompt(project, task)
+    _prompt(project, task)
     _raters(paths)
     if existing := [path for path in paths if path.exists()]:
         raise ValidityError(
             f"{existing[0]} exists and may hold a rater's marks: name another file, or move it away"
         )
+    draw = _draw(project, task, number, seed, judged=judged)
+    ValidityFolder(project.settings.data_dir, task).save(draw)
+    rows = ({"id": row_id, **row} for row_id, row in _texts(draw).items())
+    sheet = sheet_bytes(rows, [*draw.columns, *draw.shown])
+    for path in paths:
+        path.write_bytes(sheet)
+    return draw
+
+
+def _draw(project: Project, task: str, number: int, seed: int, *, judged: bool) -> RatedDraw:
+    """Draw samples of a task, with the solutions of math problems."""
     table = finished_samples(project.prompts, project.settings.tasks, task)
     table = table if judged else f"{UNIQUE}{task}"
     shards = project.storage.shard_tables(table)
@@ -92,7 +103,9 @@ def write_sheets(
             f"'+key:{table}'"
         )
     columns = rated_columns(
-        shards[0].scan().collect_schema().names(), prompt, project.prompts.rubric(task)
+        shards[0].scan().collect_schema().names(),
+        project.prompts.tasks[task],
+        project.prompts.rubric(task),
     )
     rows = (it.scan().with_columns(pl.lit(it.shard).alias(SHARD)).collect() for it in shards)
     samples = draw_samples(rows, columns, number, seed)
@@ -102,15 +115,7 @@ def write_sheets(
             _solutions(project, samples), on="sample_id", how="left", maintain_order="left"
         )
     versions = {it.shard: it.data_version for it in shards}
-    draw = RatedDraw(task, table, versions, seed, tuple(columns), shown, samples)
-    ValidityFolder(project.settings.data_dir, task).save(draw)
-    texts = _texts(draw)
-    sheet = sheet_bytes(
-        ({"id": row_id, **row} for row_id, row in texts.items()), [*columns, *shown]
-    )
-    for path in paths:
-        path.write_bytes(sheet)
-    return draw
+    return RatedDraw(task, table, versions, seed, tuple(columns), shown, samples)
 
 
 def read_sheets(
@@ -119,7 +124,7 @@ def read_sheets(
     """Read the sheets of raters.
 
     Returns:
-        RatedDraw of the sheets, and the ratings by rater, who has the name of the file, and sample id.
+        Draw of the sheets, and the ratings by rater, who has the name of the file, and sample id.
 
     Raises:
         ValidityError: No such task, no draw of these sheets, or two files have the same name.

@@ -49,7 +49,7 @@ def draw_agreement_matrix(
         for column in range(row):
             x = tiny.x(column)
             _, share, _ = cells.get((column, row), (0, None, None))
-            strength = "" if share is None else f' stroke-opacity="{share / 2:.2f}"'
+            strength = "" if share is None else f' stroke-opacity="{share / 4:.2f}"'
             if share is not None:
                 path = f"M{x - 30} {y}H{x + 30}"
                 tiny.add_path(COLOURS[0], path, f'{strength} stroke-width="{height - 3}"')

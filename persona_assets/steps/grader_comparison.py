@@ -57,8 +57,8 @@ def build_grader_verdicts(
 ) -> StepResult:
     """Grade all answers of some accuracy tables by text and by algebra, and some by a judge.
 
-    A missing answer is wrong to every grader, without a question. A pair of answers is graded once,
-    for however many models.
+    A missing answer is wrong to every grader, without a question, unless the published accuracy
+    leaves it out. A pair of answers is graded once, for however many models.
 
     Args:
         accuracies: Tables with the columns `benchmark`, `training_size`, `model` and `results`.
@@ -85,7 +85,7 @@ def build_grader_verdicts(
         pair = (answer["expected"], answer["given"])
         judgement = by_judge.get(pair, _Judgement(None, None))
         verdicts = (by_text.get(pair), by_algebra.get(pair), judgement.verdict)
-        if answer["given"] is None:
+        if answer["given"] is None and answer[DECLARED] is not None:
             verdicts = (False, False, False)
         known = [verdict for verdict in verdicts if verdict is not None]
         named = content_id("graded_answer", *(str(answer[name]) for name in _IDENTITY))

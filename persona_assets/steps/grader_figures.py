@@ -144,6 +144,7 @@ def _figures(figure: Accuracy) -> dict[str, Any]:
 
 def _judged_accuracy(answers: pl.DataFrame) -> dict[str, Any]:
     is_given = pl.col("given").is_not_null()
+    answers = answers.filter(is_given | pl.col(DECLARED).is_not_null())
     strata = [
         answers.filter(~is_given),
         *(

@@ -110,6 +110,17 @@ def test_without_a_number_no_judge_is_asked() -> None:
     assert "judge not measured" in accuracy_sentences(figures)[0]
 
 
+def test_answer_without_a_published_verdict_is_left_out() -> None:
+    table = accuracies([("7", "7"), ("7", "8"), ("7", None)])
+    left_out = pl.when(pl.element().struct.field("given").is_null()).then(None)
+    correct = left_out.otherwise(pl.element().struct.field("correct")).alias("correct")
+    results = table["results"].list.eval(pl.element().struct.with_fields(correct))
+    rows = grade(answering(lenient), 10, table.with_columns(results))
+    assert rows.row(2, named=True)["string"] is None
+    figures = build_grader_accuracy(rows).rows
+    assert figures.select("n", "accuracy").rows() == [(2, 0.5)] * 4
+
+
 def test_verdict_that_the_judge_fails_to_give_is_missing() -> None:
     rows = grade(answering(lambda _: "refused"), 10, accuracies(ANSWERS[:2]))
     assert rows["judge"].to_list() == [None, None]
