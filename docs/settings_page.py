@@ -71,6 +71,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "sandbox",
         "held_out_share",
         "equality",
+        "judged_answers",
         "training_sizes",
         "benchmark_limit",
         "evaluation_samples",

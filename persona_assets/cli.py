@@ -39,7 +39,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.terminal import console, publish, reports
+from persona_assets.terminal import console, publish, reports, validity
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
@@ -158,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("task", help="name of a file in prompts/tasks, without .md")
     trial.add_argument("-n", "--number", type=int, default=10, help="number of rows (default: 10)")
     trial.set_defaults(command=_try)
+
+    validity.add_command(commands)
 
     spent = commands.add_parser("cost", help="list what was asked and what it cost")
     spent.add_argument("--by", choices=get_args(cost.GroupBy), default="asset")

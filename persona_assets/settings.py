@@ -543,6 +543,11 @@ class Settings(BaseSettings):
     """Comparison of answers: `math_verify` reads them as mathematics, `judge` asks a model about
     those that are then not equal."""
 
+    judged_answers: int = Field(default=0, ge=0)
+    """Number of distinct pairs of expected and given answers that the role `judge` grades beside
+    the graders by text and by algebra, in `grader_verdicts`; as many more at most that the algebra
+    leaves undecided. 0 asks no judge; 200 show how far the graders agree."""
+
     training_sizes: tuple[PositiveInt, ...]
     """Numbers of training examples; one model is fine-tuned per size."""
 

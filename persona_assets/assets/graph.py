@@ -15,6 +15,7 @@ from persona_assets.assets.datasets import datasets
 from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
 from persona_assets.assets.evaluation import accuracies
+from persona_assets.assets.grader_comparison import grader_verdicts
 from persona_assets.assets.judged import finished_samples, judged_samples
 from persona_assets.assets.math_data import math_sets
 from persona_assets.assets.math_solutions import PROBLEMS, math_solutions
@@ -65,6 +66,7 @@ def load_assets(
         *accuracies(problem_sets),
         baseline_accuracy(baselines, problem_sets),
         *curves(problem_sets),
+        grader_verdicts(problem_sets),
         *math_sets(by_meaning),
     ]
     for declared in (*map(_declared, _modules()), measured):

@@ -18,7 +18,7 @@ from persona_assets.catalog.macros import macros
 from persona_assets.catalog.views import Views
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import file_stem
-from persona_assets.storage.storage import PROBE, Storage
+from persona_assets.storage.storage import PROBE, VALIDITY_JUDGE, Storage
 from persona_assets.tables import Table
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ RESERVED = (
     "quarantine",
     "task_reports",
     PROBE,
+    VALIDITY_JUDGE,
 )
-"""Names of the catalog's own tables and views, and of probes, which no asset may have."""
+"""Names of the catalog's own tables and views, and of calls without a table, which no asset may
+have."""
 
 
 class CatalogError(RuntimeError):
@@ -62,7 +64,8 @@ class Catalog:
     an `error_code`. A row that is `reused` is a copy of the row of another table, which has the
     same `id`. `usage` sums completions and journals, each record where it was paid for: `cost_usd`
     is the sum of known costs, `unpriced` the number of responses without a known cost. In both, the
-    probes of endpoints have the asset `endpoint_probe`, which has no table.
+    probes of endpoints have the asset `endpoint_probe`, and the judge's calls on a draw for raters
+    `validity_judge`, which have no table.
 
     Args:
         storage: Tables, journals and completions of the project.

@@ -22,6 +22,9 @@ from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
 PROBE = "endpoint_probe"
 """Name under which the responses to probes of endpoints are stored; no asset has it."""
 
+VALIDITY_JUDGE = "validity_judge"
+"""Name under which a judge's responses on samples drawn for raters are stored; no asset has it."""
+
 LEAST_FREE_BYTES = 256 << 20
 """Bytes of free space below which no run starts: Dagster's own databases need some space."""
 
