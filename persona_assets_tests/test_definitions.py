@@ -137,7 +137,7 @@ def test_definitions_have_a_dataset_for_a_new_task_file(prompts: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["two-words", "persona_hub", "hop_1_personas", "Usage", "links", "evaluation", "Tools"],
+    ["two-words", "persona_hub", "hop_1_personas", "Usage", "links", "diversity_problem", "Tools"],
 )
 def test_definitions_refuse_a_task_file_whose_name_no_table_can_have(
     prompts: Path, name: str
