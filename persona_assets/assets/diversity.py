@@ -9,9 +9,12 @@ from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import table_asset
 from persona_assets.plots import charts
 from persona_assets.project import Project
+from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.resources.models import Models
 from persona_assets.steps import diversity as steps
+from persona_assets.steps import persona_pairs as pairs
 from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import ShardTables
 from persona_assets.tables import Table
 
 PANELS = {"a: no focus": "", "b: finance and probability": "finance and probability"}
@@ -27,25 +30,27 @@ def _problem_calls(bounds: CallBounds) -> int | None:
 
 @table_asset(
     group="analysis",
-    table=Table(steps.PAIRS, "pair_id", unique=("bucket", "pair_id"), aggregates=True),
-    version=steps.VERSION,
+    table=Table(pairs.PAIRS, "pair_id", unique=("bucket", "pair_id"), aggregates=True),
+    version=pairs.VERSION,
     settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket"],
 )
 def persona_pairs(
     persona_hub: pl.LazyFrame,
-    persona_embeddings: pl.LazyFrame,
+    persona_embeddings: ShardTables,
     project: dg.ResourceParam[Project],
+    deduplicator: dg.ResourceParam[Deduplicator],
 ) -> dg.MaterializeResult[StepResult]:
     """Pairs of personas of given similarity, the same number of each."""
     settings = project.settings
-    result = steps.build_persona_pairs(
-        persona_hub.collect(),
-        persona_embeddings.collect(),
+    result = pairs.build_persona_pairs(
+        persona_hub.select("persona_id", "persona").collect(),
+        lambda: (table.scan() for table in persona_embeddings),
         similarities=settings.pair_similarities,
         tolerance=settings.pair_tolerance,
         per_bucket=settings.pairs_per_bucket,
+        threads=deduplicator.threads,
     )
-    short = steps.short_buckets(result.rows, settings.pair_similarities, settings.pairs_per_bucket)
+    short = pairs.short_buckets(result.rows, settings.pair_similarities, settings.pairs_per_bucket)
     return dg.MaterializeResult(value=result, metadata={"short_buckets": short or "none"})
 
 
@@ -66,13 +71,13 @@ def diversity_report(
 ) -> dg.MaterializeResult[StepResult]:
     """How alike the problems of alike personas are, without and with a focus (figure 10, a, b)."""
     prompt = project.prompt("diversity_problem")
-    pairs = persona_pairs.collect()
+    drawn_pairs = persona_pairs.collect()
     with open_session(context, models) as session:
         panels = {panel: prompt.with_variables(focus=focus) for panel, focus in PANELS.items()}
-        result = steps.build_diversity_report(pairs, panels, session.complete, session.embed)
+        result = steps.build_diversity_report(drawn_pairs, panels, session.complete, session.embed)
     settings = project.settings
     drawn = charts.draw_box_plot(result.rows, settings.pairs_per_bucket, settings.pair_similarities)
-    short = steps.short_buckets(pairs, settings.pair_similarities, settings.pairs_per_bucket)
+    short = pairs.short_buckets(drawn_pairs, settings.pair_similarities, settings.pairs_per_bucket)
     return materialize_result(
         result,
         session,

@@ -1,112 +1,26 @@
-"""Pairs of personas are drawn by similarity, and the problems of each pair are compared."""
+"""The problems of each pair of personas are compared, panel by panel."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import content_id
 from persona_assets.steps.diversity import (
-    PAIRS,
     REPORT,
     build_diversity_report,
-    build_persona_pairs,
     quartiles,
     quartiles_markdown,
-    short_buckets,
 )
-from persona_assets.steps.hub import HUB
+from persona_assets.steps.persona_pairs import PAIRS
 from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import PROMPTS, Reply, answering, user_text
-from persona_assets_tests.steps.vectors import at_cosines, embeddings
+from persona_assets_tests.steps.vectors import at_cosines
 
 PROMPT = PROMPTS["diversity_problem"]
 PANELS = {"a: no focus": PROMPT, "b: finance": PROMPT.with_variables(focus="finance")}
-
-
-def hub(names: Iterable[str]) -> pl.DataFrame:
-    return typed_frame([{"persona_id": name, "persona": f"person {name}"} for name in names], HUB)
-
-
-def pairs_of(
-    vectors: Mapping[str, np.ndarray], tolerance: float = 0.01, per_bucket: int = 9
-) -> pl.DataFrame:
-    return draw_pairs(hub(vectors), embeddings(vectors), tolerance, per_bucket)
-
-
-def draw_pairs(
-    personas: pl.DataFrame, vectors: pl.DataFrame, tolerance: float = 0.01, per_bucket: int = 9
-) -> pl.DataFrame:
-    outcome = build_persona_pairs(
-        personas,
-        vectors,
-        similarities=(0.4, 0.6, 0.8),
-        tolerance=tolerance,
-        per_bucket=per_bucket,
-    )
-    assert outcome.rows.schema == PAIRS
-    return outcome.rows
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(-1, 1), max_size=12), st.floats(0.001, 0.05), st.integers(1, 5))
-def test_persona_pairs_fill_each_bucket_with_pairs_of_its_similarity(
-    cosines: list[float], tolerance: float, per_bucket: int
-) -> None:
-    names = [f"id {number}" for number in range(len(cosines))]
-    vectors = dict(zip(names, at_cosines(*cosines), strict=True))
-    pairs = pairs_of(vectors, tolerance, per_bucket)
-    for row in pairs.iter_rows(named=True):
-        cosine = float(vectors[row["left_id"]] @ vectors[row["right_id"]])
-        assert row["similarity"] == pytest.approx(cosine, abs=1e-6)
-        assert abs(cosine - row["bucket"]) <= tolerance + 1e-6
-        assert row["left_id"] != row["right_id"]
-        assert (row["left"], row["right"]) == (
-            f"person {row['left_id']}",
-            f"person {row['right_id']}",
-        )
-    sets = [frozenset(ids) for ids in pairs.select("left_id", "right_id").iter_rows()]
-    assert len(set(sets)) == len(sets) == pairs["pair_id"].n_unique()
-    for bucket in (0.4, 0.6, 0.8):
-        # Pairs nearer to the tolerance than the rounding error may be in the bucket or not.
-        certain = sum(
-            abs(float(vectors[a] @ vectors[b]) - bucket) <= tolerance - 1e-6
-            for i, a in enumerate(names)
-            for b in names[:i]
-        )
-        drawn = int((pairs["bucket"] == bucket).sum())
-        assert min(certain, per_bucket) <= drawn <= per_bucket
-
-
-SIXTY = {
-    f"id {number}": vector for number, vector in enumerate(at_cosines(*np.linspace(-1, 1, 60)))
-}
-"""Vectors of enough personas to fill each bucket."""
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.permutations(list(SIXTY)))
-def test_persona_pairs_are_the_same_in_any_order_of_the_hub(names: list[str]) -> None:
-    pairs = pairs_of(SIXTY, 0.02, 4)
-    assert len(pairs) == 12
-    assert pairs_of({name: SIXTY[name] for name in names}, 0.02, 4).equals(pairs)
-
-
-def test_persona_pairs_include_the_pairs_of_a_smaller_number_per_bucket() -> None:
-    assert set(pairs_of(SIXTY, 0.02, 4)["pair_id"]) < set(pairs_of(SIXTY, 0.02, 6)["pair_id"])
-
-
-def test_persona_pairs_leave_out_a_persona_without_a_vector() -> None:
-    vectors = embeddings(dict(zip("ab", at_cosines(1.0, 0.8), strict=True)))
-    assert len(draw_pairs(hub("abc"), vectors)) == 1
-
-
-def test_persona_pairs_of_an_empty_hub_are_an_empty_table() -> None:
-    assert len(draw_pairs(hub(""), embeddings({}))) == 0
 
 
 def pair(left: str, right: str, bucket: float = 0.4) -> dict[str, object]:
@@ -182,12 +96,6 @@ def test_diversity_report_of_no_pairs_is_an_empty_table_without_calls() -> None:
     model = answering(problem_of)
     outcome = build_diversity_report(TRIANGLE.clear(), PANELS, model, embed)
     assert (outcome.rows.schema, outcome.rows_in, model.asked) == (REPORT, 0, [])
-
-
-def test_short_buckets_names_the_buckets_with_too_few_pairs() -> None:
-    assert short_buckets(TRIANGLE, (0.4, 0.6, 0.8), 2) == "0.6: 1 of 2 pairs, 0.8: 0 of 2 pairs"
-    assert short_buckets(TRIANGLE, (0.4, 0.6), 1) == ""
-    assert short_buckets(TRIANGLE.clear(), (0.4,), 1) == "0.4: 0 of 1 pairs"
 
 
 def report(similarities: Mapping[tuple[str, float], Sequence[float]]) -> pl.DataFrame:
