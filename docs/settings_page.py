@@ -57,7 +57,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "People": ("personal_data", "protected_names"),
     "Math": ("held_out_share", "equality", "training_sizes", "benchmark_limit"),
-    "Diversity": ("pair_similarities", "pair_tolerance", "pairs_per_bucket"),
+    "Diversity": (
+        "pair_similarities",
+        "pair_tolerance",
+        "pairs_per_bucket",
+        "control_problems",
+    ),
     "Roles": ("writer", "solver", "second_solver", "judge", "evaluation", "embedder"),
     "Prompts and tasks": ("prompting", "tasks"),
     "Fine-tuning": ("training",),

@@ -28,6 +28,7 @@ from persona_assets.settings import (
     nearest,
 )
 from persona_assets.steps.contamination import PROBLEMS
+from persona_assets.steps.control_problems import PROMPT as CONTROL_PROMPT
 from persona_assets.steps.demonstrations import (
     TABLE,
     choose_demonstrations,
@@ -119,6 +120,12 @@ class Project:
         self._check_names("tasks", prompts.tasks)
         self._check_names("prompting", prompts.names)
         self._check_rubrics(prompts)
+        if self._given.control_problems and CONTROL_PROMPT not in prompts.names:
+            raise SettingsError(
+                "setting PERSONA_CONTROL_PROBLEMS: no prompt at "
+                f"{prompts.folder / CONTROL_PROMPT}.md: copy it from a new project, as "
+                "persona-assets init writes it, or remove the setting"
+            )
         return prompts
 
     def _check_names(self, setting: str, known: Collection[str]) -> None:

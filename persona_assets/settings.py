@@ -434,6 +434,11 @@ class Settings(BaseSettings):
     pairs_per_bucket: int = Field(ge=1)
     """Number of pairs per requested cosine."""
 
+    control_problems: int | None = Field(default=None, ge=2)
+    """Number of math problems per control arm: with full personas, with their occupations only,
+    with as many words about nobody, and without a persona, each problem a call. From 20 on
+    intervals are given; differences show with hundreds. Null for no control arms."""
+
     @field_validator("language")
     @classmethod
     def _has_a_name(cls, tag: str | None) -> str | None:

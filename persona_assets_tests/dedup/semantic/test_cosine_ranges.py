@@ -1,5 +1,6 @@
 """Pairs in a range of cosines are those of a comparison of all pairs, the lowest hashes first."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -78,14 +79,18 @@ def test_a_short_range_is_searched_again_with_other_hyperplanes() -> None:
 
 
 @pytest.mark.parametrize("bounds", [(0.6, 0.7), (0.1, 0.2)])
-def test_drawn_are_the_lowest_hashes_whatever_the_number(bounds: tuple[float, float]) -> None:
-    vectors = units(400, 12, 5)
-    few, more = (
-        pairs_in_ranges(vectors, hashes(400), [CosineRange(*bounds, most)])[0] for most in (5, 50)
-    )
-    assert (len(few.left), len(more.left)) == (5, 50)
-    assert few.left.tolist() == more.left.tolist()[:5]
-    assert few.right.tolist() == more.right.tolist()[:5]
+def test_more_pairs_include_fewer(bounds: tuple[float, float]) -> None:
+    vectors = units(2_500, 12, 5)
+    numbers = (5, 500, 200_000)
+    drawn = [
+        pairs_in_ranges(vectors, hashes(2_500), [CosineRange(*bounds, most)])[0] for most in numbers
+    ]
+    for few, more in itertools.pairwise(drawn):
+        assert few.left.tolist() == more.left.tolist()[: len(few.left)]
+        assert few.right.tolist() == more.right.tolist()[: len(few.right)]
+    assert [len(each.left) for each in drawn[:2]] == [5, 500]
+    # The last one needs more than the first block of rows.
+    assert drawn[2].right.max() >= 1024
 
 
 def test_pairs_of_two_first_rows_are_left_out() -> None:
