@@ -61,9 +61,18 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "pair_similarities",
         "pair_tolerance",
         "pairs_per_bucket",
+        "pair_writer_similarity",
         "control_problems",
     ),
-    "Roles": ("writer", "solver", "second_solver", "judge", "evaluation", "embedder"),
+    "Roles": (
+        "writer",
+        "solver",
+        "second_solver",
+        "judge",
+        "evaluation",
+        "embedder",
+        "pair_writer",
+    ),
     "Prompts and tasks": ("prompting", "tasks"),
     "Fine-tuning": ("training",),
 }
@@ -155,7 +164,7 @@ def _defaults(name: str) -> str:
 
 
 def _default(name: str, profile: Mapping[str, Any]) -> str:
-    if name in ROLES:
+    if name in ROLES and name in profile:
         return f"`{profile[name]['model']}`"
     if name in profile:
         return _shown(profile[name])

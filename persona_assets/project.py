@@ -63,6 +63,7 @@ LATER = frozenset(
         "ready_per_shard",
         "personal_data",
         "protected_names",
+        "pair_writer_similarity",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left
@@ -289,7 +290,8 @@ class Project:
 
         Args:
             step_version: VERSION of the step.
-            prompts: Prompt names; the models that answer them count too.
+            prompts: Prompt names; the models that answer them count too. A prompt for an optional
+                role that is not set is not asked, and does not count.
             settings: Setting names, roles (their model counts), task names, "TASK.unique" and
                 "TASK.similar" (what decides a task's survivors), "TASK.judge" (what is judged), or
                 "benchmark" and "decontaminate" (names and contents of the files count).
@@ -304,6 +306,8 @@ class Project:
         parts = [step_version]
         for name in prompts:
             prompt = self.prompt(name)
+            if not self.settings.has_role(prompt.head.role):
+                continue
             parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
             if name == "decontaminate" and self.settings.decontaminate is None:

@@ -54,7 +54,7 @@ def test_arms_differ_in_the_person_alone() -> None:
         assert person in user_text(request)
         assert len(request.messages) == 1
         wordings.add(user_text(request).replace(f" that fits the following person: {person}", "."))
-    assert wordings == {"Write a math problem.\n\nGive only the problem, without its solution."}
+    assert wordings == {"Write a math problem.\n\nThe problem alone, without a solution."}
 
 
 def test_person_of_each_arm_has_the_content_or_the_length_of_the_persona() -> None:

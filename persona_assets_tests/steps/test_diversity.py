@@ -9,8 +9,12 @@ import pytest
 from persona_assets.generation import Request
 from persona_assets.ids import content_id
 from persona_assets.steps.diversity import (
+    PAPER,
     REPORT,
+    Panel,
+    beside_paper,
     build_diversity_report,
+    paper_quartiles,
     quartiles,
     quartiles_markdown,
 )
@@ -20,7 +24,11 @@ from persona_assets_tests.steps.answers_double import PROMPTS, Reply, answering,
 from persona_assets_tests.steps.vectors import at_cosines
 
 PROMPT = PROMPTS["diversity_problem"]
-PANELS = {"a: no focus": PROMPT, "b: finance": PROMPT.with_variables(focus="finance")}
+BUCKETS = (0.4, 0.6)
+PANELS = {
+    "a: no focus": Panel(PROMPT, BUCKETS),
+    "b: finance": Panel(PROMPT.with_variables(focus="finance"), BUCKETS),
+}
 
 
 def pair(left: str, right: str, bucket: float = 0.4) -> dict[str, object]:
@@ -72,6 +80,23 @@ def test_diversity_report_compares_the_problems_of_each_pair_in_each_panel() -> 
         assert ("finance" in row["left_problem"]) == ("finance" in row["panel"])
     similarities = outcome.rows.filter(panel="a: no focus")["problem_similarity"].to_list()
     assert similarities == pytest.approx([0.5, np.sqrt(3) / 2, 0.0], abs=1e-6)
+
+
+def test_panel_of_two_models_asks_each_about_the_pairs_of_its_bucket() -> None:
+    panels = {
+        "a: no focus": Panel(PROMPT, (0.4,)),
+        "c: one (writer)": Panel(PROMPT, (0.6,)),
+        "c: two (pair_writer)": Panel(PROMPT.as_role("pair_writer"), (0.6,)),
+    }
+    model = answering(problem_of)
+    outcome = build_diversity_report(TRIANGLE, panels, model, embed)
+    asked = [(request.role, person_of(request)) for request in model.asked]
+    assert sorted(asked[:3]) == [("writer", name) for name in "abc"]
+    assert sorted(asked[3:]) == [
+        (role, name) for role in ("pair_writer", "writer") for name in "ac"
+    ]
+    assert (len(outcome.rows), outcome.rows_in) == (4, 4)
+    assert outcome.rows.filter(bucket=0.6)["panel"].to_list() == list(panels)[1:]
 
 
 def test_diversity_report_drops_a_pair_that_lacks_a_problem_with_the_reason() -> None:
@@ -133,3 +158,27 @@ def test_quartiles_markdown_is_a_table() -> None:
         "| panel | bucket | pairs | q1 | median | q3 |\n|---|---|---|---|---|---|\n"
         f"| a | 0.40 | 4 | {rows['q1'][0]:.2f} | 0.25 | {rows['q3'][0]:.2f} |"
     )
+
+
+def test_quartiles_stand_beside_those_of_the_paper() -> None:
+    rows = beside_paper(
+        report(
+            {("a: no focus", 0.4): [0.2], ("a: no focus", 0.5): [0.3], ("c: x (writer)", 0.9): [1]}
+        )
+    )
+    papers = rows.select("paper_q1", "paper_median", "paper_q3").rows()
+    assert papers == [(0.21, 0.28, 0.34), (None, None, None), (None, None, None)]
+    assert quartiles_markdown(rows).splitlines()[-1].endswith("| 1.00 |  |  |  |")
+
+
+def test_quartiles_of_the_paper_ascend_and_are_those_of_its_models_alone() -> None:
+    assert all(q1 < median < q3 for q1, median, q3 in PAPER.values())
+    labels = [
+        "c: gpt-4o (writer)",
+        "c: gpt-3.5-turbo-0125 (pair_writer)",
+        "c: gpt-4o-mini (writer)",
+    ]
+    assert paper_quartiles(labels) == {
+        (labels[0], 0.9): (0.61, 0.67, 0.74),
+        (labels[1], 0.9): (0.57, 0.68, 0.76),
+    }
