@@ -103,7 +103,7 @@ def _shown(
         result,
         session,
         verdict=arms.verdict(figures) if requested else OFF,
-        **picture("near_duplicates", draw_growth(figures, arms.SHARES, arms.NAMES)),
-        **picture("measures", draw_beside(figures, measures, arms.NAMES)),
+        **picture("near_duplicates", draw_growth(figures, arms.SHARES, arms.LABELS)),
+        **picture("measures", draw_beside(figures, measures, arms.LABELS)),
         figures=dg.MetadataValue.md(arms.figures_markdown(figures)),
     )

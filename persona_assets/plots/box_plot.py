@@ -68,10 +68,12 @@ def draw_box_plot(
     papers = {key: found for key, found in (reference or {}).items() if key[0] in panels}
     low = min(0.0, *(min(similarities) for similarities in values.values()))
     high = max(1.0, *(max(similarities) for similarities in values.values()))
-    width = 0.8 / len(panels)
+    # A panel that does not compare a similarity takes no room there.
+    slots = [[index for index, _, at, _ in boxes if at == place] for place in range(len(places))]
+    width = 0.8 / max(map(len, slots))
 
     def centre(panel: int, place: int) -> float:
-        return place + (panel - (len(panels) - 1) / 2) * width
+        return place + (slots[place].index(panel) - (len(slots[place]) - 1) / 2) * width
 
     items = len(panels) + len(places) - 1
 

@@ -17,6 +17,9 @@ from persona_assets.plots.pictures import (
     space_ticks,
 )
 
+LEAST = 1e-9
+"""Value up to which a measure counts as 0, of which no difference has a percentage."""
+
 _LINES = ("-", "--", ":", "-.")
 _SHAPES = "os^D"
 
@@ -74,11 +77,18 @@ def draw_growth(
     def draw(axes: Any) -> Legend:
         legend: Legend = []
         span = max(sizes[-1] - sizes[0], 1.0)
+        for index, arm in enumerate(arms):
+            shape = _SHAPES[index % len(_SHAPES)]
+            artist = axes.plot([], [], shape, color=colour(index))[0]
+            legend.append((artist, clean_label(names[arm])))
+        for style, measure in zip(_LINES, measures, strict=False):
+            artist = axes.plot([], [], style, color="#555")[0]
+            legend.append((artist, clean_label(names[measure])))
         for style, measure in zip(_LINES, measures, strict=False):
             for index, arm in enumerate(arms):
                 # Lines are shifted sideways, so that no interval hides another.
                 shift = 0.006 * span * (index - (len(arms) - 1) / 2)
-                artist = axes.errorbar(
+                axes.errorbar(
                     [point.x + shift for point in lines[measure, arm]],
                     [point.y for point in lines[measure, arm]],
                     yerr=_errors(lines[measure, arm]),
@@ -87,13 +97,12 @@ def draw_growth(
                     capsize=2,
                     ms=4,
                 )
-                legend.append((artist, clean_label(f"{names[arm]}, {names[measure]}", 80)))
         ticks = space_ticks(sizes, span / 9)
         axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
         axes.set_ylim(-0.03 * most, 1.05 * most)
         return legend
 
-    labels = "problems", "near-duplicates in %, with 95 % interval"
+    labels = "problems", "in %, with 95 % interval"
     return Picture(draw_fitting(tiny, len(arms)), draw_full(title, *labels, draw))
 
 
@@ -117,7 +126,7 @@ def draw_beside(
     title = f"Control arms beside {names[base]}"
     own = figures.filter(pl.col("against").is_null(), arm=base).sort("n")
     values = dict(own.select("measure", "value").iter_rows())
-    shown = [name for name in measures if values.get(name)]
+    shown = [name for name in measures if abs(values.get(name, 0.0)) > LEAST]
     arms = compared["against"].unique(maintain_order=True).to_list()
     points: dict[str, list[_Point]] = {arm: [] for arm in arms}
     for name, arm, value, low, high in compared.select(

@@ -93,6 +93,9 @@ NAMES: Mapping[str, str] = {
 }
 """Measures and arms in words."""
 
+LABELS: Mapping[str, str] = {**NAMES, **{arm: arm.replace("_", " ") for arm in ARMS}}
+"""Measures and arms in pictures: short enough for a legend."""
+
 
 class _Measured(NamedTuple):
     """A measure of an arm: its name, n, its value over all n, recentred values of half-samples."""

@@ -54,9 +54,7 @@ def test_growth_names_arms_measures_and_numbers() -> None:
     check_picture(picture)
     labels = texts(picture.full)
     assert {"50", "100", "200", "400", "problems"} <= set(labels)
-    for arm in ARMS:
-        for measure in ("words", "meaning"):
-            assert f"{arm} in words, {measure} in words" in labels
+    assert {NAMES[name] for name in (*ARMS, "words", "meaning")} <= set(labels)
     assert texts(picture.tiny) == ["50", "400", "80%", "0%"]
 
 
