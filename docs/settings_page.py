@@ -77,8 +77,22 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "evaluation_samples",
         "baselines",
     ),
-    "Diversity": ("pair_similarities", "pair_tolerance", "pairs_per_bucket"),
-    "Roles": ("writer", "solver", "second_solver", "judge", "evaluation", "embedder"),
+    "Diversity": (
+        "pair_similarities",
+        "pair_tolerance",
+        "pairs_per_bucket",
+        "pair_writer_similarity",
+        "control_problems",
+    ),
+    "Roles": (
+        "writer",
+        "solver",
+        "second_solver",
+        "judge",
+        "evaluation",
+        "embedder",
+        "pair_writer",
+    ),
     "Prompts and tasks": ("prompting", "tasks"),
     "Fine-tuning": ("training",),
 }
@@ -179,7 +193,7 @@ def _defaults(name: str) -> str:
 
 
 def _default(name: str, profile: Mapping[str, Any]) -> str:
-    if name in ROLES:
+    if name in ROLES and name in profile:
         return f"`{profile[name]['model']}`"
     if name in profile:
         return _shown(profile[name])

@@ -30,6 +30,7 @@ from persona_assets.settings import (
     nearest,
 )
 from persona_assets.steps.contamination import PROBLEMS
+from persona_assets.steps.control_problems import PROMPT as CONTROL_PROMPT
 from persona_assets.steps.demonstrations import (
     TABLE,
     choose_demonstrations,
@@ -71,6 +72,7 @@ LATER = frozenset(
         "sandbox",
         "solutions_per_problem",
         "decontaminate_cosine",
+        "pair_writer_similarity",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left
@@ -142,6 +144,12 @@ class Project:
         self._check_names("tasks", prompts.tasks)
         self._check_names("prompting", prompts.names)
         self._check_rubrics(prompts)
+        if self._given.control_problems and CONTROL_PROMPT not in prompts.names:
+            raise SettingsError(
+                "setting PERSONA_CONTROL_PROBLEMS: no prompt at "
+                f"{prompts.folder / CONTROL_PROMPT}.md: copy it from a new project, as "
+                "persona-assets init writes it, or remove the setting"
+            )
         return prompts
 
     def _check_names(self, setting: str, known: Collection[str]) -> None:
@@ -305,7 +313,8 @@ class Project:
 
         Args:
             step_version: VERSION of the step.
-            prompts: Prompt names; the models that answer them count too.
+            prompts: Prompt names; the models that answer them count too. A prompt for an optional
+                role that is not set is not asked, and does not count.
             settings: Setting names, roles (their model counts), task names, "TASK.unique" and
                 "TASK.similar" (what decides a task's survivors), "TASK.judge" (what is judged), or
                 "benchmark", "decontaminate" and "benchmarks.ASSET", the file that an accuracy is
@@ -321,6 +330,8 @@ class Project:
         parts = [step_version]
         for name in prompts:
             prompt = self.prompt(name)
+            if not self.settings.has_role(prompt.head.role):
+                continue
             parts += [name, prompt.version, self._model(prompt.head.role)]
         for name in settings:
             if name == "decontaminate" and self.settings.decontaminate is None:

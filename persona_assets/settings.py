@@ -53,7 +53,10 @@ SERVE_PARTS = ("{path}", "{name}", "{port}")
 BASELINE_ROLE = "baselines__"
 """Prefix of the role of a baseline, before its name."""
 
-ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder")
+ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder", "pair_writer")
+
+TWO_MODELS = 0.9
+"""Cosine of the pairs for which two models write (figure 10, c)."""
 
 
 class SettingsError(ValueError):
@@ -488,6 +491,10 @@ class Settings(BaseSettings):
     evaluation: EvaluationEndpoint
     """Role that serves the fine-tuned model."""
 
+    pair_writer: ModelEndpoint | None = None
+    """Role that writes problems for pairs of personas beside the writer, so that two models are
+    compared (figure 10, c); null for no such panel."""
+
     max_quarantine_share: float = Field(ge=0, le=1)
     """Share of unusable answers above which a table's partition fails, and of dropped rows above
     which its asset check warns."""
@@ -575,10 +582,26 @@ class Settings(BaseSettings):
     pairs_per_bucket: int = Field(ge=1)
     """Number of pairs per requested cosine."""
 
+    pair_writer_similarity: float | None = Field(default=None, validate_default=True)
+    """Cosine of the pairs for which both `writer` and `pair_writer` write; null for 0.9, that of
+    the paper, where there is a `pair_writer`."""
+
+    control_problems: int | None = Field(default=None, ge=2)
+    """Number of math problems per control arm: with full personas, with their occupations only,
+    with as many words about nobody, and without a persona, each problem a call. From 20 on
+    intervals are given; differences show with hundreds. Null for no control arms."""
+
     @field_validator("language")
     @classmethod
     def _has_a_name(cls, tag: str | None) -> str | None:
         return _known_language(tag)
+
+    @field_validator("pair_writer_similarity")
+    @classmethod
+    def _is_of_two_models(cls, similarity: float | None, info: ValidationInfo) -> float | None:
+        if info.data.get("pair_writer") is None:
+            return None
+        return TWO_MODELS if similarity is None else similarity
 
     @field_validator("embedding_precision")
     @classmethod
@@ -665,7 +688,7 @@ class Settings(BaseSettings):
         return self.survivor_priority == "content"
 
     def endpoint(self, role: str) -> ModelEndpoint:
-        """Return the endpoint of a role.
+        """Return the endpoint of a role; that of the writer for an optional role that is not set.
 
         Raises:
             SettingsError: `role` is none of `ROLES` and no baseline.
@@ -674,8 +697,12 @@ class Settings(BaseSettings):
             return self.baselines[name]
         if role not in ROLES:
             raise SettingsError(f"unknown role {role!r}: there are {', '.join(ROLES)}")
-        endpoint: ModelEndpoint = getattr(self, role)
-        return endpoint
+        endpoint: ModelEndpoint | None = getattr(self, role)
+        return self.writer if endpoint is None else endpoint
+
+    def has_role(self, role: str) -> bool:
+        """Return False for a role that is optional and not set."""
+        return role.startswith(BASELINE_ROLE) or getattr(self, role) is not None
 
     @property
     def roles(self) -> list[str]:
@@ -745,8 +772,10 @@ def _members(model: type[BaseModel], path: Iterable[str]) -> list[str]:
 
 def _nests(field: FieldInfo) -> bool:
     """Return True if a setting has members of its own, such as `WRITER__MODEL`."""
-    kind = field.annotation
-    return get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel))
+    kinds = (field.annotation, *get_args(field.annotation))
+    return get_origin(field.annotation) is dict or any(
+        isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds
+    )
 
 
 def _parsed(value: Any) -> Any:

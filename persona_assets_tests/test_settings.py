@@ -222,6 +222,7 @@ def test_example_file_names_every_setting_with_its_default(
     examples = {"corpus_fields", "benchmark", "decontaminate", "tasks", "prompting"}
     examples |= {"run_budget", "backfill_budget", "ledger_url", "protected_names"}
     examples |= {"ready_personas", "ready_fields", "evaluation", "benchmarks", "baselines"}
+    examples |= {"pair_writer", "pair_writer_similarity"}
     for name, value in given.items():
         if not name.startswith("PERSONA_WRITER__"):
             monkeypatch.setenv(name, value)
@@ -231,3 +232,27 @@ def test_example_file_names_every_setting_with_its_default(
         if getattr(Settings.load(), name) != getattr(default, name)
     }
     assert changed <= examples | {"held_out_share"}
+
+
+def test_a_second_writer_has_pairs_at_the_paper_s_similarity_unless_another_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings.load().pair_writer_similarity is None
+    assert Settings.load(pair_writer_similarity=0.8).pair_writer_similarity is None
+    assert Settings.load().endpoint("pair_writer") == Settings.load().writer
+    assert not Settings.load().has_role("pair_writer")
+    monkeypatch.setenv("PERSONA_PAIR_WRITER__MODEL", "gpt-3.5-turbo")
+    settings = Settings.load()
+    assert settings.has_role("pair_writer")
+    assert settings.endpoint("pair_writer").model == "gpt-3.5-turbo"
+    assert settings.pair_writer_similarity == 0.9
+    assert Settings.load(pair_writer_similarity=0.8).pair_writer_similarity == 0.8
+
+
+def test_a_misspelled_member_of_a_second_writer_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PERSONA_PAIR_WRITER__MODEL", "gpt-3.5-turbo")
+    monkeypatch.setenv("PERSONA_PAIR_WRITER__MODELL", "gpt-3.5-turbo")
+    with pytest.raises(SettingsError, match="MODELL"):
+        Settings.load()

@@ -3,49 +3,88 @@
 import dagster as dg
 import polars as pl
 
-from persona_assets.assets.call_bounds import CallBounds, plus, times
+from persona_assets.assets.call_bounds import CallBounds, plus
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import table_asset
-from persona_assets.plots import charts
+from persona_assets.plots.box_plot import draw_box_plot
 from persona_assets.project import Project
+from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.resources.models import Models
+from persona_assets.settings import Settings
 from persona_assets.steps import diversity as steps
+from persona_assets.steps import persona_pairs as pairs
 from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import ShardTables
 from persona_assets.tables import Table
 
-PANELS = {"a: no focus": "", "b: finance and probability": "finance and probability"}
+PROMPT = "diversity_problem"
+SECOND = f"{PROMPT}@pair_writer"
+"""The same prompt for the second model of panel c; without that role nothing asks it."""
+
+FOCUSES = {"a: no focus": "", "b: finance and probability": "finance and probability"}
+
+
+def _similarities(settings: Settings) -> tuple[float, ...]:
+    """Return the buckets of all panels."""
+    of_models = settings.pair_writer_similarity
+    added = () if of_models is None else (of_models,)
+    return tuple(dict.fromkeys((*settings.pair_similarities, *added)))
+
+
+def _panels(project: Project) -> dict[str, steps.Panel]:
+    """Return the panels of the figure: two focuses, and two models where a second is set."""
+    settings = project.settings
+    panels = {
+        name: steps.Panel(
+            project.prompt(PROMPT).with_variables(focus=focus), settings.pair_similarities
+        )
+        for name, focus in FOCUSES.items()
+    }
+    if settings.pair_writer_similarity is not None:
+        for name in (PROMPT, SECOND):
+            prompt = project.prompt(name).with_variables(focus="")
+            role = prompt.head.role
+            label = f"c: {settings.endpoint(role).model} ({role})"
+            panels[label] = steps.Panel(prompt, [settings.pair_writer_similarity])
+    return panels
 
 
 def _problem_calls(bounds: CallBounds) -> int | None:
     settings = bounds.settings
-    personas = 2 * settings.pairs_per_bucket * len(settings.pair_similarities)
-    problems = bounds.question_calls(personas, "diversity_problem")
-    per_panel = plus(problems, bounds.embedding_calls(personas, 1))
-    return times(per_panel, len(PANELS))
+    per_bucket = 2 * settings.pairs_per_bucket
+    calls: list[int | None] = []
+    for panel in _panels(bounds.project).values():
+        personas = per_bucket * len(panel.buckets)
+        role: str = panel.prompt.head.role
+        name = SECOND if role == "pair_writer" else PROMPT
+        calls += [bounds.question_calls(personas, name), bounds.embedding_calls(personas, 1)]
+    return plus(*calls)
 
 
 @table_asset(
     group="analysis",
-    table=Table(steps.PAIRS, "pair_id", unique=("bucket", "pair_id"), aggregates=True),
-    version=steps.VERSION,
-    settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket"],
+    table=Table(pairs.PAIRS, "pair_id", unique=("bucket", "pair_id"), aggregates=True),
+    version=pairs.VERSION,
+    settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket", "pair_writer_similarity"],
 )
 def persona_pairs(
     persona_hub: pl.LazyFrame,
-    persona_embeddings: pl.LazyFrame,
+    persona_embeddings: ShardTables,
     project: dg.ResourceParam[Project],
+    deduplicator: dg.ResourceParam[Deduplicator],
 ) -> dg.MaterializeResult[StepResult]:
     """Pairs of personas of given similarity, the same number of each."""
     settings = project.settings
-    result = steps.build_persona_pairs(
-        persona_hub.collect(),
-        persona_embeddings.collect(),
-        similarities=settings.pair_similarities,
+    result = pairs.build_persona_pairs(
+        persona_hub.select("persona_id", "persona").collect(),
+        lambda: (table.scan() for table in persona_embeddings),
+        similarities=_similarities(settings),
         tolerance=settings.pair_tolerance,
         per_bucket=settings.pairs_per_bucket,
+        threads=deduplicator.threads,
     )
-    short = steps.short_buckets(result.rows, settings.pair_similarities, settings.pairs_per_bucket)
+    short = pairs.short_buckets(result.rows, _similarities(settings), settings.pairs_per_bucket)
     return dg.MaterializeResult(value=result, metadata={"short_buckets": short or "none"})
 
 
@@ -53,9 +92,12 @@ def persona_pairs(
     group="analysis",
     table=Table(steps.REPORT, "pair_id", unique=("panel", "bucket", "pair_id"), aggregates=True),
     version=f"{steps.VERSION}.1",
-    prompts=["diversity_problem"],
-    settings=["embedder", "embedding_dimensions"],
-    variables={"diversity_problem": tuple({"focus": focus} for focus in PANELS.values())},
+    prompts=[PROMPT, SECOND],
+    settings=["embedder", "embedding_dimensions", "pair_writer_similarity"],
+    variables={
+        PROMPT: tuple({"focus": focus} for focus in FOCUSES.values()),
+        SECOND: ({"focus": ""},),
+    },
     calls=_problem_calls,
 )
 def diversity_report(
@@ -64,19 +106,23 @@ def diversity_report(
     project: dg.ResourceParam[Project],
     models: dg.ResourceParam[Models],
 ) -> dg.MaterializeResult[StepResult]:
-    """How alike the problems of alike personas are, without and with a focus (figure 10, a, b)."""
-    prompt = project.prompt("diversity_problem")
-    pairs = persona_pairs.collect()
+    """How alike the problems of alike personas are: two focuses, two models (figure 10)."""
+    panels, drawn_pairs = _panels(project), persona_pairs.collect()
     with open_session(context, models) as session:
-        panels = {panel: prompt.with_variables(focus=focus) for panel, focus in PANELS.items()}
-        result = steps.build_diversity_report(pairs, panels, session.complete, session.embed)
+        result = steps.build_diversity_report(drawn_pairs, panels, session.complete, session.embed)
     settings = project.settings
-    drawn = charts.draw_box_plot(result.rows, settings.pairs_per_bucket, settings.pair_similarities)
-    short = steps.short_buckets(pairs, settings.pair_similarities, settings.pairs_per_bucket)
+    drawn = draw_box_plot(
+        result.rows,
+        settings.pairs_per_bucket,
+        {name: panel.buckets for name, panel in panels.items()},
+        steps.paper_quartiles(panels),
+    )
+    short = pairs.short_buckets(drawn_pairs, _similarities(settings), settings.pairs_per_bucket)
     return materialize_result(
         result,
         session,
         **picture("figure", drawn),
-        quartiles=dg.MetadataValue.md(steps.quartiles_markdown(steps.quartiles(result.rows))),
+        quartiles=dg.MetadataValue.md(steps.quartiles_markdown(steps.beside_paper(result.rows))),
+        paper=steps.PAPER_NOTE,
         short_buckets=short or "none",
     )

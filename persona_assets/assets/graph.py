@@ -11,6 +11,7 @@ import persona_assets.assets
 from persona_assets.asset_names import asset_name
 from persona_assets.assets.baselines import baseline_accuracy
 from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.control_arms import control_arms
 from persona_assets.assets.datasets import datasets
 from persona_assets.assets.demonstrations import demonstration_personas
 from persona_assets.assets.distributions import distributions
@@ -77,6 +78,7 @@ def load_assets(
                 raise DeclarationError(
                     f"{asset.name} is the name of a table of the catalog: rename the asset"
                 )
+    assets |= {asset.name: asset for asset in control_arms(prompts)}
     taken = {*assets, *RESERVED, TABLE, *(file.stem for file in prompts.folder.glob("*.md"))}
     folder = prompts.folder / "tasks"
     for name in prompts.tasks:

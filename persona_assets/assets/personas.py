@@ -13,7 +13,7 @@ from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.assets.text_language import FOLLOWED, follows_text
 from persona_assets.partitions import shards
-from persona_assets.plots import charts
+from persona_assets.plots.bars import draw_bars
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
@@ -188,5 +188,5 @@ def persona_candidates(
     result = steps.build_persona_candidates(
         text_personas.collect(), [tables[name].collect() for name in HOPS]
     )
-    yields = charts.draw_bars(steps.count_by_hop(result.rows), "Personas by hop", "hop", "personas")
+    yields = draw_bars(steps.count_by_hop(result.rows), "Personas by hop", "hop", "personas")
     return dg.MaterializeResult(value=result, metadata=picture("personas_by_hop", yields))

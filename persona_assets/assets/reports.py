@@ -18,7 +18,7 @@ from persona_assets.assets.origins import Source
 from persona_assets.assets.samples import DISTINCT, UNIQUE
 from persona_assets.assets.samples import GROUP as SAMPLES
 from persona_assets.assets.table_asset import TableAsset, table_asset
-from persona_assets.plots.charts import draw_bars
+from persona_assets.plots.bars import draw_bars
 from persona_assets.project import Project
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.prompt_folder import Prompts

@@ -99,13 +99,14 @@ class TableAsset:
         return [asset_name(dep.asset_key) for dep in self.spec.deps]
 
     def roles(self, project: Project) -> set[str]:
-        """Return the roles whose models the asset may ask; none of a judge that is not in use."""
+        """Return the roles whose models the asset may ask; none that is not set or not in use."""
         equality = project.settings.equality if "equality" in self.reads.settings else "judge"
         prompts = [
             name for name in self.reads.prompts if name != JUDGE_PROMPT or equality == "judge"
         ]
         asked = {project.prompt(name).head.role for name in prompts}
-        return asked | {name for name in self.reads.settings if name in ROLES}
+        roles = asked | {name for name in self.reads.settings if name in ROLES}
+        return {role for role in roles if project.settings.has_role(role)}
 
     def versioned(self, project: Project) -> "TableAsset":
         """Return the asset with the code version and prompt versions of a project.

@@ -27,7 +27,9 @@ def shutdown_notes(settings: Settings, today: date, roles: Collection[str] = ROL
         judge: gpt-4-turbo-preview was shut down on 2026-03-26; it
     """
     notes: list[str] = []
-    for role in (role for role in settings.roles if role in roles):
+    for role in filter(settings.has_role, settings.roles):
+        if role not in roles:
+            continue
         endpoint = settings.endpoint(role)
         shutdown = provider_of(endpoint).shutdowns.get(endpoint.model)
         if shutdown is None or endpoint.embedded:

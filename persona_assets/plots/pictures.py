@@ -1,7 +1,7 @@
 """Primitives of pictures: a tiny hand-written SVG, a full SVG by matplotlib, and their Markdown.
 
 Two sizes, because the UI shows Markdown of fewer than 1,000 characters in place and puts longer
-Markdown behind a link. Does not belong here: charts of particular figures, see `charts`.
+Markdown behind a link. Does not belong here: charts of particular figures, see the other modules.
 """
 
 import io

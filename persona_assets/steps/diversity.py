@@ -1,29 +1,18 @@
 """Similarity of problems by the similarity of their personas (section 4.1.2, figure 10)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from persona_assets.ids import content_id, uniform
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import Complete, PromptRow, run_prompt
 from persona_assets.steps.hub import Embed
+from persona_assets.steps.persona_pairs import PAIRS
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 
-PAIRS = pl.Schema(
-    {
-        "pair_id": pl.String(),
-        "bucket": pl.Float64(),
-        "similarity": pl.Float64(),
-        "left_id": pl.String(),
-        "right_id": pl.String(),
-        "left": pl.String(),
-        "right": pl.String(),
-    }
-)
 REPORT = pl.Schema(
     {
         "panel": pl.String(),
@@ -33,79 +22,61 @@ REPORT = pl.Schema(
         "problem_similarity": pl.Float64(),
     }
 )
-MAX_PERSONAS = 5_000
-"""Personas compared with each other: 12.5 million pairs, far more than the figure needs."""
 
 
-def build_persona_pairs(
-    hub: pl.DataFrame,
-    embeddings: pl.DataFrame,
-    *,
-    similarities: Sequence[float],
-    tolerance: float,
-    per_bucket: int,
-) -> StepResult:
-    """Draw pairs of personas at each similarity, by hash.
+PAPER: Mapping[tuple[str, float], tuple[float, float, float]] = {
+    ("a: ", 0.4): (0.21, 0.28, 0.34),
+    ("a: ", 0.6): (0.38, 0.45, 0.55),
+    ("a: ", 0.8): (0.51, 0.59, 0.68),
+    ("b: ", 0.4): (0.36, 0.40, 0.46),
+    ("b: ", 0.6): (0.49, 0.56, 0.62),
+    ("b: ", 0.8): (0.59, 0.68, 0.76),
+    ("c: gpt-4o ", 0.9): (0.61, 0.67, 0.74),
+    ("c: gpt-4o-2024-05-13 ", 0.9): (0.61, 0.67, 0.74),
+    ("c: gpt-35-turbo", 0.9): (0.57, 0.68, 0.76),
+    ("c: gpt-3.5-turbo", 0.9): (0.57, 0.68, 0.76),
+}
+"""First quartile, median and third quartile on the labels of figure 10, by the beginning of the
+panel's name and the bucket: 100 pairs each, vectors of text-embedding-3-small in 512 dimensions."""
 
-    Args:
-        hub: Personas.
-        embeddings: Their unit vectors.
-        similarities: Cosines of the buckets.
-        tolerance: Largest distance of a pair's cosine from its bucket.
-        per_bucket: Pairs per bucket; a bucket is short if the sampled personas form fewer.
-    """
-    import numpy as np
+PAPER_NOTE = (
+    "Columns paper_* are the labels of figure 10 of arXiv 2406.20094: 100 pairs each, "
+    "text-embedding-3-small in 512 dimensions. Cosines of another embedding model do not compare."
+)
+"""Sentence below the figures."""
 
-    from persona_assets.dedup.index.vector_index import to_matrix
 
-    embedded = hub.join(embeddings, on="persona_id", how="inner", maintain_order="left")
-    order = sorted(range(len(embedded)), key=lambda i: uniform("pairs", embedded["persona_id"][i]))
-    chosen = embedded[order[:MAX_PERSONAS]]
-    ids, personas = chosen["persona_id"].to_list(), chosen["persona"].to_list()
-    vectors = to_matrix(chosen["vector"])
-    cosines = vectors @ vectors.T if len(ids) else np.empty((0, 0))
-    rows: list[dict[str, Any]] = []
-    for bucket in similarities:
-        left, right = np.nonzero(np.triu(np.abs(cosines - bucket) <= tolerance, k=1))
-        close = [(int(i), int(j)) for i, j in zip(left, right, strict=True)]
-        close.sort(key=lambda pair: uniform("pair", ids[pair[0]], ids[pair[1]]))
-        rows += [
-            {
-                "pair_id": content_id("pair", ids[i], ids[j]),
-                "bucket": bucket,
-                "similarity": float(cosines[i, j]),
-                "left_id": ids[i],
-                "right_id": ids[j],
-                "left": personas[i],
-                "right": personas[j],
-            }
-            for i, j in close[:per_bucket]
-        ]
-    return StepResult(typed_frame(rows, PAIRS))
+class Panel(NamedTuple):
+    """Panel of the figure: the prompt that writes its problems, and the buckets of its pairs."""
+
+    prompt: Prompt
+    buckets: Sequence[float]
 
 
 def build_diversity_report(
-    pairs: pl.DataFrame, panels: dict[str, Prompt], complete: Complete, embed: Embed
+    pairs: pl.DataFrame, panels: Mapping[str, Panel], complete: Complete, embed: Embed
 ) -> StepResult:
     """Write a problem for each persona and panel, and compare the two problems of each pair.
 
     Args:
         pairs: Table of the schema PAIRS.
-        panels: Prompt by panel: without a focus, and with a focus on finance and probability. A
-            persona is asked once per panel, in however many pairs it is.
+        panels: Panels by name. A persona is asked once per panel, in however many pairs it is.
         complete: Chat model.
         embed: Embedding model.
 
     Returns:
         One row per panel and pair; a pair that lacks a problem is dropped with the reason.
     """
-    personas = {
-        **dict(pairs.select("left_id", "left").iter_rows()),
-        **dict(pairs.select("right_id", "right").iter_rows()),
-    }
     rows: list[dict[str, Any]] = []
     dropped: list[tuple[str, str]] = []
-    for panel, prompt in panels.items():
+    rows_in = 0
+    for panel, (prompt, buckets) in panels.items():
+        compared = pairs.filter(pl.col("bucket").is_in(list(buckets)))
+        rows_in += len(compared)
+        personas = {
+            **dict(compared.select("left_id", "left").iter_rows()),
+            **dict(compared.select("right_id", "right").iter_rows()),
+        }
         prompt_rows = [
             PromptRow(row_id, {}, {"persona": text}) for row_id, text in personas.items()
         ]
@@ -113,7 +84,7 @@ def build_diversity_report(
         reasons = dict(failed)
         problems = {result.row.row_id: str(result.value["problem"]) for result in results}
         vectors = dict(zip(problems, embed(list(problems.values())), strict=True))
-        for pair in pairs.iter_rows(named=True):
+        for pair in compared.iter_rows(named=True):
             left, right = pair["left_id"], pair["right_id"]
             missing = reasons.get(left) or reasons.get(right)
             if missing:
@@ -129,25 +100,7 @@ def build_diversity_report(
                     "problem_similarity": min(1.0, float(vectors[left] @ vectors[right])),
                 }
             )
-    rows_in = len(pairs) * len(panels)
     return StepResult(typed_frame(rows, REPORT), quarantine("diversity_report", dropped), rows_in)
-
-
-def short_buckets(pairs: pl.DataFrame, similarities: Sequence[float], per_bucket: int) -> str:
-    """List the similarities with fewer pairs than asked for; empty if there are none."""
-    counts_by_bucket = dict(pairs.group_by("bucket").len().iter_rows())
-    counts = {bucket: counts_by_bucket.get(bucket, 0) for bucket in similarities}
-    return ", ".join(f"{b}: {n} of {per_bucket} pairs" for b, n in counts.items() if n < per_bucket)
-
-
-def quartiles_markdown(table: pl.DataFrame) -> str:
-    """Format a table of figures as Markdown."""
-    head = f"| {' | '.join(table.columns)} |\n|{'---|' * table.width}"
-    cells = (
-        " | ".join(f"{v:.2f}" if isinstance(v, float) else str(v) for v in row)
-        for row in table.iter_rows()
-    )
-    return "\n".join([head, *(f"| {row} |" for row in cells)])
 
 
 def quartiles(report: pl.DataFrame) -> pl.DataFrame:
@@ -163,3 +116,42 @@ def quartiles(report: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("panel", "bucket")
     )
+
+
+def paper_quartiles(panels: Iterable[str]) -> dict[tuple[str, float], tuple[float, float, float]]:
+    """Return the quartiles of figure 10 for panels that compare the same, by panel and bucket.
+
+    A panel of two models has the paper's figures if its model is one of the paper's.
+
+    Example:
+        >>> paper_quartiles(["a: no focus", "c: some-model (writer)"])["a: no focus", 0.4]
+        (0.21, 0.28, 0.34)
+    """
+    return {
+        (panel, bucket): found
+        for panel in panels
+        for (name, bucket), found in PAPER.items()
+        if panel.startswith(name)
+    }
+
+
+def beside_paper(report: pl.DataFrame) -> pl.DataFrame:
+    """Return the quartiles of a report, with those of the paper in columns of their own."""
+    ours = quartiles(report)
+    known = paper_quartiles(ours["panel"].unique())
+    columns = {f"paper_{name}": pl.Float64() for name in ("q1", "median", "q3")}
+    schema = {"panel": pl.String(), "bucket": pl.Float64(), **columns}
+    papers = pl.DataFrame([(*key, *found) for key, found in known.items()], schema, orient="row")
+    return ours.join(papers, on=["panel", "bucket"], how="left", maintain_order="left")
+
+
+def quartiles_markdown(table: pl.DataFrame) -> str:
+    """Format a table of figures as Markdown; nulls are empty."""
+    head = f"| {' | '.join(table.columns)} |\n|{'---|' * table.width}"
+    return "\n".join([head, *(f"| {' | '.join(map(_cell, row))} |" for row in table.iter_rows())])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -131,6 +131,14 @@ SMOKES = (
         ("engine rows cpu_s wall_s rss_mb rows_per_cpu_s recall true pairs", "over"),
     ),
     Smoke(
+        "pairs.py --rows 6000 --dimensions 32 --check 500 --similarities 0.1 0.8",
+        (
+            "rows cpu_s wall_s rss_mb",
+            "bucket sampled drawn",
+            "checked bucket found true missing wrong cpu_s brute_cpu_s",
+        ),
+    ),
+    Smoke(
         "embedding.py --rows 8 --rounds 1",
         ("engine rows unreadable cpu_s wall_s texts_per_cpu_s min_cosine",),
     ),

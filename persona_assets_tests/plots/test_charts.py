@@ -2,23 +2,18 @@
 
 import re
 from base64 import b64decode
-from random import Random
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.plots.charts import draw_bars, draw_box_plot
+from persona_assets.plots.bars import draw_bars
 from persona_assets.plots.pictures import Picture, svg_markdown
 from persona_assets.plots.scaling_curve import Reference, draw_scaling_curve
 from persona_assets.steps.grading import accuracy
-from persona_assets_tests.plots.programs.draw_box_plot import REPORT
-from persona_assets_tests.plots.svg_checks import check_picture, run_program, texts
+from persona_assets_tests.plots.svg_checks import check_picture, texts
 
-REPORT_SCHEMA = pl.Schema(
-    {"panel": pl.String, "bucket": pl.Float64, "problem_similarity": pl.Float64}
-)
 CURVE_SCHEMA = pl.Schema(
     {
         "benchmark": pl.String,
@@ -32,12 +27,6 @@ CURVE_SCHEMA = pl.Schema(
 FIGURE_9 = {2**16: 2875, 2**17: 3050, 2**18: 3130, 2**19: 3190, 2**20: 3245}
 
 names = st.text(max_size=60)
-shares = st.floats(-1, 1)
-
-
-def report(*groups: tuple[str, float, list[float]]) -> pl.DataFrame:
-    rows = [(panel, bucket, value) for panel, bucket, values in groups for value in values]
-    return pl.DataFrame(rows, schema=REPORT_SCHEMA, orient="row")
 
 
 def curve(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
@@ -50,56 +39,8 @@ def curve(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
     )
 
 
-def figure_10(per_bucket: int = 100) -> pl.DataFrame:
-    draw = Random(10)
-    return report(
-        *(
-            (panel, bucket, [draw.gauss(bucket - 0.15, 0.1) for _ in range(per_bucket)])
-            for panel in ("no focus", "finance and probability")
-            for bucket in (0.4, 0.6, 0.8)
-        )
-    )
-
-
 def figure_9() -> pl.DataFrame:
     return curve(*(("MATH", size, correct, 5000) for size, correct in FIGURE_9.items()))
-
-
-def test_box_plot_names_its_axes_groups_and_numbers() -> None:
-    picture = draw_box_plot(figure_10())
-    check_picture(picture)
-    labels = texts(picture.full)
-    assert labels.count("n = 100") == 6
-    for text in (
-        "0.4",
-        "0.6",
-        "0.8",
-        "no focus",
-        "finance and probability",
-        "the personas themselves",
-        "similarity of the personas (cosine)",
-        "similarity of the problems (cosine)",
-    ):
-        assert text in labels
-    assert texts(picture.tiny) == ["0.4", "0.6", "0.8", "1"]
-
-
-def test_box_plot_labels_short_and_empty_buckets_with_their_size() -> None:
-    rows = report(("no focus", 0.4, [0.2, 0.3] * 50), ("no focus", 0.6, [0.5] * 37))
-    picture = draw_box_plot(rows, expected=100, buckets=(0.4, 0.6, 0.8))
-    check_picture(picture)
-    labels = " ".join(texts(picture.full))
-    assert "n = 100" in labels
-    assert "n = 37 of 100" in labels
-    assert "n = 0 of 100" in labels
-    assert texts(picture.tiny) == ["0.4", "0.6 n=37", "0.8 n=0", "1"]
-
-
-def test_box_plot_draws_boxes_at_the_quartiles() -> None:
-    # Values 0, 0.25, 0.5, 0.75 and 1 on an axis from pixel 58 (0) up to pixel 5 (1).
-    tiny = draw_box_plot(report(("one", 0.5, [0.0, 0.25, 0.5, 0.75, 1.0])), expected=5).tiny
-    assert "M133 58V5M84 32h99" in tiny  # whiskers and median
-    assert "M133 45V18" in tiny  # quartiles
 
 
 def test_scaling_curve_names_its_axes_sizes_and_benchmarks() -> None:
@@ -170,7 +111,6 @@ def test_bars_refuse_a_height_that_is_not_finite() -> None:
 @pytest.mark.parametrize(
     "picture",
     [
-        draw_box_plot(report()),
         draw_scaling_curve(curve()),
         draw_scaling_curve(curve(("MATH", 64, 0, 0))),
         draw_bars({}, "Yield", "hop", "personas"),
@@ -202,15 +142,9 @@ def test_chart_without_data_is_labelled_no_data(picture: Picture) -> None:
 )
 def test_chart_renders_hostile_names_harmlessly(name: str) -> None:
     encodable = name.encode(errors="replace").decode()  # polars refuses lone surrogates
-    check_picture(draw_box_plot(report((encodable, 0.4, [0.2, 0.3]), ("other", 0.4, [0.1]))))
     check_picture(draw_scaling_curve(curve((encodable, 64, 1, 2), ("other", 64, 1, 2))))
     check_picture(draw_bars({name: 3.0, "other": 2.0}, name, name, name))
     assert re.fullmatch(r"!\[[^][\n<>]*\]\(data:[^()\s]*\)", svg_markdown("<svg/>", name))
-
-
-def test_chart_shows_a_name_verbatim() -> None:
-    labels = texts(draw_box_plot(report(("_a <b> & $x$", 0.4, [0.2]))).full)
-    assert "_a <b> & $x$" in labels
 
 
 def test_tiny_picture_counts_the_items_that_do_not_fit() -> None:
@@ -218,31 +152,14 @@ def test_tiny_picture_counts_the_items_that_do_not_fit() -> None:
     picture = draw_bars(many, "Yield by relation", "relation", "personas")
     check_picture(picture)
     assert re.fullmatch(r"\+\d+", texts(picture.tiny)[-1])
-    panels = [(f"panel {n}", bucket, [0.1, 0.5]) for n in range(9) for bucket in (0.4, 0.6, 0.8)]
-    check_picture(draw_box_plot(report(*panels)))
     rows = [(f"benchmark {n}", 2**size, 5, 9) for n in range(9) for size in range(20)]
     check_picture(draw_scaling_curve(curve(*rows)))
-
-
-def test_box_plot_of_many_rows_stays_small() -> None:
-    check_picture(draw_box_plot(figure_10(per_bucket=5_000)))
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(names, shares, st.lists(shares, max_size=4)), max_size=6))
-def test_box_plot_is_sound_for_any_report(groups: list[tuple[str, float, list[float]]]) -> None:
-    groups = [(name.encode(errors="replace").decode(), *rest) for name, *rest in groups]
-    check_picture(draw_box_plot(report(*groups), expected=3))
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.dictionaries(names, st.floats(-1e300, 1e300), max_size=9))
 def test_bars_are_sound_for_any_finite_heights(values: dict[str, float]) -> None:
     check_picture(draw_bars(values, "Title", "x", "y"))
-
-
-def test_box_plot_has_the_same_bytes_in_another_process() -> None:
-    assert run_program("draw_box_plot")["picture"] == list(draw_box_plot(REPORT))
 
 
 def test_markdown_embeds_the_whole_picture() -> None:
@@ -253,7 +170,3 @@ def test_markdown_embeds_the_whole_picture() -> None:
     )
     assert shown is not None
     assert b64decode(shown[1]).decode() == picture.full
-
-
-def test_importing_charts_imports_no_matplotlib() -> None:
-    assert run_program("draw_box_plot")["matplotlib"] is False

@@ -1,112 +1,34 @@
-"""Pairs of personas are drawn by similarity, and the problems of each pair are compared."""
+"""The problems of each pair of personas are compared, panel by panel."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from persona_assets.generation import Request
 from persona_assets.ids import content_id
 from persona_assets.steps.diversity import (
-    PAIRS,
+    PAPER,
     REPORT,
+    Panel,
+    beside_paper,
     build_diversity_report,
-    build_persona_pairs,
+    paper_quartiles,
     quartiles,
     quartiles_markdown,
-    short_buckets,
 )
-from persona_assets.steps.hub import HUB
+from persona_assets.steps.persona_pairs import PAIRS
 from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.steps.answers_double import PROMPTS, Reply, answering, user_text
-from persona_assets_tests.steps.vectors import at_cosines, embeddings
+from persona_assets_tests.steps.vectors import at_cosines
 
 PROMPT = PROMPTS["diversity_problem"]
-PANELS = {"a: no focus": PROMPT, "b: finance": PROMPT.with_variables(focus="finance")}
-
-
-def hub(names: Iterable[str]) -> pl.DataFrame:
-    return typed_frame([{"persona_id": name, "persona": f"person {name}"} for name in names], HUB)
-
-
-def pairs_of(
-    vectors: Mapping[str, np.ndarray], tolerance: float = 0.01, per_bucket: int = 9
-) -> pl.DataFrame:
-    return draw_pairs(hub(vectors), embeddings(vectors), tolerance, per_bucket)
-
-
-def draw_pairs(
-    personas: pl.DataFrame, vectors: pl.DataFrame, tolerance: float = 0.01, per_bucket: int = 9
-) -> pl.DataFrame:
-    outcome = build_persona_pairs(
-        personas,
-        vectors,
-        similarities=(0.4, 0.6, 0.8),
-        tolerance=tolerance,
-        per_bucket=per_bucket,
-    )
-    assert outcome.rows.schema == PAIRS
-    return outcome.rows
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(-1, 1), max_size=12), st.floats(0.001, 0.05), st.integers(1, 5))
-def test_persona_pairs_fill_each_bucket_with_pairs_of_its_similarity(
-    cosines: list[float], tolerance: float, per_bucket: int
-) -> None:
-    names = [f"id {number}" for number in range(len(cosines))]
-    vectors = dict(zip(names, at_cosines(*cosines), strict=True))
-    pairs = pairs_of(vectors, tolerance, per_bucket)
-    for row in pairs.iter_rows(named=True):
-        cosine = float(vectors[row["left_id"]] @ vectors[row["right_id"]])
-        assert row["similarity"] == pytest.approx(cosine, abs=1e-6)
-        assert abs(cosine - row["bucket"]) <= tolerance + 1e-6
-        assert row["left_id"] != row["right_id"]
-        assert (row["left"], row["right"]) == (
-            f"person {row['left_id']}",
-            f"person {row['right_id']}",
-        )
-    sets = [frozenset(ids) for ids in pairs.select("left_id", "right_id").iter_rows()]
-    assert len(set(sets)) == len(sets) == pairs["pair_id"].n_unique()
-    for bucket in (0.4, 0.6, 0.8):
-        # Pairs nearer to the tolerance than the rounding error may be in the bucket or not.
-        certain = sum(
-            abs(float(vectors[a] @ vectors[b]) - bucket) <= tolerance - 1e-6
-            for i, a in enumerate(names)
-            for b in names[:i]
-        )
-        drawn = int((pairs["bucket"] == bucket).sum())
-        assert min(certain, per_bucket) <= drawn <= per_bucket
-
-
-SIXTY = {
-    f"id {number}": vector for number, vector in enumerate(at_cosines(*np.linspace(-1, 1, 60)))
+BUCKETS = (0.4, 0.6)
+PANELS = {
+    "a: no focus": Panel(PROMPT, BUCKETS),
+    "b: finance": Panel(PROMPT.with_variables(focus="finance"), BUCKETS),
 }
-"""Vectors of enough personas to fill each bucket."""
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.permutations(list(SIXTY)))
-def test_persona_pairs_are_the_same_in_any_order_of_the_hub(names: list[str]) -> None:
-    pairs = pairs_of(SIXTY, 0.02, 4)
-    assert len(pairs) == 12
-    assert pairs_of({name: SIXTY[name] for name in names}, 0.02, 4).equals(pairs)
-
-
-def test_persona_pairs_include_the_pairs_of_a_smaller_number_per_bucket() -> None:
-    assert set(pairs_of(SIXTY, 0.02, 4)["pair_id"]) < set(pairs_of(SIXTY, 0.02, 6)["pair_id"])
-
-
-def test_persona_pairs_leave_out_a_persona_without_a_vector() -> None:
-    vectors = embeddings(dict(zip("ab", at_cosines(1.0, 0.8), strict=True)))
-    assert len(draw_pairs(hub("abc"), vectors)) == 1
-
-
-def test_persona_pairs_of_an_empty_hub_are_an_empty_table() -> None:
-    assert len(draw_pairs(hub(""), embeddings({}))) == 0
 
 
 def pair(left: str, right: str, bucket: float = 0.4) -> dict[str, object]:
@@ -160,6 +82,23 @@ def test_diversity_report_compares_the_problems_of_each_pair_in_each_panel() -> 
     assert similarities == pytest.approx([0.5, np.sqrt(3) / 2, 0.0], abs=1e-6)
 
 
+def test_panel_of_two_models_asks_each_about_the_pairs_of_its_bucket() -> None:
+    panels = {
+        "a: no focus": Panel(PROMPT, (0.4,)),
+        "c: one (writer)": Panel(PROMPT, (0.6,)),
+        "c: two (pair_writer)": Panel(PROMPT.as_role("pair_writer"), (0.6,)),
+    }
+    model = answering(problem_of)
+    outcome = build_diversity_report(TRIANGLE, panels, model, embed)
+    asked = [(request.role, person_of(request)) for request in model.asked]
+    assert sorted(asked[:3]) == [("writer", name) for name in "abc"]
+    assert sorted(asked[3:]) == [
+        (role, name) for role in ("pair_writer", "writer") for name in "ac"
+    ]
+    assert (len(outcome.rows), outcome.rows_in) == (4, 4)
+    assert outcome.rows.filter(bucket=0.6)["panel"].to_list() == list(panels)[1:]
+
+
 def test_diversity_report_drops_a_pair_that_lacks_a_problem_with_the_reason() -> None:
     def reply(request: Request) -> Reply:
         failed = person_of(request) == "c" and "finance" in user_text(request)
@@ -182,12 +121,6 @@ def test_diversity_report_of_no_pairs_is_an_empty_table_without_calls() -> None:
     model = answering(problem_of)
     outcome = build_diversity_report(TRIANGLE.clear(), PANELS, model, embed)
     assert (outcome.rows.schema, outcome.rows_in, model.asked) == (REPORT, 0, [])
-
-
-def test_short_buckets_names_the_buckets_with_too_few_pairs() -> None:
-    assert short_buckets(TRIANGLE, (0.4, 0.6, 0.8), 2) == "0.6: 1 of 2 pairs, 0.8: 0 of 2 pairs"
-    assert short_buckets(TRIANGLE, (0.4, 0.6), 1) == ""
-    assert short_buckets(TRIANGLE.clear(), (0.4,), 1) == "0.4: 0 of 1 pairs"
 
 
 def report(similarities: Mapping[tuple[str, float], Sequence[float]]) -> pl.DataFrame:
@@ -225,3 +158,27 @@ def test_quartiles_markdown_is_a_table() -> None:
         "| panel | bucket | pairs | q1 | median | q3 |\n|---|---|---|---|---|---|\n"
         f"| a | 0.40 | 4 | {rows['q1'][0]:.2f} | 0.25 | {rows['q3'][0]:.2f} |"
     )
+
+
+def test_quartiles_stand_beside_those_of_the_paper() -> None:
+    rows = beside_paper(
+        report(
+            {("a: no focus", 0.4): [0.2], ("a: no focus", 0.5): [0.3], ("c: x (writer)", 0.9): [1]}
+        )
+    )
+    papers = rows.select("paper_q1", "paper_median", "paper_q3").rows()
+    assert papers == [(0.21, 0.28, 0.34), (None, None, None), (None, None, None)]
+    assert quartiles_markdown(rows).splitlines()[-1].endswith("| 1.00 |  |  |  |")
+
+
+def test_quartiles_of_the_paper_ascend_and_are_those_of_its_models_alone() -> None:
+    assert all(q1 < median < q3 for q1, median, q3 in PAPER.values())
+    labels = [
+        "c: gpt-4o (writer)",
+        "c: gpt-3.5-turbo-0125 (pair_writer)",
+        "c: gpt-4o-mini (writer)",
+    ]
+    assert paper_quartiles(labels) == {
+        (labels[0], 0.9): (0.61, 0.67, 0.74),
+        (labels[1], 0.9): (0.57, 0.68, 0.76),
+    }

@@ -5,7 +5,7 @@ import sys
 
 import polars as pl
 
-from persona_assets.plots.charts import draw_box_plot
+from persona_assets.plots.box_plot import draw_box_plot
 
 REPORT = pl.DataFrame(
     {"panel": ["a", "b"] * 3, "bucket": [0.4] * 6, "problem_similarity": [0.1, 0.2, 0.5] * 2}

@@ -1,4 +1,4 @@
-"""Charts: figure 10 of the paper, and bars, as SVG in two sizes (see `pictures`)."""
+"""Box plot: figure 10 of the paper, as SVG in two sizes (see `pictures`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 import polars as pl
 
 from persona_assets.plots.pictures import (
-    COLOURS,
     Legend,
     Picture,
     TinySvg,
@@ -17,8 +16,6 @@ from persona_assets.plots.pictures import (
     draw_fitting,
     draw_full,
     empty_picture,
-    exact_number,
-    short_number,
     spread_evenly,
 )
 
@@ -28,21 +25,29 @@ PAIRS = 100
 MAX_DOTS = 600
 """Largest number of dots in all boxes together: evenly spaced order statistics beyond it."""
 
+Quartiles = Mapping[tuple[str, float], tuple[float, float, float]]
+"""First quartile, median and third quartile by panel and similarity of the personas."""
+
 
 def draw_box_plot(
-    report: pl.DataFrame, expected: int = PAIRS, buckets: Sequence[float] = ()
+    report: pl.DataFrame,
+    expected: int = PAIRS,
+    buckets: Mapping[str, Sequence[float]] | None = None,
+    reference: Quartiles | None = None,
 ) -> Picture:
     """Draw figure 10: similarity of problems (cosine) by similarity of their personas.
 
     Boxes are quartiles, whiskers reach the last point within 1.5 box lengths, and a horizontal line
     marks the similarity of the personas. A box of fewer than `expected` pairs is dotted and
-    labelled with its number of pairs.
+    labelled with its number of pairs. A diamond with a line from quartile to quartile is a figure
+    of the paper.
 
     Args:
         report: A row per pair: `panel` (focus of the prompt), `bucket` (similarity of the
             personas), `problem_similarity`.
         expected: Number of pairs of a complete box.
-        buckets: Similarities to show even without pairs.
+        buckets: Similarities of each panel, shown even without pairs; by default all.
+        reference: Figures of the paper, for panels that the report has.
     """
     values: dict[tuple[str, float], list[float]] = {}
     for panel, bucket, value in report.select("panel", "bucket", "problem_similarity").iter_rows():
@@ -52,13 +57,23 @@ def draw_box_plot(
     if not values:
         return empty_picture(title)
     panels = list(dict.fromkeys(panel for panel, _ in values))
-    places = sorted({*buckets, *(bucket for _, bucket in values)})
+    asked = dict(buckets or {})
+    places = sorted({bucket for _, bucket in values}.union(*asked.values()))
+    boxes = [
+        (index, panel, place, bucket)
+        for index, panel in enumerate(panels)
+        for place, bucket in enumerate(places)
+        if bucket in asked.get(panel, places) or (panel, bucket) in values
+    ]
+    papers = {key: found for key, found in (reference or {}).items() if key[0] in panels}
     low = min(0.0, *(min(similarities) for similarities in values.values()))
     high = max(1.0, *(max(similarities) for similarities in values.values()))
-    width = 0.8 / len(panels)
+    # A panel that does not compare a similarity takes no room there.
+    slots = [[index for index, _, at, _ in boxes if at == place] for place in range(len(places))]
+    width = 0.8 / max(map(len, slots))
 
     def centre(panel: int, place: int) -> float:
-        return place + (panel - (len(panels) - 1) / 2) * width
+        return place + (slots[place].index(panel) - (len(slots[place]) - 1) / 2) * width
 
     items = len(panels) + len(places) - 1
 
@@ -79,21 +94,26 @@ def draw_box_plot(
         reach = frame.x(0.8) - frame.x(0)
         for place, bucket in enumerate(places[:shown]):
             frame.extend_base_line(f"M{frame.x(place - 0.4)} {frame.y(bucket)}h{reach}")
-            least = min(len(values.get((panel, bucket), ())) for panel in panels)
+            least = min(
+                len(values.get((panel, bucket), ())) for _, panel, at, _ in boxes if at == place
+            )
             frame.add_text(
                 frame.x(place), f"{bucket:g}" + (f" n={least}" if least < expected else "")
             )
         return frame.render("", f"{high:.2g}", items - shown)
 
     def draw(axes: Any) -> Legend:
-        legend: Legend = []
-        for index, panel in enumerate(panels):
-            for place, bucket in enumerate(places):
-                similarities = sorted(values.get((panel, bucket), []))
-                _draw_box(axes, centre(index, place), width, index, similarities, expected)
-                few = spread_evenly(similarities, max(2, MAX_DOTS // (len(panels) * len(places))))
-                _draw_points(axes, centre(index, place), width, index, few)
-            legend += [(axes.plot([], [], "s", color=colour(index))[0], clean_label(panel))]
+        few = max(2, MAX_DOTS // len(boxes))
+        for index, panel, place, bucket in boxes:
+            similarities = sorted(values.get((panel, bucket), []))
+            _draw_box(axes, centre(index, place), width, index, similarities, expected)
+            _draw_points(axes, centre(index, place), width, index, spread_evenly(similarities, few))
+        legend: Legend = [
+            (axes.plot([], [], "s", color=colour(index))[0], clean_label(panel))
+            for index, panel in enumerate(panels)
+        ]
+        if papers:
+            legend.append((_draw_reference(axes, papers, boxes, centre), "the paper's figures"))
         starts = [place - 0.44 for place in range(len(places))]
         ends = [place + 0.44 for place in range(len(places))]
         personas = axes.hlines(places, starts, ends, "#333", "--", lw=1, zorder=4)
@@ -104,49 +124,6 @@ def draw_box_plot(
 
     labels = "similarity of the personas (cosine)", "similarity of the problems (cosine)"
     return Picture(draw_fitting(tiny, items), draw_full(title, *labels, draw))
-
-
-def draw_bars(values: Mapping[str, float], title: str, x_label: str, y_label: str) -> Picture:
-    """Draw a bar from zero per entry, such as the number of personas of each hop.
-
-    Args:
-        values: Height of each bar by its name.
-        title: Title of the full picture.
-        x_label: Label of the horizontal axis.
-        y_label: Label of the vertical axis.
-
-    Raises:
-        ValueError: A height is not a finite number.
-    """
-    if not values:
-        return empty_picture(title)
-    if invalid := [name for name, value in values.items() if not isfinite(value)]:
-        raise ValueError(f"not a finite number to draw: {', '.join(map(clean_label, invalid))}")
-    names, heights = [clean_label(name) for name in values], list(values.values())
-    low, high = min(0.0, *heights), max(0.0, *heights)
-
-    def tiny(shown: int) -> str:
-        frame = TinySvg(low, high, -0.5, len(heights) - 0.5)
-        bar = max(1, round(0.7 * (frame.x(1) - frame.x(0))))
-        path = ""
-        for place, height in enumerate(heights[:shown]):
-            path += f"M{frame.x(place)} {frame.y(0)}V{frame.y(height)}"
-            frame.add_text(frame.x(place), names[place][:6])
-        frame.add_path(COLOURS[0], path, f' stroke-width="{bar}"')
-        return frame.render(
-            short_number(low) if low else "", short_number(high), len(heights) - shown
-        )
-
-    def draw(axes: Any) -> Legend:
-        bars = axes.bar(range(len(heights)), heights, 0.7, color=COLOURS[0])
-        axes.bar_label(bars, [exact_number(height) for height in heights], padding=2, fontsize=9)
-        axes.yaxis.set_major_formatter(lambda value, _: short_number(value))
-        is_crowded = max(map(len, names)) * len(names) > 70
-        rotation = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if is_crowded else {}
-        axes.set_xticks(range(len(names)), [clean_label(name, 20) for name in names], **rotation)
-        return []
-
-    return Picture(draw_fitting(tiny, len(heights)), draw_full(title, x_label, y_label, draw))
 
 
 class _Box(NamedTuple):
@@ -207,3 +184,20 @@ def _draw_points(axes: Any, x: float, width: float, index: int, ys: Sequence[flo
     axes.plot(
         xs, doubled_ys, color=colour(index), lw=2.5, alpha=0.4, solid_capstyle="round", zorder=2
     )
+
+
+def _draw_reference(
+    axes: Any,
+    reference: Quartiles,
+    boxes: Sequence[tuple[int, str, int, float]],
+    centre: Callable[[int, int], float],
+) -> Any:
+    """Draw figures of the paper over their boxes; return the artist for the legend."""
+    shown = [
+        (centre(index, place), *reference[panel, bucket])
+        for index, panel, place, bucket in boxes
+        if (panel, bucket) in reference
+    ]
+    xs, firsts, medians, thirds = zip(*shown, strict=True) if shown else ((), (), (), ())
+    axes.vlines(xs, firsts, thirds, "#111", lw=1, zorder=5)
+    return axes.plot(xs, medians, "D", color="#111", mfc="white", ms=5, zorder=6)[0]
