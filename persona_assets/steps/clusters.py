@@ -75,8 +75,8 @@ def label_words(counts: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
 
     A word weighs (share of the cluster's personas that have it) * log(1 + A / personas that have
     it), where A is the mean number of words of a cluster (Grootendorst, "BERTopic", 2022, equation
-    3). Left out are words that are not TIMES as frequent in the cluster as in the others, such as
-    `who`: a hub of a single cluster has no words that set it apart.
+    3). Left out are words that are less than TIMES as frequent in the cluster as in the others,
+    such as `who`: a hub of a single cluster has no words that set it apart.
 
     Args:
         counts: Number of `personas` by `cluster` and `word`.
@@ -93,8 +93,10 @@ def label_words(counts: pl.DataFrame, sizes: pl.DataFrame) -> pl.DataFrame:
         counts.group_by("cluster", "word")
         .agg(pl.sum("personas"))
         .join(sizes, on="cluster")
-        .with_columns(weight=share * (mean_words / every).log1p(), times=share / share_of_others)
-        .filter(pl.col("times") >= TIMES)
+        .with_columns(
+            weight=share * (mean_words / every).log1p(), is_own=share > TIMES * share_of_others
+        )
+        .filter("is_own")
         .sort("weight", "word", descending=[True, False])
         .group_by("cluster", maintain_order=True)
         .agg(words=pl.col("word").head(WORDS))

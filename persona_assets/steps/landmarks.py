@@ -143,7 +143,8 @@ def fit_landmarks(drawn: pl.DataFrame, clusters: int | None = None) -> pl.DataFr
 def _layout(matrix: "np.ndarray") -> "np.ndarray":
     import numpy as np
 
-    if len(matrix) < LEAST_PACMAP:
+    # PaCMAP scales by the range of the values.
+    if len(matrix) < LEAST_PACMAP or not np.ptp(matrix, axis=0).any():
         return _principal_components(matrix)
     from pacmap import PaCMAP
 
