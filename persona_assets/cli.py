@@ -365,6 +365,13 @@ def _refit(options: argparse.Namespace) -> int:
     select = " or ".join(f"key:{name}" for name in PLACED)
     with closing(models), open_instance(settings) as instance:
         runner, notes = _runner(project, instance, select, models=models)
+        by_cluster = [
+            name
+            for name, task in project.settings.tasks.items()
+            if "cluster" in (task.stratify or ())
+        ]
+        if by_cluster:
+            notes.append(f"the next run of {', '.join(by_cluster)} may ask other personas")
         console.print_notes(notes)
         fitted = runner.refit_map(options.clusters)
         if fitted.error:

@@ -28,7 +28,7 @@ class MapFit(dg.Config):
 
     refit: bool = Field(default=False, description="Fit the map anew: all personas move.")
     clusters: int | None = Field(
-        default=None, ge=1, description="Number of clusters of a new fit; by the size of the hub."
+        default=None, ge=1, description="Number of clusters: fits the map anew, too."
     )
 
 
@@ -53,17 +53,16 @@ def map_landmarks(
         for hub, embeddings in zip(persona_hub, persona_embeddings, strict=True):
             yield hub.scan(), embeddings.scan()
 
-    kept = None
-    if not config.refit and (fit := _last_fit(project)) is not None:
-        kept = steps.keep_map(*fit, tables)
+    fit = None if config.refit or config.clusters else _last_fit(project)
+    kept = fit and steps.keep_map(*fit, tables)
     result = kept or steps.fit_map(tables, threshold, config.clusters)
-    figures = steps.growth(result.decisions, steps.state_of(result.rows, tables, threshold))
+    now = steps.state_of(kept.rows, tables, threshold) if kept else result.decisions
     return dg.MaterializeResult(
         value=result,
         metadata={
             "fit": "kept" if kept else "new",
             "clusters": result.rows["cluster"].n_unique(),
-            **figures,
+            **steps.growth(result.decisions, now),
         },
     )
 
