@@ -1,4 +1,4 @@
-"""Clusters are described by their own words and most typical personas, however shards divide them."""
+"""Clusters have their own words and most typical personas, however shards divide them."""
 
 import polars as pl
 from hypothesis import given
