@@ -110,7 +110,8 @@ def count_readable(tables: Tables, threshold: float) -> int:
 def number_of_clusters(landmarks: int) -> int:
     """Return the whole number above sqrt(n / 2), at most MOST_CLUSTERS.
 
-    Source of the rule of thumb: Mardia, Kent and Bibby, "Multivariate Analysis", 1979, section 13.2.
+    Source of the rule of thumb: Mardia, Kent and Bibby, "Multivariate Analysis", 1979, section
+    13.2.
 
     Example:
         >>> [number_of_clusters(n) for n in (0, 1, 15, 100, 5_000, 50_000)]
