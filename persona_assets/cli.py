@@ -23,7 +23,7 @@ from persona_assets.local_models.embedder import EmbedderError
 from persona_assets.local_models.server import LocalServerError
 from persona_assets.local_models.weights import WeightsError
 from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
-from persona_assets.orchestration.runner import Runner
+from persona_assets.orchestration.runner import PLACED, Runner
 from persona_assets.partitions import training_sizes
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
@@ -184,6 +184,12 @@ def _parser() -> argparse.ArgumentParser:
 
     fetch = commands.add_parser("fetch", help="fetch and verify the embedded models in use")
     fetch.set_defaults(command=_fetch)
+
+    refit = commands.add_parser("refit", help="fit the map of the hub anew and place all personas")
+    refit.add_argument(
+        "--clusters", type=int, metavar="N", help="number of clusters; by the size of the hub"
+    )
+    refit.set_defaults(command=_refit)
 
     ui = commands.add_parser("ui", help="serve the Dagster UI, daemon included, on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -382,6 +388,31 @@ def _roles_in_use(project: Project, calls: Mapping[str, int | None]) -> set[str]
         for role in assets[name].roles(project)
         if most != 0 or project.settings.endpoint(role).embedded
     }
+
+
+def _refit(options: argparse.Namespace) -> int:
+    settings = Settings.load()
+    project = Project(settings)
+    project.storage.check_space()
+    models = Models(settings, project.storage)
+    select = " or ".join(f"key:{name}" for name in PLACED)
+    with closing(models), open_instance(settings) as instance:
+        runner, notes = _runner(project, instance, select, models=models)
+        by_cluster = [
+            name
+            for name, task in project.settings.tasks.items()
+            if "cluster" in (task.stratify or ())
+        ]
+        if by_cluster:
+            notes.append(f"the next run of {', '.join(by_cluster)} may ask other personas")
+        console.print_notes(notes)
+        fitted = runner.refit_map(options.clusters)
+        if fitted.error:
+            print(f"persona-assets: {fitted.error}", file=sys.stderr)
+            return 1
+        ledger = console.run_with_progress(runner, models)
+    console.print_tables(project, ledger, _catalog_of(project).usage(ledger.run_ids))
+    return 1 if ledger.errors else 0
 
 
 def _ui(options: argparse.Namespace) -> int:

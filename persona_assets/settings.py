@@ -47,7 +47,7 @@ from persona_assets.training.job import Hyperparameters
 
 Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
 Precision = Literal["fp32", "int8"]
-Stratum = Literal["hop", "language"]
+Stratum = Literal["hop", "language", "cluster"]
 DEMONSTRATION_LIMIT = 100
 SERVE_PARTS = ("{path}", "{name}", "{port}")
 BASELINE_ROLE = "baselines__"
@@ -225,8 +225,9 @@ class Task(Prompting):
     """Number of personas per shard that are nearest to the description `like`."""
 
     stratify: Annotated[tuple[Stratum, ...] | None, BeforeValidator(_listed), _Unset] = None
-    """Columns of a persona, `hop` and `language`, over whose values the personas of `per_shard` are
-    spread evenly, as far as there are enough of each; null for a plain draw."""
+    """Columns of a persona, `hop`, `language` and `cluster` (on the map of the hub), over whose
+    values the personas of `per_shard` are spread evenly, as far as there are enough of each; null
+    for a plain draw. A refit of the map draws the personas of a task with `cluster` anew."""
 
     language: str | None = Field(default=None, exclude_if=_is_none)
     """Tag of the language of the samples; null for that of the persona."""

@@ -42,6 +42,8 @@ HEAVY = [
     "sklearn",
     "scipy",
     "sympy",
+    "faiss",
+    "pacmap",
 ]
 
 

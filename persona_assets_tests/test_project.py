@@ -218,7 +218,12 @@ def test_edit_changes_exactly_the_assets_that_use_it(folder: Path) -> None:
     hops = {f"hop_{number}_personas" for number in range(1, 7)}
     assert changed(relations_per_persona=5) == hops
     assert changed(tasks={"tools": {"share": 0.5}}) == {"tools"}
-    assert changed(semantic_threshold=0.5) == {"semantic_duplicates", "control_arms"}
+    # The threshold decides whose vectors have a meaning, too.
+    on_the_map = {"map_landmarks", "persona_map"}
+    assert changed(semantic_threshold=0.5) == {
+        *("semantic_duplicates", "control_arms"),
+        *on_the_map,
+    }
     embedded: dict[str, Any] = {"embedder": {"model": "all-MiniLM-L6-v2", "embedded": True}}
     exact, coarse = versions(**embedded), versions(**embedded, embedding_precision="int8")
     stale = {name for name, code in coarse.items() if code != exact[name]}

@@ -11,6 +11,7 @@ import polars as pl
 from persona_assets.asset_names import asset_key
 from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.metadata import picture
+from persona_assets.assets.origins import MAP
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.stacked_bars import draw_stacked_bars
 from persona_assets.prompting.front_matter import HUB
@@ -22,6 +23,9 @@ from persona_assets.tables import Table
 
 DISTRIBUTION = "distribution_"
 """Prefix of the name of a distribution, before the name of its task."""
+
+CLUSTERS = "persona_clusters"
+"""Table with the labels of clusters."""
 
 
 def distributions(prompts: Prompts, tasks: Mapping[str, Task]) -> list[TableAsset]:
@@ -52,6 +56,9 @@ def distribution(
         table: Last table of the task.
     """
 
+    strata = tuple(dict.fromkeys(strata))
+    divisions = ", ".join(dict.fromkeys((*strata, steps.CLUSTER)))
+
     @table_asset(
         name=f"{DISTRIBUTION}{name}",
         group="analysis",
@@ -60,24 +67,32 @@ def distribution(
         ins={
             "samples": dg.AssetIn(asset_key(table)),
             "personas": dg.AssetIn(asset_key(HUB)),
+            "places": dg.AssetIn(asset_key(MAP)),
+            "clusters": dg.AssetIn(asset_key(CLUSTERS)),
         },
-        description=f"Shares of each {field} in {name}, by {' and '.join(strata)}: personas are no "
-        "sample of a population, so these shares compare and do not forecast.",
+        description=f"Shares of each {field} in {name}, by {divisions}: personas are no sample of "
+        "a population, so these shares compare and do not forecast.",
     )
-    def shares(samples: pl.LazyFrame, personas: pl.LazyFrame) -> dg.MaterializeResult[StepResult]:
-        columns = ["persona_id", *dict.fromkeys(strata)]
-        result = steps.build_distribution(
-            samples.select("persona_id", field).collect(),
+    def shares(
+        samples: pl.LazyFrame, personas: pl.LazyFrame, places: pl.LazyFrame, clusters: pl.LazyFrame
+    ) -> dg.MaterializeResult[StepResult]:
+        columns = ["persona_id", *(each for each in strata if each != steps.CLUSTER)]
+        hub = steps.with_clusters(
             personas.select(columns).collect(),
-            field,
-            values,
-            strata,
+            places.select("persona_id", "cluster").collect(),
+            clusters.collect(),
         )
-        drawn = draw_stacked_bars(result.rows, f"{name}: {field} by {', '.join(strata)}")
+        result = steps.build_distribution(
+            samples.select("persona_id", field).collect(), hub, field, values, strata
+        )
+        figures: dict[str, dg.MetadataValue] = {}
+        for by, title in ((", ".join(strata), "figure"), (steps.CLUSTER, "figure_by_cluster")):
+            shown = result.rows.filter(pl.col("strata").is_in([steps.ALL, by]))
+            figures |= picture(title, draw_stacked_bars(shown, f"{name}: {field} by {by}"))
         return dg.MaterializeResult(
             value=result,
             metadata={
-                **picture("figure", drawn),
+                **figures,
                 "shares": steps.sentence(result.rows),
                 "caution": steps.CAUTION,
             },

@@ -29,6 +29,9 @@ from persona_assets.steps.origins import (
 VECTORS = "persona_embeddings"
 """Input of a task that chooses by meaning, or pairs by cosine."""
 
+MAP = "persona_map"
+"""Input of a task that spreads its personas over clusters."""
+
 VECTOR_SETTINGS = ("embedder", "embedding_dimensions", "embedding_precision")
 """Further settings that decide the rows of a task that chooses by meaning."""
 
@@ -57,6 +60,8 @@ def origin_tables(prompt: Prompt, task: Task, source: Source | None) -> dict[str
         tables[HUB] = HUB
     if task.like is not None or by_cosine:
         tables[VECTORS] = VECTORS
+    if task.stratify and "cluster" in task.stratify:
+        tables[MAP] = MAP
     return tables
 
 
@@ -88,6 +93,9 @@ def origins(
     vectors = tables[VECTORS].collect() if VECTORS in tables else None
     chosen: Choice | None = None
     hub = tables[HUB].collect() if HUB in tables else pl.DataFrame()
+    if MAP in tables:
+        places = tables[MAP].select("persona_id", "cluster").collect()
+        hub = hub.join(places, on="persona_id", how="left", maintain_order="left")
     if HUB in tables:
         chosen = _chosen(project, task, hub, vectors, session)
     if source is not None:

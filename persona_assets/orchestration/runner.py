@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -13,6 +14,12 @@ from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.storage.shard_keys import is_ready
 from persona_assets.storage.storage import Storage
+
+MAP_LANDMARKS = "map_landmarks"
+"""Asset that keeps the fit of the map of the hub until a refit is asked for."""
+
+PLACED = ("persona_map", "persona_clusters")
+"""Assets that are made again after a refit."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration without Dagster's log on the console."""
@@ -175,12 +182,24 @@ class Runner:
             if failed:
                 return
 
-    def _execute(self, work: Stale) -> Finished:
+    def refit_map(self, clusters: int | None = None) -> Finished:
+        """Fit the map of the hub anew, over all shards.
+
+        The places of all personas, and what is made from them, are stale afterwards.
+
+        Args:
+            clusters: Number of clusters; None for a number by the size of the hub.
+        """
+        work = Stale(None, {MAP_LANDMARKS: "refit"}, "")
+        fit = {"config": {"refit": True, "clusters": clusters}}
+        return self._execute(work, {**QUIET, "ops": {MAP_LANDMARKS: fit}})
+
+    def _execute(self, work: Stale, run_config: Mapping[str, Any] = QUIET) -> Finished:
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[asset_key(name) for name in work.reasons],
             partition_key=work.partition,
-            run_config=QUIET,
+            run_config=run_config,
             tags=runner_tags(),
             raise_on_error=False,
         )

@@ -159,7 +159,10 @@ def test_distribution_counts_each_reaction_once_with_its_interval(made: SamplePr
     assert dict(whole.select("value", "count").iter_rows()) == {
         value: rows["stance"].to_list().count(value) for value in whole["value"]
     }
-    by_stratum = report.filter(report["stratum"] != "all")
+    by_cluster = report.filter(report["strata"] == "cluster")
+    assert by_cluster["count"].sum() == len(rows)
+    assert by_cluster["stratum"].str.contains(r"^cluster (\d+(: [^,]+, [^,]+)?|none)$").all()
+    by_stratum = report.filter(report["strata"] == "hop, language")
     assert by_stratum["count"].sum() == whole["n"][0] == len(rows)
     # Three personas of three hops: a stratified draw takes none twice while there are others.
     assert by_stratum["n"].to_list() == [1] * len(by_stratum)

@@ -130,6 +130,14 @@ SMOKES = (
         "--engines cosine brute cosine-add",
         ("engine rows cpu_s wall_s rss_mb rows_per_cpu_s recall true pairs", "over"),
     ),
+    # Fewer rows than PaCMAP needs, whose compilation takes a quarter of a minute.
+    Smoke(
+        "persona_map.py --rows 6000 --landmarks 30 --dimensions 64 --sample 20",
+        (
+            "rows landmarks clusters fit_cpu_s place_cpu_s place_cpu_s_per_100k near50 "
+            "near50_cluster rss_mb",
+        ),
+    ),
     Smoke(
         "pairs.py --rows 6000 --dimensions 32 --check 500 --similarities 0.1 0.8",
         (
