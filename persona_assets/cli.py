@@ -189,7 +189,8 @@ def _parser() -> argparse.ArgumentParser:
     refit.add_argument(
         "--clusters", type=int, metavar="N", help="number of clusters; by the size of the hub"
     )
-    refit.set_defaults(command=_refit)
+    placed = " or ".join(f"key:{name}" for name in PLACED)
+    refit.set_defaults(command=_refit, select=placed, shards=[], sizes="")
 
     ui = commands.add_parser("ui", help="serve the Dagster UI, daemon included, on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -395,9 +396,8 @@ def _refit(options: argparse.Namespace) -> int:
     project = Project(settings)
     project.storage.check_space()
     models = Models(settings, project.storage)
-    select = " or ".join(f"key:{name}" for name in PLACED)
     with closing(models), open_instance(settings) as instance:
-        runner, notes = _runner(project, instance, select, models=models)
+        runner, notes = _runner(project, instance, options, models)
         by_cluster = [
             name
             for name, task in project.settings.tasks.items()
