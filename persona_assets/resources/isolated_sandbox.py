@@ -130,7 +130,7 @@ class _Worker:
                 env=worker_environment() | _VARIABLES,
                 start_new_session=True,  # the parent handles Ctrl-C
             )
-        reason = "its worker did not start"
+        reason = "the worker of the isolated sandbox did not start"
         try:
             self._channel.settimeout(STARTUP_SECONDS)
             with suppress(_WorkerEnded, TimeoutError):

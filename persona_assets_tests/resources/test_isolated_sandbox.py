@@ -159,7 +159,7 @@ def test_processes_end_with_a_killed_owner() -> None:
 
 @pytest.mark.usefixtures("no_worker")
 def test_isolated_sandbox_refuses_where_nothing_is_isolated() -> None:
-    refusal = "its worker did not start: set PERSONA_SANDBOX=light"
+    refusal = "the worker of the isolated sandbox did not start: set PERSONA_SANDBOX=light"
     with Sandbox(kind="isolated") as sandbox:
         for _ in range(2):
             with pytest.raises(NotIsolated, match=f"^{refusal}$"):
@@ -171,7 +171,8 @@ def test_automatic_sandbox_is_the_light_one_where_nothing_is_isolated() -> None:
     with Sandbox(kind="auto") as sandbox:
         assert sandbox.run("answer = 6 * 7").answer == "42"
         assert sandbox.run("1 / 0").error == "line 1: ZeroDivisionError: division by zero"
-        lacking = "line 1: the sandbox has no module 'sympy'; its worker did not start"
+        lacking = "line 1: the sandbox has no module 'sympy'; "
+        lacking += "the worker of the isolated sandbox did not start"
         assert sandbox.run("import sympy").error == lacking
 
 
