@@ -77,7 +77,7 @@ def write_sheets(
     Raises:
         ValidityError: No such task or no samples, a file exists, or two have the same name.
     """
-    _prompt(project, task)
+    _check_task(project, task)
     _raters(paths)
     if existing := [path for path in paths if path.exists()]:
         raise ValidityError(
@@ -130,7 +130,7 @@ def read_sheets(
         ValidityError: No such task, no draw of these sheets, or two files have the same name.
         RatingSheetError: A sheet cannot be counted.
     """
-    _prompt(project, task)
+    _check_task(project, task)
     raters = _raters(paths)
     contents = {rater: path.read_bytes() for rater, path in raters.items()}
     ids = {rater: sheet_ids(str(raters[rater]), content) for rater, content in contents.items()}
@@ -222,13 +222,12 @@ def _solutions(project: Project, samples: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _prompt(project: Project, task: str) -> Prompt:
+def _check_task(project: Project, task: str) -> None:
     if task not in project.prompts.tasks:
         raise ValidityError(
             f"no task is named {task!r}{nearest(task, project.prompts.tasks)}; there are "
             f"{', '.join(sorted(project.prompts.tasks))}"
         )
-    return project.prompts.tasks[task]
 
 
 def _rubric(project: Project, task: str) -> Callable[[str], Prompt]:

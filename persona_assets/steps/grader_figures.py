@@ -68,15 +68,17 @@ def build_grader_agreement(verdicts: pl.DataFrame) -> StepResult:
         verdicts: Table of the schema VERDICTS.
 
     Returns:
-        Rows of the schema AGREEMENT; `left_out` counts pairs that lack a verdict.
+        Rows of the schema AGREEMENT; `left_out` counts pairs that lack a verdict. No rows without
+        answers.
     """
     given = verdicts.filter(pl.col("given").is_not_null())
     names = given["benchmark"].unique(maintain_order=True).to_list()
-    frames = {ALL: given, **{name: given.filter(benchmark=name) for name in names}}
+    frames = {ALL: given} if names else {}
+    if len(names) > 1:
+        frames |= {name: given.filter(benchmark=name) for name in names}
     rows = [
         _agreement_row(name, first, second, frame.unique(["expected", "given"]))
         for name, frame in frames.items()
-        if name == ALL or len(names) > 1
         for first, second in combinations(GRADERS, 2)
     ]
     return StepResult(typed_frame(rows, AGREEMENT))

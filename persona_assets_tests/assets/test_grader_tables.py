@@ -9,10 +9,6 @@ from persona_assets_tests.sample_project import SampleProject
 SELECTED = "key:grader_verdicts or key:grader_agreement or key:grader_accuracy"
 
 
-def published(project: SampleProject) -> pl.DataFrame:
-    return project.rows("scaling_curve").select("benchmark", "training_size", "accuracy")
-
-
 def run(project: SampleProject) -> None:
     assert [it.error for it in project.run(SELECTED) if it.error] == []
 

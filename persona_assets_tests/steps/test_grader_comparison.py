@@ -222,9 +222,7 @@ def test_accuracy_by_the_judge_is_estimated_from_its_sample() -> None:
 def test_tables_without_answers_are_empty() -> None:
     rows = grade(answering(lenient), 10, pl.DataFrame(schema=ACCURACY))
     assert rows.is_empty()
-    agreement = build_grader_agreement(rows).rows
-    assert agreement["n"].to_list() == [0, 0, 0]
-    assert agreement["kappa"].null_count() == 3
+    assert build_grader_agreement(rows).rows.is_empty()
     assert build_grader_accuracy(rows).rows.is_empty()
 
 
