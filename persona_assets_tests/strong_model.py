@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from persona_assets_tests.generation.fault_server import chat
+from persona_assets_tests.generation.fault_server import chat, embeddings
 from persona_assets_tests.model_server import (
     ModelServer,
     answer,
-    embeddings,
     key_of,
     prompt_of,
     vector,

@@ -99,7 +99,7 @@ class Faiss:
     """faiss index with a number of lists. `seconds` holds CPU and wall time of its construction."""
 
     def __init__(self, vectors: Matrix, lists: int) -> None:
-        import faiss  # type: ignore[import-not-found]
+        import faiss
 
         faiss.omp_set_num_threads(1)
         self._units = vectors.astype(np.float32)
