@@ -99,6 +99,8 @@ def main() -> int:
         worker = os.getpid()
         pid = os.fork()
         if pid == 0:
+            # Its number may be above DESCRIPTORS: the owner chose it.
+            channel.close()
             _run_confined(descriptors, worker, seconds, memory)
         for descriptor in descriptors:
             os.close(descriptor)

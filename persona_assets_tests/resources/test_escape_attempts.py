@@ -101,3 +101,21 @@ def test_descriptors_are_closed_whatever_a_program_does() -> None:
         for attempt in ("memory without end", "output without end", "a crash of the interpreter"):
             sandbox.run(ATTEMPTS[attempt])
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_channel_of_the_worker_is_closed_whatever_its_number() -> None:
+    """An owner with many open files passes the worker a descriptor of a high number."""
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
+    try:
+        with Sandbox(seconds=2, kind="isolated") as sandbox:
+            forger = (
+                "import os\nreached = []\nfor number in range(64, 400):\n    try:\n"
+                "        os.write(number, b'{\"status\": 0}')\n"
+                "        reached.append(number)\n    except OSError:\n        pass\n"
+                "print(sum(reached))"
+            )
+            assert sandbox.run(forger).answer == "0"
+            assert sandbox.run(BYSTANDER).answer == "120"
+    finally:
+        for number in held:
+            os.close(number)
