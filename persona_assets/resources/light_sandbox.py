@@ -273,6 +273,8 @@ def _with_fractions(source: str) -> tuple[str, str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _ROUND, source  # the interpreter has its own message
+    # The lines that Python counts.
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
     lines = [line.encode() for line in source.split("\n")]
     found = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
     # From the end, so that positions before a replacement stay.

@@ -121,6 +121,9 @@ def test_sandbox_computes_as_python_does(
         "import math, fractions as fr\nanswer = fr.Fraction(math.comb(2, 1), 4)",
         "def f():\n    from fractions import Fraction\n    return Fraction('1/2')\nanswer = f()",
         "x = 'ü'; from fractions import Fraction; answer = Fraction(1, 2)",
+        "from fractions import Fraction\r\nanswer = Fraction(1, 2)",
+        "x = 1\rfrom fractions import Fraction\ranswer = Fraction(1, 2)",
+        "x = 'a\\\rb'\nfrom fractions import Fraction\nanswer = Fraction(1, 2)",
     ],
 )
 def test_import_gives_the_class(sandbox: Sandbox, source: str) -> None:
