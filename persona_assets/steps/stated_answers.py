@@ -5,6 +5,7 @@ the model had in mind, and agrees with that model's solution for a bad reason.
 """
 
 import ast
+import builtins
 import warnings
 from collections.abc import Iterator, Sequence
 
@@ -79,6 +80,11 @@ class _Scope:
         # A name that is also bound elsewhere, as in a loop, has a value that something decided.
         for name in self.bound - self._values.keys() | _rebound(body, self._body):
             self._values.pop(name, None)
+        passed = _passed(body)
+        for name, value in plain:
+            # A function may fill a list.
+            if name in passed and isinstance(value, (ast.List, ast.Set)):
+                self._values.pop(name, None)
 
     def is_literal(self, value: ast.expr, depth: int) -> bool:
         """Return True if an expression is a literal, or leads to one."""
@@ -213,7 +219,35 @@ def _rebound(body: Sequence[ast.stmt], straight: Sequence[ast.stmt]) -> set[str]
         and isinstance(inner.func, ast.Attribute)
         and isinstance(inner.func.value, ast.Name)
     )
-    return {*_bound(others), *unpacked, *mutated}
+    filled = (
+        name
+        for node in body
+        for inner in ast.walk(node)
+        if isinstance(inner, (ast.Subscript, ast.Attribute)) and isinstance(inner.ctx, ast.Store)
+        for name in _names(inner)
+    )
+    return {*_bound(others), *unpacked, *mutated, *filled}
+
+
+def _passed(body: Sequence[ast.stmt]) -> set[str]:
+    """Return the names that are passed to functions other than Python's own and constructors."""
+    return {
+        name
+        for node in body
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and _may_fill(inner.func)
+        for argument in (*inner.args, *(keyword.value for keyword in inner.keywords))
+        for name in _names(argument)
+    }
+
+
+def _may_fill(function: ast.expr) -> bool:
+    name = function.id if isinstance(function, ast.Name) else None
+    return name is None or (name not in CONSTRUCTORS and not hasattr(builtins, name))
+
+
+def _names(node: ast.expr) -> Iterator[str]:
+    return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
 def _prints(node: ast.stmt) -> bool:
