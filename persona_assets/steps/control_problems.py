@@ -138,7 +138,7 @@ def build_control_problems(
     rows = []
     for result in results:
         source = result.row.source
-        verdict = verdicts.of(result.value, source["person"], ENGLISH)
+        verdict = verdicts.of(result.value, [source["person"]], ENGLISH)
         problem = str(verdict.value["problem"])
         if reason := verdict.reason or wrong_language(problem, ENGLISH):
             dropped.append((result.row.row_id, reason))

@@ -132,6 +132,17 @@ def test_refusals_preambles_and_failures_are_dropped_or_repaired() -> None:
     assert set(outcome.rows["licence"]) == {"CC0-1.0"}
 
 
+def test_a_persona_once_more_is_no_problem() -> None:
+    persona = "A retired miner who carves birds from driftwood and sells them at the old market."
+
+    def reply(request: Request) -> Reply:
+        return {"problem": persona} if persona in user_text(request) else problem_of(request)
+
+    outcome = build_control_problems(hub(persona), PROMPT, 1, answering(reply))
+    assert outcome.dropped["reason"].to_list() == ["copied_source"]
+    assert FULL not in outcome.rows["arm"].to_list()
+
+
 def test_no_problems_are_asked_without_a_number() -> None:
     model = answering(problem_of)
     outcome = build_control_problems(hub(*PERSONAS), PROMPT, 0, model)
