@@ -6,14 +6,19 @@ This is a safeguard, and no legal advice.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from persona_assets.publishing.inert_text import inert_line
 
 UNKNOWN = "unknown"
 """Name of a licence that a row does not state."""
 
 OTHER = "other"
 """Licence of a dataset that no licence of its rows describes, as model hubs write it."""
+
+MOST_NAMES = 12
+"""Number of licences that a sentence names."""
 
 _KNOWN = {
     **{"mit": "mit", "apache": "apache-2.0", "apache-2.0": "apache-2.0", "odc-by": "odc-by"},
@@ -25,14 +30,24 @@ _SILENT = frozenset({"", "unknown", "none", "null", "n/a", "unspecified", "unlic
 _ZERO = re.compile(r"\bcc\s*-?\s*(?:0|zero)\b|publicdomain/zero|creative commons zero")
 _CC = re.compile(
     r"(?:\bcc|creativecommons\.org/licenses/|creative\s+commons)[\s/-]*"
-    r"(?P<parts>(?:by|nc|nd|sa)(?:[\s-]+(?:nc|nd|sa))*)(?:[\s/-]*v?(?P<version>\d\.\d))?"
+    r"(?P<parts>(?:by|nc|nd|sa)(?:[\s-]*(?:nc|nd|sa))*)(?![a-z])"
+    r"(?:[\s/-]*v?(?P<version>\d\.\d))?"
 )
 _LONG = (
     (re.compile(r"attribution"), "by"),
-    (re.compile(r"non-?\s?commercial"), "nc"),
+    (re.compile(r"(?:non|no|not\sfor)[-\s]?commercial"), "nc"),
     (re.compile(r"no-?\s?deriv(?:ative)?s?(?:\s?works)?"), "nd"),
     (re.compile(r"share-?\s?alike"), "sa"),
 )
+_DASHES = re.compile(r"[_\u2010-\u2015\u2212]")
+_CONDITIONS = {
+    "nc": re.compile(r"(?<![a-z\d])nc(?![a-z])|commercial"),
+    "nd": re.compile(r"(?<![a-z\d])nd(?![a-z])|deriv"),
+    "sa": re.compile(r"(?<![a-z\d])sa(?![a-z])|alike"),
+}
+"""Words for a condition, which holds wherever in the text it stands."""
+_CC_NAME = re.compile(r"cc0-1\.0|cc-by(?:-nc)?(?:-nd)?(?:-sa)?-\d\.\d")
+_BOTH = re.compile(r"\s+AND\s+")
 
 
 class LicenceError(ValueError):
@@ -44,9 +59,10 @@ class Licence:
     """Licence of rows.
 
     Attributes:
-        name: Identifier in lower case, as model hubs write it, or the text of the row.
+        name: Identifier in lower case, as model hubs write it, or the text of the row in a line
+            without marks of Markdown.
         is_known: False if the row states none.
-        parts: Conditions of a Creative Commons licence among by, nc, nd, sa; `sa` of others, too.
+        parts: Conditions among by, nc, nd, sa, as far as the text names them.
         version: Version of a Creative Commons licence.
     """
 
@@ -58,7 +74,7 @@ class Licence:
     @property
     def is_creative_commons(self) -> bool:
         """True for a Creative Commons licence or dedication."""
-        return self.name.startswith("cc")
+        return _CC_NAME.fullmatch(self.name) is not None
 
 
 @dataclass(frozen=True)
@@ -72,32 +88,52 @@ class DatasetLicence:
 def read_licence(text: str | None) -> Licence:
     """Return the licence that a row states.
 
+    A condition counts wherever it stands in the text: a licence is never read as a freer one.
+
     Args:
-        text: SPDX identifier, address, or name; None if the row has none.
+        text: SPDX identifier, address, or name; None if the row has none. Several with AND between
+            them, as a row of two personas has, hold together.
 
     Example:
         >>> read_licence("https://creativecommons.org/licenses/by-nc-sa/4.0/").name
         'cc-by-nc-sa-4.0'
         >>> read_licence("CC BY-SA").name, read_licence(None).name, read_licence("Terms of X").name
         ('cc-by-sa-4.0', 'unknown', 'Terms of X')
+        >>> read_licence("CC-BY-4.0 AND CC-BY-NC-4.0").name
+        'cc-by-nc-4.0'
     """
     stated = (text or "").strip()
-    plain = " ".join(stated.lower().replace("_", "-").split())
+    if len(several := _BOTH.split(stated)) > 1:
+        return _together({read_licence(each) for each in several})
+    plain = _DASHES.sub("-", " ".join(stated.lower().split()))
     if plain in _SILENT:
         return Licence(UNKNOWN, is_known=False)
-    if _ZERO.search(plain):
-        return Licence("cc0-1.0")
     for pattern, part in _LONG:
         plain = pattern.sub(part, plain)
-    if found := _CC.search(plain):
-        parts = frozenset(re.findall(r"by|nc|nd|sa", found["parts"])) | {"by"}
-        version = found["version"] or "4.0"
+    conditions = {part for part, words in _CONDITIONS.items() if words.search(plain)}
+    if found := list(_CC.finditer(plain)):
+        named = " ".join(each["parts"] for each in found)
+        parts = frozenset(re.findall(r"nc|nd|sa", named)) | conditions | {"by"}
+        version = found[0]["version"] or "4.0"
         ordered = [part for part in ("by", "nc", "nd", "sa") if part in parts]
         return Licence(f"cc-{'-'.join(ordered)}-{version}", parts=parts, version=version)
+    if _ZERO.search(plain) and not conditions:
+        return Licence("cc0-1.0")
     if plain in _KNOWN:
         name = _KNOWN[plain]
         return Licence(name, parts=frozenset({"sa"} if name in _SHARE_ALIKE else ()))
-    return Licence(stated)
+    return Licence(inert_line(stated), parts=frozenset(conditions))
+
+
+def _together(licences: Collection[Licence]) -> Licence:
+    """Return the licence of a row for which all of several licences hold."""
+    if not all(licence.is_known for licence in licences):
+        return Licence(UNKNOWN, is_known=False)
+    named = {licence.name: licence for licence in licences}
+    if len(named) == 1 or (joint := _joint(frozenset(licences))) is None:
+        joint = " AND ".join(sorted(named))
+    parts = frozenset[str]().union(*(licence.parts for licence in licences))
+    return named.get(joint, Licence(joint, parts=parts))
 
 
 def dataset_licence(counts: Mapping[str | None, int]) -> DatasetLicence:
@@ -121,10 +157,14 @@ def dataset_licence(counts: Mapping[str | None, int]) -> DatasetLicence:
     if not licences:
         raise LicenceError("there are no rows to publish: run the task first, or choose licences")
     if closed := sorted(licence.name for licence in licences if "nd" in licence.parts):
+        others = sorted(each.name for each in licences if "nd" not in each.parts)
         raise LicenceError(
-            f"{', '.join(closed)} forbids derivatives, and a synthetic row is one: publish the "
-            "other rows with --only-licence and their names, "
-            f"{', '.join(sorted(each.name for each in licences if 'nd' not in each.parts))}"
+            f"{_listed(closed)} forbids derivatives, and a synthetic row is one: "
+            + (
+                f"publish the other rows with --only-licence and their names, {_listed(others)}"
+                if others
+                else "no other rows are left to publish"
+            )
         )
     if unknown := sum(count for licence, count in licences.items() if not licence.is_known):
         return DatasetLicence(
@@ -137,9 +177,13 @@ def dataset_licence(counts: Mapping[str | None, int]) -> DatasetLicence:
         name = only.name if only.is_creative_commons or only.name in _KNOWN.values() else OTHER
         return DatasetLicence(name, f"All rows come from texts under {only.name}.")
     joint = _joint(frozenset(licences))
-    names = ", ".join(
-        f"{licence.name} ({count:,} rows)"
-        for licence, count in sorted(licences.items(), key=lambda item: (-item[1], item[0].name))
+    names = _listed(
+        [
+            f"{licence.name} ({count:,} rows)"
+            for licence, count in sorted(
+                licences.items(), key=lambda item: (-item[1], item[0].name)
+            )
+        ]
     )
     if joint is None:
         return DatasetLicence(
@@ -150,6 +194,12 @@ def dataset_licence(counts: Mapping[str | None, int]) -> DatasetLicence:
     return DatasetLicence(
         joint, f"The rows come from texts under {names}; {joint} is the strictest of them."
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names; a corpus may state a licence of its own for each text."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f", and {more:,} more" if more > 0 else "")
 
 
 def _joint(licences: frozenset[Licence]) -> str | None:

@@ -29,6 +29,20 @@ STATED = {
     "": UNKNOWN,
     "unknown": UNKNOWN,
     "Terms of the archive": "Terms of the archive",
+    # As rows of two personas state it.
+    "CC-BY-4.0 AND CC-BY-NC-4.0": "cc-by-nc-4.0",
+    "CC0-1.0 AND CC-BY-SA-4.0": "cc-by-sa-4.0",
+    "MIT AND CC-BY-NC-4.0": "cc-by-nc-4.0 AND mit",
+    "CC-BY-4.0 AND CC-BY-SA-4.0 AND CC-BY-4.0": "cc-by-sa-4.0",
+    "unknown AND CC0-1.0": UNKNOWN,
+    # However a condition is set apart.
+    "CC BY\u2013NC 4.0": "cc-by-nc-4.0",
+    "CC-BY\u2011NC\u2011ND 4.0": "cc-by-nc-nd-4.0",
+    "CC BYNC 4.0": "cc-by-nc-4.0",
+    "CC0 or CC-BY-NC-4.0": "cc-by-nc-4.0",
+    "Creative Commons Attribution, NonCommercial 4.0": "cc-by-nc-4.0",
+    "CC BY 4.0, no commercial use": "cc-by-nc-4.0",
+    "Terms <b>of</b>\n# Y": "Terms  b of /b  # Y",
 }
 
 
@@ -53,6 +67,10 @@ def test_licence_is_read_however_it_is_written(text: str, name: str) -> None:
         (["CC-BY-4.0", "MIT"], OTHER),
         (["CC-BY-4.0", None], OTHER),
         (["Terms of the archive"], OTHER),
+        (["cc terms of our own"], OTHER),
+        (["CC-BY-4.0", "cc terms of our own"], OTHER),
+        (["CC-BY-4.0", "CC-BY-4.0 AND CC-BY-NC-4.0"], "cc-by-nc-4.0"),
+        (["MIT AND CC-BY-NC-4.0"], OTHER),
     ],
 )
 def test_dataset_has_the_strictest_licence_of_its_rows(
@@ -69,8 +87,18 @@ def test_rows_without_a_known_licence_are_counted() -> None:
 def test_licence_without_derivatives_is_refused_with_the_way_out() -> None:
     with pytest.raises(LicenceError, match="--only-licence and their names, cc-by-4"):
         dataset_licence({"CC-BY-ND-4.0": 1, "CC-BY-4.0": 9})
+    for closed in ("MIT AND CC-BY-ND-4.0", "No derivatives", "Attribution-NoDerivs"):
+        with pytest.raises(LicenceError, match="no other rows are left"):
+            dataset_licence({closed: 1})
     with pytest.raises(LicenceError, match="no rows"):
         dataset_licence({})
+
+
+def test_a_licence_for_each_row_makes_no_endless_sentence() -> None:
+    found = dataset_licence({f"licence of the text {n}": 1 for n in range(5_000)})
+    assert found.name == OTHER
+    assert "and 4,988 more" in found.sentence
+    assert len(found.sentence) < 1_000
 
 
 CREATIVE_COMMONS = st.sets(
