@@ -15,9 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from persona_assets.languages import UNKNOWN, base_language
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB
-from persona_assets.publishing.licences import DatasetLicence, read_licence
+from persona_assets.publishing.inert_text import inert_line
+from persona_assets.publishing.licences import OTHER, DatasetLicence, read_licence
 from persona_assets.publishing.provenance import Provenance
-from persona_assets.publishing.rows import MATH_TRAIN, TRAIN, PublishedRows
+from persona_assets.publishing.rows import MATH_TRAIN, PublishedRows
 
 MANIFEST = "MANIFEST.sha256"
 """Name of the list of files with their SHA-256."""
@@ -25,8 +26,18 @@ MANIFEST = "MANIFEST.sha256"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """Categories of sizes on model hubs, by their upper bound."""
 
+HUB_LICENCES = frozenset(
+    {
+        *("mit", "apache-2.0", "odc-by", "bsd-2-clause", "bsd-3-clause", "unlicense", "odbl"),
+        *("gfdl", "pddl", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0"),
+        *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0"),
+        *("cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"),
+    }
+)
+"""Licences that a model hub accepts as `license`; of others it wants the name beside `other`."""
+
 MOST_REASONS = 12
-"""Number of reasons and languages that a line of the card lists."""
+"""Number of reasons, languages and licences that the card lists."""
 
 Configs = Mapping[str, Mapping[str, Sequence[str]]]
 """Paths of the data files by config and split."""
@@ -41,12 +52,14 @@ class CardFacts:
         provenance: Tables, models and prompts behind the rows.
         terms: Terms of each model, as the publisher states them.
         configs: Data files.
+        sizes: Number of rows by config and split.
     """
 
     licence: DatasetLicence
     provenance: Provenance
     terms: Mapping[str, str]
     configs: Configs
+    sizes: Mapping[tuple[str, str], int]
 
 
 def render_card(project: Project, found: PublishedRows, facts: CardFacts) -> str:
@@ -66,14 +79,14 @@ def render_card(project: Project, found: PublishedRows, facts: CardFacts) -> str
     )
     environment.filters |= {
         "reasons": _reasons,
-        "line": _line,
-        "code": lambda text: f"`{_line(text)}`",
+        "line": inert_line,
+        "code": lambda text: f"`{inert_line(text)}`",
         "money": lambda usd: "unknown" if usd is None else f"{Decimal(usd):.4f}",
         "json": lambda value: f"`{json.dumps(value)}`",
         "truncated": lambda version: f"`{version[:12]}`",
         "fenced": _fenced,
         "versions": lambda versions: ", ".join(
-            f"{_line(name)} `{version[:12]}`" for name, version in versions.items()
+            f"{inert_line(name)} `{version[:12]}`" for name, version in versions.items()
         ),
     }
     rows = [frame for frame in found.rows.values() if len(frame)]
@@ -88,7 +101,7 @@ def render_card(project: Project, found: PublishedRows, facts: CardFacts) -> str
         title=_title(found.name),
         description=_description(project, found.name),
         counts=[
-            (config, split, len(found.rows[split if split in found.rows else TRAIN]))
+            (config, split, facts.sizes[config, split])
             for config, splits in facts.configs.items()
             for split in splits
         ],
@@ -101,7 +114,8 @@ def render_card(project: Project, found: PublishedRows, facts: CardFacts) -> str
         contamination=_contamination(project, found),
         languages=dict(languages.most_common()),
         licence=facts.licence,
-        licences=licences.most_common(),
+        licences=licences.most_common(MOST_REASONS),
+        other_licences=[count for _, count in licences.most_common()[MOST_REASONS:]],
         manifest=MANIFEST,
     )
 
@@ -109,9 +123,14 @@ def render_card(project: Project, found: PublishedRows, facts: CardFacts) -> str
 def _front_matter(found: PublishedRows, facts: CardFacts, languages: Iterable[str]) -> str:
     total = sum(map(len, found.rows.values()))
     known = sorted({base_language(tag) for tag in languages} - {UNKNOWN})
+    name = facts.licence.name
+    licence = (
+        {"license": name}
+        if name in HUB_LICENCES
+        else {"license": OTHER, "license_name": "see-card" if name == OTHER else name}
+    )
     head: dict[str, Any] = {
-        "license": facts.licence.name,
-        **({"license_name": "see-card"} if facts.licence.name == "other" else {}),
+        **licence,
         "language": known or [UNKNOWN],
         "pretty_name": _title(found.name),
         "size_categories": [next((name for most, name in SIZES if total < most), "n>1M")],
@@ -175,26 +194,23 @@ def _contamination(project: Project, found: PublishedRows) -> str:
     if found.name != MATH_TRAIN:
         return "These rows were not compared with any benchmark."
     names = ", ".join(sorted(set(project.forbidden_problems()["benchmark"])))
-    return (
-        f"No problem contains a problem of {names or 'any benchmark'} by the words of the table "
-        "math_train, whose drops above name each benchmark; no problem of the split train contains "
-        "one of the split test."
+    benchmarks = (
+        f"No problem contains a problem of {inert_line(names)} by the words of the table "
+        "math_train, whose drops above name each benchmark"
+        if names
+        else "These rows were not compared with any benchmark"
     )
+    return f"{benchmarks}; no problem of the split train contains one of the split test."
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
     """Return counts in a line, reasons without their details."""
     short = Counter[str]()
     for reason, count in counts.items():
-        short[_line(re.split(r": |\s\d", reason)[0])] += count
+        short[inert_line(re.split(r": |\s\d", reason)[0])] += count
     shown = [f"{name} {count:,}" for name, count in short.most_common(MOST_REASONS)]
     more = len(short) - len(shown)
     return ", ".join([*shown, *([f"{more} more"] if more > 0 else [])]) or "none"
-
-
-def _line(text: object) -> str:
-    """Return a text on one line, without marks of Markdown and HTML."""
-    return re.sub(r"[`|<>\[\]]|[^\S ]|[\x00-\x1f\x7f]", " ", str(text)).strip()
 
 
 def _fenced(text: str) -> str:

@@ -65,6 +65,11 @@ def publish(
         LicenceError: The licences of the rows forbid it.
         PublishError: The folder holds something else.
     """
+    folder = folder.resolve()
+    if folder.exists() and not folder.is_dir():
+        raise PublishError(f"{folder} is a file: name an empty or a new folder")
+    if formats and not found.messages:
+        raise PublishError(f"{found.name} has no conversations: leave out --format")
     counts: dict[str | None, int] = {}
     for rows in found.rows.values():
         for licence, count in rows["licence"].value_counts().iter_rows():
@@ -72,7 +77,7 @@ def publish(
     licence = dataset_licence(counts)
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
         raise PublishError(f"{folder} is no earlier publication: name an empty or a new folder")
-    partial = folder.absolute().with_name(f".{folder.name}.partial")
+    partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     configs: dict[str, dict[str, list[str]]] = {}
     sizes: dict[tuple[str, str], int] = {}
@@ -82,10 +87,10 @@ def publish(
             configs.setdefault(config, {})[split] = paths
             sizes[config, split] = len(rows)
     _write_lines(found, partial, formats)
-    facts = CardFacts(licence, provenance, terms, configs)
+    facts = CardFacts(licence, provenance, terms, configs, sizes)
     (partial / "README.md").write_text(render_card(project, found, facts), "utf-8")
     _write_manifest(partial)
-    old = folder.absolute().with_name(f".{folder.name}.old")
+    old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
@@ -139,8 +144,6 @@ def _write_parquet(rows: pl.DataFrame, folder: Path, config: str, split: str) ->
 
 def _write_lines(found: PublishedRows, folder: Path, formats: Collection[str]) -> None:
     names = sorted({"sharegpt" if name == LLAMA else name for name in formats})
-    if names and not found.messages:
-        raise PublishError(f"{found.name} has no conversations: leave out --format")
     described: dict[str, Any] = {}
     for name in names:
         for split, rows in _answered(found):

@@ -91,7 +91,7 @@ def find_provenance(project: Project, catalog: Catalog, tables: Collection[str])
         for footer in footers.get(table, [])
     }
     return Provenance(
-        found, _models(catalog, order), _prompts(project.prompts, footers, order), versions
+        found, find_models(catalog, order), _prompts(project.prompts, footers, order), versions
     )
 
 
@@ -113,15 +113,19 @@ def _upstream(footers: Mapping[str, list[Footer]], tables: Collection[str]) -> l
     return order
 
 
-def _models(catalog: Catalog, assets: Collection[str]) -> tuple[ModelFigures, ...]:
+def find_models(catalog: Catalog, assets: Collection[str]) -> tuple[ModelFigures, ...]:
+    """Return the models whose answers are in assets, and what these answers took.
+
+    An answer counts once, also where the table that paid for it is gone: a copy has its price.
+    """
     marks = ", ".join("?" for _ in assets)
     rows: list[dict[str, Any]] = catalog.query(
         "SELECT coalesce(model, 'unknown') AS model, count(*) AS calls, "
         "coalesce(sum(input_tokens), 0)::BIGINT AS input_tokens, "
         "coalesce(sum(output_tokens), 0)::BIGINT AS output_tokens, "
         "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END AS usd "
-        f"FROM completions WHERE asset IN ({marks}) AND error_code IS NULL "
-        "AND NOT coalesce(reused, false) GROUP BY ALL ORDER BY calls DESC, model",
+        f"FROM (SELECT DISTINCT ON (coalesce(id, key)) * FROM completions WHERE asset IN ({marks}) "
+        "AND error_code IS NULL) GROUP BY ALL ORDER BY calls DESC, model",
         list(assets),
     ).to_dicts()
     return tuple(ModelFigures(**row) for row in rows)

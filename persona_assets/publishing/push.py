@@ -25,7 +25,13 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
         PublishError: The folder is no publication, or the hub refuses the upload.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # The base of all errors of the client, whose library is the hub's own choice.
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+    )
 
     if not (folder / MANIFEST).exists():
         raise PublishError(f"{folder} is no publication: publish into it first")
@@ -46,5 +52,9 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
         raise PublishError(
             f"the hub refuses the upload to {repo} ({error}): set {TOKEN} to a token that may "
             "write there, and publish again, which sends only what is missing"
+        ) from None
+    except HTTPError as error:
+        raise PublishError(
+            f"the hub cannot be reached ({error}): publish again, which sends only what is missing"
         ) from None
     return str(commit.commit_url)

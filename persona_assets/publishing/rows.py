@@ -51,9 +51,12 @@ class PublishedRows:
 
     @property
     def without_messages(self) -> int:
-        """Number of rows for training whose request can no longer be rendered."""
-        ids = self.rows[TRAIN][self.row_id].to_list() if self.messages else []
-        return sum(row_id not in self.messages for row_id in ids)
+        """Number of rows of answers whose request can no longer be rendered."""
+        if self.name == HUB:
+            return 0
+        schema = self.rows[TRAIN].schema
+        answers = (rows for rows in self.rows.values() if rows.schema == schema)
+        return sum(row_id not in self.messages for rows in answers for row_id in rows[self.row_id])
 
 
 def read_rows(
@@ -77,7 +80,7 @@ def read_rows(
         PublishError: There is no such task, or it has no table yet.
     """
     found = _math_sets(project) if name == MATH_TRAIN else _of_table(project, name, with_system)
-    kept = {split: _under(rows, only_licences) for split, rows in found.rows.items()}
+    kept = {split: select_licences(rows, only_licences) for split, rows in found.rows.items()}
     if test_share and name != MATH_TRAIN:
         rows = kept[TRAIN]
         is_test = pl.Series([uniform("publish", i) < test_share for i in rows[found.row_id]])
@@ -132,12 +135,14 @@ def _read(project: Project, table: str) -> pl.DataFrame:
     return rows.select(columns)
 
 
-def _under(rows: pl.DataFrame, licences: Collection[str]) -> pl.DataFrame:
+def select_licences(rows: pl.DataFrame, licences: Collection[str]) -> pl.DataFrame:
+    """Return the rows under licences, as the rows state them in whatever form; all for none."""
     if not licences:
         return rows
     wanted = {read_licence(licence).name for licence in licences}
-    stated = {text for text in rows["licence"].unique() if read_licence(text).name in wanted}
-    return rows.filter(pl.col("licence").is_in([text for text in stated if text is not None]))
+    stated = [text for text in rows["licence"].unique() if read_licence(text).name in wanted]
+    chosen = pl.Series(stated, dtype=pl.String).implode()
+    return rows.filter(pl.col("licence").is_in(chosen, nulls_equal=True))
 
 
 def _turns(row: Mapping[str, Any]) -> Messages:

@@ -85,11 +85,11 @@ def run(project: Project, catalog: Catalog, options: argparse.Namespace) -> int:
     terms = _terms(writers, options.model_terms)
     made = publish(project, found, provenance, options.to, terms=terms, formats=options.formats)
     _print(made)
-    address = None
+    # Before the upload: what an interrupted one has sent is out.
+    _record(project, options, provenance)
     if options.push:
         address = push(options.to, options.push, private=not options.public)
         OUT.print(f"uploaded: {address}", markup=False)
-    _record(project, options, provenance)
     return 0
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import polars as pl
 import pytest
 import yaml
 
-from persona_assets.publishing.card import MANIFEST
-from persona_assets.publishing.rows import PublishError
+from persona_assets.project import Project
+from persona_assets.publishing.card import MANIFEST, MOST_REASONS, CardFacts, render_card
+from persona_assets.publishing.folder import publish as publish_folder
+from persona_assets.publishing.licences import dataset_licence
+from persona_assets.publishing.provenance import Provenance
+from persona_assets.publishing.rows import TRAIN, PublishError, read_rows, select_licences
 from persona_assets.terminal import publish as command
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.publishing.hub_server import HubServer
@@ -192,9 +197,81 @@ def test_hub_is_published_without_conversations(made: SampleProject, tmp_path: P
     again = ("persona_hub", "--to", str(tmp_path / "hub"), "--format", "alpaca")
     with pytest.raises(PublishError, match="persona_hub has no conversations"):
         publish(made, *again, *conditions("writer"))
+    assert [path.name for path in tmp_path.iterdir()] == ["hub"]
+
+
+def test_card_counts_the_rows_of_each_config(made: SampleProject, tmp_path: Path) -> None:
+    """The persona of a row left the hub, so that no request of it can be rendered."""
+    found = read_rows(made.project, "tools", test_share=0.5)
+    lost = {split: rows["sample_id"][0] for split, rows in found.rows.items() if len(rows) > 1}
+    kept = {key: said for key, said in found.messages.items() if key not in lost.values()}
+    none = Provenance((), (), (), {})
+    made_of = publish_folder(
+        made.project, replace(found, messages=kept), none, tmp_path / "tools", terms={}
+    )
+    card = (tmp_path / "tools" / "README.md").read_text()
+    assert lost
+    for (config, split), rows in made_of.rows.items():
+        written = pl.read_parquet(tmp_path / "tools" / config / f"{split}-*.parquet")
+        assert f"| `{config}` | {split} | {len(written)} |" in card
+        assert rows == len(written) == len(found.rows[split]) - (config != "rows" and split in lost)
+    assert f"\n{len(lost)} rows are in `rows` alone" in card
+    publish_folder(made.project, replace(found, messages={}), none, tmp_path / "none", terms={})
+    total = sum(map(len, found.rows.values()))
+    assert f"\n{total} rows are in `rows` alone" in (tmp_path / "none" / "README.md").read_text()
+
+
+def test_licences_of_strangers_are_inert_and_few_in_the_card(
+    made: SampleProject, tmp_path: Path
+) -> None:
+    found = read_rows(made.project, "persona_hub")
+    hostile = pl.concat_str(
+        pl.lit("<script>x</script> [a](b)\n# terms\n---\nlicense: mit "), "persona_id"
+    )
+    rows = {TRAIN: found.rows[TRAIN].with_columns(licence=hostile)}
+    none = Provenance((), (), (), {})
+    publish_folder(made.project, replace(found, rows=rows), none, tmp_path / "hub", terms={})
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert front_matter(tmp_path / "hub")["license"] == "other"
+    assert "<script>" not in card
+    assert "[a]" not in card
+    assert "\n# terms" not in card
+    listed = [line for line in card.splitlines() if line.startswith("| script")]
+    assert len(listed) == MOST_REASONS < len(found.rows[TRAIN])
+    assert f"| {len(found.rows[TRAIN]) - MOST_REASONS} more |" in card
+
+
+def test_licence_that_a_hub_does_not_list_is_named_beside_other(
+    made: SampleProject, tmp_path: Path
+) -> None:
+    found = read_rows(made.project, "persona_hub")
+    rows = {TRAIN: found.rows[TRAIN].with_columns(licence=pl.lit("CC-BY-SA-2.5"))}
+    none = Provenance((), (), (), {})
+    publish_folder(made.project, replace(found, rows=rows), none, tmp_path / "hub", terms={})
+    head = front_matter(tmp_path / "hub")
+    assert (head["license"], head["license_name"]) == ("other", "cc-by-sa-2.5")
+
+
+def test_rows_without_a_licence_can_be_chosen(made: SampleProject) -> None:
+    rows = pl.DataFrame({"licence": ["CC0-1.0", None, "unknown", ""]})
+    assert select_licences(rows, ["unknown"])["licence"].to_list() == [None, "unknown", ""]
+    assert select_licences(rows, ["cc0"])["licence"].to_list() == ["CC0-1.0"]
+
+
+def test_card_claims_no_comparison_that_was_not_made(
+    made: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_rows(made.project, "math_train")
+    none = made.project.forbidden_problems().clear()
+    monkeypatch.setattr(Project, "forbidden_problems", lambda _: none)
+    facts = CardFacts(dataset_licence({"MIT": 1}), Provenance((), (), (), {}), {}, {}, {})
+    card = render_card(made.project, found, facts)
+    assert "These rows were not compared with any benchmark; no problem of the split train" in card
+    assert "contains a problem of" not in card
 
 
 def test_mistakes_are_refused_with_the_way_out(made: SampleProject, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
     cases = {
@@ -204,6 +281,10 @@ def test_mistakes_are_refused_with_the_way_out(made: SampleProject, tmp_path: Pa
             *("tools", "--to", str(tmp_path / "taken")),
             *conditions("writer"),
         ): "is no earlier publication",
+        (
+            *("tools", "--to", str(tmp_path / "file")),
+            *conditions("writer"),
+        ): "is a file",
         (
             *("tools", "--to", str(tmp_path / "x"), "--only-licence", "MIT"),
             *conditions("writer"),
@@ -239,8 +320,13 @@ def test_push_uploads_the_folder_and_goes_on_after_a_refusal(
         hub.files["rows/train-00000-of-00002.parquet"] = b"of an earlier publication"
         hub.refuse = 1
         arguments = ("tools", "--to", str(folder), "--push", "team/tools", *conditions("writer"))
-        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_canary", "HF_HUB_OFFLINE": "0"}
-        for code, sentence in ((1, "the hub refuses the upload to team/tools"), (0, "uploaded: ")):
+        there = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_canary", "HF_HUB_OFFLINE": "0"}
+        away = {**there, "HF_ENDPOINT": "http://127.0.0.1:9"}
+        for code, sentence, environment in (
+            (1, "the hub cannot be reached", away),
+            (1, "the hub refuses the upload to team/tools", there),
+            (0, "uploaded: ", there),
+        ):
             process = made.command("publish", *arguments, **environment)
             out = " ".join("".join(process.communicate(timeout=120)).split())
             assert process.returncode == code, out
@@ -253,4 +339,5 @@ def test_push_uploads_the_folder_and_goes_on_after_a_refusal(
         assert hub.tokens == {"Bearer hf_canary"}
         assert hub.repos[0]["visibility"] == "private"
     lines = (made.data / "published.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["repo"] == "team/tools"
+    # What an interrupted upload has sent is out.
+    assert [json.loads(line)["repo"] for line in lines[-3:]] == ["team/tools"] * 3
