@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from persona_assets.assets.graph import table_contracts
+from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import Usage
 from persona_assets.generation.journal.journal import compact
@@ -129,7 +129,7 @@ def _ask(project: Project, draw: RatedDraw) -> dict[str, Rating]:
         ratings, usage = validity.ask_judge(project, models, draw, lambda _: None)
     _print_usage(usage)
     storage = project.storage
-    catalog = Catalog(storage, table_contracts(project.prompts, settings.tasks))
+    catalog = Catalog(storage, table_contracts(project_assets(project)))
     # The catalog counts the calls while they are in the journal, and later where they are moved.
     refresh_catalog(catalog, storage)
     compact(storage.journal(VALIDITY_JUDGE, None), storage.completions(VALIDITY_JUDGE, None))

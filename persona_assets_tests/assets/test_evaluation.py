@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from persona_assets.assets.graph import project_assets
 from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
@@ -123,6 +124,10 @@ def test_a_subset_leaves_the_other_tables_as_they_are(project: SampleProject) ->
         ([str(SAMPLE), "math.jsonl"], "math.jsonl would be the second table math_accuracy"),
         ([], "the list is empty"),
         (["-.jsonl"], "has no letter or digit"),
+        (["a/synthetic.jsonl"], "would be the second problem set named synthetic"),
+        ([str(SAMPLE), "b/Sample.jsonl"], "b/Sample.jsonl would be the second problem set named"),
+        (["baseline"], "the table baseline_accuracy has another meaning: rename the file"),
+        (["grader"], "the table grader_accuracy has another meaning: rename the file"),
     ],
 )
 def test_problem_sets_without_a_table_of_their_own_are_refused(
@@ -130,7 +135,7 @@ def test_problem_sets_without_a_table_of_their_own_are_refused(
 ) -> None:
     project.values["benchmarks"] = benchmarks
     with pytest.raises(SettingsError, match=message):
-        Project(project.settings)
+        project_assets(Project(project.settings))
 
 
 def test_baselines_are_measured_on_the_same_problems(project: SampleProject) -> None:
