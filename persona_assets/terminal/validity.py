@@ -117,7 +117,7 @@ def _ask(project: Project, draw: RatedDraw) -> dict[str, Rating]:
     price = (
         "unknown price"
         if forecast.most is None
-        else f"at most {format_money(forecast.most)} US dollars"
+        else f"at most {format_money(forecast.most)} US dollars without repeated calls"
     )
     caps = describe_caps(settings) if forecast.calls else ""
     parts = [plural(forecast.calls, "call"), price, *([caps] if caps else [])]

@@ -148,6 +148,7 @@ def test_judge_is_the_third_rater_and_paid_for_once(
     code, out, err = command(project, *arguments)
     assert (code, err) == (0, ""), out
     assert "judge: 5 calls; at most 0.0" in out
+    assert "US dollars without repeated calls" in out
     bought = project.server.calls[f"{TASK}_rubric"]
     assert bought == 5
     assert "anna and judge: agreement" in out
