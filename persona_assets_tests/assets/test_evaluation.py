@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from persona_assets.assets.graph import project_assets
+from persona_assets.generation.calls.adaptation import Change
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
@@ -165,6 +167,18 @@ def test_baselines_are_measured_on_the_same_problems(project: SampleProject) -> 
     assert errors(project) == []
     assert answers_of(project, "third") == problems <= unjudged(project) - before < 2 * problems
     assert project.stale() == []
+
+
+def test_decoding_of_a_model_that_refuses_a_temperature_is_not_called_greedy(
+    project: SampleProject,
+) -> None:
+    project.values["baselines"] = {"strong": project.endpoint("other")}
+    endpoint = project.settings.endpoint("baselines__strong")
+    refused = Adaptations(endpoint, project.storage.endpoints)
+    refused.keep([Change("temperature")], "only the default temperature")
+    assert [run.error for run in project.run("key:baseline_accuracy") if run.error] == []
+    decoding = set(project.rows("baseline_accuracy")["decoding"])
+    assert decoding == {"zero-shot, temperature of the endpoint"}
 
 
 def test_a_vote_asks_several_times_at_a_temperature(project: SampleProject) -> None:

@@ -256,3 +256,7 @@ def test_the_largest_model_is_compared_with_each_baseline() -> None:
     schema = pl.Schema({"baseline": pl.String(), **ACCURACY})
     [text] = baseline_verdicts(rows, typed_frame(baselines, schema))
     assert text.startswith("math, base to 16 problems: Accuracy is higher: 100.0 % against 0.0 %")
+    assert text.endswith("below 0.001.")
+    few_shot = [{**baseline, "decoding": "4-shot, greedy"} for baseline in baselines]
+    [text] = baseline_verdicts(rows, typed_frame(few_shot, schema))
+    assert text.endswith(" They were asked differently: 4-shot, greedy and zero-shot, greedy.")
