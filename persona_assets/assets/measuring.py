@@ -117,8 +117,8 @@ def solve(
 ) -> StepResult:
     """Solve problems with the model of a prompt's role; see `steps.evaluate`.
 
-    The row has the columns of `labels`, and `decoding`. Several replies to a problem are compared by
-    the benchmark or by algebra, never by a judge.
+    The row has the columns of `labels`, and `decoding`. Several replies to a problem are compared
+    by the benchmark or by algebra, never by a judge.
 
     Raises:
         ContaminationError: A demonstration of the prompt contains one of the problems.
