@@ -208,6 +208,8 @@ def training_arguments(
     from trl import SFTConfig
 
     hyper = job.hyper
+    # Of the hyper-parameters, and not of the launcher's configuration.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if half else "no"
     return SFTConfig(
         output_dir=str(job.checkpoints),
         learning_rate=hyper.learning_rate,

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from persona_assets.training.examples import end_of_turn, find_faults
-from persona_assets.training.finetune import batch_on_each_process, use_one_device
+from persona_assets.training.finetune import (
+    batch_on_each_process,
+    training_arguments,
+    use_one_device,
+)
 from persona_assets.training.gguf_import import dequantize_gguf
-from persona_assets.training.job import Hyperparameters
+from persona_assets.training.job import Hyperparameters, Job
 from persona_assets_tests.training.tiny_model import END, write_tiny_gguf
 
 
@@ -90,6 +94,24 @@ def test_process_without_a_launcher_sees_one_gpu(
             monkeypatch.setenv(name, value)
     use_one_device()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == used
+
+
+def test_precision_is_that_of_the_hyper_parameters_under_any_launcher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    job = Job(
+        base=tmp_path,
+        base_sha256="",
+        examples=tmp_path,
+        cache_dir=tmp_path,
+        output=tmp_path,
+        scratch=tmp_path,
+        inputs="",
+        checkpoints=tmp_path,
+        hyper=Hyperparameters(bf16=False, gradient_checkpointing=False),
+    )
+    assert training_arguments(job, False, 1, 4, None).mixed_precision == "no"
 
 
 def test_accumulation_that_does_not_divide_the_batch_is_refused() -> None:
