@@ -96,6 +96,7 @@ def test_process_without_a_launcher_sees_one_gpu(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == used
 
 
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning")
 def test_precision_is_that_of_the_hyper_parameters_under_any_launcher(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -109,7 +110,7 @@ def test_precision_is_that_of_the_hyper_parameters_under_any_launcher(
         scratch=tmp_path,
         inputs="",
         checkpoints=tmp_path,
-        hyper=Hyperparameters(bf16=False, gradient_checkpointing=False),
+        hyper=Hyperparameters(bf16=False),
     )
     assert training_arguments(job, False, 1, 4, None).mixed_precision == "no"
 
