@@ -15,7 +15,7 @@ from typing import get_args
 import dagster as dg
 from dotenv import load_dotenv
 
-from persona_assets.assets.graph import call_bounds, project_assets
+from persona_assets.assets.graph import call_bounds, project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
@@ -337,8 +337,7 @@ def _fetch(_: argparse.Namespace) -> int:
 
 
 def _catalog_of(project: Project) -> Catalog:
-    contracts = {name: asset.table for name, asset in project_assets(project).items()}
-    return Catalog(project.storage, contracts)
+    return Catalog(project.storage, table_contracts(project_assets(project)))
 
 
 def _runner(

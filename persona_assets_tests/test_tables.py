@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from persona_assets.assets.graph import table_contracts
+from persona_assets.assets.graph import load_assets, table_contracts
 from persona_assets.definitions import build_defs
 from persona_assets.settings import Settings
 from persona_assets_tests.steps.answers_double import PROMPTS, ROOT
 
-TABLES = table_contracts(PROMPTS)
+TABLES = table_contracts(load_assets(PROMPTS))
 
 
 def test_table_contracts_are_those_of_the_assets() -> None:

@@ -13,7 +13,7 @@ from persona_assets.assets.evaluation import (
     file_problems,
     file_setting,
 )
-from persona_assets.assets.measuring import decoding_of, solve
+from persona_assets.assets.measuring import solve
 from persona_assets.assets.model_calls import materialize_result, open_session
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.benchmarks.base import DEFAULT, Benchmark
@@ -144,6 +144,5 @@ def _measure(
         "baseline": name,
         "benchmark": benchmark,
         "model": endpoint.identity,
-        "decoding": decoding_of(project, prompt),
     }
     return solve(problems, prompt, project, session, grader, layout, labels=labels, schema=BASELINE)

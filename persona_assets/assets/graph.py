@@ -31,7 +31,7 @@ from persona_assets.project import Project
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.registry import Registry
-from persona_assets.settings import Task
+from persona_assets.settings import SettingsError, Task
 from persona_assets.steps.demonstrations import TABLE
 from persona_assets.tables import Table
 
@@ -60,7 +60,8 @@ def load_assets(
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
             declared without a contract.
         PromptError: A task file has a name that is taken, or the task of an asset is missing.
-        SettingsError: Samples of a task cannot be compared by meaning.
+        SettingsError: Samples of a task cannot be compared by meaning, or a problem set has the
+            name of another table.
     """
     assets: dict[str, TableAsset] = {}
     measured = [
@@ -73,6 +74,11 @@ def load_assets(
     for declared in (*map(_declared, _modules()), measured):
         for asset in declared:
             if assets.setdefault(asset.name, asset) is not asset:
+                if asset.name in problem_sets:
+                    raise SettingsError(
+                        f"setting PERSONA_BENCHMARKS: the table {asset.name} has another meaning: "
+                        "rename the file"
+                    )
                 raise DeclarationError(f"two assets are named {asset.name}: rename one of them")
             if asset.name.lower() in RESERVED:
                 raise DeclarationError(
@@ -139,11 +145,9 @@ def project_assets(project: Project) -> dict[str, TableAsset]:
     )
 
 
-def table_contracts(
-    prompts: Prompts, tasks: Mapping[str, Task] | None = None
-) -> Mapping[str, Table]:
-    """Return the contract of every asset's table, by name. As `load_assets`."""
-    return {name: asset.table for name, asset in load_assets(prompts, tasks).items()}
+def table_contracts(assets: Mapping[str, TableAsset]) -> Mapping[str, Table]:
+    """Return the contract of every asset's table, by name."""
+    return {name: asset.table for name, asset in assets.items()}
 
 
 def call_bounds(

@@ -5,6 +5,7 @@ assets, see `evaluation` and `baselines`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -89,7 +90,6 @@ def measure_accuracy(
         "examples": model["examples"][0] if len(model) else None,
         "benchmark": name,
         "model": tuned.sha256 if tuned else "",
-        "decoding": decoding_of(project, prompt),
     }
     with open_session(context, models, tuned) as session:
         result = solve(
@@ -117,7 +117,8 @@ def solve(
 ) -> StepResult:
     """Solve problems with the model of a prompt's role; see `steps.evaluate`.
 
-    Several replies to a problem are compared by the benchmark or by algebra, never by a judge.
+    The row has the columns of `labels`, and `decoding`. Several replies to a problem are compared
+    by the benchmark or by algebra, never by a judge.
 
     Raises:
         ContaminationError: A demonstration of the prompt contains one of the problems.
@@ -125,7 +126,7 @@ def solve(
     if prompt.prompting.shots:
         examples = [str(shot["problem"]) for shot in prompt.shots]
         refuse_shown(problems, str(labels["benchmark"]), examples)
-    return steps.evaluate(
+    result = steps.evaluate(
         problems,
         prompt,
         session.complete,
@@ -136,6 +137,9 @@ def solve(
         same=benchmark.grade or grader.equal,
         schema=schema,
     )
+    # After the calls: only they show whether the endpoint takes a temperature.
+    decoding = pl.lit(decoding_of(project, prompt, session)).alias("decoding")
+    return replace(result, rows=result.rows.with_columns(decoding))
 
 
 def shown(rows: pl.DataFrame) -> dict[str, dg.MetadataValue | str]:
@@ -157,10 +161,12 @@ def shown(rows: pl.DataFrame) -> dict[str, dg.MetadataValue | str]:
     }
 
 
-def decoding_of(project: Project, prompt: Prompt) -> str:
-    """Describe how a prompt's model is asked; see `steps.decoding_name`."""
+def decoding_of(project: Project, prompt: Prompt, session: Session) -> str:
+    """Describe how a prompt's model was asked; see `steps.decoding_name`."""
     samples = project.settings.evaluation_samples
-    return steps.decoding_name(prompt.prompting.shots, _temperature(project, prompt), samples)
+    is_refused = session.leaves_out(prompt.head.role, "temperature")
+    temperature = None if is_refused else _temperature(project, prompt)
+    return steps.decoding_name(prompt.prompting.shots, temperature, samples)
 
 
 def check_samples(project: Project, name: str) -> None:

@@ -37,7 +37,7 @@ def problem_sets(settings: Settings) -> ProblemSets:
     """
     if settings.benchmarks is None:
         benchmark = BenchmarkFile(settings.benchmark)
-        return {SYNTHETIC_ACCURACY: None, BENCHMARK_ACCURACY: benchmark}
+        return _distinct({SYNTHETIC_ACCURACY: None, BENCHMARK_ACCURACY: benchmark})
     sets: dict[str, BenchmarkFile | None] = {}
     for entry in settings.benchmarks:
         asset, file = _problem_set(entry, settings.benchmark)
@@ -52,6 +52,20 @@ def problem_sets(settings: Settings) -> ProblemSets:
             "setting PERSONA_BENCHMARKS: the list is empty: name a problem set, such as synthetic, "
             "or remove the setting"
         )
+    return _distinct(sets)
+
+
+def _distinct(sets: ProblemSets) -> ProblemSets:
+    """Return problem sets if their names differ: figures of the same name would be mixed up."""
+    names = {SYNTHETIC}
+    for file in filter(None, sets.values()):
+        name = _slug(file)
+        if name in names:
+            raise SettingsError(
+                f"setting PERSONA_BENCHMARKS: {file.path} would be the second problem set named "
+                f"{name}: rename the file"
+            )
+        names.add(name)
     return sets
 
 
@@ -62,10 +76,14 @@ def _problem_set(entry: str, benchmark: Path) -> tuple[str, BenchmarkFile | None
     if path.expanduser().resolve() == benchmark.expanduser().resolve():
         return BENCHMARK_ACCURACY, BenchmarkFile(benchmark)
     file = BenchmarkFile(path, "PERSONA_BENCHMARKS")
-    slug = re.sub(r"\W+", "_", file.name, flags=re.ASCII).strip("_").lower()
+    slug = _slug(file)
     if not slug:
         raise SettingsError(
             f"setting PERSONA_BENCHMARKS: the file name of {entry} has no letter or digit to name "
             "a table by: rename it"
         )
     return f"{slug}_accuracy", file
+
+
+def _slug(file: BenchmarkFile) -> str:
+    return re.sub(r"\W+", "_", file.name, flags=re.ASCII).strip("_").lower()

@@ -91,7 +91,9 @@ class Runner:
                 f"no training size {wrong[0]!r}: there are {', '.join(known) or 'none'}; add it to "
                 "PERSONA_TRAINING_SIZES"
             )
-        self._chosen = {str(shards.name): only, str(training_sizes.name): sizes}
+        chosen = {str(shards.name): only, str(training_sizes.name): sizes}
+        # A key that is named twice is run once.
+        self._chosen = {name: list(dict.fromkeys(named)) for name, named in chosen.items()}
         self.graph = Graph(defs.resolve_all_asset_specs(), keys)
         self._staleness = Staleness(self.graph, storage, corpus)
         selected = _selected(select, defs)

@@ -230,6 +230,12 @@ class Session:
             **({"adaptations": adaptations} if (adaptations := self._adaptation_list()) else {}),
         }
 
+    def leaves_out(self, role: str, parameter: str) -> bool:
+        """Return True if a role was asked without a parameter, which its endpoint refuses."""
+        engine = self._engines.get(role)
+        changes = () if engine is None else engine.adaptations.changes
+        return any(change.parameter == parameter and not change.to for change in changes)
+
     def _adaptation_list(self) -> list[str]:
         """Return a sentence per parameter that an endpoint of this session refuses."""
         engines = self._engines.values()

@@ -43,6 +43,9 @@ from persona_assets.training.model_shape import ModelShape
 LOG = "training.log"
 """File name of the child's log, in the model's directory."""
 
+SCRATCH, CHECKPOINTS = "scratch", "checkpoints"
+"""Folders of an unfinished training."""
+
 
 class Trainer:
     """Fine-tuning of a base model.
@@ -135,7 +138,7 @@ class Trainer:
             raise ValueError("there are no rows to train on")
         if shared := {row["problem"] for row in rows} & {row["problem"] for row in evaluation}:
             raise ValueError(f"{len(shared)} problems are trained on and evaluated")
-        folder = folder.absolute()
+        given, folder = folder, folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         shape = base_model_shape(self.base_model, self.cache_dir)
         if not any(folder.glob(f"*/{MANIFEST}")):
@@ -147,7 +150,8 @@ class Trainer:
         # The file of the lock remains: another process may be about to open it.
         with FileLock(folder / f".{inputs[:DIGITS]}.lock"):
             if (trained := find_model(folder, inputs)) is not None:
-                return trained
+                _remove_scratch(trained.path.parent)
+                return replace(trained, path=given / trained.path.relative_to(folder))
             tell(self._require_memory(shape))
             partial = _partial_folder(folder, name, inputs)
             job = self._write_job(rows, evaluation, partial, base.absolute(), base_sha256, inputs)
@@ -169,11 +173,11 @@ class Trainer:
                 for message in messages:
                     outcome.add(message)
             model = outcome.model(job, rows, shape)
-            for scratch in (job.scratch, job.checkpoints):
-                shutil.rmtree(scratch)
             model.write_manifest(partial, self.base_model)
             replace_folder(partial, folder / inputs[:DIGITS])
-        return replace(model, path=folder / inputs[:DIGITS] / model.path.name)
+            # Last: a kill during the removal leaves a complete model, not a damaged checkpoint.
+            _remove_scratch(folder / inputs[:DIGITS])
+        return replace(model, path=given / inputs[:DIGITS] / model.path.name)
 
     def _require_memory(self, shape: ModelShape | None) -> str:
         """Return the memory that a training needs as a sentence; refuse one that cannot fit."""
@@ -200,7 +204,7 @@ class Trainer:
         base_sha256: str,
         inputs: str,
     ) -> Job:
-        scratch, checkpoints = partial / "scratch", partial / "checkpoints"
+        scratch, checkpoints = (partial / name for name in (SCRATCH, CHECKPOINTS))
         shutil.rmtree(scratch, ignore_errors=True)
         for path in (scratch, checkpoints):
             path.mkdir(parents=True, exist_ok=True)
@@ -223,6 +227,11 @@ class Trainer:
             job.evaluation.write_bytes(b"".join(example_lines(evaluation)))
         (scratch / "job.json").write_text(job.model_dump_json(indent=1))
         return job
+
+
+def _remove_scratch(folder: Path) -> None:
+    for name in (SCRATCH, CHECKPOINTS):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _partial_folder(folder: Path, name: str, inputs: str) -> Path:

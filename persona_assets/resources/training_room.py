@@ -126,7 +126,8 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _gpu_memory() -> tuple[int, ...]:
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or not shutil.which("nvidia-smi"):
+    # Both hide all GPUs.
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
         return ()
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

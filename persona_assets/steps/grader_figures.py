@@ -204,7 +204,11 @@ def headline(equality: str) -> str:
     Args:
         equality: Setting of that name.
     """
-    grader = {"judge": "the judge (the paper's, after simple-evals)", "math_verify": "symbolic"}
+    judge = "the judge (the paper's, after simple-evals)"
+    grader = {
+        "judge": f"{judge}, asked about the answers that the algebra does not call equal",
+        "math_verify": "symbolic",
+    }
     return (
         f"The published accuracy is that of the column declared: {grader[equality]}, as "
         f"PERSONA_EQUALITY={equality} states, or the rule of a benchmark that has its own. The "

@@ -132,10 +132,16 @@ def baseline_verdicts(accuracies: pl.DataFrame, baselines: pl.DataFrame) -> list
     tuned = {row["benchmark"]: row for row in largest.iter_rows(named=True)}
     return [
         f"{row['benchmark']}, {row['baseline']} to {after['examples']:,} problems: "
-        f"{Paired.of(row['results'], after['results'])}"
+        f"{Paired.of(row['results'], after['results'])}{_asked_otherwise(row, after)}"
         for row in baselines.iter_rows(named=True)
         if (after := tuned.get(row["benchmark"])) is not None
     ]
+
+
+def _asked_otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if before["decoding"] == after["decoding"]:
+        return ""
+    return f" They were asked differently: {before['decoding']} and {after['decoding']}."
 
 
 def curve_remarks(accuracies: pl.DataFrame, forbidden: Collection[str]) -> list[str]:

@@ -76,7 +76,8 @@ def _ordered(train: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _is_kept_apart(row: Mapping[str, Any], share: float) -> bool:
-    return uniform("evaluation loss", row["sample_id"]) < share
+    # By the text: a problem that occurs twice must not be on both sides.
+    return uniform("evaluation loss", row["problem"]) < share
 
 
 def _example(row: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from persona_assets.assets.graph import table_contracts
+from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import Usage
 from persona_assets.generation.journal.journal import compact
@@ -117,7 +117,7 @@ def _ask(project: Project, draw: RatedDraw) -> dict[str, Rating]:
     price = (
         "unknown price"
         if forecast.most is None
-        else f"at most {format_money(forecast.most)} US dollars"
+        else f"at most {format_money(forecast.most)} US dollars without repeated calls"
     )
     caps = describe_caps(settings) if forecast.calls else ""
     parts = [plural(forecast.calls, "call"), price, *([caps] if caps else [])]
@@ -129,7 +129,7 @@ def _ask(project: Project, draw: RatedDraw) -> dict[str, Rating]:
         ratings, usage = validity.ask_judge(project, models, draw, lambda _: None)
     _print_usage(usage)
     storage = project.storage
-    catalog = Catalog(storage, table_contracts(project.prompts, settings.tasks))
+    catalog = Catalog(storage, table_contracts(project_assets(project)))
     # The catalog counts the calls while they are in the journal, and later where they are moved.
     refresh_catalog(catalog, storage)
     compact(storage.journal(VALIDITY_JUDGE, None), storage.completions(VALIDITY_JUDGE, None))

@@ -42,6 +42,7 @@ them."""
 
 def main() -> None:
     exit_with_parent()
+    use_one_device()
     emit = redirect_standard_output()
     finetune(Job.model_validate_json(Path(sys.argv[1]).read_text()), emit)
 
@@ -60,6 +61,17 @@ def exit_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def use_one_device() -> None:
+    """Hide all GPUs but the first from a process that no launcher started.
+
+    transformers would spread its batches over them (DataParallel), and a batch would be as many
+    times larger than `batch_size`.
+    """
+    if "LOCAL_RANK" not in os.environ:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
 
 
 def redirect_standard_output() -> Emit:
@@ -196,6 +208,8 @@ def training_arguments(
     from trl import SFTConfig
 
     hyper = job.hyper
+    # Of the hyper-parameters, and not of the launcher's configuration.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if half else "no"
     return SFTConfig(
         output_dir=str(job.checkpoints),
         learning_rate=hyper.learning_rate,

@@ -6,6 +6,7 @@ activations are those that autograd keeps of a layer, counted as in arXiv 2205.0
 a layer with a gate. The loss never has all logits at once: TRL computes it in tiles.
 """
 
+import re
 from dataclasses import dataclass, fields
 
 from persona_assets.training.job import Hyperparameters
@@ -146,10 +147,12 @@ def utilization(flops_per_second: float, device: str, processes: int) -> float |
     Example:
         >>> round(utilization(3.2e15, "NVIDIA H100 80GB HBM3", 8), 3)
         0.404
+        >>> round(utilization(1.56e14, "NVIDIA A100-SXM4-80GB", 1), 3)
+        0.5
         >>> utilization(1e11, "cpu", 1) is None
         True
     """
-    parts = device.split()
+    parts = re.split(r"[\s-]", device)
     peak = next((peak for name, peak in PEAKS.items() if name in parts), None)
     return None if peak is None else flops_per_second / (peak * processes)
 

@@ -7,6 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from persona_assets.assets.graph import project_assets
+from persona_assets.generation.calls.adaptation import Change
+from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
@@ -23,6 +26,7 @@ GSM8K = [
 ]
 SIZES = ("1", "3")
 MEASURED = ("synthetic_accuracy", "math_accuracy")
+GRADERS = ("grader_verdicts", "grader_agreement", "grader_accuracy")
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -105,7 +109,7 @@ def test_another_benchmark_asks_its_own_problems_alone(project: SampleProject) -
 
 def test_a_subset_leaves_the_other_tables_as_they_are(project: SampleProject) -> None:
     project.values["benchmarks"] = ["synthetic"]
-    assert stale_assets(project) == {"scaling_curve", "size_comparison"}
+    assert stale_assets(project) == {"scaling_curve", "size_comparison", *GRADERS}
     assert errors(project) == []
     assert project.server.asked_of.total() == 0
     assert set(project.rows("scaling_curve")["benchmark"]) == {"synthetic"}
@@ -123,6 +127,10 @@ def test_a_subset_leaves_the_other_tables_as_they_are(project: SampleProject) ->
         ([str(SAMPLE), "math.jsonl"], "math.jsonl would be the second table math_accuracy"),
         ([], "the list is empty"),
         (["-.jsonl"], "has no letter or digit"),
+        (["a/synthetic.jsonl"], "would be the second problem set named synthetic"),
+        ([str(SAMPLE), "b/Sample.jsonl"], "b/Sample.jsonl would be the second problem set named"),
+        (["baseline"], "the table baseline_accuracy has another meaning: rename the file"),
+        (["grader"], "the table grader_accuracy has another meaning: rename the file"),
     ],
 )
 def test_problem_sets_without_a_table_of_their_own_are_refused(
@@ -130,7 +138,7 @@ def test_problem_sets_without_a_table_of_their_own_are_refused(
 ) -> None:
     project.values["benchmarks"] = benchmarks
     with pytest.raises(SettingsError, match=message):
-        Project(project.settings)
+        project_assets(Project(project.settings))
 
 
 def test_baselines_are_measured_on_the_same_problems(project: SampleProject) -> None:
@@ -161,6 +169,18 @@ def test_baselines_are_measured_on_the_same_problems(project: SampleProject) -> 
     assert project.stale() == []
 
 
+def test_decoding_of_a_model_that_refuses_a_temperature_is_not_called_greedy(
+    project: SampleProject,
+) -> None:
+    project.values["baselines"] = {"strong": project.endpoint("other")}
+    endpoint = project.settings.endpoint("baselines__strong")
+    refused = Adaptations(endpoint, project.storage.endpoints)
+    refused.keep([Change("temperature")], "only the default temperature")
+    assert [run.error for run in project.run("key:baseline_accuracy") if run.error] == []
+    decoding = set(project.rows("baseline_accuracy")["decoding"])
+    assert decoding == {"zero-shot, temperature of the endpoint"}
+
+
 def test_a_vote_asks_several_times_at_a_temperature(project: SampleProject) -> None:
     project.values["evaluation_samples"] = 3
     with pytest.raises(SettingsError, match="at the temperature 0 all 3 replies of the role eval"):
@@ -171,7 +191,7 @@ def test_a_vote_asks_several_times_at_a_temperature(project: SampleProject) -> N
     assert row["decoding"] == "zero-shot, temperature 0.7, majority of 3"
     assert len(row["results"]) == 3
     records = project.journal("math_accuracy", "3")
-    ours = [record for record in records if record.body and record.model == "tuned"]
+    ours = [record for record in records if record.body and record.model.startswith("tuned-")]
     assert len(ours) >= 3 * 3
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 import pytest
 
-from persona_assets.assets.graph import table_contracts
+from persona_assets.assets.graph import load_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.steps import corpus, hub, personas
 from persona_assets.storage.footer import Footer, Upstream
@@ -74,7 +74,7 @@ def publish(
 def filtered(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """A catalog of two shards with personas dropped for every reason."""
     storage = Storage(tmp_path_factory.mktemp("it's [1]"))
-    catalog = Catalog(storage, table_contracts(PROMPTS))
+    catalog = Catalog(storage, table_contracts(load_assets(PROMPTS)))
     for shard in ("a.txt", "b.txt"):
         for asset, table_shard, result in step_results(shard):
             publish(catalog, storage, asset, table_shard, result)
@@ -163,7 +163,7 @@ def test_why_lists_a_repeated_drop_once(filtered: Catalog) -> None:
 
 
 def test_why_uses_the_tables_that_exist(storage: Storage) -> None:
-    catalog = Catalog(storage, table_contracts(PROMPTS))
+    catalog = Catalog(storage, table_contracts(load_assets(PROMPTS)))
     catalog.rebuild()
     seen: Mapping[str, list[tuple[object, ...]]] = {}
     for asset, table_shard, result in step_results("b.txt"):
@@ -195,7 +195,7 @@ def test_why_uses_the_tables_that_exist(storage: Storage) -> None:
 
 def test_why_ends_at_survivors_that_name_each_other(storage: Storage) -> None:
     # In tables of different days, a survivor can become the duplicate of its former duplicate.
-    catalog = Catalog(storage, table_contracts(PROMPTS))
+    catalog = Catalog(storage, table_contracts(load_assets(PROMPTS)))
     for stage, duplicate, survivor in (("lexical", "a", "b"), ("semantic", "b", "a")):
         pairs = pl.DataFrame(
             [(duplicate, survivor, 1.0, stage)], schema=hub.DUPLICATES, orient="row"

@@ -73,7 +73,7 @@ def test_false_server_stops_every_size_with_its_command(project: SampleProject) 
 def test_sizes_restrict_a_run_and_the_curve_waits_for_the_others(project: SampleProject) -> None:
     for size in ("1", "3"):
         project.storage.path("math_accuracy", size).unlink()
-    with project.runner(SELECT, sizes=["3"]) as runner:
+    with project.runner(SELECT, sizes=["3", "3"]) as runner:
         assert runner.waiting() == {"scaling_curve": ["1"]}
         runs = [event for event in runner.run() if isinstance(event, Finished)]
         assert [(run.work.partition, run.error) for run in runs] == [("3", "")]

@@ -148,6 +148,7 @@ def test_judge_is_the_third_rater_and_paid_for_once(
     code, out, err = command(project, *arguments)
     assert (code, err) == (0, ""), out
     assert "judge: 5 calls; at most 0.0" in out
+    assert "US dollars without repeated calls" in out
     bought = project.server.calls[f"{TASK}_rubric"]
     assert bought == 5
     assert "anna and judge: agreement" in out
@@ -166,6 +167,20 @@ def test_judge_is_the_third_rater_and_paid_for_once(
     assert [run.error for run in project.run(f"key:judged_{TASK}") if run.error] == []
     problems = len(unique_problems(project))
     assert project.server.calls[f"{TASK}_rubric"] == problems
+
+
+def test_catalog_keeps_the_view_of_a_further_benchmark(
+    project: SampleProject, command: Command
+) -> None:
+    file = project.root / "nuts.jsonl"
+    file.write_text('{"question": "What is 3 * 4?", "answer": "3 * 4 #### 12"}\n')
+    project.values["benchmarks"] = ["synthetic", str(file)]
+    assert [run.error for run in project.run("key:nuts_accuracy") if run.error] == []
+    write(command, project, "-n", "2")
+    mark(project.root / "anna.csv", "yes")
+    assert command(project, "validity", TASK, "--from", "anna.csv", "--judge")[0] == 0
+    rows = project.catalog.query("SELECT benchmark FROM nuts_accuracy")
+    assert set(rows["benchmark"]) == {"nuts"}
 
 
 def test_dear_judge_is_not_asked_without_agreement(

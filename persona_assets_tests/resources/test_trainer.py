@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import openai
@@ -19,6 +19,7 @@ from persona_assets.resources.base_models import fetch_base_model
 from persona_assets.resources.trained_models import CurvePoint, TrainedModel, model_sha256
 from persona_assets.resources.trainer import Hyperparameters, Trainer
 from persona_assets.resources.training_process import TrainingError
+from persona_assets.steps.training import build_fine_tuned_model
 from persona_assets.training.gguf_import import dequantize_gguf
 from persona_assets.training.launch import Launch
 from persona_assets_tests.training.fork_server import forking
@@ -106,6 +107,42 @@ def test_equal_inputs_give_the_stored_model_without_training(plain: PlainTrainin
     again = Trainer(str(plain.base), plain.cache, FAST).train(ROWS, plain.out.parent, pytest.fail)
     assert again == plain.model
     assert {path: path.stat().st_mtime_ns for path in plain.out.iterdir()} == before
+
+
+def test_model_below_a_relative_folder_has_a_relative_path(
+    plain: PlainTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = Path("data/project")
+    folder = data / "models"
+    shutil.copytree(plain.out, folder / plain.out.name)
+    model = idle(plain).train(ROWS, folder, pytest.fail)
+    assert model.path == folder / plain.out.name / "model.gguf"
+    table = build_fine_tuned_model(
+        asdict(model), ROWS, training_size=6, base_model="tiny", data_dir=data
+    )
+    assert table.rows["path"].item() == f"models/{plain.out.name}/model.gguf"
+
+
+def test_kill_while_scratch_files_are_removed_leaves_the_complete_model(
+    plain: PlainTraining, launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def killed(path: Path, **options: bool) -> None:
+        if path.exists() and path.name in {"scratch", "checkpoints"}:
+            raise KeyboardInterrupt
+        remove(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Trainer(str(plain.base), plain.cache, FAST, launch).train(ROWS, tmp_path, Recorder())
+    model = idle(plain).train(ROWS, tmp_path, pytest.fail)
+    assert model.sha256 == plain.model.sha256
+    assert {path.name for path in model.path.parent.iterdir()} == {
+        path.name for path in plain.out.iterdir()
+    }
 
 
 def test_damaged_model_is_trained_again(plain: PlainTraining, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_verdict_that_the_judge_fails_to_give_is_missing() -> None:
 def test_columns_and_fields_of_later_accuracies_are_tolerated() -> None:
     table = accuracies(ANSWERS)
     results = table["results"].list.eval(
-        pl.struct(pl.element().struct.unnest(), pl.lit("algebra").alias("subject"))
+        pl.struct(pl.element().struct.unnest(), pl.lit("algebra").alias("topic"))
     )
     wider = table.with_columns(results, pl.lit("base").alias("arm"))
     rows = grade(answering(lenient), 10, wider)
@@ -253,4 +253,5 @@ def test_text_equals_itself_unless_nothing_is_left_of_it(answer: str) -> None:
 
 def test_headline_names_the_declared_grader() -> None:
     assert "PERSONA_EQUALITY=judge" in headline("judge")
+    assert "answers that the algebra does not call equal" in headline("judge")
     assert "symbolic" in headline("math_verify")

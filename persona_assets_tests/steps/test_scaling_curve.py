@@ -52,6 +52,14 @@ def test_training_rows_are_the_same_in_any_order_of_the_table(order: list[int], 
     assert training_rows(THIRTY[order], size) == training_rows(THIRTY, size)
 
 
+def test_a_problem_that_occurs_twice_is_on_one_side_of_the_evaluation_loss() -> None:
+    again = THIRTY.with_columns(pl.col("sample_id") + " again")
+    twice = pl.concat([THIRTY, again])
+    apart = {row["problem"] for row in evaluation_rows(twice, 0.5)}
+    assert 0 < len(apart) < 30
+    assert apart.isdisjoint(row["problem"] for row in training_rows(twice, 60, 0.5))
+
+
 def test_training_rows_are_problems_and_solutions_in_an_order_of_their_own() -> None:
     rows = training_rows(THIRTY, 30)
     assert sorted(row["problem"] for row in rows) == sorted(f"problem {n}" for n in range(30))
@@ -248,3 +256,7 @@ def test_the_largest_model_is_compared_with_each_baseline() -> None:
     schema = pl.Schema({"baseline": pl.String(), **ACCURACY})
     [text] = baseline_verdicts(rows, typed_frame(baselines, schema))
     assert text.startswith("math, base to 16 problems: Accuracy is higher: 100.0 % against 0.0 %")
+    assert text.endswith("below 0.001.")
+    few_shot = [{**baseline, "decoding": "4-shot, greedy"} for baseline in baselines]
+    [text] = baseline_verdicts(rows, typed_frame(few_shot, schema))
+    assert text.endswith(" They were asked differently: 4-shot, greedy and zero-shot, greedy.")

@@ -1,14 +1,19 @@
 """Examples, tokens and batches of a fine-tuning, and the GGUF model that it starts from."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from persona_assets.training.examples import end_of_turn, find_faults
-from persona_assets.training.finetune import batch_on_each_process
+from persona_assets.training.finetune import (
+    batch_on_each_process,
+    training_arguments,
+    use_one_device,
+)
 from persona_assets.training.gguf_import import dequantize_gguf
-from persona_assets.training.job import Hyperparameters
+from persona_assets.training.job import Hyperparameters, Job
 from persona_assets_tests.training.tiny_model import END, write_tiny_gguf
 
 
@@ -74,6 +79,40 @@ def test_processes_that_do_not_divide_the_batch_are_refused() -> None:
     hyper = Hyperparameters(batch_size=32, gradient_accumulation=2)
     with pytest.raises(ValueError, match=r"batch_size 32 is not a multiple .* \(2 x 3\)"):
         batch_on_each_process(hyper, 3)
+
+
+@pytest.mark.parametrize(
+    ("visible", "rank", "used"),
+    [(None, None, "0"), ("2,3", None, "2"), ("", None, ""), ("2,3", "1", "2,3")],
+)
+def test_process_without_a_launcher_sees_one_gpu(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, rank: str | None, used: str
+) -> None:
+    for name, value in (("CUDA_VISIBLE_DEVICES", visible), ("LOCAL_RANK", rank)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    use_one_device()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == used
+
+
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing` is deprecated:FutureWarning")
+def test_precision_is_that_of_the_hyper_parameters_under_any_launcher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    job = Job(
+        base=tmp_path,
+        base_sha256="",
+        examples=tmp_path,
+        cache_dir=tmp_path,
+        output=tmp_path,
+        scratch=tmp_path,
+        inputs="",
+        checkpoints=tmp_path,
+        hyper=Hyperparameters(bf16=False),
+    )
+    assert training_arguments(job, False, 1, 4, None).mixed_precision == "no"
 
 
 def test_accumulation_that_does_not_divide_the_batch_is_refused() -> None:
