@@ -14,6 +14,19 @@ from persona_assets.reporting.blocks import Block, Drawing, Section, build_table
 from persona_assets.reporting.facts import Facts
 from persona_assets.steps.grading import accuracy
 
+GROUPS = (
+    "corpus",
+    "personas",
+    "hub",
+    "datasets",
+    "samples",
+    "math",
+    "model",
+    "analysis",
+    "reports",
+)
+"""Groups of assets in the order of the work; those of other packages come last."""
+
 MOST_REASONS = 8
 """Number of reasons that a row lists."""
 
@@ -55,24 +68,27 @@ def steps_section(facts: Facts) -> Section:
     """Write rows and drops by reason of each asset, inputs first."""
     if not facts.provenance.tables:
         return Section("steps", "Counts per step", ["No table yet: nothing was run."])
+    groups = {name: asset.spec.group_name or "" for name, asset in facts.assets.items()}
+    tables = sorted(facts.provenance.tables, key=lambda table: _place(groups.get(table.asset)))
     rows = [
         (
             table.asset,
+            groups.get(table.asset, "no longer in the project"),
             len(facts.footers[table.asset]),
             table.rows,
             sum(table.dropped.values()),
             _reasons(table.dropped),
         )
-        for table in facts.provenance.tables
+        for table in tables
     ]
-    heads = ("step", "tables", "rows", "dropped", "dropped by reason")
+    heads = ("step", "group", "tables", "rows", "dropped", "dropped by reason")
     return Section(
         "steps",
         "Counts per step",
         [
-            "Rows of all shards, in the order in which tables are made from each other. Dropped "
+            "Rows of all shards, in the order of the work. Dropped "
             "rows stay in the quarantine, each with its reason.",
-            build_table("Rows per step", heads, rows, heads[-1]),
+            build_table("Rows per step", heads, rows, "group", heads[-1]),
         ],
     )
 
@@ -91,7 +107,10 @@ def hops_section(facts: Facts) -> Section:
     for hop, asset in enumerate(["text_personas", *HOPS]):
         if asset not in facts.footers:
             continue
-        share = accuracy(in_hub[hop], made[hop]) if in_hub is not None else None
+        # A hub that is older than the candidates may hold more of them than there are now.
+        is_counted = in_hub is not None and in_hub[hop] <= made[hop]
+        personas = in_hub[hop] if in_hub is not None else None
+        share = accuracy(personas or 0, made[hop]) if is_counted else None
         paid = usage.get(asset, {})
         rows.append(
             (
@@ -100,9 +119,7 @@ def hops_section(facts: Facts) -> Section:
                 *(None if counts is None else counts[hop] for counts in kept.values()),
                 format_percent(share.accuracy, share.low, share.high) if share else None,
                 paid.get("calls", 0),
-                _price_each(
-                    paid.get("cost_usd"), paid.get("unpriced", 0), in_hub[hop] if in_hub else None
-                ),
+                _price_each(paid.get("cost_usd"), paid.get("unpriced", 0), personas),
             )
         )
     heads = (
@@ -127,12 +144,16 @@ def hops_section(facts: Facts) -> Section:
     return Section("hops", title, blocks)
 
 
+def _place(group: str | None) -> int:
+    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
+
+
 def _by_hop(facts: Facts, asset: str, only_kept: bool = False) -> Counter[int] | None:
     rows = facts.rows(asset, ["hop", "kept"] if only_kept else ["hop"])
     if rows is None:
         return None
     found = rows.filter(pl.col("kept")) if only_kept else rows
-    return Counter(dict(found["hop"].value_counts().iter_rows()))
+    return Counter(found["hop"].drop_nulls().to_list())
 
 
 def _price_each(cost: Decimal | None, unpriced: int, personas: int | None) -> str | None:

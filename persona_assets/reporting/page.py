@@ -3,7 +3,7 @@
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -99,7 +99,7 @@ def write_report(project: Project, path: Path) -> int:
         CatalogError: The catalog cannot be read.
         ReportError: The path holds another file, or the report stays too large.
     """
-    if path.exists() and GENERATOR not in path.read_text("utf-8", "replace")[:2_000]:
+    if path.exists() and not _is_report(path):
         raise ReportError(f"{path} is no earlier report: name a new file with --to")
     content = render_report(collect_facts(project), datetime.now(UTC)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,18 +115,23 @@ def write_report(project: Project, path: Path) -> int:
     return len(content)
 
 
-def render_report(facts: Facts, time: datetime, most_bytes: int = MOST_BYTES) -> str:
-    """Return the page, with less in it until it is small enough.
+def render_report(facts: Facts, time: datetime) -> str:
+    """Return the page on a project.
 
     Args:
         facts: Facts of the project.
         time: Time of the report.
-        most_bytes: Largest size of the page.
 
     Raises:
         ReportError: The page is too large in its smallest form.
     """
-    sections = [
+    name = facts.project.settings.data_dir.resolve().name
+    return render_page(report_sections(facts), name, time)
+
+
+def report_sections(facts: Facts) -> list[Section]:
+    """Write all sections in the order of the page."""
+    return [
         glance_section(facts),
         condition_section(facts.condition),
         models_section(facts),
@@ -140,13 +145,29 @@ def render_report(facts: Facts, time: datetime, most_bytes: int = MOST_BYTES) ->
         diversity_section(facts),
         control_section(facts),
     ]
+
+
+def render_page(
+    sections: Sequence[Section], name: str, time: datetime, most_bytes: int = MOST_BYTES
+) -> str:
+    """Return a page of sections, with less in it until it is small enough.
+
+    Args:
+        sections: Sections of the page.
+        name: Name of the project.
+        time: Time of the report.
+        most_bytes: Largest size of the page.
+
+    Raises:
+        ReportError: The page is too large in its smallest form.
+    """
     template = _environment().get_template("page.html.jinja")
     page = ""
     for limits in _limits(_drawings(sections)):
         page = template.render(
             sections=sections,
             limits=limits,
-            project=facts.project.settings.data_dir.resolve().name,
+            project=name,
             time=time,
             version=version("persona_assets"),
             generator=GENERATOR,
@@ -157,6 +178,11 @@ def render_report(facts: Facts, time: datetime, most_bytes: int = MOST_BYTES) ->
         f"the report takes {len(page.encode()):,} bytes in its smallest form and may take "
         f"{most_bytes:,}: report on a project of fewer tasks"
     )
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        return GENERATOR.encode() in file.read(2_000)
 
 
 def _limits(drawn: Iterable[str]) -> Iterator[Limits]:
