@@ -39,7 +39,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.terminal import console, publish, reports, validity
+from persona_assets.terminal import console, publish, report, reports, validity
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
@@ -178,6 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     publish.add_arguments(published)
     published.set_defaults(command=_publish)
+
+    reported = commands.add_parser("report", help="write one HTML file on all that was made")
+    report.add_arguments(reported)
+    reported.set_defaults(command=_report)
 
     catalog = commands.add_parser("catalog", help="make catalog.duckdb anew from the tables")
     catalog.set_defaults(command=_catalog)
@@ -322,6 +326,10 @@ def _trace(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     project = Project(Settings.load())
     return publish.run(project, _catalog_of(project), options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    return report.run(Project(Settings.load()), options)
 
 
 def _catalog(_: argparse.Namespace) -> int:

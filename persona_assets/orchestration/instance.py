@@ -49,6 +49,12 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
+def existing_instance(settings: Settings) -> dg.DagsterInstance | None:
+    """Open the Dagster instance of a project that has one; None else. See `open_instance`."""
+    home = settings.data_dir / "dagster_home" / "dagster.yaml"
+    return open_instance(settings) if home.exists() else None
+
+
 @dataclass(frozen=True)
 class Arrivals:
     """Files of the corpus, and its shards that no table was made of yet.
@@ -93,6 +99,27 @@ def register_partitions(
     return Arrivals(files, new if known else [])
 
 
+def expected_keys(
+    instance: dg.DagsterInstance | None, settings: Settings, files: CorpusFiles, storage: Storage
+) -> dict[str, list[str]]:
+    """Return the keys that `register_partitions` would leave, without adding them.
+
+    Args:
+        instance: Dagster instance; None for a project without one.
+        settings: Holds the training sizes.
+        files: Files of the corpus.
+        storage: Tables of the project.
+    """
+    known = partition_keys(instance) if instance else {}
+    added = {
+        str(shards.name): [*storage.shards("raw_corpus"), *files.shards],
+        str(training_sizes.name): [str(size) for size in settings.training_sizes],
+    }
+    return {
+        name: list(dict.fromkeys([*known.get(name, []), *keys])) for name, keys in added.items()
+    }
+
+
 def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
     """Return the keys of each partition set, in the order of their addition."""
     names = [str(partitions.name) for partitions in (shards, training_sizes)]
@@ -112,14 +139,15 @@ def backfill_of(tags: Mapping[str, str]) -> str | None:
 def fail_dead_runs(instance: dg.DagsterInstance) -> int:
     """Mark unfinished runs of killed commands of this machine as failed; return their number."""
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-    dead = [run for run in unfinished if _is_dead(run.tags.get(RUNNER, ""))]
+    dead = [run for run in unfinished if is_dead(run)]
     for run in dead:
         instance.report_run_failed(run, "The command that executed this run was killed.")
     return len(dead)
 
 
-def _is_dead(tag: str) -> bool:
-    host, _, pid = tag.rpartition(":")
+def is_dead(run: dg.DagsterRun) -> bool:
+    """Return True if a command of this machine executed a run and its process is gone."""
+    host, _, pid = run.tags.get(RUNNER, "").rpartition(":")
     if host != socket.gethostname() or not pid.isdigit():
         return False
     try:

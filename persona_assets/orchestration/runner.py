@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from persona_assets.asset_names import asset_key, asset_name, selection
+from persona_assets.orchestration.failures import root_message
 from persona_assets.orchestration.instance import partition_keys, runner_tags
 from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
 from persona_assets.partitions import shards, training_sizes
@@ -236,8 +237,5 @@ def _error(result: dg.ExecuteInProcessResult) -> str:
         return ""
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
-            error = event.step_failure_data.error
-            # Dagster wraps the asset's exception: its cause is the message for the user.
-            message = (error.cause or error).message
-            return f"{event.step_key}: {' '.join(message.split())}"
+            return f"{event.step_key}: {root_message(event.step_failure_data.error)}"
     return "the run failed before its first step: see it in the UI"

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from persona_assets.catalog.catalog import Catalog
+from persona_assets.ids import VARIANT
 from persona_assets.project import Project
 from persona_assets.prompting.prompt import Prompt
-from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.storage.footer import Footer
 
 
@@ -90,9 +90,8 @@ def find_provenance(project: Project, catalog: Catalog, tables: Collection[str])
         for table in tables
         for footer in footers.get(table, [])
     }
-    return Provenance(
-        found, find_models(catalog, order), _prompts(project.prompts, footers, order), versions
-    )
+    models, prompts = find_models(catalog, order), _prompts(project, footers, order)
+    return Provenance(found, models, prompts, versions)
 
 
 def _upstream(footers: Mapping[str, list[Footer]], tables: Collection[str]) -> list[str]:
@@ -132,7 +131,7 @@ def find_models(catalog: Catalog, assets: Collection[str]) -> tuple[ModelFigures
 
 
 def _prompts(
-    prompts: Prompts, footers: Mapping[str, list[Footer]], assets: Collection[str]
+    project: Project, footers: Mapping[str, list[Footer]], assets: Collection[str]
 ) -> tuple[PromptFigures, ...]:
     versions: dict[str, set[str]] = {}
     for asset in assets:
@@ -140,6 +139,16 @@ def _prompts(
             for name, version in footer.prompt_versions.items():
                 versions.setdefault(name, set()).add(version)
     return tuple(
-        PromptFigures(name, tuple(sorted(found)), prompts[name] if name in prompts.names else None)
+        PromptFigures(name, tuple(sorted(found)), _prompt(project, name))
         for name, found in versions.items()
     )
+
+
+def _prompt(project: Project, name: str) -> Prompt | None:
+    """Return a prompt as it is now, `name@role` as that role is asked; None if its file is gone."""
+    prompts = project.prompts
+    if name in prompts.names:
+        return prompts[name]
+    file, _, role = name.partition(VARIANT)
+    is_role = file in prompts.names and role in project.settings.roles
+    return prompts[file].as_role(role) if is_role else None
