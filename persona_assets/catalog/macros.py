@@ -71,7 +71,7 @@ WITH RECURSIVE lexical AS (
         NULL::VARCHAR AS stage, NULL::VARCHAR AS survivor_id, NULL::DOUBLE AS similarity
     FROM held h SEMI JOIN chain ON chain.row_id = h.row_id
     LEFT JOIN ($rejected) r ON r.row_id = h.row_id AND r.asset = h.asset
-    WHERE h.asset NOT IN ($duplicate_assets)
+    WHERE h.asset NOT IN ($duplicate_assets) AND h.asset NOT IN ($aggregates)
     UNION ALL
     SELECT coalesce(g.id, d.persona_id), coalesce(g.asset, d.asset), g.shard, false,
         coalesce(g.reason, d.reason), d.stage, d.survivor_id, d.similarity

@@ -140,6 +140,7 @@ def test_why_lists_tables_in_the_order_of_the_graph(finished: SampleProject) -> 
         "lexical_survivors",
         "persona_embeddings",
         "persona_hub",
+        "persona_map",
     ]
     assert set(rows["shard"]) == {BIRDS}
     assert set(rows["outcome"]) == {"kept"}
