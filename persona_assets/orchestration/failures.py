@@ -53,7 +53,7 @@ class FailedCheck:
         check: Name of the check.
         partition: Partition key; None for unpartitioned assets.
         is_error: True for an error, False for a warning.
-        message: Description of the evaluation; empty if it has none.
+        message: Description and metadata of the evaluation.
     """
 
     asset: str
@@ -110,13 +110,14 @@ def failed_checks(
             continue
         evaluation = event.asset_check_evaluation_data
         if not evaluation.passed:
+            numbers = (f"{name}: {value.value}" for name, value in evaluation.metadata.items())
             found.append(
                 FailedCheck(
                     asset_name(key.asset_key),
                     key.name,
                     record.partition,
                     evaluation.severity == dg.AssetCheckSeverity.ERROR,
-                    evaluation.description or "",
+                    "; ".join(filter(None, (evaluation.description, *numbers))),
                 )
             )
     return sorted(found, key=lambda check: (check.asset, check.check))

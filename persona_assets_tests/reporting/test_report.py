@@ -42,11 +42,11 @@ def page(facts: Facts) -> ParsedPage:
 
 @pytest.fixture(scope="module")
 def small(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleProject]:
-    """Project of hostile texts and known prices, whose last shard failed."""
+    """Project of hostile texts and known prices; a shard has failed, another was refused."""
     with ModelServer() as server:
         sample = SampleProject(tmp_path_factory.mktemp("report") / "project", server, TASKS)
         sample.write(SHARD, [f"The swifts came back. {HOSTILE}", f"The bell cracked. {HOSTILE}"])
-        priced = {**sample.endpoint("writer"), "price": {"input": 1_000, "output": 2_000}}
+        priced = {**sample.endpoint("writer"), "price": {"input": 1, "output": 2}}
         sample.values |= {
             "training_sizes": [],
             "relations_per_persona": 1,
@@ -55,6 +55,7 @@ def small(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         }
         assert [run.error for run in sample.run("+key:report_tools") if run.error] == []
         sample.write("b.jsonl", ["Storks by the canal."])
+        sample.write("c.jsonl", ["Please refuse this text."])
         server.meets = lambda prompt, message: "401" if "Storks" in message else None
         assert [run.error for run in sample.run("+key:text_personas") if run.error] != []
         yield sample
@@ -148,6 +149,10 @@ def test_failure_and_stale_tables_are_named(small: SampleProject, small_page: Pa
     assert failed[2] == "b.jsonl"
     assert "401" in failed[3]
     assert failed[4] == "still to be made"
+    checks = small_page.rows("Checks that failed last")
+    [refused] = [row for row in checks if row[1] == "text_personas"]
+    assert refused[:4] == ["quarantine_share", "text_personas", "c.jsonl", "warning"]
+    assert refused[4]
     stale = [
         [asset, work.partition or "", reason]
         for work in small.stale()
