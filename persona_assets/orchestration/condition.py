@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from persona_assets.asset_names import asset_name
 from persona_assets.orchestration.failures import (
     FailedCheck,
     FailedStep,
@@ -47,8 +48,9 @@ def find_condition(defs: dg.Definitions, settings: Settings, storage: Storage) -
         if instance is None:
             return Condition(shards, notes, stale, [], [])
         keys = defs.resolve_asset_graph().asset_check_keys
-        checks = failed_checks(instance, keys)
-        return Condition(shards, notes, stale, failed_steps(instance), checks)
+        names = {asset_name(spec.key) for spec in defs.resolve_all_asset_specs()}
+        failures = failed_steps(instance, names)
+        return Condition(shards, notes, stale, failures, failed_checks(instance, keys))
     finally:
         if instance is not None:
             instance.dispose()

@@ -9,13 +9,10 @@ import dagster as dg
 
 from persona_assets.asset_names import asset_name
 from persona_assets.ids import VARIANT
-from persona_assets.orchestration.instance import UNFINISHED, is_dead
+from persona_assets.orchestration.instance import KILLED, UNFINISHED, is_dead
 
 RECENT = 20
 """Number of newest failed runs that are read."""
-
-KILLED = "The command that executed this run was killed."
-"""Message of a run whose process is gone."""
 
 
 class _Error(Protocol):
@@ -35,7 +32,7 @@ class FailedStep:
     Attributes:
         time: Time of the run's creation.
         run_id: Dagster's id of the run.
-        asset: Asset whose step failed; empty if the run failed outside of a step.
+        asset: Asset whose step failed; empty if the run failed outside of the steps of assets.
         partition: Partition key; None for unpartitioned assets.
         message: Message of the exception, on one line.
     """
@@ -56,7 +53,7 @@ class FailedCheck:
         check: Name of the check.
         partition: Partition key; None for unpartitioned assets.
         is_error: True for an error, False for a warning.
-        message: Description of the evaluation; empty if it has none.
+        message: Description and metadata of the evaluation.
     """
 
     asset: str
@@ -71,8 +68,16 @@ def root_message(error: _Error) -> str:
     return " ".join((error.cause or error).message.split())
 
 
-def failed_steps(instance: dg.DagsterInstance, limit: int = RECENT) -> list[FailedStep]:
-    """List the failures of recent runs, and the killed runs of this machine, newest first."""
+def failed_steps(
+    instance: dg.DagsterInstance, assets: Collection[str], limit: int = RECENT
+) -> list[FailedStep]:
+    """List the failures of recent runs, and the killed runs of this machine, newest first.
+
+    Args:
+        instance: Dagster instance.
+        assets: Names of all assets.
+        limit: Largest number of failed runs to read.
+    """
     killed = [
         record
         for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
@@ -87,7 +92,7 @@ def failed_steps(instance: dg.DagsterInstance, limit: int = RECENT) -> list[Fail
         # SQLite returns times without their zone, which is UTC.
         time = record.create_timestamp.replace(tzinfo=UTC)
         partition = run.tags.get("dagster/partition")
-        steps = _failed_steps(instance, run.run_id)
+        steps = _failed_steps(instance, run.run_id, assets)
         for asset, message in steps or [("", KILLED if record in killed else "The run failed.")]:
             found.append(FailedStep(time, run.run_id, asset, partition, message))
     return sorted(found, key=lambda failure: failure.time, reverse=True)
@@ -105,24 +110,28 @@ def failed_checks(
             continue
         evaluation = event.asset_check_evaluation_data
         if not evaluation.passed:
+            numbers = (f"{name}: {value.value}" for name, value in evaluation.metadata.items())
             found.append(
                 FailedCheck(
                     asset_name(key.asset_key),
                     key.name,
                     record.partition,
                     evaluation.severity == dg.AssetCheckSeverity.ERROR,
-                    evaluation.description or "",
+                    "; ".join(filter(None, (evaluation.description, *numbers))),
                 )
             )
     return sorted(found, key=lambda check: (check.asset, check.check))
 
 
-def _failed_steps(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str]]:
-    """Return the failed assets of a run, with messages."""
+def _failed_steps(
+    instance: dg.DagsterInstance, run_id: str, assets: Collection[str]
+) -> list[tuple[str, str]]:
+    """Return the failed assets of a run with messages; a step of no asset is in its message."""
     steps: list[tuple[str, str]] = []
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.get_dagster_event()
         error = event.step_failure_data.error
-        step = (event.step_key or "").replace("__", VARIANT)
-        steps.append((step, root_message(error) if error else "no message"))
+        message = root_message(error) if error else "no message"
+        name = (event.step_key or "").replace("__", VARIANT)
+        steps.append((name, message) if name in assets else ("", f"{event.step_key}: {message}"))
     return steps

@@ -30,6 +30,9 @@ RUNNER = "persona_assets/runner"
 BACKFILL = "persona_assets/backfill"
 """Tag shared by the runs of a command or of a night; these runs share a spending cap."""
 
+KILLED = "The command that executed this run was killed."
+"""Message of a run whose process is gone."""
+
 _MOST_SHARDS = 5
 """New shards that a note names."""
 
@@ -141,7 +144,7 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> int:
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     dead = [run for run in unfinished if is_dead(run)]
     for run in dead:
-        instance.report_run_failed(run, "The command that executed this run was killed.")
+        instance.report_run_failed(run, KILLED)
     return len(dead)
 
 

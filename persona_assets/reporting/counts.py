@@ -46,8 +46,7 @@ def glance_section(facts: Facts) -> Section:
     published = [count for name in last if (count := facts.count(name)) is not None]
     total = next((row for row in facts.usage("model") if row["name"] is None), None)
     open_failures = sum(
-        (failure.asset, failure.partition) in condition.stale or not failure.asset
-        for failure in condition.failures
+        (failure.asset, failure.partition) in condition.stale for failure in condition.failures
     )
     rows = [
         ("shards of the corpus", condition.shards),

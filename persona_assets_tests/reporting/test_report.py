@@ -42,19 +42,20 @@ def page(facts: Facts) -> ParsedPage:
 
 @pytest.fixture(scope="module")
 def small(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleProject]:
-    """Project of hostile texts and known prices, whose last shard failed."""
+    """Project of hostile texts and known prices; a shard has failed, another was refused."""
     with ModelServer() as server:
         sample = SampleProject(tmp_path_factory.mktemp("report") / "project", server, TASKS)
-        sample.write(SHARD, [f"The swifts came back. {HOSTILE}", "The bell cracked."])
-        priced = {**sample.endpoint("writer"), "price": {"input": 1_000, "output": 2_000}}
+        sample.write(SHARD, [f"The swifts came back. {HOSTILE}", f"The bell cracked. {HOSTILE}"])
+        priced = {**sample.endpoint("writer"), "price": {"input": 1, "output": 2}}
         sample.values |= {
             "training_sizes": [],
             "relations_per_persona": 1,
             "writer": priced,
-            "tasks": {"tools": {"per_shard": 4}},
+            "tasks": {"tools": {"per_shard": 6, "judge": 1.0}},
         }
         assert [run.error for run in sample.run("+key:report_tools") if run.error] == []
         sample.write("b.jsonl", ["Storks by the canal."])
+        sample.write("c.jsonl", ["Please refuse this text."])
         server.meets = lambda prompt, message: "401" if "Storks" in message else None
         assert [run.error for run in sample.run("+key:text_personas") if run.error] != []
         yield sample
@@ -120,7 +121,8 @@ def test_every_section_of_a_finished_project_has_figures(page: ParsedPage) -> No
 def test_sample_is_shown_with_its_chain_down_to_the_text_and_its_price(
     small: SampleProject, small_page: ParsedPage
 ) -> None:
-    ids = sorted(small.rows("unique_tools", SHARD)["sample_id"])[:3]
+    ids = sorted(small.rows("judged_tools", SHARD)["sample_id"])[:3]
+    assert ids
     words = " ".join(small_page.text.split())
     for row_id in ids:
         chain = small.catalog.trace(row_id)
@@ -128,7 +130,7 @@ def test_sample_is_shown_with_its_chain_down_to_the_text_and_its_price(
             assert f"{asset} of {SHARD}, {step_id}" in words
     assert words.count("US dollars of all calls of the chain: ") == len(ids)
     assert "US dollars of all calls of the chain: unknown" not in words
-    assert "published, as the model wrote it" in words
+    assert words.count("published, as the model wrote it; judged: ") == len(ids)
 
 
 def test_text_of_strangers_is_inert(small: SampleProject) -> None:
@@ -147,6 +149,10 @@ def test_failure_and_stale_tables_are_named(small: SampleProject, small_page: Pa
     assert failed[2] == "b.jsonl"
     assert "401" in failed[3]
     assert failed[4] == "still to be made"
+    checks = small_page.rows("Checks that failed last")
+    [refused] = [row for row in checks if row[1] == "text_personas"]
+    assert refused[:4] == ["quarantine_share", "text_personas", "c.jsonl", "warning"]
+    assert refused[4]
     stale = [
         [asset, work.partition or "", reason]
         for work in small.stale()
