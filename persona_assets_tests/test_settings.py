@@ -222,7 +222,7 @@ def test_example_file_names_every_setting_with_its_default(
     examples = {"corpus_fields", "benchmark", "decontaminate", "tasks", "prompting"}
     examples |= {"run_budget", "backfill_budget", "ledger_url", "protected_names"}
     examples |= {"ready_personas", "ready_fields", "evaluation", "benchmarks", "baselines"}
-    examples |= {"pair_writer", "pair_writer_similarity"}
+    examples |= {"pair_writer", "pair_writer_similarity", "training"}
     for name, value in given.items():
         if not name.startswith("PERSONA_WRITER__"):
             monkeypatch.setenv(name, value)

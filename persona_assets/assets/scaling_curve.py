@@ -25,14 +25,14 @@ PAPER = Reference("paper: MATH, Qwen2-7B", paper.FIGURE_9)
     table=Table(
         paper.PAPER_RESULTS,
         "model",
-        unique=("source", "model", "accuracy"),
+        unique=("source", "benchmark", "model", "examples"),
         aggregates=True,
     ),
     version=paper.VERSION,
 )
-def paper_results() -> dg.MaterializeResult[StepResult]:
-    """Tables 1 and 2 and figure 9 of the paper, for reference."""
-    return dg.MaterializeResult(value=paper.build_paper_results())
+def paper_results(scaling_curve: pl.LazyFrame) -> dg.MaterializeResult[StepResult]:
+    """Tables 1 and 2 and figure 9 of the paper for reference, and the models trained here."""
+    return dg.MaterializeResult(value=paper.build_paper_results(scaling_curve.collect()))
 
 
 def curves(accuracies: Collection[str]) -> list[TableAsset]:

@@ -1,4 +1,4 @@
-"""Results that the paper reports, as reference rows beside one's own (arXiv 2406.20094, v1).
+"""Results that the paper reports, as reference rows above one's own (arXiv 2406.20094, v1).
 
 Others measured them, with other models, graders and code: they are no part of any comparison.
 """
@@ -11,6 +11,9 @@ VERSION = "1"
 
 SOURCE = "arXiv 2406.20094, {}"
 """Source of a row, with its table or figure."""
+
+OURS = "this project"
+"""Source of the models trained here."""
 
 TUNED = "Qwen2-7B, fine-tuned on synthetic problems"
 """The paper's own model."""
@@ -28,7 +31,7 @@ PAPER_RESULTS = pl.Schema(
 )
 """`examples` is the number of training problems, null for models of others; `n` is approximate for
 the synthetic test (11.6 thousand); `same_grader` is false for a figure that the paper took from
-another source, whose answers another checker graded."""
+another source, whose answers another checker graded, and null for the models trained here."""
 
 FIGURE_9 = {2**16: 0.575, 2**17: 0.610, 2**18: 0.626, 2**19: 0.638, 2**20: 0.649}
 """Accuracy on MATH by number of training problems."""
@@ -81,8 +84,15 @@ _ANOTHER_GRADER = {
 """Models of table 2 that the paper marks with an asterisk."""
 
 
-def build_paper_results() -> StepResult:
-    """Return tables 1 and 2 and figure 9, columns of PAPER_RESULTS."""
+def build_paper_results(curve: pl.DataFrame) -> StepResult:
+    """Put the models trained here below tables 1 and 2 and figure 9 of the paper.
+
+    Args:
+        curve: Rows of `scaling_curve`.
+
+    Returns:
+        Rows of the schema PAPER_RESULTS; those of this project have the source OURS.
+    """
     tables = [("table 1", "synthetic", SYNTHETIC_PROBLEMS, _TABLE_1)]
     tables += [("table 2", "MATH", MATH_PROBLEMS, _TABLE_2)]
     rows = [
@@ -110,4 +120,11 @@ def build_paper_results() -> StepResult:
         }
         for examples, share in FIGURE_9.items()
     ]
-    return StepResult(typed_frame(rows, PAPER_RESULTS))
+    ours = curve.select(
+        pl.lit(OURS).alias("source"),
+        "benchmark",
+        pl.format("fine-tuned here, weights {}", pl.col("model").str.slice(0, 12)).alias("model"),
+        *("examples", "n", "accuracy"),
+        pl.lit(None, pl.Boolean()).alias("same_grader"),
+    )
+    return StepResult(pl.concat([typed_frame(rows, PAPER_RESULTS), ours]))

@@ -67,7 +67,8 @@ def test_affected_by_reaches_training_sets_and_models(finished: SampleProject, s
     )
     text_id = finished.catalog.trace(problem)["row_id"][-1]
     affected = finished.catalog.query("FROM affected_by(?)", [text_id])
-    aggregates = {name for name, table in finished.tables.items() if table.aggregates}
+    held = set(finished.catalog.query("SELECT DISTINCT asset FROM held")["asset"])
+    aggregates = {name for name in held if finished.tables[name].aggregates}
     rows = affected.filter(~pl.col("asset").is_in(aggregates))
     assert set(rows["row_id"]) == descendants(finished, text_id)
     assert set(rows["shard"]) == {shard, None}

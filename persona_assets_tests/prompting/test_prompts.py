@@ -28,6 +28,7 @@ INPUTS = {
     "perspective": "reads",
     "relations": "2",
     "problem": "What is 1 + 1?",
+    "person": "A tailor.",
     "expected": "2",
     "given": "two",
     "name": "Tide Clock",
