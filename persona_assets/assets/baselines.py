@@ -26,7 +26,7 @@ from persona_assets.resources.session import Session, role_endpoint
 from persona_assets.settings import BASELINE_ROLE
 from persona_assets.steps import evaluation as steps
 from persona_assets.steps.measurement import FIGURES, accuracy_sentence
-from persona_assets.storage.step_result import StepResult, typed_frame
+from persona_assets.storage.step_result import StepResult
 from persona_assets.tables import Table
 
 BASELINES = "baseline_accuracy"
@@ -44,18 +44,17 @@ BASELINE = pl.Schema(
 
 
 def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAsset:
-    """Declare the accuracy of the baselines on all problem sets; no baseline makes no row.
+    """Declare the accuracy of the baselines on all problem sets.
 
     Args:
-        names: Names of the baselines.
+        names: Names of the baselines, at least one.
         sets: Assets of the fine-tuned models' accuracies, as in `Project.problem_sets`.
     """
     files = [name for name in sets if name != SYNTHETIC_ACCURACY]
-    # Without a baseline nothing is read, so that no other table makes this one again.
-    has_synthetic = SYNTHETIC_ACCURACY in sets and bool(names)
+    has_synthetic = SYNTHETIC_ACCURACY in sets
 
     def calls(bounds: CallBounds) -> int | None:
-        problems = [file_problems(bounds.project, name) for name in files if names]
+        problems = [file_problems(bounds.project, name) for name in files]
         problems += [bounds.rows("math_test")] if has_synthetic else []
         return plus(
             *(
@@ -70,12 +69,12 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
         group="model",
         table=Table(BASELINE, "baseline", unique=("baseline", "benchmark"), aggregates=True),
         version=f"{steps.VERSION}.{READING_VERSION}",
-        prompts=[*map(baseline_prompt, names), *(["answer_equality"] if names else [])],
+        prompts=[*map(baseline_prompt, names), "answer_equality"],
         settings=[
             "equality",
             "benchmark_limit",
             "evaluation_samples",
-            *(map(file_setting, files) if names else ()),
+            *map(file_setting, files),
         ],
         calls=calls,
         ins={"math_test": dg.AssetIn(asset_key("math_test"))} if has_synthetic else {},
@@ -89,8 +88,6 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
         grader: dg.ResourceParam[Grader],
         **tables: pl.LazyFrame,
     ) -> dg.MaterializeResult[StepResult]:
-        if not names:
-            return dg.MaterializeResult(value=StepResult(typed_frame([], BASELINE)))
         problems = list(_problems(project, files, tables))
         with open_session(context, models) as session:
             made = [

@@ -66,8 +66,8 @@ def load_assets(
     assets: dict[str, TableAsset] = {}
     measured = [
         *accuracies(problem_sets),
-        baseline_accuracy(baselines, problem_sets),
-        *curves(problem_sets),
+        *([baseline_accuracy(baselines, problem_sets)] if baselines else []),
+        *curves(problem_sets, bool(baselines)),
         grader_verdicts(problem_sets),
         *math_sets(by_meaning),
     ]

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.asset_names import asset_key
-from persona_assets.assets.baselines import BASELINES
+from persona_assets.assets.baselines import BASELINE, BASELINES
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.table_asset import TableAsset, table_asset
 from persona_assets.plots.scaling_curve import Reference, draw_scaling_curve
@@ -25,7 +25,7 @@ PAPER = Reference("paper: MATH, Qwen2-7B", paper.FIGURE_9)
     table=Table(
         paper.PAPER_RESULTS,
         "model",
-        unique=("source", "benchmark", "model", "examples"),
+        unique=("source", "benchmark", "model", "accuracy"),
         aggregates=True,
     ),
     version=paper.VERSION,
@@ -35,21 +35,26 @@ def paper_results(scaling_curve: pl.LazyFrame) -> dg.MaterializeResult[StepResul
     return dg.MaterializeResult(value=paper.build_paper_results(scaling_curve.collect()))
 
 
-def curves(accuracies: Collection[str]) -> list[TableAsset]:
+def curves(accuracies: Collection[str], with_baselines: bool) -> list[TableAsset]:
     """Declare the assets that put accuracies side by side.
 
     Args:
         accuracies: Names of the assets with the accuracies of the fine-tuned models.
+        with_baselines: True if other models are measured, too.
     """
     tables = {name: dg.AssetIn(asset_key(name)) for name in accuracies}
-    return [scaling_curve(tables), size_comparison(tables)]
+    baselines = {BASELINES: dg.AssetIn(asset_key(BASELINES))} if with_baselines else {}
+    return [scaling_curve(tables, baselines), size_comparison(tables)]
 
 
-def scaling_curve(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
+def scaling_curve(
+    tables: Mapping[str, dg.AssetIn], baselines: Mapping[str, dg.AssetIn]
+) -> TableAsset:
     """Declare the curve of figure 9.
 
     Args:
         tables: Accuracies of the fine-tuned models.
+        baselines: Accuracies of other models, if there are any.
     """
 
     @table_asset(
@@ -58,19 +63,19 @@ def scaling_curve(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
         table=Table(steps.CURVE, "examples", unique=("benchmark", "examples"), aggregates=True),
         version=f"{steps.VERSION}.1",
         settings=["decontaminate"],
-        ins={**tables, BASELINES: dg.AssetIn(asset_key(BASELINES))},
+        ins={**tables, **baselines},
         description="Accuracy by number of training problems, with 95 % intervals (figure 9).",
     )
     def curve(
         project: dg.ResourceParam[Project], **tables: pl.LazyFrame
     ) -> dg.MaterializeResult[StepResult]:
-        baselines = tables.pop(BASELINES).collect()
+        others = tables.pop(BASELINES, pl.LazyFrame(schema=BASELINE)).collect()
         accuracies = _joined(tables)
         result = steps.build_scaling_curve(accuracies)
         forbidden = set(project.forbidden_problems()["problem_id"])
-        drawn = draw_scaling_curve(result.rows, PAPER, _levels(baselines))
+        drawn = draw_scaling_curve(result.rows, PAPER, _levels(others))
         remarks = steps.curve_remarks(accuracies, forbidden)
-        against = steps.baseline_verdicts(accuracies, baselines)
+        against = steps.baseline_verdicts(accuracies, others)
         metadata: dict[str, dg.MetadataValue | str] = {
             **picture("curve", drawn),
             "verdict": "\n".join(steps.curve_verdicts(accuracies)),

@@ -120,10 +120,11 @@ def build_paper_results(curve: pl.DataFrame) -> StepResult:
         }
         for examples, share in FIGURE_9.items()
     ]
-    ours = curve.select(
+    weights = pl.col("model").str.slice(0, 12)
+    ours = curve.drop_nulls("accuracy").select(
         pl.lit(OURS).alias("source"),
         "benchmark",
-        pl.format("fine-tuned here, weights {}", pl.col("model").str.slice(0, 12)).alias("model"),
+        pl.format("fine-tuned on {} problems, weights {}", "examples", weights).alias("model"),
         *("examples", "n", "accuracy"),
         pl.lit(None, pl.Boolean()).alias("same_grader"),
     )
