@@ -11,6 +11,10 @@ reply may repeat, lacks the words that ask for its correction."""
 COPIED = 0.8
 """Share of runs of three words that an answer and its source have in common if it is a copy."""
 
+MATERIAL = 30
+"""Words of an answer from which it may be a copy of the prompt's material: a short answer may fill
+in a form that the prompt gives."""
+
 
 def is_echo(context: RuleContext) -> bool:
     """Return True if the text repeats the prompt: `RUN` of its own words in a row.
@@ -30,11 +34,16 @@ def is_echo(context: RuleContext) -> bool:
 def is_copy_of_source(context: RuleContext) -> bool:
     """Return True if the text is a text of the request once more: a persona, question or message.
 
-    Copies are of at least `RUN` words, since people repeat a greeting or a number.
+    Copies are of at least `RUN` words, since people repeat a greeting or a number. A text that
+    consists of words of the prompt's material is a copy, too.
     """
     own = context.units
     if len(own) < RUN:
         return False
+    if context.request.material and len(own) >= MATERIAL:
+        ours = runs_of([context.text], 3)
+        if len(ours & context.request.material) >= COPIED * len(ours):
+            return True
     for source in context.request.sources:
         units = units_of(source)
         if units[:ENDS] == own[:ENDS] and units[-ENDS:] == own[-ENDS:]:

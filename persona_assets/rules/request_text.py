@@ -27,6 +27,8 @@ class RequestText:
     Attributes:
         runs: Runs of `RUN` words of the prompt's own text, without its inputs.
         demonstration_runs: Runs of `DEMONSTRATION_RUN` words of the demonstrations.
+        material: Runs of three words of the prompt with the texts that it includes, such as the
+            announcement that personas react to.
         sources: Texts that the request is about: the persona, the sample, earlier messages.
         scripts: Scripts of the request; empty if unknown.
         names_language: True if the request speaks of a language, so that its own script does not
@@ -35,6 +37,7 @@ class RequestText:
 
     runs: frozenset[tuple[str, ...]] = frozenset()
     demonstration_runs: frozenset[tuple[str, ...]] = frozenset()
+    material: frozenset[tuple[str, ...]] = frozenset()
     sources: tuple[str, ...] = ()
     scripts: frozenset[str] = frozenset()
     names_language: bool = False

@@ -242,6 +242,7 @@ def request_text(prompt: Prompt) -> RequestText:
     return RequestText(
         runs_of(prompt.wording, RUN),
         runs_of(prompt.demonstration_texts, DEMONSTRATION_RUN),
+        material=runs_of(prompt.skeletons, 3),
         scripts=scripts_in(shown),
         names_language=names_language(shown),
     )

@@ -12,7 +12,7 @@ from persona_assets.rules import BUILTIN, GROUP
 from persona_assets.rules.protection import Names, Protection
 from persona_assets.steps.verdicts import Verdicts, count_repairs, rules_version
 from persona_assets_tests.installed import write_distribution
-from persona_assets_tests.steps.answers_double import PROMPTS, prompt
+from persona_assets_tests.steps.answers_double import PROMPTS, ROOT, prompt
 
 PERSONA = "A harbour pilot who brings ferries into port at night"
 PROBLEM = "A pilot brings 3 ferries into port each night. How many are that in 12 nights?"
@@ -96,6 +96,16 @@ def test_corrected_text_is_no_copy_of_its_request() -> None:
     asked = f"Please correct my letter: {letter}"
     assert judge("replies", {"reply": f"{better}ed."}, asked).reason is None
     assert judge("replies", {"reply": asked}, asked).reason == "copied_source"
+
+
+def test_answer_that_consists_of_an_included_text_is_dropped() -> None:
+    told = (ROOT / "prompts" / "stimuli" / "quay_without_cars.md").read_text()
+    copied = told.replace("From 1 May, the old quay of Port Ember will be", "The quay is")
+    quoted = " ".join(told.split()[:9])
+    own = f"I park there on Fridays, and they say: {quoted}. I am too old to walk."
+    judged = {"stance": "against", "reason": copied}
+    assert judge("reactions", judged).reason == "copied_source: reason"
+    assert judge("reactions", {**judged, "reason": own}).reason is None
 
 
 def test_greeting_may_be_returned() -> None:
