@@ -87,7 +87,7 @@ def project(root: Path, server: StrongModel, mode: str, personas: int) -> Sample
     sample.values |= {
         **{role: {**sample.values[role], "price": PRICE} for role in roles},
         "relations_per_persona": 3,
-        "personas_per_hop": None,
+        "personas_per_hop": personas,
         "training_sizes": [],
         "tasks": {
             name: {

@@ -74,7 +74,10 @@ def load_assets(
     for declared in (*map(_declared, _modules()), measured):
         for asset in declared:
             if assets.setdefault(asset.name, asset) is not asset:
-                if asset.name in problem_sets:
+                if asset.name in problem_sets and asset.name not in (
+                    SYNTHETIC_ACCURACY,
+                    BENCHMARK_ACCURACY,
+                ):
                     raise SettingsError(
                         f"setting PERSONA_BENCHMARKS: the table {asset.name} has another meaning: "
                         "rename the file"

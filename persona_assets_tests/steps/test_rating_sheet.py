@@ -44,7 +44,10 @@ def saved(rows: list[list[str]], style: str = "as written") -> bytes:
     text = io.StringIO(newline="")
     delimiter = {"semicolons": ";", "unicode text": "\t"}.get(style, ",")
     newline = "\n" if style == "unix" else "\r\n"
-    csv.writer(text, delimiter=delimiter, lineterminator=newline).writerows(rows)
+    # A spreadsheet quotes every line break, and the module only those of its line terminator.
+    quoting = csv.QUOTE_ALL if style == "unix" else csv.QUOTE_MINIMAL
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=newline, quoting=quoting)
+    writer.writerows(rows)
     encoding = {"unicode text": "utf-16", "unix": "utf-8"}.get(style, "utf-8-sig")
     return text.getvalue().encode(encoding)
 
