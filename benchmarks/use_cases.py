@@ -52,14 +52,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--personas", type=int, default=40, help="personas per task")
-    parser.add_argument("--tasks", nargs="*", help="names of tasks; default all")
+    parser.add_argument(
+        "--tasks", nargs="*", help="tasks, with those they are made from; default all"
+    )
     parser.add_argument("--modes", nargs="*", choices=MODES, default=list(MODES))
     options = parser.parse_args()
     os.environ.setdefault(KEY_VARIABLE, CANARY)
     for mode in options.modes:
         with tempfile.TemporaryDirectory() as folder, StrongModel(bad=0.1) as server:
-            sample = project(Path(folder) / "project", server, mode, options.personas)
-            names = [name for name in sample.project.prompts.tasks if _is_in(name, options.tasks)]
+            tasks = options.tasks or [path.stem for path in (ROOT / "prompts/tasks").glob("*.md")]
+            sample = project(Path(folder) / "project", server, mode, options.personas, tasks)
+            chosen = sample.project.prompts.tasks
+            names = [name for name in chosen if name.partition("@")[0] in tasks]
             reports = (asset_key(f"report_{name}").to_user_string() for name in names)
             failed = [
                 run.error
@@ -72,11 +76,14 @@ def main() -> None:
                 print_figures({"task": name, "mode": mode, **figures(sample, name)}, digits=6)
 
 
-def project(root: Path, server: StrongModel, mode: str, personas: int) -> SampleProject:
-    """Build a project with all shipped tasks in a mode, judged where they have a rubric."""
-    files = [path.stem for path in (ROOT / "prompts" / "tasks").glob("*.md")]
-    sample = SampleProject(root, server, files)
+def project(
+    root: Path, server: StrongModel, mode: str, personas: int, tasks: list[str]
+) -> SampleProject:
+    """Build a project with shipped tasks in a mode, judged where they have a rubric."""
+    # The graph of every project solves math problems.
+    sample = SampleProject(root, server, [*tasks, "math_problems"])
     sample.write(SHARD, TEXTS)
+    sample.values["tasks"] = {}
     prompts = sample.project.prompts
     variants = [
         f"{name}@{variant}"
@@ -133,10 +140,6 @@ def trace(sample: SampleProject, name: str) -> list[str] | None:
         return None
     chain = sample.catalog.query("SELECT asset FROM trace(?) ORDER BY step", [ids[0]])
     return list(chain["asset"].unique(maintain_order=True))
-
-
-def _is_in(name: str, tasks: list[str] | None) -> bool:
-    return tasks is None or name.partition("@")[0] in tasks
 
 
 if __name__ == "__main__":
