@@ -18,7 +18,7 @@ import sys
 import threading
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from persona_assets.training.checkpoints import (
     checkpoint_callback,
@@ -158,7 +158,21 @@ def finetune(job: Job, emit: Emit) -> None:
                 "processes": process.num_processes,
             }
         )
+    process.wait_for_everyone()
     process.destroy_process_group()
+    if process.num_processes > 1:
+        leave()
+
+
+def leave() -> NoReturn:
+    """End this process at once, after its files and reports are written.
+
+    As Python frees the model, a thread of its process group can wait for the interpreter while the
+    interpreter waits for the thread: with gloo a finished training did not end.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def check_launch(accelerator: Any) -> bool:
