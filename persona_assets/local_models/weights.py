@@ -18,8 +18,8 @@ from persona_assets.local_models.weight_sources import (
     WeightSource,
     Wheel,
     Wheels,
-    sha256_of,
 )
+from persona_assets.storage.files import sha256_of
 
 REPORT_EVERY_BYTES = 64 << 20
 """Bytes of a download between two reports."""

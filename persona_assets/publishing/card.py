@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from persona_assets.assets.math_solutions import PROBLEMS
 from persona_assets.languages import UNKNOWN, base_language
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB
@@ -89,13 +90,11 @@ def render_card(project: Project, found: PublishedRows, facts: CardFacts) -> str
             f"{inert_line(name)} `{version[:12]}`" for name, version in versions.items()
         ),
     }
-    rows = [frame for frame in found.rows.values() if len(frame)]
-    languages = Counter[str]()
-    licences = Counter[str]()
-    for frame in rows:
-        licences.update(read_licence(text).name for text in frame["licence"])
-        if "language" in frame.columns:
-            languages.update(text or UNKNOWN for text in frame["language"])
+    languages, licences = Counter[str](), Counter[str]()
+    for language, count in found.count("language").items():
+        languages[language or UNKNOWN] += count
+    for text, count in found.count("licence").items():
+        licences[read_licence(text).name] += count
     return environment.get_template("card.md.jinja").render(
         front_matter=_front_matter(found, facts, languages),
         title=_title(found.name),
@@ -176,7 +175,7 @@ def _thresholds(project: Project, name: str) -> list[tuple[str, str]]:
     ]
     if name == HUB:
         return found
-    task = settings.task("math_problems" if name == MATH_TRAIN else name)
+    task = settings.task(PROBLEMS if name == MATH_TRAIN else name)
     return [
         *found,
         ("duplicate samples by words", f"Jaccard from {float(task.unique_threshold):g}"),

@@ -1,9 +1,8 @@
 """Folder of a published dataset: Parquet files, lines for other libraries, card, manifest."""
 
-import hashlib
 import json
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,26 @@ from persona_assets.publishing.card import MANIFEST, CardFacts, render_card
 from persona_assets.publishing.formats import (
     LINES,
     LLAMA_FACTORY,
+    Messages,
     as_messages,
     as_prompt_completion,
 )
 from persona_assets.publishing.licences import dataset_licence
 from persona_assets.publishing.provenance import Provenance
 from persona_assets.publishing.rows import TRAIN, PublishedRows, PublishError
+from persona_assets.storage.files import replace_folder, sha256_listing
 
 FILE_BYTES = 300_000_000
 """Bytes of rows in memory that a Parquet file holds at most."""
 
-ROWS, MESSAGES, PROMPT_COMPLETION = "rows", "messages", "prompt_completion"
-"""Configs."""
+ROWS = "rows"
+"""Config of all columns."""
+
+CONVERSATIONS: Mapping[str, tuple[tuple[str, ...], Callable[[Messages], dict[str, Any]]]] = {
+    "messages": (("messages",), as_messages),
+    "prompt_completion": (("prompt", "completion"), as_prompt_completion),
+}
+"""Configs of conversations, the default first: their columns, and the form."""
 
 LLAMA = "llama-factory"
 """Format name of ShareGPT lines with the description that LLaMA-Factory reads."""
@@ -70,11 +77,7 @@ def publish(
         raise PublishError(f"{folder} is a file: name an empty or a new folder")
     if formats and not found.messages:
         raise PublishError(f"{found.name} has no conversations: leave out --format")
-    counts: dict[str | None, int] = {}
-    for rows in found.rows.values():
-        for licence, count in rows["licence"].value_counts().iter_rows():
-            counts[licence] = counts.get(licence, 0) + count
-    licence = dataset_licence(counts)
+    licence = dataset_licence(found.count("licence"))
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
         raise PublishError(f"{folder} is no earlier publication: name an empty or a new folder")
     partial = folder.with_name(f".{folder.name}.partial")
@@ -89,28 +92,18 @@ def publish(
     _write_lines(found, partial, formats)
     facts = CardFacts(licence, provenance, terms, configs, sizes)
     (partial / "README.md").write_text(render_card(project, found, facts), "utf-8")
-    _write_manifest(partial)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    (partial / MANIFEST).write_text(sha256_listing(partial))
+    replace_folder(partial, folder)
     return Publication(folder, sizes)
 
 
 def _frames(found: PublishedRows) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """Yield config, split and rows, the default config first."""
-    if found.messages:
+    for config, (columns, convert) in CONVERSATIONS.items() if found.messages else ():
         for split, rows in _answered(found):
-            said = [found.messages[row_id] for row_id in rows[found.row_id]]
-            messages = [as_messages(each)["messages"] for each in said]
-            yield MESSAGES, split, _with(found, rows, messages=messages)
-        for split, rows in _answered(found):
-            said = [found.messages[row_id] for row_id in rows[found.row_id]]
-            pairs = [as_prompt_completion(each) for each in said]
-            columns = {name: [pair[name] for pair in pairs] for name in ("prompt", "completion")}
-            yield PROMPT_COMPLETION, split, _with(found, rows, **columns)
+            said = [convert(found.messages[row_id]) for row_id in rows[found.row_id]]
+            values = {name: [each[name] for each in said] for name in columns}
+            yield config, split, _with(found, rows, values)
     schemas = {split: rows.schema for split, rows in found.rows.items()}
     for split, rows in found.rows.items():
         # Splits of a config have the same columns.
@@ -123,7 +116,9 @@ def _answered(found: PublishedRows) -> Iterator[tuple[str, pl.DataFrame]]:
             yield split, rows.filter(pl.col(found.row_id).is_in(list(found.messages)))
 
 
-def _with(found: PublishedRows, rows: pl.DataFrame, **columns: list[Any]) -> pl.DataFrame:
+def _with(
+    found: PublishedRows, rows: pl.DataFrame, columns: Mapping[str, list[Any]]
+) -> pl.DataFrame:
     """Return conversations beside the columns that identify and license a row."""
     message = pl.List(pl.Struct({"role": pl.String(), "content": pl.String()}))
     kept = [name for name in (found.row_id, "licence", "language") if name in rows.columns]
@@ -158,12 +153,3 @@ def _write_lines(found: PublishedRows, folder: Path, formats: Collection[str]) -
     if LLAMA in formats:
         text = json.dumps(described, indent=2)
         (folder / "dataset_info.json").write_text(text + "\n", "utf-8")
-
-
-def _write_manifest(folder: Path) -> None:
-    lines: list[str] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
-    (folder / MANIFEST).write_text("".join(lines))

@@ -57,13 +57,6 @@ class Provenance:
     prompts: tuple[PromptFigures, ...]
     versions: Mapping[str, str]
 
-    @property
-    def usd(self) -> Decimal | None:
-        """US dollars of all models; None if a price is unknown."""
-        prices = [model.usd for model in self.models]
-        known = [price for price in prices if price is not None]
-        return sum(known, Decimal(0)) if len(known) == len(prices) else None
-
 
 def find_provenance(project: Project, catalog: Catalog, tables: Collection[str]) -> Provenance:
     """Collect the provenance of tables from footers and completions.
@@ -97,12 +90,12 @@ def find_provenance(project: Project, catalog: Catalog, tables: Collection[str])
 def _upstream(footers: Mapping[str, list[Footer]], tables: Collection[str]) -> list[str]:
     """Return the assets from which tables are made, and the tables, inputs first."""
     order: list[str] = []
-    open_: set[str] = set()
+    seen: set[str] = set()
 
     def visit(asset: str) -> None:
-        if asset in order or asset in open_ or asset not in footers:
+        if asset in seen or asset not in footers:
             return
-        open_.add(asset)
+        seen.add(asset)
         for upstream in sorted({each.asset for f in footers[asset] for each in f.upstream}):
             visit(upstream)
         order.append(asset)

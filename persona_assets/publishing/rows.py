@@ -1,6 +1,7 @@
 """Rows of a publication: the last table of a task, as rows and as conversations."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,6 +49,14 @@ class PublishedRows:
     rows: Mapping[str, pl.DataFrame]
     row_id: str
     messages: Mapping[str, Messages]
+
+    def count(self, column: str) -> Counter[str | None]:
+        """Count the rows of all splits by the value of a column; splits may lack it."""
+        counts = Counter[str | None]()
+        for rows in self.rows.values():
+            if column in rows.columns:
+                counts.update(rows[column].to_list())
+        return counts
 
     @property
     def without_messages(self) -> int:

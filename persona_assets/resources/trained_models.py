@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from persona_assets.local_models.weight_sources import sha256_of
+from persona_assets.storage.files import sha256_listing, sha256_of
 
 MANIFEST = "manifest.json"
 """File name of a model's description and the hash of its inputs."""
@@ -146,16 +146,4 @@ def model_sha256(path: Path) -> str:
     """Return the sha256 of a file, or of the list of a directory's files with their sha256."""
     if path.is_file():
         return sha256_of(path)
-    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    listing = "".join(f"{sha256_of(path / name)}  {name}\n" for name in files)
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def replace_folder(source: Path, target: Path) -> None:
-    """Replace a directory by another; a crash leaves the old directory, none, or the new one."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    return hashlib.sha256(sha256_listing(path).encode()).hexdigest()

@@ -24,7 +24,6 @@ from persona_assets.resources.trained_models import (
     TrainedModel,
     find_model,
     model_sha256,
-    replace_folder,
 )
 from persona_assets.resources.training_inputs import Row, example_lines, inputs_hash
 from persona_assets.resources.training_outcome import Report, TrainingOutcome
@@ -36,6 +35,7 @@ from persona_assets.resources.training_room import (
     folder_bytes,
 )
 from persona_assets.settings import SettingsError, Training
+from persona_assets.storage.files import replace_folder
 from persona_assets.training.job import Checkpointing, Hyperparameters, Job
 from persona_assets.training.launch import Launch, LaunchError
 from persona_assets.training.model_shape import ModelShape

@@ -16,7 +16,6 @@ from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.run_prompt import (
     COMPLETION_COLUMNS,
     Complete,
-    PromptResult,
     PromptRow,
     run_prompt,
 )
@@ -176,16 +175,21 @@ def build_samples(
     """
     prompt_rows = sample_rows(origins, prompt, task, source=source, draw_by=draw_by)
     verdicts = Verdicts(prompt, protection)
+    repairs: Mapping[str, tuple[str, ...]] | None = None
     if prompt.head.turns:
         results, dropped, repairs = converse(prompt, prompt_rows, complete, verdicts)
-        judged = ((result, Verdict(result.value, repairs[result.row.row_id])) for result in results)
     else:
         results, dropped = run_prompt(prompt, prompt_rows, complete)
-        judged = ((result, _verdict(prompt, verdicts, result)) for result in results)
     columns = tuple(origin_of(prompt, source).columns)
     rows: list[dict[str, Any]] = []
-    for result, verdict in judged:
+    for result in results:
         row, language = result.row.source, _language(prompt, result.row)
+        if repairs is None:
+            about = source_texts(prompt, result.row.inputs)
+            verdict = verdicts.of(result.value, about, language)
+        else:
+            # Each message has its verdict already.
+            verdict = Verdict(result.value, repairs[result.row.row_id])
         text = max(texts_in(verdict.value), key=len, default="")  # Names tell no language.
         # A person may quote a foreign text; code is in no language.
         is_code = prompt.head.kind == "code"
@@ -215,11 +219,6 @@ def build_samples(
         len(prompt_rows),
         repairs=count_repairs(row["repairs"] for row in rows),
     )
-
-
-def _verdict(prompt: Prompt, verdicts: Verdicts, result: PromptResult) -> Verdict:
-    about = source_texts(prompt, result.row.inputs)
-    return verdicts.of(result.value, about, _language(prompt, result.row))
 
 
 def _language(prompt: Prompt, row: PromptRow) -> str:

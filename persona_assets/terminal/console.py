@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from rich.markup import escape
 
+from persona_assets.number_format import format_price, plural
 from persona_assets.orchestration.runner import Finished, Fresh, Runner
 from persona_assets.orchestration.staleness import Stale
 from persona_assets.planning.probe_forecast import ProbeForecast
@@ -16,12 +17,7 @@ from persona_assets.planning.trial import Trial
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
 from persona_assets.settings import Settings
-from persona_assets.terminal.figures import (
-    OUT,
-    figure_table,
-    format_price,
-    plural,
-)
+from persona_assets.terminal.figures import OUT, figure_table
 from persona_assets.terminal.progress import progress_display
 from persona_assets.terminal.spending import describe_caps, describe_probes
 

@@ -1,4 +1,4 @@
-"""Formatting of figures for the terminal: tables, times, intervals, and `number_format`."""
+"""Formatting of figures for the terminal: tables, times, intervals; numbers: `number_format`."""
 
 import sys
 from collections.abc import Callable
@@ -6,26 +6,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from persona_assets.number_format import (
-    format_count,
-    format_money,
-    format_number,
-    format_price,
-    plural,
-)
+from persona_assets.number_format import format_number
 from persona_assets.planning.estimate import Interval
-
-__all__ = [
-    "OUT",
-    "figure_table",
-    "format_count",
-    "format_duration",
-    "format_interval",
-    "format_money",
-    "format_number",
-    "format_price",
-    "plural",
-]
 
 # A pipe has no width, and rich would wrap tables at 80 columns.
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)

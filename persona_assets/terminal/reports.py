@@ -8,20 +8,12 @@ from decimal import Decimal
 import polars as pl
 from rich.markup import escape
 
+from persona_assets.number_format import format_count, format_money, format_price, plural
 from persona_assets.planning.cost import CapUsage
 from persona_assets.planning.estimate import LEVEL
 from persona_assets.planning.plan import Forecast, Plan
 from persona_assets.settings import Settings
-from persona_assets.terminal.figures import (
-    OUT,
-    figure_table,
-    format_count,
-    format_duration,
-    format_interval,
-    format_money,
-    format_price,
-    plural,
-)
+from persona_assets.terminal.figures import OUT, figure_table, format_duration, format_interval
 from persona_assets.terminal.spending import describe_caps, describe_probes
 
 _COUNTS = {

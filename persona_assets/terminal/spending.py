@@ -5,12 +5,12 @@ from decimal import Decimal
 from math import ceil
 
 from persona_assets.generation import BudgetReached
+from persona_assets.number_format import format_money, plural
 from persona_assets.planning.estimate import Interval
 from persona_assets.planning.plan import Forecast
 from persona_assets.planning.probe_forecast import ProbeForecast
 from persona_assets.resources.spending_caps import has_budget, limits
 from persona_assets.settings import Settings
-from persona_assets.terminal.figures import format_money, plural
 
 MARGIN = 0.25
 """Share of a forecast by which spending may exceed it once a person agreed."""

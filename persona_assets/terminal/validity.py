@@ -11,6 +11,7 @@ from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import Usage
 from persona_assets.generation.journal.journal import compact
+from persona_assets.number_format import format_money, format_price, plural
 from persona_assets.planning import validity
 from persona_assets.planning.cost import refresh_catalog
 from persona_assets.planning.estimate import Interval
@@ -30,7 +31,7 @@ from persona_assets.steps.validity import (
     summarise,
 )
 from persona_assets.storage.storage import VALIDITY_JUDGE
-from persona_assets.terminal.figures import OUT, figure_table, format_money, format_price, plural
+from persona_assets.terminal.figures import OUT, figure_table
 from persona_assets.terminal.spending import agree_to_forecast, describe_caps
 
 _TEXT = 160

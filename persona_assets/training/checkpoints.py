@@ -10,12 +10,12 @@ checkpoints once a newer one is complete.
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from persona_assets.storage.files import sync
 from persona_assets.training.job import Checkpointing, Job
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ def remove_other_checkpoints(folder: Path, kept: Path | None) -> None:
 def complete(checkpoint: Path, identity: dict[str, Any]) -> None:
     """Mark a checkpoint as complete, after its files are on the disk."""
     for path in [*checkpoint.rglob("*"), checkpoint]:
-        _sync(path)
+        sync(path)
     scratch = checkpoint / f".{MARKER}"
     scratch.write_text(json.dumps(identity))
-    _sync(scratch)
+    sync(scratch)
     scratch.rename(checkpoint / MARKER)
-    _sync(checkpoint)
+    sync(checkpoint)
 
 
 def checkpoint_callback(job: Job, identity: dict[str, Any]) -> "TrainerCallback":
@@ -122,11 +122,3 @@ def _identity(checkpoint: Path) -> dict[str, Any] | None:
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix(PREFIX))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

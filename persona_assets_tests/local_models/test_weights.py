@@ -23,7 +23,6 @@ from persona_assets.local_models.weight_sources import (
     WeightSource,
     Wheel,
     Wheels,
-    sha256_of,
 )
 from persona_assets.local_models.weights import (
     MODELS,
@@ -32,6 +31,7 @@ from persona_assets.local_models.weights import (
     default_cache_dir,
     fetch,
 )
+from persona_assets.storage.files import sha256_of
 
 BODY = bytes(range(256)) * 40
 SMOLLM2 = MODELS["smollm2-135m-instruct"]

@@ -4,13 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from persona_assets.number_format import format_money, format_price
 from persona_assets.planning.estimate import Interval
-from persona_assets.terminal.figures import (
-    format_duration,
-    format_interval,
-    format_money,
-    format_price,
-)
+from persona_assets.terminal.figures import format_duration, format_interval
 from persona_assets.terminal.progress import ProgressLines
 
 

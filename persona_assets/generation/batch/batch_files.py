@@ -25,8 +25,8 @@ from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from persona_assets.generation.calls.call import Call
-from persona_assets.generation.journal.completion_store import make_folder
 from persona_assets.generation.journal.journal import JournalBusy
+from persona_assets.storage.files import make_folder
 
 KINDS = ("requests", "tickets", "output", "errors", "scratch")
 

@@ -16,8 +16,8 @@ from persona_assets.generation.calls.adaptation import Change, apply_all, joined
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.journal.call_record import as_object
-from persona_assets.generation.journal.completion_store import make_folder
 from persona_assets.generation.providers import provider_of
+from persona_assets.storage.files import make_folder
 
 
 class Adaptations:

@@ -4,7 +4,6 @@ A file is only ever replaced as a whole, and equal records give equal bytes.
 """
 
 import itertools
-import os
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ from persona_assets.generation.journal.completion_row import (
 )
 from persona_assets.generation.journal.key_index import KeyIndex
 from persona_assets.generation.parsing.finish_reasons import finish_of
+from persona_assets.storage.files import make_folder, sync
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -244,28 +244,10 @@ def merge_journal(path: Path, records: Iterable[tuple[CallRecord, bytes]]) -> in
             for row in itertools.chain([first], new):
                 writer.add(row)
                 count += 1
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(scratch)
         scratch.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     return count
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents so that they survive a crash of the machine."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder's list of files to disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class _Writer:

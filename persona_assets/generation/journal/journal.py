@@ -24,12 +24,11 @@ from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.completion_store import (
     CompletionStore,
     JournalCorrupt,
-    make_folder,
     merge_journal,
-    sync_folder,
 )
 from persona_assets.generation.journal.key_index import KeyIndex
 from persona_assets.generation.parsing.finish_reasons import finish_of
+from persona_assets.storage.files import make_folder, sync
 
 __all__ = ["Journal", "JournalBusy", "JournalCorrupt", "compact"]
 
@@ -81,7 +80,7 @@ class Journal:
             with self.path.open("rb") as file:
                 self._offsets = KeyIndex(settled_keys(self.path, file))
             self._store = _open_store(self.completions)
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         except BaseException:
             self.close()
             raise
@@ -223,7 +222,7 @@ def compact(journal: Path, completions: Path) -> int:
         with journal.open("rb") as lines:
             moved = merge_journal(completions, _parse_lines(journal, lines))
         journal.unlink()
-        sync_folder(journal.parent)
+        sync(journal.parent)
     return moved
 
 

@@ -25,14 +25,13 @@ from persona_assets.generation.journal import sorted_segments
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.completion_store import (
     CompletionStore,
-    make_folder,
-    sync_folder,
 )
 from persona_assets.generation.journal.sorted_segments import (
     MappedSegment,
     Segment,
     SegmentDamaged,
 )
+from persona_assets.storage.files import make_folder, sync
 
 if TYPE_CHECKING:
     from persona_assets.generation.journal.sorted_segments import Integers
@@ -306,7 +305,7 @@ class PaidIndex:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(self.folder / "manifest.json")
-        sync_folder(self.folder)
+        sync(self.folder)
         self._take(manifest, segments)
         self._published = self._stamp()
         names = {segment.name for segment in manifest.segments}
