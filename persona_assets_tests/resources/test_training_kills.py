@@ -46,11 +46,16 @@ def launch() -> Iterator[Launch]:
 
 def trainings() -> list[psutil.Process]:
     """Return the training processes that this process has started, below the fork server."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if "serve" in process.cmdline() and "serve" in psutil.Process(process.ppid()).cmdline()
-    ]
+    return [p for p in psutil.Process().children(recursive=True) if is_training(p)]
+
+
+def is_training(process: psutil.Process) -> bool:
+    """Tell whether a process is a fork of the fork server."""
+    try:
+        return all("serve" in p.cmdline() for p in (process, psutil.Process(process.ppid())))
+    except psutil.NoSuchProcess:
+        # It has ended, or is a zombie: a child of another test that nobody has waited for.
+        return False
 
 
 def lasting(model: TrainedModel) -> list[dict[str, object]]:
