@@ -18,6 +18,7 @@ from dotenv import load_dotenv
 from persona_assets.assets.graph import call_bounds, project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.definitions import build_defs
+from persona_assets.diagnosis.program import require_free_port, require_own_modules
 from persona_assets.generation import EndpointError, JournalBusy, JournalCorrupt
 from persona_assets.local_models.embedder import EmbedderError
 from persona_assets.local_models.server import LocalServerError
@@ -39,7 +40,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.terminal import console, publish, report, reports, validity
+from persona_assets.terminal import console, doctor, gc, publish, report, reports, validity
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
@@ -185,6 +186,9 @@ def _parser() -> argparse.ArgumentParser:
 
     catalog = commands.add_parser("catalog", help="make catalog.duckdb anew from the tables")
     catalog.set_defaults(command=_catalog)
+
+    doctor.add_command(commands)
+    gc.add_command(commands)
 
     fetch = commands.add_parser("fetch", help="fetch and verify the embedded models in use")
     fetch.set_defaults(command=_fetch)
@@ -424,6 +428,8 @@ def _refit(options: argparse.Namespace) -> int:
 
 def _ui(options: argparse.Namespace) -> int:
     settings = Settings.load()
+    require_free_port(options.port)
+    require_own_modules(Path.cwd())
     open_instance(settings).dispose()
     own = Path("workspace.yaml")
     # The folder may hold another Dagster project.

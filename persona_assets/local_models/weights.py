@@ -146,6 +146,18 @@ def fetch(
     return target
 
 
+def is_fetched(name: str, cache_dir: Path | None = None) -> bool:
+    """Return True if the cache holds the verified file of a model.
+
+    Args:
+        name: Key of `MODELS`.
+        cache_dir: See `fetch`.
+    """
+    weights = MODELS[name]
+    cache = cache_dir.expanduser() if cache_dir is not None else default_cache_dir()
+    return _is_marked(cache / weights.file, weights)
+
+
 def _marker_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256-ok")
 

@@ -26,6 +26,7 @@ from persona_assets.resources.tuned_model import (
     server_command,
 )
 from persona_assets.settings import ROLES, ModelEndpoint, Precision, Settings
+from persona_assets.storage.locks import require_locks
 from persona_assets.storage.storage import PROBE, Storage
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Models:
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
         self.agreed: Decimal | None = None
+        self._has_locks = False
 
     def check(self, roles: Collection[str] = ROLES) -> None:
         """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.
@@ -126,7 +128,11 @@ class Models:
 
         Raises:
             JournalBusy: Another run holds the journal.
+            LocksIgnored: The file system of the data folder does not keep two writers apart.
         """
+        if not self._has_locks:
+            require_locks(self.storage.data_dir)
+            self._has_locks = True
 
         def report_everywhere(message: str) -> None:
             report(message)

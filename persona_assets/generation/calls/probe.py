@@ -129,7 +129,7 @@ class Probe:
 
     def _send(self, sender: Sender, call: Call) -> None:
         names = listed_models(self._endpoint)
-        unlisted = _unlisted(self._endpoint.model, names)
+        unlisted = unlisted_clause(self._endpoint.model, names)
         record = None
         for tiny in tiny_calls(call, self._probed):
             try:
@@ -168,13 +168,13 @@ class Probe:
         return f"{remedy} It says: {said}"
 
 
-def _unlisted(model: str, names: Sequence[str]) -> str:
+def unlisted_clause(model: str, names: Sequence[str]) -> str:
     """Return a clause on a model that is not among the listed names; "" if it is, or none are.
 
     Example:
-        >>> _unlisted("gpt-4o", ["openai/gpt-4o-2024-08-06"]), _unlisted("gpt-4o", [])
+        >>> unlisted_clause("gpt-4o", ["openai/gpt-4o-2024-08-06"]), unlisted_clause("gpt-4o", [])
         ('', '')
-        >>> _unlisted("gtp-4o", ["gpt-4o", "whisper-1"])
+        >>> unlisted_clause("gtp-4o", ["gpt-4o", "whisper-1"])
         '; the endpoint does not list that model among its 2; nearest: gpt-4o'
     """
     if not names or any(not other_model(model, name) for name in names):

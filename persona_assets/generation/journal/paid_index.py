@@ -151,6 +151,12 @@ class PaidIndex:
         """Return True if the index covers a file of a table."""
         return table in self._manifest.tables
 
+    def is_current(self) -> bool:
+        """Load the index, and return True if it covers all files on disk as they are now."""
+        files = self._scan()
+        self._load()
+        return not self._is_outdated(files)
+
     def refresh(self, patience: float = 0.0) -> bool:
         """Bring the index up to date with the files on disk.
 
