@@ -11,6 +11,7 @@ import polars as pl
 
 from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.catalog.catalog import Catalog, CatalogError
+from persona_assets.column_descriptions import describe_column
 from persona_assets.generation.journal.journal import JournalBusy, compact
 from persona_assets.partitions import shards
 from persona_assets.storage.footer import Footer, Upstream, data_version
@@ -32,6 +33,9 @@ PREVIEW_ROWS = 5
 
 PREVIEW_CHARS = 160
 """Number of characters after which a value is cut in the UI."""
+
+ID_CHARS = 8
+"""Number of characters of an id that a preview shows."""
 
 
 class TableIOManager(dg.IOManager):
@@ -160,13 +164,13 @@ class TableIOManager(dg.IOManager):
         metadata: dict[str, Any] = {
             count: len(rows),
             "dagster/uri": dg.MetadataValue.path(uri),
-            "dagster/column_schema": _column_schema(rows),
+            "dagster/column_schema": _column_schema(footer.asset, rows),
             "dagster/column_lineage": self._column_lineage(footer),
             "rows_dropped": sum(footer.dropped.values()),
             "dropped_by_reason": dict(footer.dropped),
         }
         if len(rows):
-            metadata["preview"] = preview(rows.head(PREVIEW_ROWS))
+            metadata["preview"] = preview(arranged(rows.head(PREVIEW_ROWS)))
         return metadata
 
     def _column_lineage(self, footer: Footer) -> dg.TableColumnLineage:
@@ -183,13 +187,33 @@ class TableIOManager(dg.IOManager):
         return dg.TableColumnLineage(lineage)
 
 
-def _column_schema(rows: pl.DataFrame) -> dg.TableSchema:
-    columns = [dg.TableColumn(name, str(kind)) for name, kind in rows.schema.items()]
+def _column_schema(asset: str, rows: pl.DataFrame) -> dg.TableSchema:
+    columns = [
+        dg.TableColumn(name, str(kind), description=describe_column(asset, name))
+        for name, kind in rows.schema.items()
+    ]
     return dg.TableSchema(columns=columns)
 
 
+def arranged(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows as a reader looks at them: the longest text first, ids last and cut short.
+
+    Example:
+        >>> rows = pl.DataFrame({"persona_id": ["8bf90af2e1b79d6d"], "hop": [1], "persona": ["A"]})
+        >>> arranged(rows).to_dicts()
+        [{'persona': 'A', 'hop': 1, 'persona_id': '8bf90af2'}]
+    """
+    ids = [name for name in rows.columns if name.endswith("_id")]
+    words = rows.select(pl.col(pl.String).exclude(ids).str.len_chars().mean().fill_null(0))
+    longest = max(words.columns, key=lambda name: float(words[name][0]), default=None)
+    first = [] if longest is None else [longest]
+    others = [name for name in rows.columns if name not in (*first, *ids)]
+    short = [pl.col(name).str.slice(0, ID_CHARS) for name in ids]
+    return rows.select(*first, *others, *short)
+
+
 def preview(rows: pl.DataFrame) -> dg.MetadataValue:
-    """Return rows as a table of plain text for the UI, long values cut."""
+    """Return rows as a table of plain text for the UI, each value on a line, long values cut."""
     records = [
         dg.TableRecord({name: _plain(value) for name, value in row.items()})
         for row in rows.iter_rows(named=True)
@@ -199,6 +223,6 @@ def preview(rows: pl.DataFrame) -> dg.MetadataValue:
 
 
 def _plain(value: object) -> str:
-    """Return a value as plain text, cut to PREVIEW_CHARS."""
-    text = "" if value is None else str(value)
+    """Return a value as plain text on a line, cut to PREVIEW_CHARS."""
+    text = "" if value is None else " ".join(str(value).split())
     return text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}..."
