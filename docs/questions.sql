@@ -1,6 +1,6 @@
 -- How many rows has each asset made, and how many has it dropped?
 SELECT asset, count(*) AS tables, sum(row_count)::BIGINT AS rows,
-    sum(list_sum(list_transform(json_keys(dropped), k -> (dropped ->> k)::BIGINT)))::BIGINT AS dropped
+    sum(list_sum(list_transform(json_keys(dropped), lambda k: (dropped ->> k)::BIGINT)))::BIGINT AS dropped
 FROM materializations GROUP BY asset ORDER BY rows DESC, asset LIMIT 8;
 
 -- Why were rows dropped?
@@ -83,11 +83,12 @@ SELECT task, n, of, round(share, 3) AS share, round(low, 3) AS low, round(high, 
 FROM task_reports WHERE measure = 'pass_rate' ORDER BY task LIMIT 8;
 
 -- Which prompts, in which versions, have made the tables?
-SELECT DISTINCT unnest(json_keys(prompt_versions)) AS prompt, count(*) AS tables
-FROM materializations GROUP BY ALL ORDER BY tables DESC, prompt LIMIT 8;
+SELECT prompt, prompt_versions ->> prompt AS version, count(*) AS tables
+FROM (SELECT prompt_versions, unnest(json_keys(prompt_versions)) AS prompt FROM materializations)
+GROUP BY ALL ORDER BY tables DESC, prompt LIMIT 8;
 
 -- Which problems were solved, and by how many votes?
-SELECT left(problem, 60) AS problem, left(answer, 20) AS answer, votes, solutions
+SELECT left(t.problem, 60) AS problem, left(t.answer, 20) AS answer, s.votes, s.solutions
 FROM math_train t JOIN math_solutions s USING (sample_id) ORDER BY sample_id LIMIT 5;
 
 -- How accurate is each trained model, with its interval?

@@ -27,9 +27,8 @@ Every table is a Parquet file per shard, and a view of its name in `catalog.duck
 columns. It is made by `docs/tables_page.py`; the outputs are those of `make demo`.
 """
 
-ORDER = (
-    "corpus personas hub datasets samples math model analysis reports"  # as the graph flows
-).split()
+FLOW = ("corpus", "personas", "hub", "datasets", "samples", "math", "model", "analysis", "reports")
+"""Groups in the order of the graph."""
 
 KEYS = {"shards": "shard", "training_sizes": "training size"}
 """Key of a table by the name of its partition set."""
@@ -68,7 +67,7 @@ def dictionary(project: Project) -> Iterator[str]:
     for name, asset in assets.items():
         shown.setdefault(_family(name, project), asset)
     groups = {asset.spec.group_name or "" for asset in shown.values()}
-    for group in sorted(groups, key=[*ORDER, *sorted(groups)].index):
+    for group in sorted(groups, key=[*FLOW, *sorted(groups)].index):
         yield f"## Group {group}\n"
         for family, asset in shown.items():
             if asset.spec.group_name == group:
