@@ -6,7 +6,7 @@ between providers (providers/).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -33,6 +33,9 @@ RESERVED = frozenset({"model", "messages", "stream", "n", "response_format"})
 
 MAX_TOKENS = ("max_completion_tokens", "max_tokens")
 """Members of the body that limit the length of an answer; the first that is set counts."""
+
+LARGER = 2.0
+"""Growth of the limit of tokens in a deliberate retry, where the endpoint's settings have none."""
 
 Status = Literal["ok", "truncated", "refused", "filtered", "invalid", "error"]
 """Outcome of a request; only "ok" has a value."""
@@ -152,10 +155,18 @@ class _Question(Call):
     larger: bool = False
     reasks: int = 0
     kept: Answer | None = None
+    retry: int = 0
+    """Number of retries that a person asked for, in this run or an earlier one."""
+    retrying: bool = False
+    """True if one of them is of this run."""
 
 
 def complete(
-    requests: Iterable[Request], engine: Engine, *, total: int | None = None
+    requests: Iterable[Request],
+    engine: Engine,
+    *,
+    total: int | None = None,
+    retry: Collection[Status] = (),
 ) -> Iterator[Answer]:
     """Yield an answer per request, in their order, with the guarantees of `Engine.ask`.
 
@@ -170,6 +181,8 @@ def complete(
         requests: Read as needed.
         engine: Engine to send with.
         total: Number of requests, for reports; None: `len(requests)` if it has a length.
+        retry: Outcomes that are requested once more although they are final: a truncated answer
+            with a larger limit, any other as it was. The further answer counts in later runs, too.
 
     Raises:
         ValueError: Sampling sets a member of RESERVED.
@@ -191,13 +204,17 @@ def complete(
         kept = question.kept or (answer if verdict.status == "ok" else None)
         larger = _larger(question, endpoint) if verdict.remedy == "larger" else None
         again = _again(question, endpoint)
-        following = [other for other in (larger, again) if other is not None]
+        retried = _retried(question, endpoint, verdict.status)
+        following = [other for other in (larger, again, retried) if other is not None]
         paid = next((other for other in following if other.key in engine.journal), None)
         if paid is not None:
             return answer, replace(paid, kept=kept)
         if kept is not None:
             return kept, None
-        return answer, {"larger": larger, "again": again, "none": None}[verdict.remedy]
+        followed = {"larger": larger, "again": again, "none": None}[verdict.remedy]
+        if verdict.status in retry and not question.retrying:
+            followed = replace(followed or retried, deliberate=True, retrying=True)
+        return answer, followed
 
     if total is None and isinstance(requests, Sized):
         total = len(requests)
@@ -260,11 +277,24 @@ def _again(question: _Question, endpoint: Endpoint) -> _Question | None:
     return _changed(question, endpoint, body, reasks=question.reasks + 1)
 
 
+def _retried(question: _Question, endpoint: Endpoint, status: Status) -> _Question:
+    """Return the question as a person has it asked once more, after all automatic retries."""
+    body = question.body
+    limit = next((name for name in MAX_TOKENS if isinstance(body.get(name), int)), None)
+    if status == "truncated" and limit is not None:
+        growth = endpoint.larger_retry if endpoint.larger_retry > 1 else LARGER
+        body = {**body, limit: int(body[limit] * growth)}
+    if isinstance(seed := body.get("seed"), int):
+        body = {**body, "seed": seed + 1}
+    return _changed(question, endpoint, body, reasks=0, retry=question.retry + 1)
+
+
 def _changed(
     question: _Question, endpoint: Endpoint, body: dict[str, Any], **members: Any
 ) -> _Question:
-    changed = replace(question, body=body, **members)
-    key = call_key(endpoint.identity, question.url, body, question.request.index, changed.reasks)
+    changed = replace(question, body=body, deliberate=False, **members)
+    index, again, retry = question.request.index, changed.reasks, changed.retry
+    key = call_key(endpoint.identity, question.url, body, index, again, retry)
     return replace(changed, key=key)
 
 

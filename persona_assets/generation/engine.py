@@ -142,7 +142,7 @@ class Engine:
             calls: Read as needed and never held as a whole, except by way of the Batch API.
             judge: Called in the reading thread, in any order. A call that it returns is sent in
                 place of the judged call, unless the journal's own table has been made of the judged
-                record: then only the journal is searched for that call.
+                record: then only the journal is searched for that call, if it is not deliberate.
             total: Number of calls, for reports; None: `len(calls)` if `calls` has a length.
 
         Raises:
@@ -339,7 +339,9 @@ class _Pipeline(Generic[C, R]):
         slot.result, replacement = self._judge(slot.call, record)
         journal = self._engine.journal
         if replacement is None or (
-            journal.compacted(record.key) and replacement.key not in journal
+            journal.compacted(record.key)
+            and not replacement.deliberate
+            and replacement.key not in journal
         ):
             slot.done = True
         else:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
+from persona_assets.generation.completion import Status
 from persona_assets.generation.journal.paid_records import PaidRecords
 from persona_assets.local_models.command_server import CommandServer, free_port, require_program
 from persona_assets.local_models.embedder import LocalEmbedder
@@ -41,6 +42,7 @@ class Models:
         storage: Tables of the project.
         report: Called with each line of progress of any table; does nothing until it is set.
         agreed: US dollars that a person agreed to spend; see `spending_caps`.
+        retry: Outcomes that the sessions request once more; see `complete`.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
@@ -51,6 +53,7 @@ class Models:
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
         self.agreed: Decimal | None = None
+        self.retry: Collection[Status] = ()
         self._has_locks = False
 
     def check(self, roles: Collection[str] = ROLES) -> None:
@@ -159,6 +162,7 @@ class Models:
                 open_client=self.client,
                 serve=self.serve,
                 embed_locally=self._embed_locally,
+                retry=self.retry,
             )
 
     @contextmanager

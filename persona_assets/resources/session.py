@@ -6,7 +6,7 @@ role's endpoint.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from persona_assets.generation.calls.adaptation_file import Adaptations
 from persona_assets.generation.calls.error_reply import quoted
 from persona_assets.generation.calls.probe import Probe
 from persona_assets.generation.calls.probe_shapes import ProbedShapes
+from persona_assets.generation.completion import Status
 from persona_assets.generation.parsing.embeddings import EmbeddingError, read_vectors
 from persona_assets.generation.parsing.model_names import other_model
 from persona_assets.local_models.weights import MODELS, WeightsError
@@ -74,6 +75,7 @@ class Session:
         endpoints: File with the parameters that endpoints refuse, and with successful probes.
         probes: Journal of all probes of the project, not open.
         embed_locally: Returns the vectors of texts by the embedded model in a precision.
+        retry: Outcomes that are requested once more; see `complete`.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Session:
         open_client: Callable[[ModelEndpoint, TunedModel | None], Client],
         serve: Callable[[ModelEndpoint, TunedModel, Callable[[str], None]], None],
         embed_locally: "Callable[[Sequence[str], Precision], np.ndarray]",
+        retry: Collection[Status] = (),
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -105,6 +108,7 @@ class Session:
         self._open_client = open_client
         self._serve = serve
         self._embed_locally = embed_locally
+        self._retry = retry
         self._engines: dict[str, Engine] = {}
         self._notes = Counter[str]()
         self._answered_by = Counter[str]()
@@ -126,7 +130,9 @@ class Session:
         unusable = Counter[str]()
         total = len(requests) if isinstance(requests, Sized) else None
         for role, group in itertools.groupby(requests, key=lambda request: request.role):
-            for answer in complete(group, self._engine(role), total=total):
+            for answer in complete(
+                group, self._engine(role), total=total, retry=self._retry_of(role)
+            ):
                 number += 1
                 self._tell(role, answer)
                 if answer.status == "error":
@@ -240,6 +246,10 @@ class Session:
         """Return a sentence per parameter that an endpoint of this session refuses."""
         engines = self._engines.values()
         return sorted({line for engine in engines for line in engine.adaptations.sentences})
+
+    def _retry_of(self, role: str) -> Collection[Status]:
+        # What an evaluated model could not answer is its result.
+        return () if is_evaluated(role) else self._retry
 
     def _said(self) -> str:
         """Return what the endpoints said to the last calls that failed; "" if they said nothing."""

@@ -17,12 +17,15 @@ class Call:
         url: "/chat/completions" or "/embeddings".
         body: JSON body of the request.
         prompt_version: Recorded beside the answer; no part of the key.
+        deliberate: True for a retry that a person asked for, which is sent although a table has
+            been made of the answer before it.
     """
 
     key: str
     url: str
     body: dict[str, Any]
     prompt_version: str = ""
+    deliberate: bool = False
 
     def weight(self) -> int:
         """Estimate the tokens that count against a limit per minute before the answer is known.
@@ -44,7 +47,12 @@ def _characters(parts: Iterable[Any]) -> int:
 
 
 def call_key(
-    identity: str, url: str, body: Mapping[str, Any], index: int = 0, again: int = 0
+    identity: str,
+    url: str,
+    body: Mapping[str, Any],
+    index: int = 0,
+    again: int = 0,
+    retry: int = 0,
 ) -> str:
     """Return the 128-bit key of a call as 32 hexadecimal digits.
 
@@ -57,6 +65,7 @@ def call_key(
         body: JSON body; its "model" is left out.
         index: Number of the sample of this question.
         again: Number of earlier attempts at this sample whose answers could not be used.
+        retry: Number of the retry that a person asked for, from 1; 0 for none.
 
     Raises:
         ValueError: The body holds NaN or infinity.
@@ -68,6 +77,7 @@ def call_key(
     question = {name: _plain(value) for name, value in body.items() if name != "model"}
     canonical = _CANONICAL.encode(question)
     sample = f"{index}" if again == 0 else f"{index}/{again}"
+    sample += f"/retry {retry}" if retry else ""
     return content_id("call", identity, url, canonical, sample)
 
 
