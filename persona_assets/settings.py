@@ -548,8 +548,8 @@ class Settings(BaseSettings):
     what fails in the light one, as far as this machine can isolate."""
 
     equality: Literal["judge", "math_verify"]
-    """Comparison of answers: `math_verify` reads them as mathematics, `judge` asks a model about
-    those that are then not equal."""
+    """Comparison of answers: `math_verify` reads them as mathematics, `judge` also asks a model about
+    those on which the reading decides nothing."""
 
     judged_answers: int = Field(default=0, ge=0)
     """Number of distinct pairs of expected and given answers that the role `judge` grades beside

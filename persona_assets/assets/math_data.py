@@ -8,7 +8,6 @@ import polars as pl
 from persona_assets.assets.call_bounds import times
 from persona_assets.assets.math_solutions import held_out_rows
 from persona_assets.assets.model_calls import (
-    EQUALITY_VERSION,
     answer_equality,
     materialize_result,
     open_session,
@@ -76,7 +75,7 @@ def _math_test(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) ->
         name="math_test",
         group="math",
         table=Table(steps.TEST, "sample_id"),
-        version=f"{version}.{GRADING_VERSION}.{EQUALITY_VERSION}",
+        version=f"{version}.{GRADING_VERSION}.2",
         earlier=[f"{earlier}.{GRADING_VERSION}" for earlier in (steps.VERSION, "2", "1")],
         prompts=["answer_equality"],
         settings=[*settings, "equality"],
