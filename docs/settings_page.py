@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "benchmarks",
         "decontaminate",
         "decontaminate_cosine",
+        "decontaminate_judge_from",
         "model_dir",
     ),
     "Corpus": ("corpus_fields", "texts_per_shard", "text_chars"),

@@ -49,6 +49,7 @@ class CallBounds:
         once: Count each question once.
         ready_shards: Number of those shards that hold ready personas.
         ready: Number of ready personas in them; None for the most that the settings allow.
+        known: Rows of finished tables that stay as they are, by asset.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class CallBounds:
         once: bool = False,
         ready_shards: int = 0,
         ready: int | None = None,
+        known: Mapping[str, int] | None = None,
     ) -> None:
         self.project = project
         self.shards = shards
@@ -70,6 +72,7 @@ class CallBounds:
         self.ready = times(settings.ready_per_shard, ready_shards) if ready is None else ready
         self._assets = assets
         self._once = once
+        self._known = known or {}
 
     @property
     def settings(self) -> Settings:
@@ -82,6 +85,8 @@ class CallBounds:
         Raises:
             ValueError: The asset states no bound on its rows.
         """
+        if name in self._known:
+            return self._known[name]
         bound = self._assets[name].rows
         if bound is None:
             raise ValueError(

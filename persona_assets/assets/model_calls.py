@@ -17,6 +17,7 @@ from persona_assets.steps.evaluation import judge_equality
 from persona_assets.steps.grading import Equal, equal_by_rules_first
 from persona_assets.storage.step_result import StepResult
 
+
 def open_session(
     context: dg.AssetExecutionContext, models: Models, tuned: TunedModel | None = None
 ) -> AbstractContextManager[Session]:

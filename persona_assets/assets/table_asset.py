@@ -118,7 +118,9 @@ class TableAsset:
         roles = asked | {name for name in self.reads.settings if name in ROLES}
         return {role for role in roles if project.settings.has_role(role)}
 
-    def versioned(self, project: Project, questions: Mapping[str, int] | None = None) -> "TableAsset":
+    def versioned(
+        self, project: Project, questions: Mapping[str, int] | None = None
+    ) -> "TableAsset":
         """Return the asset with the code version and prompt versions of a project.
 
         Args:
