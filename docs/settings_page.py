@@ -75,6 +75,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "judged_answers",
         "training_sizes",
         "benchmark_limit",
+        "benchmark_draw",
         "evaluation_samples",
         "baselines",
     ),

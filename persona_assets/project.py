@@ -74,6 +74,7 @@ LATER = frozenset(
         "solutions_per_problem",
         "decontaminate_cosine",
         "decontaminate_judge_from",
+        "benchmark_draw",
         "pair_writer_similarity",
     }
 )

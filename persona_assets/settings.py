@@ -570,6 +570,10 @@ class Settings(BaseSettings):
     benchmark_limit: int | None = Field(ge=1)
     """Number of problems used of each benchmark; null for all."""
 
+    benchmark_draw: Literal["random", "stratified"] = "random"
+    """Draw of the problems of `benchmark_limit`: `stratified` takes each subject and level in
+    proportion."""
+
     evaluation_samples: int = Field(default=1, ge=1)
     """Number of replies of an evaluated model per problem, of which the most frequent answer
     counts; 1 for the paper's single greedy reply. More need a temperature above 0, such as
