@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.call_bounds import times
 from persona_assets.assets.math_solutions import PROBLEMS
 from persona_assets.assets.model_calls import materialize_result, open_session
@@ -91,7 +92,7 @@ def judged_neighbours() -> list[TableAsset]:
 
 def verdict_inputs(by_judge: bool) -> dict[str, dg.AssetIn]:
     """Return the judge's verdicts as an input of an asset; none unless `by_judge`."""
-    return {VERDICTS: dg.AssetIn(VERDICTS)} if by_judge else {}
+    return {VERDICTS: dg.AssetIn(asset_key(VERDICTS))} if by_judge else {}
 
 
 def verdicts_of(inputs: Mapping[str, VectorTable]) -> dict[str, Containment]:

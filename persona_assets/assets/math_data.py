@@ -78,6 +78,7 @@ def _math_test(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) ->
         name="math_test",
         group="math",
         table=Table(steps.TEST, "sample_id"),
+        # 2: equal answers are found by algebra; a judge has a version of its own.
         version=f"{version}.{GRADING_VERSION}.2",
         earlier=[f"{earlier}.{GRADING_VERSION}" for earlier in (steps.VERSION, "2", "1")],
         prompts=["answer_equality"],
