@@ -83,7 +83,7 @@ class BenchmarkFile:
             BenchmarkError: A line is not a problem with an answer, or its layout extracts or grades
                 answers differently than that of the first line; the message names the line.
         """
-        rows = [
+        rows: list[Mapping[str, Any]] = [
             {
                 "problem_id": content_id("benchmark", problem.problem),
                 "problem": problem.problem,

@@ -282,8 +282,8 @@ class Pilot:
         if footer is None or not footer.questions or self.is_current(asset, partition):
             return len(records)
         growth = self._growth(asset, footer)
-        counts = records.filter("stored")["prompt_version"].value_counts()
-        return round(sum(growth.get(version, 1.0) * n for version, n in counts.iter_rows()))
+        stored = records.filter("stored")["prompt_version"]
+        return round(sum(growth.get(version, 1.0) for version in stored))
 
     def _growth(self, asset: ModelAsset, footer: Footer) -> dict[str, float]:
         """Return the questions of today's settings, as a multiple of a table's, by prompt version.

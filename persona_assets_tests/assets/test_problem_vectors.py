@@ -142,10 +142,10 @@ def test_a_judge_decides_on_near_problems_and_is_forecast_to_the_call(
     pairs = sample.rows("problem_neighbours")
     assert set(pairs["sample_id"]) == set(chosen.values())
     with sample.runner(every) as runner:
-        [forecast] = make_plan(Project(sample.settings), runner).assets
+        forecasts = {it.asset: it for it in make_plan(Project(sample.settings), runner).assets}
     each = call_bounds(Project(sample.settings), 1).question_calls(1, "same_problem")
     assert each is not None
-    assert (forecast.asset, forecast.most) == ("judged_neighbours", each * len(pairs))
+    assert forecasts["judged_neighbours"].most == each * len(pairs)
 
     run(sample, every)
     assert server.calls.total() - bought == server.calls["same_problem"] == len(pairs)
