@@ -21,6 +21,9 @@ Figures:
     innocent, searched: problems of another origin, and their number
     alarms_by_words, alarms: number of them in which a problem is found by words, and by words or
         meaning
+    asked_about, judge_from: problems of `searched` on which neither words nor meaning decide and
+        which have a neighbour above this cosine; `questions` for a judge, at most `most` for each;
+        and `reached`, the share of the plants whose problem is among these or was found before
     embedded, embedding_cpu_s, embedding_us_per_text: texts, and processor time of their vectors, on
         one thread
     vectors, against, neighbours, search_cpu_s: rows and columns of the search, the pairs found, and
@@ -48,10 +51,12 @@ from figures import print_figures
 
 from persona_assets.local_models.embedder import MINILM, LocalEmbedder
 from persona_assets.steps.contamination import ProblemIndex
+from persona_assets.steps.judged_neighbours import MOST
 from persona_assets.steps.neighbours import neighbours
 from persona_assets.steps.second_look import EVIDENCE, SecondLook
 
 COSINES = (0.75, 0.8, 0.85, 0.9, 0.95)
+JUDGE_FROM = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
 EVIDENCES = (0.9, 1.0, 1.1, 1.2, 1.4)
 
 Pair = tuple[int, int, float, float]
@@ -81,6 +86,13 @@ def main() -> None:
         print_figures(figures, 4)
     for path in [*options.innocent, SAMPLE]:
         print_figures(run.innocent(path.stem, read(path)))
+    plants = run.plants("paraphrase", options.plants)
+    own = [number for number, _ in plants]
+    for figures in run.judged("paraphrase", [text for _, text in plants], own):
+        print_figures(figures, 4)
+    for path in [*options.innocent, SAMPLE]:
+        for figures in run.judged(path.stem, read(path)):
+            print_figures(figures, 4)
     print_figures(run.embedding_time())
     print_figures(run.search_time(options.vectors))
     print_figures(run.look_time())
@@ -184,6 +196,7 @@ class Run:
         run = Run([*read(SAMPLE), *self.benchmark], self.seed, self.cosine, dict(self.known))
         for cosine in COSINES:
             yield {"plant": "rewritten", **run.found(list(REWRITES.values()), cosine)}
+        yield from run.judged("rewritten", list(REWRITES.values()), list(REWRITES))
 
     def found(self, texts: Sequence[str], cosine: float) -> dict[str, Any]:
         """Return the share of texts in which a problem is found."""
@@ -210,6 +223,44 @@ class Run:
             "alarms_by_words": len(by_words),
             "alarms": len(by_words | by_meaning),
         }
+
+    def judged(
+        self, name: str, texts: Sequence[str], own: Sequence[int] = ()
+    ) -> Iterable[dict[str, Any]]:
+        """Yield the questions that texts lead to, by the cosine from which a judge is asked.
+
+        Args:
+            name: Origin of the texts.
+            texts: Problems.
+            own: Number of the problem that each text retells, for plants.
+        """
+        missed = self.missed(texts)
+        left = [texts[row] for row in missed]
+        near = list(self.pairs(left, self.embed(left), min(JUDGE_FROM))) if left else []
+        by_meaning = {row for row, *pair in near if above(pair, self.cosine, EVIDENCE)}
+        nearest: dict[int, list[tuple[float, int]]] = {}
+        for row, number, cosine, _ in near:
+            if row not in by_meaning:
+                best = [*nearest.get(row, []), (-cosine, number)]
+                nearest[row] = sorted(best)[:MOST]
+        found = len(texts) - len(missed) + len(by_meaning)
+        for least in JUDGE_FROM:
+            asked = {
+                row: {number for negative, number in best if -negative > least}
+                for row, best in nearest.items()
+            }
+            figures = {
+                "judged": name,
+                "searched": len(texts),
+                "most": MOST,
+                "judge_from": least,
+                "asked_about": sum(bool(numbers) for numbers in asked.values()),
+                "questions": sum(map(len, asked.values())),
+            }
+            if own:
+                seen = sum(own[missed[row]] in numbers for row, numbers in asked.items())
+                figures["reached"] = (found + seen) / max(len(texts), 1)
+            yield figures
 
     def embedding_time(self) -> dict[str, Any]:
         """Return the processor time of all vectors so far."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.call_bounds import CallBounds, QuestionCounts
 from persona_assets.assets.checks import asset_checks
 from persona_assets.assets.graph import project_assets
 from persona_assets.catalog.catalog import Catalog
@@ -40,7 +40,8 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     # A bound that cannot be computed must not wait for `plan` to be noticed.
     CallBounds(project, declared, shards=1).all_calls()
     tables = {name: asset.table for name, asset in declared.items()}
-    assets = [asset.versioned(project) for asset in declared.values()]
+    questions = QuestionCounts(project, declared)
+    assets = [asset.versioned(project, questions.of(name)) for name, asset in declared.items()]
     definitions = [asset.definition for asset in assets]
     catalog = Catalog(project.storage, tables)
     defaults = {

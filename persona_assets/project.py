@@ -37,6 +37,7 @@ from persona_assets.steps.demonstrations import (
     lacking_personas,
     text_id_of,
 )
+from persona_assets.steps.judged_neighbours import PROMPT as NEIGHBOUR_PROMPT
 from persona_assets.storage.storage import Storage
 
 UNIQUENESS = {"unique", "unique_threshold"}
@@ -72,11 +73,16 @@ LATER = frozenset(
         "sandbox",
         "solutions_per_problem",
         "decontaminate_cosine",
+        "decontaminate_judge_from",
+        "benchmark_draw",
         "pair_writer_similarity",
     }
 )
 """Settings that came later than tables of the assets that read them: a default of theirs is left
 out of code versions."""
+
+PROMPT_OF = {"control_problems": CONTROL_PROMPT, "decontaminate_judge_from": NEIGHBOUR_PROMPT}
+"""Prompt that a setting needs, and that a project may lack."""
 
 MAKES_PERSONAS = frozenset({"text_to_persona", "persona_to_persona"})
 """Prompts whose answers are personas."""
@@ -144,12 +150,13 @@ class Project:
         self._check_names("tasks", prompts.tasks)
         self._check_names("prompting", prompts.names)
         self._check_rubrics(prompts)
-        if self._given.control_problems and CONTROL_PROMPT not in prompts.names:
-            raise SettingsError(
-                "setting PERSONA_CONTROL_PROBLEMS: no prompt at "
-                f"{prompts.folder / CONTROL_PROMPT}.md: copy it from a new project, as "
-                "persona-assets init writes it, or remove the setting"
-            )
+        for setting, prompt in PROMPT_OF.items():
+            if getattr(self._given, setting) and prompt not in prompts.names:
+                raise SettingsError(
+                    f"setting PERSONA_{setting.upper()}: no prompt at "
+                    f"{prompts.folder / prompt}.md: copy it from a new project, as persona-assets "
+                    "init writes it, or remove the setting"
+                )
         return prompts
 
     def _check_names(self, setting: str, known: Collection[str]) -> None:

@@ -385,6 +385,11 @@ class Settings(BaseSettings):
     and formulas, such as 0.9, whatever its words; null compares words alone. Problems are then
     embedded by the role `embedder`."""
 
+    decontaminate_judge_from: float | None = Field(default=None, gt=0, lt=1)
+    """Cosine, below `decontaminate_cosine`, above which the role `judge` is asked whether a problem
+    is the same as one of `decontaminate`, such as 0.7, where neither words nor meaning decide: at
+    most the three nearest of a problem. Null asks no judge."""
+
     model_dir: Path = Path("~/.cache/persona_assets/models")
     """Folder for the weights of embedded models."""
 
@@ -548,8 +553,8 @@ class Settings(BaseSettings):
     what fails in the light one, as far as this machine can isolate."""
 
     equality: Literal["judge", "math_verify"]
-    """Comparison of answers: `math_verify` reads them as mathematics, `judge` asks a model about
-    those that are then not equal."""
+    """Comparison of answers: `math_verify` reads them as mathematics, `judge` also asks a model
+    about those on which that decides nothing."""
 
     judged_answers: int = Field(default=0, ge=0)
     """Number of distinct pairs of expected and given answers that the role `judge` grades beside
@@ -564,6 +569,10 @@ class Settings(BaseSettings):
 
     benchmark_limit: int | None = Field(ge=1)
     """Number of problems used of each benchmark; null for all."""
+
+    benchmark_draw: Literal["random", "stratified"] = "random"
+    """Draw of the problems of `benchmark_limit`: `stratified` takes each subject and level in
+    proportion."""
 
     evaluation_samples: int = Field(default=1, ge=1)
     """Number of replies of an evaluated model per problem, of which the most frequent answer
@@ -596,6 +605,17 @@ class Settings(BaseSettings):
     @classmethod
     def _has_a_name(cls, tag: str | None) -> str | None:
         return _known_language(tag)
+
+    @field_validator("decontaminate_judge_from")
+    @classmethod
+    def _is_below_the_cosine(cls, cosine: float | None, info: ValidationInfo) -> float | None:
+        upper = info.data.get("decontaminate_cosine")
+        if cosine is not None and (upper is None or cosine >= upper):
+            raise ValueError(
+                "the judge is asked below PERSONA_DECONTAMINATE_COSINE: set that to a higher "
+                "number, such as 0.9"
+            )
+        return cosine
 
     @field_validator("pair_writer_similarity")
     @classmethod

@@ -73,6 +73,7 @@ def baseline_accuracy(names: Collection[str], sets: Collection[str]) -> TableAss
         settings=[
             "equality",
             "benchmark_limit",
+            "benchmark_draw",
             "evaluation_samples",
             *map(file_setting, files),
         ],

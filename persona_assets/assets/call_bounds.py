@@ -1,6 +1,8 @@
 """Upper bounds on rows and calls, derived from the settings and each asset's declaration."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Protocol
 
 from persona_assets.generation.completion import MAX_TOKENS
@@ -12,6 +14,9 @@ from persona_assets.steps.probes import PROBES
 MOST_PROBES = sum(map(len, PROBES.values()))
 """Number of probe texts embedded with a shard whose personas use all scripts."""
 
+
+USUAL_TEXTS = 100
+"""Texts of the shard for which questions are counted."""
 
 Bound = Callable[["CallBounds"], int | None]
 """Bound on the rows or the calls of an asset; None if a setting leaves it open."""
@@ -44,6 +49,7 @@ class CallBounds:
         once: Count each question once.
         ready_shards: Number of those shards that hold ready personas.
         ready: Number of ready personas in them; None for the most that the settings allow.
+        known: Rows of finished tables that stay as they are, by asset.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class CallBounds:
         once: bool = False,
         ready_shards: int = 0,
         ready: int | None = None,
+        known: Mapping[str, int] | None = None,
     ) -> None:
         self.project = project
         self.shards = shards
@@ -65,6 +72,7 @@ class CallBounds:
         self.ready = times(settings.ready_per_shard, ready_shards) if ready is None else ready
         self._assets = assets
         self._once = once
+        self._known = known or {}
 
     @property
     def settings(self) -> Settings:
@@ -77,6 +85,8 @@ class CallBounds:
         Raises:
             ValueError: The asset states no bound on its rows.
         """
+        if name in self._known:
+            return self._known[name]
         bound = self._assets[name].rows
         if bound is None:
             raise ValueError(
@@ -100,6 +110,10 @@ class CallBounds:
             questions if self._once else times(questions, calls_per_question(self.project, prompt))
         )
 
+    def drawn(self, rows: int | None, share: float) -> int | None:
+        """Return the most rows of a share that is drawn by hash: chance may draw all of them."""
+        return rows if share else 0
+
     def judge_calls(self, pairs: int | None) -> int | None:
         """Return the most calls for comparing pairs of answers; 0 without a judge."""
         judge = self.settings.equality == "judge"
@@ -119,6 +133,43 @@ class CallBounds:
         if self.settings.embedder.embedded or texts == 0:
             return 0
         return None if texts is None else (texts + probes * tables) // batch + tables
+
+
+class QuestionCounts(CallBounds):
+    """Questions of each asset by prompt, for a table of a shard with `USUAL_TEXTS` texts.
+
+    The counts depend on the settings alone: two of them show how much a change of the settings
+    multiplies the calls of a table.
+
+    Args:
+        project: Settings and prompts.
+        assets: Declarations of all assets, by name.
+    """
+
+    def __init__(self, project: Project, assets: Mapping[str, BoundedAsset]) -> None:
+        super().__init__(project, assets, 1, USUAL_TEXTS, once=True)
+        self._counts = Counter[str]()
+
+    def of(self, name: str) -> dict[str, int]:
+        """Return the questions of a table of an asset, by prompt."""
+        self._counts.clear()
+        self.calls(name)
+        return dict(self._counts)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings of the project, with a single size: each has a table of its own."""
+        settings = self.project.settings
+        return settings.model_copy(update={"training_sizes": settings.training_sizes[:1]})
+
+    def question_calls(self, questions: int | None, prompt: str) -> int | None:
+        """Count the questions that use a prompt, and return their bound."""
+        self._counts[prompt] += questions or 0
+        return super().question_calls(questions, prompt)
+
+    def drawn(self, rows: int | None, share: float) -> int | None:
+        """Return the expected rows of a share that is drawn by hash."""
+        return None if rows is None else round(share * rows)
 
 
 def calls_per_question(project: Project, prompt: str) -> int:

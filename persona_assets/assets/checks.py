@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.judged_neighbours import stored_verdicts
 from persona_assets.assets.problem_vectors import stored_vectors
 from persona_assets.assets.rejections import has_too_many_rejected, rejected_share
 from persona_assets.assets.samples import (
@@ -317,7 +318,9 @@ def decontaminated_check(asset: TableAsset) -> dg.AssetChecksDefinition:
                 for table in storage.shard_tables("math_solutions")
             ]
         problems = storage.scan(asset.name, None).select("sample_id", "problem").collect()
-        search = contained_problems(problems, pl.concat(forbidden), stored_vectors(project))
+        search = contained_problems(
+            problems, pl.concat(forbidden), stored_vectors(project), stored_verdicts(project)
+        )
         found = [containment.reason for containment in search if containment]
         return dg.AssetCheckResult(
             passed=not found,

@@ -105,7 +105,7 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
 
     def samples(bounds: CallBounds) -> int | None:
         task = bounds.settings.task(name)
-        rows = bounds.rows(source.table if source else HUB) if task.share else 0
+        rows = bounds.drawn(bounds.rows(source.table if source else HUB), task.share)
         if source:
             return times(least(times(task.per_shard, bounds.shards), rows), task.per_persona)
         shard_limits = (times(limit, bounds.shards) for limit in (task.per_shard, task.nearest))

@@ -18,6 +18,7 @@ from persona_assets.assets.distributions import distributions
 from persona_assets.assets.evaluation import accuracies
 from persona_assets.assets.grader_comparison import grader_verdicts
 from persona_assets.assets.judged import finished_samples, judged_samples
+from persona_assets.assets.judged_neighbours import judged_neighbours
 from persona_assets.assets.math_data import math_sets
 from persona_assets.assets.math_solutions import PROBLEMS, math_solutions
 from persona_assets.assets.problem_vectors import problem_vectors
@@ -45,6 +46,7 @@ def load_assets(
     problem_sets: Collection[str] = (SYNTHETIC_ACCURACY, BENCHMARK_ACCURACY),
     baselines: Collection[str] = (),
     by_meaning: bool = False,
+    by_judge: bool = False,
 ) -> dict[str, TableAsset]:
     """Collect every asset, by name.
 
@@ -55,6 +57,7 @@ def load_assets(
         problem_sets: Accuracies of fine-tuned models, as in `Project.problem_sets`.
         baselines: Names of models that are measured beside them.
         by_meaning: True if the math sets are kept apart by meaning, too.
+        by_judge: True if a judge decides on problems near a forbidden one.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
@@ -69,7 +72,8 @@ def load_assets(
         *([baseline_accuracy(baselines, problem_sets)] if baselines else []),
         *curves(problem_sets, bool(baselines)),
         grader_verdicts(problem_sets),
-        *math_sets(by_meaning),
+        *math_sets(by_meaning, by_judge),
+        *(judged_neighbours() if by_judge else []),
     ]
     for declared in (*map(_declared, _modules()), measured):
         for asset in declared:
@@ -145,6 +149,7 @@ def project_assets(project: Project) -> dict[str, TableAsset]:
         project.problem_sets,
         settings.baselines,
         settings.decontaminate_cosine is not None,
+        settings.decontaminate_judge_from is not None,
     )
 
 

@@ -71,7 +71,10 @@ def judged(prompt: Prompt, rubric: Prompt, contract: Table) -> TableAsset:
         prompts=[scored],
         settings=[f"{name}.judge"],
         rows=lambda bounds: bounds.rows(f"{UNIQUE}{name}"),
-        calls=lambda bounds: bounds.question_calls(bounds.rows(f"{UNIQUE}{name}"), scored),
+        calls=lambda bounds: bounds.question_calls(
+            bounds.drawn(bounds.rows(f"{UNIQUE}{name}"), bounds.settings.task(name).judge or 0.0),
+            scored,
+        ),
         partitions=shards,
         ins={"samples": dg.AssetIn(asset_key(f"{UNIQUE}{name}"))},
         description=f"Samples of {name} that its judge accepts: {rubric.head.description}",

@@ -6,9 +6,9 @@ import dagster as dg
 import polars as pl
 
 from persona_assets.assets.call_bounds import times
+from persona_assets.assets.judged_neighbours import verdict_inputs, verdicts_of
 from persona_assets.assets.math_solutions import held_out_rows
 from persona_assets.assets.model_calls import (
-    EQUALITY_VERSION,
     answer_equality,
     materialize_result,
     open_session,
@@ -20,8 +20,8 @@ from persona_assets.project import Project
 from persona_assets.resources.grader import Grader
 from persona_assets.resources.io_manager import preview
 from persona_assets.resources.models import Models
+from persona_assets.steps import judged_neighbours, neighbours
 from persona_assets.steps import math_data as steps
-from persona_assets.steps import neighbours
 from persona_assets.steps.grading import SOLVERS
 from persona_assets.steps.hub import count_unread
 from persona_assets.steps.neighbours import ProblemVectors
@@ -32,17 +32,19 @@ SHOWN_PAIRS = 20
 """Contaminated pairs of a benchmark in the metadata, for each way of containing it."""
 
 
-def math_sets(by_meaning: bool) -> list[TableAsset]:
+def math_sets(by_meaning: bool, by_judge: bool) -> list[TableAsset]:
     """Declare the training set and the synthetic test set.
 
     Args:
         by_meaning: True if problems are kept apart by meaning, too.
+        by_judge: True if a judge decides on near problems.
     """
     # A table that was made by words alone stays valid where nothing else is asked for.
     version = f"{steps.VERSION}.{neighbours.VERSION}" if by_meaning else steps.VERSION
-    settings = ["decontaminate", "decontaminate_cosine"]
+    version = f"{version}.judge{judged_neighbours.VERSION}" if by_judge else version
+    settings = ["decontaminate", "decontaminate_cosine", "decontaminate_judge_from"]
     settings += ["embedding_precision"] if by_meaning else []
-    ins = vector_inputs(by_meaning)
+    ins = vector_inputs(by_meaning) | verdict_inputs(by_judge)
     return [_math_train(version, settings, ins), _math_test(version, settings, ins)]
 
 
@@ -63,7 +65,7 @@ def _math_train(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -
     ) -> dg.MaterializeResult[StepResult]:
         solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
         vectors = vectors_of(project.settings, tables)
-        result = steps.build_math_train(solutions, forbidden, vectors)
+        result = steps.build_math_train(solutions, forbidden, vectors, verdicts_of(tables))
         apart = pl.concat([forbidden, steps.held_out_problems(solutions)])
         metadata = _contaminated(result, solutions, apart, vectors)
         return dg.MaterializeResult(value=result, metadata=metadata)
@@ -76,7 +78,8 @@ def _math_test(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) ->
         name="math_test",
         group="math",
         table=Table(steps.TEST, "sample_id"),
-        version=f"{version}.{GRADING_VERSION}.{EQUALITY_VERSION}",
+        # 2: equal answers are found by algebra; a judge has a version of its own.
+        version=f"{version}.{GRADING_VERSION}.2",
         earlier=[f"{earlier}.{GRADING_VERSION}" for earlier in (steps.VERSION, "2", "1")],
         prompts=["answer_equality"],
         settings=[*settings, "equality"],
@@ -97,7 +100,9 @@ def _math_test(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) ->
         vectors = vectors_of(project.settings, tables)
         with open_session(context, models) as session:
             equal = answer_equality(project, grader, session)
-            result = steps.build_math_test(solutions, forbidden, equal, vectors)
+            result = steps.build_math_test(
+                solutions, forbidden, equal, vectors, verdicts_of(tables)
+            )
         metadata = _contaminated(result, solutions, forbidden, vectors)
         share = steps.agreement_share(result)
         return materialize_result(result, session, agreement=share, **metadata)

@@ -17,9 +17,6 @@ from persona_assets.steps.evaluation import judge_equality
 from persona_assets.steps.grading import Equal, equal_by_rules_first
 from persona_assets.storage.step_result import StepResult
 
-EQUALITY_VERSION = "2"
-"""VERSION of `answer_equality`, bumped by hand when its verdicts change: part of a code version."""
-
 
 def open_session(
     context: dg.AssetExecutionContext, models: Models, tuned: TunedModel | None = None
@@ -51,7 +48,7 @@ def open_session(
 def answer_equality(project: Project, grader: Grader, session: Session) -> Equal:
     """Return the project's comparison of answers: by the grader, and by a judge if it is set.
 
-    The judge is asked about pairs that the grader does not call equal.
+    The judge is asked about pairs that the grader cannot decide.
     """
     if project.settings.equality == "math_verify":
         return grader.equal

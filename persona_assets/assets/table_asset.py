@@ -15,7 +15,7 @@ from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.call_bounds import Bound
 from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.project import DEMONSTRATIONS, OF_SET, PARTS, Project
-from persona_assets.resources.io_manager import PROMPT_VERSIONS
+from persona_assets.resources.io_manager import PROMPT_VERSIONS, QUESTIONS
 from persona_assets.settings import ROLES, Settings
 from persona_assets.tables import Table
 
@@ -24,6 +24,10 @@ POOL = "llm"
 
 JUDGE_PROMPT = "answer_equality"
 """Prompt of the judge, who is asked only if the setting `equality` says so."""
+
+JUDGED_VERSION = "3"
+"""VERSION of equality where a judge decides. In 2 the judge decided on all pairs that algebra does
+not call equal; tables without a judge are the same."""
 
 READS = "persona_assets/reads"
 """Metadata key of an asset's reads."""
@@ -58,6 +62,12 @@ class Reads:
     def asks_a_model(self) -> bool:
         """True if the asset sends a prompt or uses the model of a role."""
         return _asks_a_model(self.prompts, self.settings)
+
+    def versions(self, project: Project) -> tuple[str, ...]:
+        """Return the version of the step under the settings of a project, and its earlier ones."""
+        versions = (self.version, *self.earlier)
+        is_judged = "equality" in self.settings and project.settings.equality == "judge"
+        return (f"{self.version}.{JUDGED_VERSION}", *versions) if is_judged else versions
 
     def check(self, project: Project) -> None:
         """Raise an error for a prompt, a setting or a file that does not exist."""
@@ -108,8 +118,14 @@ class TableAsset:
         roles = asked | {name for name in self.reads.settings if name in ROLES}
         return {role for role in roles if project.settings.has_role(role)}
 
-    def versioned(self, project: Project) -> "TableAsset":
+    def versioned(
+        self, project: Project, questions: Mapping[str, int] | None = None
+    ) -> "TableAsset":
         """Return the asset with the code version and prompt versions of a project.
+
+        Args:
+            project: Settings and prompts.
+            questions: Questions of a table by prompt, see `QuestionCounts`.
 
         Raises:
             DeclarationError: The asset reads a setting or a file that does not exist.
@@ -119,22 +135,22 @@ class TableAsset:
         except DeclarationError as error:
             raise DeclarationError(f"{self.name} {error}: correct its @table_asset") from None
         reads = self.reads
-
+        steps = reads.versions(project)
         current, *earlier = (
-            project.code_version(step, reads.prompts, reads.settings, reads.files)
-            for step in (reads.version, *reads.earlier)
+            project.code_version(step, reads.prompts, reads.settings, reads.files) for step in steps
         )
         attributes: dict[str, Any] = {
             "code_version": current,
             "metadata": {
                 **self.spec.metadata,
                 READS: {
-                    "step": reads.version,
+                    "step": steps[0],
                     "prompts": list(reads.prompts),
                     "settings": list(reads.settings),
                 },
                 **({EARLIER: earlier} if earlier else {}),
                 PROMPT_VERSIONS: {name: project.prompt(name).version for name in reads.prompts},
+                **({QUESTIONS: dict(questions)} if questions else {}),
             },
         }
         definition = self.definition.map_asset_specs(

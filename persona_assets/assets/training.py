@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets.judged_neighbours import stored_verdicts
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.problem_vectors import stored_vectors
 from persona_assets.assets.table_asset import POOL, table_asset
@@ -48,7 +49,8 @@ def fine_tuned_model(
     # The check of `math_train` does not stop a run of this asset alone.
     forbidden = project.forbidden_problems()
     require_absent(forbidden, [row["problem"] for row in rows])
-    require_absent_by_meaning(forbidden, train, stored_vectors(project))
+    judged = stored_verdicts(project)
+    require_absent_by_meaning(forbidden, train, stored_vectors(project), judged)
     models.close()
     log = TrainingLog(context)
     trained = None

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,15 +24,19 @@ class BenchmarkFile:
     Args:
         path: JSON-lines file.
         setting: Name of the setting that names the file, for messages.
+        stratified: Draw problems of each subject and level in proportion, not from all alike.
 
     Example:
         >>> BenchmarkFile(Path("data/benchmarks/sample.jsonl")).name
         'sample'
     """
 
-    def __init__(self, path: Path, setting: str = "PERSONA_BENCHMARK") -> None:
+    def __init__(
+        self, path: Path, setting: str = "PERSONA_BENCHMARK", *, stratified: bool = False
+    ) -> None:
         self.path = path
         self._setting = setting
+        self._stratified = stratified
 
     @property
     def name(self) -> str:
@@ -68,7 +73,8 @@ class BenchmarkFile:
         """Return the problems in the order of their hashes.
 
         Args:
-            limit: Number of problems, the same ones at each call; None for all.
+            limit: Number of problems, the same ones at each call, which a larger number contains;
+                None for all.
 
         Returns:
             Columns of PROBLEMS.
@@ -77,7 +83,7 @@ class BenchmarkFile:
             BenchmarkError: A line is not a problem with an answer, or its layout extracts or grades
                 answers differently than that of the first line; the message names the line.
         """
-        rows = [
+        rows: list[Mapping[str, Any]] = [
             {
                 "problem_id": content_id("benchmark", problem.problem),
                 "problem": problem.problem,
@@ -88,6 +94,8 @@ class BenchmarkFile:
             for problem in self._read()
         ]
         rows.sort(key=lambda row: uniform("benchmark", str(row["problem_id"])))
+        if limit is not None and self._stratified:
+            rows = _in_proportion(rows)
         return typed_frame(rows[:limit], PROBLEMS)
 
     @cached_property
@@ -122,6 +130,23 @@ class BenchmarkFile:
             raise BenchmarkError(
                 f"no benchmark at {self.path} ({error.strerror}): set {self._setting}"
             ) from None
+
+
+def _in_proportion(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Order rows so that each of the first n has its share of every subject and level.
+
+    The places of a stratum are evenly spaced from 0 to 1, after a start drawn by a hash.
+    """
+    strata: dict[tuple[str | None, str | None], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        strata.setdefault((row["subject"], row["level"]), []).append(row)
+    placed = [
+        ((number + uniform("benchmark", json.dumps(stratum))) / len(of_stratum), row)
+        for stratum, of_stratum in strata.items()
+        for number, row in enumerate(of_stratum)
+    ]
+    placed.sort(key=lambda pair: (pair[0], pair[1]["problem_id"]))
+    return [row for _, row in placed]
 
 
 def _alike(first: Benchmark, second: Benchmark) -> bool:

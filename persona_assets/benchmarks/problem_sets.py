@@ -35,12 +35,13 @@ def problem_sets(settings: Settings) -> ProblemSets:
         >>> list(problem_sets(settings))
         ['synthetic_accuracy', 'math_500_accuracy', 'aime_accuracy']
     """
+    stratified = settings.benchmark_draw == "stratified"
     if settings.benchmarks is None:
-        benchmark = BenchmarkFile(settings.benchmark)
+        benchmark = BenchmarkFile(settings.benchmark, stratified=stratified)
         return _distinct({SYNTHETIC_ACCURACY: None, BENCHMARK_ACCURACY: benchmark})
     sets: dict[str, BenchmarkFile | None] = {}
     for entry in settings.benchmarks:
-        asset, file = _problem_set(entry, settings.benchmark)
+        asset, file = _problem_set(entry, settings.benchmark, stratified)
         if asset in sets:
             raise SettingsError(
                 f"setting PERSONA_BENCHMARKS: {entry} would be the second table {asset}: rename "
@@ -69,13 +70,13 @@ def _distinct(sets: ProblemSets) -> ProblemSets:
     return sets
 
 
-def _problem_set(entry: str, benchmark: Path) -> tuple[str, BenchmarkFile | None]:
+def _problem_set(entry: str, benchmark: Path, stratified: bool) -> tuple[str, BenchmarkFile | None]:
     if entry == SYNTHETIC:
         return SYNTHETIC_ACCURACY, None
     path = Path(entry) if Path(entry).suffix or "/" in entry else FOLDER / f"{entry}.jsonl"
     if path.expanduser().resolve() == benchmark.expanduser().resolve():
-        return BENCHMARK_ACCURACY, BenchmarkFile(benchmark)
-    file = BenchmarkFile(path, "PERSONA_BENCHMARKS")
+        return BENCHMARK_ACCURACY, BenchmarkFile(benchmark, stratified=stratified)
+    file = BenchmarkFile(path, "PERSONA_BENCHMARKS", stratified=stratified)
     slug = _slug(file)
     if not slug:
         raise SettingsError(

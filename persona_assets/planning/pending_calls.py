@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -58,6 +58,16 @@ class PendingCalls:
                 for name in work.reasons:
                     self.stale.setdefault(name, set()).add(work.partition)
         self.remaining = self._remaining()
+
+    @cached_property
+    def known_rows(self) -> dict[str, int]:
+        """Rows of the tables without partitions that exist and are not made again, by asset."""
+        footers = (
+            (name, self._storage.footer(name, None))
+            for name, asset in self._runner.graph.assets.items()
+            if asset.partitions is None and name not in self.stale
+        )
+        return {name: footer.rows for name, footer in footers if footer is not None}
 
     def _remaining(self) -> dict[str, dict[str | None, float]]:
         kept: dict[str, dict[str | None, float]] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.assets.call_bounds import CallBounds
+from persona_assets.assets.call_bounds import CallBounds, QuestionCounts
 from persona_assets.assets.personas import HOPS
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.generation.journal.call_record import FINAL
@@ -19,6 +19,7 @@ from persona_assets.partitions import shards
 from persona_assets.planning.model_asset import ModelAsset, is_sharded
 from persona_assets.project import Project
 from persona_assets.resources.call_records import RECORD_SCHEMA
+from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import is_ready
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Pilot:
         self._tables = {name: asset.table for name, asset in assets.items()}
         self._graph = graph
         self._limits = CallBounds(project, assets, 1, once=True).all_calls()
+        self._questions = cache(QuestionCounts(project, assets).of)
         self.texts = cache(self._texts)
         self.records = cache(self._records)
         self.partitions = cache(self._partitions)
@@ -274,7 +276,30 @@ class Pilot:
         return limit * all_texts / all_calls if all_calls else inf
 
     def _count_calls(self, asset: ModelAsset, partition: str | None) -> int:
-        return len(self.records(asset, partition))
+        """Count the calls of a table, multiplied as the settings were since it was made."""
+        records = self.records(asset, partition)
+        footer = self._storage.footer(asset.name, partition)
+        if footer is None or not footer.questions or self.is_current(asset, partition):
+            return len(records)
+        growth = self._growth(asset, footer)
+        stored = records.filter("stored")["prompt_version"]
+        return round(sum(growth.get(version, 1.0) for version in stored))
+
+    def _growth(self, asset: ModelAsset, footer: Footer) -> dict[str, float]:
+        """Return the questions of today's settings, as a multiple of a table's, by prompt version.
+
+        Two roles that are asked by one prompt share a version, and are counted together.
+        """
+        today = self._questions(asset.name)
+        names: dict[str, list[str]] = {}
+        for name, version in footer.prompt_versions.items():
+            if footer.questions.get(name):
+                names.setdefault(version, []).append(name)
+        return {
+            version: sum(today.get(name, 0) for name in alike)
+            / sum(footer.questions[name] for name in alike)
+            for version, alike in names.items()
+        }
 
     def _units(self, asset: ModelAsset, partition: str | None) -> float:
         if not asset.is_sharded:

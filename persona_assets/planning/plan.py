@@ -256,7 +256,13 @@ def _call_bound(
         for kind in (False, True)
     )
     bounds = CallBounds(
-        project, assets, len(partitions), sum(texts), ready_shards=len(ready), ready=sum(ready)
+        project,
+        assets,
+        len(partitions),
+        sum(texts),
+        ready_shards=len(ready),
+        ready=sum(ready),
+        known=pending.known_rows,
     )
     return bounds.calls(asset.name)
 

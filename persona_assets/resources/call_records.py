@@ -25,9 +25,10 @@ RECORD_SCHEMA = pl.Schema(
         "reasoning_tokens": pl.Int64(),
         "cost_usd": pl.Decimal(38, 12),
         "reused": pl.Boolean(),
+        "stored": pl.Boolean(),
     }
 )
-"""Columns of the records of calls."""
+"""Columns of the records of calls; `stored` is true of the calls of finished tables."""
 
 
 def read_call_records(storage: Storage, asset: str, partition: str | None) -> pl.DataFrame:
@@ -65,6 +66,7 @@ def read_call_records(storage: Storage, asset: str, partition: str | None) -> pl
                 *counts,
                 record.cost,
                 record.reused,
+                False,
             )
         )
     frames = [pl.DataFrame(rows, schema=RECORD_SCHEMA, orient="row")]
@@ -76,7 +78,7 @@ def read_call_records(storage: Storage, asset: str, partition: str | None) -> pl
             missing_columns="insert",
             extra_columns="ignore",
         )
-        frames.insert(0, stored.collect())
+        frames.insert(0, stored.collect().with_columns(stored=pl.lit(True)))
     return pl.concat(frames).with_columns(
         pl.col("batch", "reused").fill_null(False),
         pl.col("time", "run_id", "prompt_version").fill_null(""),

@@ -28,6 +28,9 @@ from persona_assets.tables import Table
 PROMPT_VERSIONS = "persona_assets/prompts"
 """Metadata key of an asset's prompts, by name, each with its version."""
 
+QUESTIONS = "persona_assets/questions"
+"""Metadata key of the number of questions that the settings give a usual table, by prompt."""
+
 PREVIEW_ROWS = 5
 """Number of rows shown in the UI."""
 
@@ -142,6 +145,7 @@ class TableIOManager(dg.IOManager):
             code_version=context.asset_spec.code_version or "",
             data_version=data_version(result.rows),
             prompt_versions=context.asset_spec.metadata.get(PROMPT_VERSIONS, {}),
+            questions=context.asset_spec.metadata.get(QUESTIONS, {}),
             upstream=tuple(read),
             rows=len(result.rows),
             dropped=result.reasons(),

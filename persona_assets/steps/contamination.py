@@ -61,7 +61,8 @@ BATCH = 2000
 
 REASON = (
     r"^contaminated: (?P<benchmark>.*) (?P<problem_id>\S+) (?P<share>[01]\.\d\d)"
-    r" ?(?P<how>but for numbers|in other words|by meaning|)(?: \(cosine (?P<cosine>[01]\.\d\d)\))?$"
+    r" ?(?P<how>but for numbers|in other words|by meaning|by judge|)"
+    r"(?: \(cosine (?P<cosine>[01]\.\d\d)\))?$"
 )
 """Pattern of the reason for dropping a text; see `Containment.reason`."""
 
@@ -72,6 +73,8 @@ PROBLEMS = pl.Schema({"benchmark": pl.String(), "problem_id": pl.String(), "prob
 EXACT, REWORDED, BUT_FOR_NUMBERS = "", "in other words", "but for numbers"
 BY_MEANING = "by meaning"
 """Way of containing a problem that the search by words does not find; see neighbours.py."""
+BY_JUDGE, UNJUDGED = "by judge", "without a verdict"
+"""Neighbours that a judge calls the same problem, or has not judged; see judged_neighbours.py."""
 
 
 class ContaminationError(ValueError):
@@ -86,7 +89,7 @@ class Containment:
         benchmark: Name of the benchmark.
         problem_id: Id of the problem.
         share: Share of the problem's runs that occur in the text; in other words, of its tokens.
-        how: EXACT, REWORDED, BUT_FOR_NUMBERS or BY_MEANING.
+        how: EXACT, REWORDED, BUT_FOR_NUMBERS, BY_MEANING, BY_JUDGE or UNJUDGED.
         cosine: Cosine of both vectors; None for a problem that was found by words.
     """
 
@@ -105,8 +108,11 @@ class Containment:
             'contaminated: MATH 1b 0.83'
             >>> Containment("MATH", "1b", 0.75, BY_MEANING, 0.93).reason
             'contaminated: MATH 1b 0.75 by meaning (cosine 0.93)'
+            >>> Containment("MATH", "1b", 0.5, UNJUDGED, 0.81).reason
+            'unjudged: MATH 1b 0.50 without a verdict (cosine 0.81)'
         """
-        named = f"contaminated: {self.benchmark} {self.problem_id} {self.share:.2f} {self.how}"
+        verdict = "unjudged" if self.how == UNJUDGED else "contaminated"
+        named = f"{verdict}: {self.benchmark} {self.problem_id} {self.share:.2f} {self.how}"
         cosine = "" if self.cosine is None else f" (cosine {self.cosine:.2f})"
         return named.rstrip() + cosine
 

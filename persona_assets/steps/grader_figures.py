@@ -204,9 +204,8 @@ def headline(equality: str) -> str:
     Args:
         equality: Setting of that name.
     """
-    judge = "the judge (the paper's, after simple-evals)"
     grader = {
-        "judge": f"{judge}, asked about the answers that the algebra does not call equal",
+        "judge": "symbolic, and the judge where the algebra is undecided",
         "math_verify": "symbolic",
     }
     return (

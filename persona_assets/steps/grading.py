@@ -103,25 +103,24 @@ def equal_texts(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
 
 
 def equal_by_rules_first(rules: Equal, judge: Equal) -> Equal:
-    """Return a comparison that asks a judge only about pairs that rules do not call equal.
-
-    A pair that rules call different goes to the judge, too: answers may be equal in words that the
-    rules do not read, and the verdict on a difference is the judge's.
+    """Return a comparison that asks a judge only about pairs that rules cannot decide.
 
     Example:
         >>> asked = []
+        >>> def rules(pairs):
+        ...     return [True, False, None]
         >>> def judge(pairs):
         ...     asked.extend(pairs)
-        ...     return [None] * len(pairs)
-        >>> equal_by_rules_first(equal_texts, judge)([("7", "7"), ("7", "seven")])
-        [True, None]
+        ...     return [True] * len(pairs)
+        >>> equal_by_rules_first(rules, judge)([("7", "7"), ("7", "8"), ("", "none")])
+        [True, False, True]
         >>> asked
-        [('7', 'seven')]
+        [('', 'none')]
     """
 
     def equal(pairs: Sequence[tuple[str, str]]) -> list[bool | None]:
         verdicts = rules(pairs)
-        asked = [place for place, same in enumerate(verdicts) if not same]
+        asked = [place for place, same in enumerate(verdicts) if same is None]
         judged = judge([pairs[place] for place in asked])
         for place, verdict in zip(asked, judged, strict=True):
             verdicts[place] = verdict

@@ -1,6 +1,8 @@
 """Training and test sets from math problems (section 4.1.2)."""
 
 import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import polars as pl
 
@@ -14,6 +16,9 @@ from persona_assets.storage.step_result import StepResult, quarantine
 
 VERSION = f"3.{contamination.VERSION}"
 """Version of the training and test sets."""
+
+NOT_JUDGED: Mapping[str, Containment] = MappingProxyType({})
+"""Verdicts of a judge where none is asked."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -61,7 +66,10 @@ PAIRS = pl.Schema(
 
 
 def build_math_train(
-    solutions: pl.DataFrame, forbidden: pl.DataFrame, vectors: ProblemVectors | None = None
+    solutions: pl.DataFrame,
+    forbidden: pl.DataFrame,
+    vectors: ProblemVectors | None = None,
+    judged: Mapping[str, Containment] = NOT_JUDGED,
 ) -> StepResult:
     """Select the assistant's solutions of problems not held out, without forbidden problems.
 
@@ -70,10 +78,11 @@ def build_math_train(
         forbidden: Benchmark problems, columns of `contamination.PROBLEMS`. Held-out problems are
             forbidden, too.
         vectors: Vectors of all of them; None compares words alone.
+        judged: Forbidden problem by a judge's verdict, by sample id.
     """
     chosen = solutions.filter(~pl.col("held_out"), solver="assistant")
     apart = pl.concat([forbidden, held_out_problems(solutions)])
-    return _clean(chosen, TRAIN, "math_train", apart, vectors)
+    return _clean(chosen, TRAIN, "math_train", contained_problems(chosen, apart, vectors, judged))
 
 
 def build_math_test(
@@ -81,6 +90,7 @@ def build_math_test(
     forbidden: pl.DataFrame,
     equal: Equal,
     vectors: ProblemVectors | None = None,
+    judged: Mapping[str, Containment] = NOT_JUDGED,
 ) -> StepResult:
     """Select held-out problems with an answer of two solvers or more, without forbidden problems.
 
@@ -89,6 +99,7 @@ def build_math_test(
         forbidden: Benchmark problems, columns of `contamination.PROBLEMS`.
         equal: Comparison of answers.
         vectors: Vectors of held-out and forbidden problems; None compares words alone.
+        judged: Forbidden problem by a judge's verdict, by sample id.
     """
     held_out = solutions.filter("held_out")
     problems = held_out.unique("sample_id", keep="first", maintain_order=True)
@@ -101,7 +112,8 @@ def build_math_test(
     )
     lonely = tested.filter(pl.col("answer").is_null())["sample_id"]
     answered = tested.filter(pl.col("answer").is_not_null())
-    outcome = _clean(answered, TEST, "math_test", forbidden, vectors)
+    contained = contained_problems(answered, forbidden, vectors, judged)
+    outcome = _clean(answered, TEST, "math_test", contained)
     disagreed = quarantine("math_test", ((row_id, NO_AGREEMENT) for row_id in lonely))
     return StepResult(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
 
@@ -153,14 +165,18 @@ def contaminated_pairs(
 
 
 def contained_problems(
-    problems: pl.DataFrame, forbidden: pl.DataFrame, vectors: ProblemVectors | None
+    problems: pl.DataFrame,
+    forbidden: pl.DataFrame,
+    vectors: ProblemVectors | None,
+    judged: Mapping[str, Containment] = NOT_JUDGED,
 ) -> list[Containment | None]:
-    """Return the forbidden problem in each problem: by words or, if there is none, by meaning.
+    """Return the forbidden problem in each problem: by words, else by meaning, else by the judge.
 
     Args:
         problems: Columns `sample_id` and `problem`.
         forbidden: Columns of `contamination.PROBLEMS`.
         vectors: Vectors of all of them; None compares words alone.
+        judged: Forbidden problem by a judge's verdict, by sample id.
     """
     found = list(contamination.ProblemIndex(forbidden).search(problems["problem"]))
     if vectors is None:
@@ -168,17 +184,15 @@ def contained_problems(
     without = problems.filter(pl.Series([each is None for each in found], dtype=pl.Boolean))
     by_meaning = contained_by_meaning(without, forbidden, vectors)
     pairs = zip(problems["sample_id"], found, strict=True)
-    return [each or by_meaning.get(row_id) for row_id, each in pairs]
+    return [each or by_meaning.get(row_id) or judged.get(row_id) for row_id, each in pairs]
 
 
 def _clean(
     rows: pl.DataFrame,
     schema: pl.Schema,
     stage: str,
-    forbidden: pl.DataFrame,
-    vectors: ProblemVectors | None,
+    found: Sequence[Containment | None],
 ) -> StepResult:
-    found = contained_problems(rows, forbidden, vectors)
     reasons: list[str | None] = []
     seen = set[str]()
     for problem, containment in zip(rows["problem"], found, strict=True):

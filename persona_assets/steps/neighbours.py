@@ -5,7 +5,7 @@ bounded. A cosine alone decides nothing: two problems on the same matter are nei
 """
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,25 @@ def neighbours(
                 yield start + row[above], base + column[above], exact[above]
 
 
+@dataclass(frozen=True)
+class Neighbour:
+    """A forbidden problem near a problem of the math sets.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        problem_id: Id of the forbidden problem.
+        problem: Its text.
+        cosine: Cosine of both vectors.
+        share: Share of its tokens that occur in the other problem.
+    """
+
+    benchmark: str
+    problem_id: str
+    problem: str
+    cosine: float
+    share: float
+
+
 def contained_by_meaning(
     problems: pl.DataFrame, apart: pl.DataFrame, vectors: ProblemVectors
 ) -> dict[str, Containment]:
@@ -123,51 +142,113 @@ def contained_by_meaning(
     Raises:
         MissingVectorError: A problem has no vector.
     """
-    texts = dict(problems.select("sample_id", "problem").iter_rows())
-    ids, others = _vectors_of(apart["problem_id"].unique(), vectors)
-    named = {row[1]: row for row in apart.select(PROBLEMS.names()).iter_rows()}
-    look = SecondLook([named[problem_id][2] for problem_id in ids])
+    near = _Near(problems, apart, vectors, vectors.cosine)
     found: dict[str, Containment] = {}
-    without = set(texts)
-    for part in _parts(vectors.samples, texts):
-        without.difference_update(part["sample_id"])
-        read = part.filter(_is_read(vectors.cosine))
-        read_ids = read["sample_id"].to_list()
-        for row, other, cosine in _pairs(read["vector"], others, vectors.cosine):
-            row_id, best = read_ids[row], found.get(read_ids[row])
-            share, evidence = look.compare(other, texts[row_id])
-            nearer = best is None or best.cosine is None or cosine > best.cosine
-            if evidence > EVIDENCE and nearer:
-                benchmark, problem_id, _ = named[ids[other]]
-                found[row_id] = Containment(benchmark, problem_id, share, BY_MEANING, cosine)
-    _require_none(without, "embedded_math_problems")
+    for row_id, other, cosine in near.pairs():
+        best = found.get(row_id)
+        share, evidence = near.look.compare(other, near.texts[row_id])
+        nearer = best is None or best.cosine is None or cosine > best.cosine
+        if evidence > EVIDENCE and nearer:
+            benchmark, problem_id, _ = near.known[other]
+            found[row_id] = Containment(benchmark, problem_id, share, BY_MEANING, cosine)
     return found
 
 
+def nearest(
+    problems: pl.DataFrame, apart: pl.DataFrame, vectors: ProblemVectors, cosine: float, most: int
+) -> dict[str, list[Neighbour]]:
+    """Return the nearest forbidden problems of each problem that has any, by sample id.
+
+    Args:
+        problems: Columns `sample_id` and `problem`.
+        apart: Problems that must not occur; see `contained_by_meaning`.
+        vectors: Vectors of both.
+        cosine: Cosine above which a problem is near, instead of that of the vectors.
+        most: Most neighbours of a problem.
+
+    Raises:
+        MissingVectorError: A problem has no vector.
+    """
+    near = _Near(problems, apart, vectors, cosine)
+    found: dict[str, list[tuple[float, str, int]]] = {}
+    for row_id, other, similarity in near.pairs():
+        _, problem_id, _ = near.known[other]
+        best = [*found.get(row_id, []), (-similarity, problem_id, other)]
+        found[row_id] = sorted(best)[:most]
+    return {
+        row_id: [
+            Neighbour(*near.known[other], -negative, near.look.share(other, near.texts[row_id]))
+            for negative, _, other in best
+        ]
+        for row_id, best in found.items()
+    }
+
+
+class _Near:
+    """Pairs of problems and forbidden problems above a cosine; arguments as of `nearest`.
+
+    Attributes:
+        texts: Problems by sample id.
+        known: Benchmark, id and text of the forbidden problems that the model reads.
+        look: Comparison of these with texts.
+    """
+
+    def __init__(
+        self, problems: pl.DataFrame, apart: pl.DataFrame, vectors: ProblemVectors, cosine: float
+    ) -> None:
+        self.texts: dict[str, str] = dict(problems.select("sample_id", "problem").iter_rows())
+        ids, self._others = _vectors_of(apart["problem_id"].unique(), vectors, cosine)
+        named = {row[1]: row for row in apart.select(PROBLEMS.names()).iter_rows()}
+        self.known: list[tuple[str, str, str]] = [named[problem_id] for problem_id in ids]
+        self.look = SecondLook([problem for _, _, problem in self.known])
+        self._samples, self._cosine = vectors.samples, cosine
+
+    def pairs(self) -> Iterator[tuple[str, int, float]]:
+        """Yield sample id, number of the forbidden problem and cosine of each pair.
+
+        Raises:
+            MissingVectorError: A problem has no vector.
+        """
+        without = set(self.texts)
+        for part in _parts(self._samples, self.texts):
+            without.difference_update(part["sample_id"])
+            read = part.filter(_is_read(self._cosine))
+            ids = read["sample_id"].to_list()
+            for row, other, cosine in _pairs(read["vector"], self._others, self._cosine):
+                yield ids[row], other, cosine
+        _require_none(without, "embedded_math_problems")
+
+
 def require_absent_by_meaning(
-    forbidden: pl.DataFrame, problems: pl.DataFrame, vectors: ProblemVectors | None
+    forbidden: pl.DataFrame,
+    problems: pl.DataFrame,
+    vectors: ProblemVectors | None,
+    judged: Mapping[str, Containment],
 ) -> None:
-    """Raise an error if a problem contains a forbidden one by its meaning.
+    """Raise an error if a problem contains a forbidden one by its meaning or by a judge's verdict.
 
     Args:
         forbidden: Columns of `contamination.PROBLEMS`.
         problems: Problems to train on, columns `sample_id` and `problem`.
         vectors: Vectors of both; None searches for nothing.
+        judged: Forbidden problem by a judge's verdict, by sample id.
 
     Raises:
         ContaminationError: A problem contains a forbidden problem.
         MissingVectorError: A problem has no vector.
     """
-    if vectors is None:
-        return
-    for row_id, found in contained_by_meaning(problems, forbidden, vectors).items():
+    by_meaning = {} if vectors is None else contained_by_meaning(problems, forbidden, vectors)
+    by_judge = {row_id: judged[row_id] for row_id in problems["sample_id"] if row_id in judged}
+    for row_id, found in (by_judge | by_meaning).items():
         raise ContaminationError(
             f"math_train has the problem {row_id}, {found.reason}: materialize math_train again, "
             "or change PERSONA_DECONTAMINATE_COSINE"
         )
 
 
-def _vectors_of(ids: pl.Series, vectors: ProblemVectors) -> "tuple[list[str], Array]":
+def _vectors_of(
+    ids: pl.Series, vectors: ProblemVectors, cosine: float
+) -> "tuple[list[str], Array]":
     """Return the problems that the model reads, and their vectors.
 
     Raises:
@@ -179,7 +260,7 @@ def _vectors_of(ids: pl.Series, vectors: ProblemVectors) -> "tuple[list[str], Ar
         samples = [part.rename(by_id) for part in _parts(vectors.samples, missing)]
         known = pl.concat([known, *samples])
     _require_none(set(ids) - set(known["problem_id"]), "forbidden_vectors")
-    read = known.filter(_is_read(vectors.cosine)).unique("problem_id", maintain_order=True)
+    read = known.filter(_is_read(cosine)).unique("problem_id", maintain_order=True)
     return read["problem_id"].to_list(), _matrix(read["vector"])
 
 

@@ -87,10 +87,19 @@ class SecondLook:
         formulas = self._formulas(problem)
         if not all(formula in given.in_a_row for formula in formulas):
             return Resemblance(0.0, 0.0)
-        own = self._tokens[problem]
-        share = self._weight(own & given.tokens) / (self._weight(own) or 1.0)
+        share = self.share(problem, text)
         rare = self._weight(numbers) + sum(formulas.values())
         return Resemblance(share, rare + SHARE_WEIGHT * share)
+
+    def share(self, problem: int, text: str) -> float:
+        """Return the share of a problem's tokens that occur in a text, rare tokens weighing more.
+
+        Args:
+            problem: Number of the problem.
+            text: Text of similar meaning, whatever its numbers.
+        """
+        own = self._tokens[problem]
+        return self._weight(own & self._read(text).tokens) / (self._weight(own) or 1.0)
 
     def _read_formulas(self, problem: int) -> dict[str, float]:
         """Return the tokens of each formula, in a row, with the weight of its evidence."""

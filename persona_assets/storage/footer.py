@@ -47,6 +47,8 @@ class Footer(BaseModel):
         arrival: Position of the shard in the order of arrival; set on `raw_corpus` only.
         source: Corpus file that was read; set on `raw_corpus` only. A tombstone, the table of a
             deleted file, has no source.
+        questions: Questions that the settings gave a usual table, by prompt; see `QuestionCounts`.
+            Empty for a table without calls and for one of an earlier version.
         decisions: Numbers that were decided when the table was first made and that later versions
             of it keep, by name.
     """
@@ -59,6 +61,7 @@ class Footer(BaseModel):
     code_version: str
     data_version: str
     prompt_versions: dict[str, str] = {}
+    questions: dict[str, int] = {}
     upstream: tuple[Upstream, ...] = ()
     rows: int = 0
     dropped: dict[str, int] = {}

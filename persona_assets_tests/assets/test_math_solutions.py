@@ -4,6 +4,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from persona_assets.planning.plan import make_plan
+from persona_assets.project import Project
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
 
@@ -18,6 +20,10 @@ def test_further_solutions_cost_their_difference(voting: SampleProject) -> None:
     problems = sum(len(voting.rows("unique_math_problems", shard)) for shard in TEXTS)
     before = {shard: voting.rows("math_solutions", shard) for shard in TEXTS}
     versions = voting.versions()
+    with voting.runner() as runner:
+        [forecast] = make_plan(Project(voting.settings), runner).assets
+    assert forecast.calls is not None
+    assert forecast.calls.estimate == pytest.approx(2 * problems)
     assert [run.error for run in voting.run() if run.error] == []
     assert voting.server.calls == {"math_solution": 2 * problems}
     for shard, earlier in before.items():

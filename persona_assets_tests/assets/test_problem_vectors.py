@@ -17,6 +17,7 @@ from persona_assets.ids import content_id
 from persona_assets.local_models.embedder import MINILM
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
+from persona_assets.settings import SettingsError
 from persona_assets.steps.math_solutions import SOLUTIONS
 from persona_assets.steps.tasks import dataset_schema
 from persona_assets.storage.step_result import typed_frame
@@ -24,7 +25,7 @@ from persona_assets_tests.assets.test_checks import replace, run_check
 from persona_assets_tests.assets.test_semantic_stage import SemanticStage
 from persona_assets_tests.assets.test_similar_samples import code_versions
 from persona_assets_tests.generation.fault_server import embeddings
-from persona_assets_tests.model_server import ModelServer, vector
+from persona_assets_tests.model_server import ModelServer, prompt_of, vector
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sample_tables import publish
 
@@ -41,6 +42,9 @@ class RewordingServer(ModelServer):
         self.reworded: dict[str, str] = {}
 
     def reply(self, message: str, body: dict[str, Any]) -> str:
+        if prompt_of(body) == "same_problem":
+            same = "yes" if "How much fruit is in a shop" in message else "no"
+            return json.dumps({"reason": "I compared both.", "same": same})
         if "input" not in body:
             return super().reply(message, body)
         return embeddings([self.near(text).tolist() for text in body["input"]])
@@ -116,6 +120,68 @@ def test_a_problem_with_the_meaning_of_a_benchmark_problem_leaves_and_only_vecto
     errors = [run.error for run in sample.run("key:fine_tuned_model")]
     assert any("by meaning (cosine" in error for error in errors)
     assert sample.storage.footer("fine_tuned_model", "1") is None
+
+
+def test_a_judge_decides_on_near_problems_and_is_forecast_to_the_call(
+    apart: tuple[SampleProject, RewordingServer, dict[str, str]],
+) -> None:
+    sample, server, chosen = apart
+    # A rewording has a cosine of 0.995.
+    sample.values |= {"decontaminate_cosine": 0.999, "decontaminate_judge_from": 0.99}
+    vectors = " or ".join(f"key:{name}" for name in VECTORS)
+    every = f"{SETS} or {vectors} or key:problem_neighbours or key:judged_neighbours"
+    with sample.runner(every) as runner:
+        forecasts = {it.asset: it for it in make_plan(Project(sample.settings), runner).assets}
+    problems = sum(len(sample.rows("unique_math_problems", shard)) for shard in TEXTS)
+    most = forecasts["judged_neighbours"].most
+    assert most is not None
+    assert most >= 3 * problems
+
+    run(sample, f"{vectors} or key:problem_neighbours")
+    bought = server.calls.total()
+    pairs = sample.rows("problem_neighbours")
+    assert set(pairs["sample_id"]) == set(chosen.values())
+    with sample.runner(every) as runner:
+        forecasts = {it.asset: it for it in make_plan(Project(sample.settings), runner).assets}
+    each = call_bounds(Project(sample.settings), 1).question_calls(1, "same_problem")
+    assert each is not None
+    assert forecasts["judged_neighbours"].most == each * len(pairs)
+
+    run(sample, every)
+    assert server.calls.total() - bought == server.calls["same_problem"] == len(pairs)
+    for name, row_id in chosen.items():
+        gone = sample.storage.quarantine(name, None).filter(id=row_id)["reason"]
+        assert gone.str.contains(r"^contaminated: reworded \w+ 0\.\d\d by judge").to_list() == [
+            True
+        ]
+        assert run_check(sample, name, "decontaminated", None).passed
+    # A table that lacks the verdicts does not pass.
+    train = sample.rows("math_train")
+    left = pairs.filter(sample_id=chosen["math_train"]).select("sample_id", "problem")
+    back = typed_frame(left.rows(named=True), train.schema)
+    replace(sample, "math_train", None, train.vstack(back))
+    evaluation = run_check(sample, "math_train", "decontaminated", None)
+    assert not evaluation.passed
+    assert "by judge" in str(evaluation.metadata["first"].value)
+    sample.storage.path("judged_neighbours", None).unlink()
+    run(sample, every)
+    assert server.calls.total() - bought == len(pairs), "each pair is asked once"
+
+
+def test_a_judge_adds_two_tables_and_changes_the_math_sets_alone(fresh: SampleProject) -> None:
+    fresh.values["decontaminate_cosine"] = 0.9
+    before = code_versions(fresh)
+    fresh.values["decontaminate_judge_from"] = 0.7
+    after = code_versions(fresh)
+    assert after.keys() - before.keys() == {"problem_neighbours", "judged_neighbours"}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"math_train", "math_test"}
+    (fresh.prompts / "same_problem.md").unlink()
+    with pytest.raises(SettingsError, match=r"no prompt at .*same_problem\.md: copy it from a new"):
+        code_versions(fresh)
+    fresh.values["decontaminate_cosine"] = 0.6
+    with pytest.raises(SettingsError, match="below PERSONA_DECONTAMINATE_COSINE: set that to a"):
+        code_versions(fresh)
 
 
 def test_a_cosine_adds_tables_of_vectors_and_changes_the_math_sets_alone(

@@ -12,7 +12,7 @@ import pytest
 
 from persona_assets.assets import graph
 from persona_assets.assets.model_calls import open_session
-from persona_assets.assets.table_asset import DeclarationError, table_asset
+from persona_assets.assets.table_asset import DeclarationError, Reads, table_asset
 from persona_assets.definitions import build_defs
 from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
@@ -116,6 +116,17 @@ def test_asset_with_a_faulty_declaration_fails_at_load(
     install_module("faulty", source)
     with pytest.raises(ValueError, match=message):
         build_defs(finished.settings)
+
+
+def test_tables_of_a_judge_have_another_version_and_those_without_one_stay(
+    fresh: SampleProject,
+) -> None:
+    compares = Reads("7", settings=("equality",), earlier=("6",))
+    judged = Project(fresh.settings)
+    assert compares.versions(judged) == ("7.3", "7", "6")
+    assert Reads("7").versions(judged) == ("7",)
+    fresh.values["equality"] = "math_verify"
+    assert compares.versions(Project(fresh.settings)) == ("7", "6")
 
 
 def test_session_is_refused_to_an_asset_that_declares_no_prompt(fresh: SampleProject) -> None:

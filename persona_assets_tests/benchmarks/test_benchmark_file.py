@@ -115,6 +115,34 @@ def test_benchmark_file_draws_problems_from_the_whole_file() -> None:
     assert BenchmarkFile(SAMPLE).problems(14)["subject"].n_unique() > 3
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 84), st.permutations(range(84)))
+def test_stratified_draw_has_its_share_of_every_subject_and_level(
+    limit: int, order: Sequence[int]
+) -> None:
+    lines = SAMPLE.read_bytes().splitlines()[:60]
+    with tempfile.TemporaryDirectory() as folder:
+        file = benchmark(Path(folder), *(lines[number] for number in order if number < 60))
+        whole = file.problems()
+        drawn = BenchmarkFile(file.path, stratified=True).problems(limit)
+        larger = BenchmarkFile(file.path, stratified=True).problems(limit + 1)
+    assert drawn.equals(larger.head(limit))
+    assert len(drawn) == min(limit, 60)
+    for stratum, rows in whole.group_by("subject", "level"):
+        share = len(rows) * len(drawn) / len(whole)
+        count = len(drawn.filter(subject=stratum[0], level=stratum[1]))
+        assert abs(count - share) < 2, stratum
+    assert set(drawn["problem_id"]) <= set(whole["problem_id"])
+
+
+def test_stratified_draw_of_problems_without_labels_is_the_random_one(tmp_path: Path) -> None:
+    file = benchmark(tmp_path, *(GSM8K | {"question": f"Ida has {n}?"} for n in range(9)))
+    assert len(file.problems()) == 9
+    stratified = BenchmarkFile(file.path, stratified=True)
+    assert stratified.problems(4).equals(file.problems(4))
+    assert stratified.problems().equals(file.problems())
+
+
 def test_benchmark_file_is_identified_by_a_hash_of_its_content(tmp_path: Path) -> None:
     sha256 = benchmark(tmp_path, MATH).sha256
     assert benchmark(tmp_path, MATH).sha256 == sha256

@@ -282,6 +282,18 @@ def test_responses_of_a_failed_run_are_not_forecast_again(project: SampleProject
     assert text_personas(project).tables == 1
 
 
+def test_settings_that_multiply_calls_multiply_the_forecast(project: SampleProject) -> None:
+    project.values["tasks"]["tools"] |= {"per_persona": 5}
+    project.values["writer"]["concurrency"] = 1
+    assert calls(plan_of(project, "key:tools")) == {"tools": pytest.approx(2 * 3)}
+    # Of an interrupted run the answers count, and are not multiplied once more.
+    project.server.meets = lambda *_: "402" if project.server.calls.total() > 1 else None
+    assert [bool(run.error) for run in project.run("key:tools", [BIRDS])] == [True]
+    answered = len(project.journal("tools", BIRDS)) - 2
+    assert 0 < answered < 3
+    assert calls(plan_of(project, "key:tools")) == {"tools": pytest.approx(2 * 3 - answered)}
+
+
 def test_edited_prompt_keeps_its_pilot_and_its_descendants_need_new_calls(
     project: SampleProject,
 ) -> None:
