@@ -1,12 +1,14 @@
 """Group `math`: solved problems become a training set and a synthetic test set (section 4.1.2)."""
 
+from collections.abc import Collection
 from math import comb
 
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.call_bounds import times
-from persona_assets.assets.math_solutions import held_out_rows
+from persona_assets.assets.math_solutions import PROBLEMS, held_out_rows
 from persona_assets.assets.model_calls import (
     EQUALITY_VERSION,
     answer_equality,
@@ -32,23 +34,37 @@ SHOWN_PAIRS = 20
 """Contaminated pairs of a benchmark in the metadata, for each way of containing it."""
 
 
-def math_sets(by_meaning: bool) -> list[TableAsset]:
-    """Declare the training set and the synthetic test set.
+def math_sets(by_meaning: bool, variants: Collection[str] = ("",)) -> list[TableAsset]:
+    """Declare the training sets and the synthetic test set, which is the same for all of them.
 
     Args:
         by_meaning: True if problems are kept apart by meaning, too.
+        variants: Variants of the tables of the experiment; "" for those of personas.
     """
     # A table that was made by words alone stays valid where nothing else is asked for.
     version = f"{steps.VERSION}.{neighbours.VERSION}" if by_meaning else steps.VERSION
     settings = ["decontaminate", "decontaminate_cosine"]
     settings += ["embedding_precision"] if by_meaning else []
     ins = vector_inputs(by_meaning)
-    return [_math_train(version, settings, ins), _math_test(version, settings, ins)]
+    return [
+        *(
+            _math_train(version, settings, vector_inputs(by_meaning, variant), variant)
+            for variant in variants
+        ),
+        _math_test(version, settings, ins),
+    ]
 
 
-def _math_train(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -> TableAsset:
+def _math_train(
+    version: str, settings: list[str], ins: dict[str, dg.AssetIn], variant: str
+) -> TableAsset:
+    ins = {"solutions": dg.AssetIn(asset_key(f"math_solutions{variant}")), **ins}
+    if variant:
+        ins["of_personas"] = dg.AssetIn(asset_key("math_solutions"))
+        settings = [*settings, f"{PROBLEMS}.unique"]
+
     @table_asset(
-        name="math_train",
+        name=f"math_train{variant}",
         group="math",
         table=Table(steps.TRAIN, "sample_id"),
         version=version,
@@ -59,13 +75,20 @@ def _math_train(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -
         "benchmark problem.",
     )
     def math_train(
-        math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
+        solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
     ) -> dg.MaterializeResult[StepResult]:
-        solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
+        solved, forbidden = solutions.collect(), project.forbidden_problems()
+        of_personas = tables.pop("of_personas", None)
+        if isinstance(of_personas, pl.LazyFrame):
+            # The held-out problems are those of personas, whatever is trained on.
+            solved = pl.concat([solved, of_personas.filter("held_out").collect()], how="diagonal")
         vectors = vectors_of(project.settings, tables)
-        result = steps.build_math_train(solutions, forbidden, vectors)
-        apart = pl.concat([forbidden, steps.held_out_problems(solutions)])
-        metadata = _contaminated(result, solutions, apart, vectors)
+        result = steps.build_math_train(solved, forbidden, vectors)
+        held_out, task = steps.held_out_problems(solved), project.settings.task(PROBLEMS)
+        if variant and task.unique:
+            result = steps.drop_like_held_out(result, held_out, task.unique_threshold)
+        apart = pl.concat([forbidden, held_out])
+        metadata = _contaminated(result, solved, apart, vectors)
         return dg.MaterializeResult(value=result, metadata=metadata)
 
     return math_train
