@@ -74,6 +74,7 @@ def scaling_curve(
         group="model",
         table=Table(steps.CURVE, "examples", unique=(*steps.POINT, "seed"), aggregates=True),
         version=f"{steps.VERSION}.1",
+        earlier=["2.1"],
         settings=["decontaminate"],
         ins={**tables, **baselines},
         description="Accuracy by number of training problems, with 95 % intervals (figure 9).",
@@ -118,6 +119,7 @@ def size_comparison(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
         group="model",
         table=Table(comparison.COMPARISON, "before", unique=comparison.KEY, aggregates=True),
         version=comparison.VERSION,
+        earlier=["2"],
         ins=dict(tables),
         description="Models of two sizes, or with and without personas, on the same problems: test "
         "of the difference, its interval, and the smallest difference that as many problems show.",

@@ -114,6 +114,7 @@ def training_curve(variants: Collection[str]) -> TableAsset:
             aggregates=True,
         ),
         version=steps.CURVE_VERSION,
+        earlier=["2"],
         ins={
             name: dg.AssetIn(asset_key(f"{MODEL}{variant}"), dagster_type=SHARD_TABLES)
             for variant, name in models.items()

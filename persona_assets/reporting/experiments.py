@@ -112,9 +112,13 @@ def training_section(facts: Facts) -> Section:
             last=pl.col("loss").last(),
         )
     )
+    several = ends["seed"].n_unique() > 1
     rows = [
-        (training_name(*training), steps, tokens, format_number(first), format_number(last))
-        for *training, steps, tokens, first, last in ends.iter_rows()
+        (
+            training_name(size, arm, seed if several else None),
+            *(steps, tokens, format_number(first), format_number(last)),
+        )
+        for size, arm, seed, steps, tokens, first, last in ends.iter_rows()
     ]
     heads = ("training size", "steps", "tokens", "first loss", "last loss")
     alt = "Training loss by tokens seen; the table below has first and last losses."
@@ -188,12 +192,22 @@ def control_section(facts: Facts) -> Section:
             f"{arms.NAMES[row['measure']]}, against {arms.NAMES[row['against']]}",
             row["n"],
             f"{row['value']:+.3g}",
-            "" if row["low"] is None else f"{row['low']:+.3g} to {row['high']:+.3g}",
+            *(
+                "" if row[low] is None else f"{row[low]:+.3g} to {row[high]:+.3g}"
+                for low, high in (("low", "high"), ("low_together", "high_together"))
+            ),
             row["finding"],
         )
         for row in compared.iter_rows(named=True)
     ]
-    heads = ("measure", "problems per arm", "difference", "95 % interval", "finding")
+    heads = (
+        "measure",
+        "problems per arm",
+        "difference",
+        "95 % interval",
+        "95 % for all together",
+        "finding",
+    )
     see = "the table below has differences with intervals"
     return Section(
         "control-arms",
