@@ -73,6 +73,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "equality",
         "judged_answers",
         "training_sizes",
+        "training_seeds",
+        "train_without_personas",
         "benchmark_limit",
         "evaluation_samples",
         "baselines",

@@ -11,6 +11,7 @@ from persona_assets.assets.graph import project_assets
 from persona_assets.planning.plan import Forecast, make_plan
 from persona_assets.project import Project
 from persona_assets.settings import CONTROL_TASK, NO_PERSONA, Settings, SettingsError
+from persona_assets.steps.tasks import sample_inputs
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sampling_server import SamplingServer
 
@@ -161,33 +162,26 @@ def test_without_the_settings_the_tables_are_those_of_before(made: Made, tmp_pat
 def test_subjects_are_dealt_out_to_problems_without_personas(project: SampleProject) -> None:
     project.values |= {"train_without_personas": True}
     project.values["tasks"]["math_problems"]["variables"] = {"focus": "tides | bells"}
-    assert [
-        run.error for run in project.run(f'+key:"{CONTROL_TASK.replace("@", "/")}"') if run.error
-    ] == []
-    bodies = [
-        json.dumps(record.body)
-        for shard in TEXTS
-        for record in project.journal(CONTROL_TASK, shard)
-    ]
-    assert {
-        subject
-        for subject in ("tides", "bells", "tides | bells")
-        for body in bodies
-        if f"Subject: {subject}\\n" in body
-    } == {"tides", "bells"}
+    personas = pl.concat(project.rows("persona_hub", shard) for shard in TEXTS)
+    prompt = project.project.prompt(CONTROL_TASK)
+    rows = sample_inputs(personas, prompt, 4)
+    asked = {prompt.request(row.inputs, row.index).messages[-1]["content"] for row in rows}
+    assert asked == {
+        f"Subject: {subject}\n\nWrite one math problem on this subject."
+        for subject in ("tides", "bells")
+    }
+    assert len({row.index for row in rows}) == len(rows)
 
 
 def test_prompt_without_a_part_for_personas_is_refused(project: SampleProject) -> None:
-    project.edit("tasks/math_problems", "{% if persona %}Person: ", "Person: ")
-    project.edit("tasks/math_problems", "\n\n{% endif %}", "\n\n")
-    project.edit("tasks/math_problems", "{% if persona %} for this person{% endif %}", "")
+    project.edit("tasks/math_problems", "{% if persona %}", "{% if persona | length %}")
     project.values |= {"train_without_personas": True}
     with pytest.raises(SettingsError, match=r"math_problems@no_persona: PERSONA=false needs"):
         project_assets(project.project)
 
 
 def test_seeds_are_different_numbers() -> None:
-    with pytest.raises(SettingsError, match="TRAINING_SEEDS: .*a seed is named twice"):
+    with pytest.raises(SettingsError, match=r"TRAINING_SEEDS: .*a seed is named twice"):
         Settings.load(training_seeds=[1, 1])
     assert [
         run.key for run in Settings.load(training_sizes=[8], training_seeds=[1, 0]).training_runs

@@ -115,7 +115,7 @@ def test_arms_are_compared_at_each_equal_number_of_problems() -> None:
     _, more, same = comparison_verdicts(compared)
     assert more.startswith("math: Personas add 20.0 points (12.0 to 28.4) at 8 problems: shown. ")
     assert "30.0 % against 10.0 % of the same 100 problems" in more
-    assert same.startswith("math: Personas add 0.0 points (-3.8 to 3.8) at 16 problems: not shown.")
+    assert same.startswith("math: Personas add 0.0 points (-3.3 to 3.3) at 16 problems: not shown.")
     assert verdicts(*rows.rows(named=True))[1:] == [more, same]
     turned = compared.filter(arm_before=NONE)["difference"].to_list()
     assert turned == pytest.approx([0.2, 0])
