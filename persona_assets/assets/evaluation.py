@@ -15,7 +15,7 @@ from persona_assets.assets.measuring import (
     measure_accuracy,
 )
 from persona_assets.assets.table_asset import TableAsset, table_asset
-from persona_assets.assets.training import MODEL
+from persona_assets.assets.training import MODEL, order_of
 from persona_assets.benchmarks.problem_sets import BENCHMARK_ACCURACY, SYNTHETIC_ACCURACY
 from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.partitions import training_sizes
@@ -59,6 +59,7 @@ def synthetic_accuracy(variant: str = "") -> TableAsset:
         calls=lambda bounds: accuracy_calls(bounds, bounds.rows("math_test")),
         partitions=training_sizes,
         ins={"tuned": dg.AssetIn(asset_key(f"{MODEL}{variant}"))},
+        op_tags=order_of(variant),
         description=f"Accuracy on the synthetic test set (table 1){_of_arm(variant)}.",
     )
     def accuracy(
@@ -97,6 +98,7 @@ def file_accuracy(name: str, variant: str = "") -> TableAsset:
         calls=lambda bounds: accuracy_calls(bounds, file_problems(bounds.project, name)),
         partitions=training_sizes,
         ins={"tuned": dg.AssetIn(asset_key(f"{MODEL}{variant}"))},
+        op_tags=order_of(variant),
         description=f"Accuracy on {problems}{_of_arm(variant)}.",
     )
     def accuracy(

@@ -52,6 +52,7 @@ def fine_tuned_model(variant: str = "") -> TableAsset:
         kinds=["pytorch"],
         pool=POOL,
         ins={"problems": dg.AssetIn(asset_key(f"math_train{variant}"))},
+        op_tags=order_of(variant),
         description=f"The base model fine-tuned on {problems}; each set is part of every larger "
         "one.",
     )
@@ -131,6 +132,14 @@ def training_curve(variants: Collection[str]) -> TableAsset:
         )
 
     return curve
+
+
+def order_of(variant: str) -> dict[str, str]:
+    """Return the tags of ops by which the control arm comes last in a run.
+
+    A server holds one model at a time, and would else be started anew for each problem set.
+    """
+    return {"dagster/priority": "-1"} if variant else {}
 
 
 def of_trainings(project: Project, tables: ShardTables, variant: str) -> pl.DataFrame:
