@@ -392,10 +392,20 @@ class Project:
 
 
 def _with_control_task(settings: Settings) -> Settings:
-    """Return settings with the task of the control arm, if it is trained."""
+    """Return settings with the task of the control arm, if it is trained.
+
+    Raises:
+        SettingsError: It is not trained, and a task of its name would be asked with personas.
+    """
+    given = settings.tasks.get(CONTROL_TASK, Task(persona=False))
     if not settings.train_without_personas:
+        if given.persona:
+            raise SettingsError(
+                f"setting PERSONA_TASKS__{CONTROL_TASK}: it would be asked with personas: set "
+                "PERSONA_TRAIN_WITHOUT_PERSONAS=true, or remove it"
+            )
         return settings
-    task = settings.tasks.get(CONTROL_TASK, Task()).model_copy(update={"persona": False})
+    task = given.model_copy(update={"persona": False})
     return settings.model_copy(update={"tasks": {**settings.tasks, CONTROL_TASK: task}})
 
 

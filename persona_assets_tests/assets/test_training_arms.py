@@ -180,6 +180,16 @@ def test_prompt_without_a_part_for_personas_is_refused(project: SampleProject) -
         project_assets(project.project)
 
 
+def test_task_of_the_control_arm_is_never_asked_with_personas(project: SampleProject) -> None:
+    project.values["tasks"][CONTROL_TASK] = {"per_shard": 2}
+    with pytest.raises(SettingsError, match=r"no_persona: it would be asked with personas: set"):
+        _ = project.project
+    project.values |= {"train_without_personas": True}
+    task = project.project.settings.task(CONTROL_TASK)
+    # What is not set is that of the task with personas.
+    assert (task.per_shard, task.shots, task.persona) == (2, 2, False)
+
+
 def test_seeds_are_different_numbers() -> None:
     with pytest.raises(SettingsError, match=r"TRAINING_SEEDS: .*a seed is named twice"):
         Settings.load(training_seeds=[1, 1])
