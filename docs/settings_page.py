@@ -74,6 +74,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "equality",
         "judged_answers",
         "training_sizes",
+        "training_seeds",
+        "train_without_personas",
         "benchmark_limit",
         "benchmark_draw",
         "evaluation_samples",

@@ -42,6 +42,7 @@ from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
 from persona_assets.terminal import console, doctor, gc, publish, report, reports, validity
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
+from persona_assets.training.training_run import TrainingRun
 
 MISTAKES = (
     CatalogError,
@@ -214,7 +215,10 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         "--shards", nargs="+", default=[], metavar="SHARD", help="only these shards"
     )
     parser.add_argument(
-        "--sizes", default="", metavar="N,N", help="only these training sizes, such as 8,16"
+        "--sizes",
+        default="",
+        metavar="N,N",
+        help="only these training sizes, of all seeds, such as 8,16, or single trainings: 8-seed-2",
     )
 
 
@@ -381,9 +385,12 @@ def _runner(
 
 
 def _of_sizes(project: Project, runner: Runner) -> Project:
-    """Return the project with the training sizes of a runner alone, for bounds on its calls."""
-    sizes = tuple(int(str(size)) for size in runner.keys(str(training_sizes.name)))
-    return Project(project.settings.model_copy(update={"training_sizes": sizes}))
+    """Return the project with the trainings of a runner alone, for bounds on its calls."""
+    keys = runner.keys(str(training_sizes.name))
+    # Bounds count trainings: a size as often as it has seeds.
+    sizes = tuple(TrainingRun.of_key(str(key)).size for key in keys)
+    changed = {"training_sizes": sizes, "training_seeds": None}
+    return Project(project.settings.model_copy(update=changed))
 
 
 def _roles_in_use(project: Project, calls: Mapping[str, int | None]) -> set[str]:

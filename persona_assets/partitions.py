@@ -1,7 +1,8 @@
-"""Partition sets; their keys come from corpus files and from the settings, and are never removed.
+"""Partition sets; their keys come from corpus files and from the settings.
 
 A shard whose file is deleted keeps its key and becomes an empty table (a tombstone): the order of
-arrival, which decides the survivor of a duplicate pair, never changes.
+arrival, which decides the survivor of a duplicate pair, never changes. A training that the settings
+name no longer loses its key and keeps its tables.
 """
 
 import dagster as dg
@@ -10,4 +11,4 @@ shards = dg.DynamicPartitionsDefinition(name="shards")
 """Corpus files by path relative to the corpus root, extension included."""
 
 training_sizes = dg.DynamicPartitionsDefinition(name="training_sizes")
-"""Numbers of training problems from the setting `training_sizes`, in decimal."""
+"""Trainings by size and seed, from `training_sizes` and `training_seeds`; see `TrainingRun.key`."""

@@ -20,6 +20,7 @@ from persona_assets.prompting.prompt_folder import RUBRICS, Prompts
 from persona_assets.readers.conversations import read_demonstrations
 from persona_assets.rules.protection import Protection
 from persona_assets.settings import (
+    CONTROL_TASK,
     ROLES,
     TRAINING_OPERATIONS,
     Prompting,
@@ -92,7 +93,7 @@ class Project:
     """Settings, prompts and storage of one project."""
 
     def __init__(self, settings: Settings) -> None:
-        self._given = settings
+        self._given = _with_control_task(settings)
         self.storage = Storage(settings.data_dir)
         self.problem_sets = problem_sets(settings)
         self.benchmark = self.problem_sets.get(BENCHMARK_ACCURACY) or BenchmarkFile(
@@ -226,6 +227,8 @@ class Project:
         file = file if role else name
         prompt = self.prompts[file]
         prompt = prompt.as_role(role) if role else prompt
+        if file in self.prompts.tasks and not self.settings.task(file).persona:
+            prompt = replace(prompt, shows_persona=False)
         if shots := self._user_shots(file):
             prompt = replace(prompt, pool=shots[0], pool_file=shots[1])
         strength = self.settings.endpoint(prompt.head.role).strength or ""
@@ -393,6 +396,24 @@ class Project:
         # A figure of a server that may have held other weights is made again.
         listed = " listed" if role == "evaluation" and not endpoint.embedded else ""
         return endpoint.model_dump_json(include=answering) + listed
+
+
+def _with_control_task(settings: Settings) -> Settings:
+    """Return settings with the task of the control arm, if it is trained.
+
+    Raises:
+        SettingsError: It is not trained, and a task of its name would be asked with personas.
+    """
+    given = settings.tasks.get(CONTROL_TASK, Task(persona=False))
+    if not settings.train_without_personas:
+        if given.persona:
+            raise SettingsError(
+                f"setting PERSONA_TASKS__{CONTROL_TASK}: it would be asked with personas: set "
+                "PERSONA_TRAIN_WITHOUT_PERSONAS=true, or remove it"
+            )
+        return settings
+    task = given.model_copy(update={"persona": False})
+    return settings.model_copy(update={"tasks": {**settings.tasks, CONTROL_TASK: task}})
 
 
 def _default(setting: str) -> object:

@@ -25,6 +25,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     ValidationError,
     ValidationInfo,
@@ -41,9 +42,11 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableValue
 
 from persona_assets.generation.calls.endpoint import Endpoint
+from persona_assets.ids import VARIANT
 from persona_assets.languages import language_name
 from persona_assets.profiles import PAPER, PROFILES
 from persona_assets.training.job import Hyperparameters
+from persona_assets.training.training_run import TrainingRun, training_runs
 
 Mode = Literal["zero-shot", "few-shot", "persona-few-shot"]
 Precision = Literal["fp32", "int8"]
@@ -54,6 +57,12 @@ BASELINE_ROLE = "baselines__"
 """Prefix of the role of a baseline, before its name."""
 
 ROLES = ("writer", "solver", "second_solver", "judge", "evaluation", "embedder", "pair_writer")
+
+NO_PERSONA = f"{VARIANT}no_persona"
+"""Variant of the tables of the math experiment whose problems were made without personas."""
+
+CONTROL_TASK = f"math_problems{NO_PERSONA}"
+"""Task that asks for them."""
 
 TWO_MODELS = 0.9
 """Cosine of the pairs for which two models write (figure 10, c)."""
@@ -164,6 +173,10 @@ def _is_zero(value: object) -> bool:
     return value == 0
 
 
+def _is_true(value: object) -> bool:
+    return value is True
+
+
 def _is_default_limit(value: object) -> bool:
     return value == DEMONSTRATION_LIMIT
 
@@ -232,6 +245,10 @@ class Task(Prompting):
     language: str | None = Field(default=None, exclude_if=_is_none)
     """Tag of the language of the samples; null for that of the persona."""
 
+    persona: bool = Field(default=True, exclude_if=_is_true)
+    """Whether requests show the persona. False asks as often and in the same languages without, for
+    comparison, by a prompt with a part `{% if persona %}`."""
+
     judge: float | None = Field(default=None, ge=0, le=1, exclude_if=_is_none)
     """Share of the samples that the role `judge` scores by the rubric `prompts/rubrics/<task>.md`;
     a sample below a threshold is dropped. Null for no judge."""
@@ -255,7 +272,12 @@ class Task(Prompting):
     @property
     def infers_personas(self) -> bool:
         """True if the demonstrations are a user's, and each is shown with a persona."""
-        return self.demonstrations is not None and self.mode == "persona-few-shot"
+        return self.demonstrations is not None and self.shown_mode == "persona-few-shot"
+
+    @property
+    def shown_mode(self) -> Mode:
+        """Mode of the requests: without a persona, demonstrations have none either."""
+        return "few-shot" if self.mode == "persona-few-shot" and not self.persona else self.mode
 
     @property
     def chooses(self) -> bool:
@@ -562,7 +584,16 @@ class Settings(BaseSettings):
     leaves undecided. 0 asks no judge; 200 show how far the graders agree."""
 
     training_sizes: tuple[PositiveInt, ...]
-    """Numbers of training examples; one model is fine-tuned per size."""
+    """Numbers of training examples; one model is fine-tuned per size, and seed."""
+
+    training_seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
+    """Seeds of the fine-tuning, such as `[0, 1, 2]`: a model per size and seed, since another seed
+    gives another accuracy. Null for the seed of the hyper-parameters alone."""
+
+    train_without_personas: bool = False
+    """Control arm of the math experiment: as many problems are asked for by the same prompt without
+    a persona, solved in the same way, and models are fine-tuned on them, a model per size and seed.
+    About doubles the calls for problems and solutions."""
 
     training: Training
     """Base model and hyper-parameters of the fine-tuning."""
@@ -616,6 +647,13 @@ class Settings(BaseSettings):
                 "number, such as 0.9"
             )
         return cosine
+
+    @field_validator("training_seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds is not None and len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is named twice: the model would be the same")
+        return seeds
 
     @field_validator("pair_writer_similarity")
     @classmethod
@@ -704,6 +742,11 @@ class Settings(BaseSettings):
             raise SettingsError(f"setting PERSONA_{where}: {first['msg']}") from None
 
     @property
+    def training_runs(self) -> list[TrainingRun]:
+        """Trainings: a size and a seed each."""
+        return training_runs(self.training_sizes, self.training_seeds, self.training.hyper.seed)
+
+    @property
     def survives_by_content(self) -> bool:
         """True if of two duplicates the lower id survives, whichever came first."""
         return self.survivor_priority == "content"
@@ -737,7 +780,8 @@ class Settings(BaseSettings):
     def prompting_of(self, prompt: str) -> Prompting:
         """Return the prompting of a prompt; by default zero-shot, as in the paper."""
         given = self.tasks.get(prompt) or self.prompting.get(prompt) or Prompting()
-        return Prompting(mode=given.mode, shots=given.shots, variables=given.variables)
+        mode = given.shown_mode if isinstance(given, Task) else given.mode
+        return Prompting(mode=mode, shots=given.shots, variables=given.variables)
 
 
 def merged_task(layers: Iterable[Task]) -> Task:

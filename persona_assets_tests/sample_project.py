@@ -63,7 +63,7 @@ def is_setting(variable: str) -> bool:
 
 
 class StubTrainer:
-    """Double of the trainer: its model file depends on the rows alone."""
+    """Double of the trainer: its model file depends on the rows and the seed alone."""
 
     base_model = "stub"
 
@@ -72,10 +72,13 @@ class StubTrainer:
         rows: Sequence[Mapping[str, str]],
         folder: Path,
         report: Report,
+        *,
+        seed: int | None = None,
         **_: Any,
     ) -> TrainedModel:
         """Write the rows as the model, whose hash is thereby that of the rows."""
         content = json.dumps(list(rows), sort_keys=True)
+        content += "" if seed is None else f"\nseed {seed}"
         sha256 = hashlib.sha256(content.encode()).hexdigest()
         path = folder / sha256[:16] / "model.gguf"
         path.parent.mkdir(parents=True, exist_ok=True)

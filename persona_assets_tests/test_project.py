@@ -31,6 +31,8 @@ OPERATIONAL = {
     "unasked_budget",
     "ledger_url",
     "training_sizes",  # partitions
+    "training_seeds",  # partitions
+    "train_without_personas",  # adds tables
     "dedup_engine",  # place and speed of the join, not its result
     "dedup_threads",
     "spark_master",

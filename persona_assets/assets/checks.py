@@ -21,11 +21,12 @@ from persona_assets.assets.samples import (
     tasks_by_group,
 )
 from persona_assets.assets.table_asset import POOL, TableAsset
+from persona_assets.assets.training import MODEL
 from persona_assets.assets.training_checks import size_check
 from persona_assets.local_models.embedder import int8_margin
 from persona_assets.partitions import shards
 from persona_assets.project import Project
-from persona_assets.settings import Settings
+from persona_assets.settings import NO_PERSONA, Settings
 from persona_assets.steps.audit import TOLERANCE, audit_lexical, audit_semantic, count_shared
 from persona_assets.steps.hub import zero_unread_vectors
 from persona_assets.steps.math_data import contained_problems, held_out_problems
@@ -62,10 +63,10 @@ def asset_checks(assets: Iterable[TableAsset]) -> list[dg.AssetChecksDefinition]
                     else similar_survivor_check
                 )
                 found.append(check(asset))
-            if asset.name in SIDES:
+            if asset.name.removesuffix(NO_PERSONA) in SIDES:
                 found.append(held_out_check(asset))
                 found.append(decontaminated_check(asset))
-            if asset.name == "fine_tuned_model":
+            if asset.name.removesuffix(NO_PERSONA) == MODEL:
                 found.append(size_check(asset))
     return found
 
@@ -273,6 +274,7 @@ def held_out_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     A training problem is compared with all problems that are held out, a test problem with all that
     are not, whether or not the other table contains them.
     """
+    is_test = _is_test(asset)
 
     @dg.asset_check(
         asset=asset.definition.key,
@@ -285,7 +287,7 @@ def held_out_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         own = storage.scan(asset.name, None).select("problem").collect()["problem"]
         columns = pl.DataFrame(schema={"problem": pl.String()})
         others = (
-            table.scan().filter(pl.col("held_out") != SIDES[asset.name]).select("problem").collect()
+            table.scan().filter(pl.col("held_out") != is_test).select("problem").collect()
             for table in storage.shard_tables("math_solutions")
         )
         other = pl.concat([columns, *others])["problem"].unique(maintain_order=True)
@@ -312,15 +314,15 @@ def decontaminated_check(asset: TableAsset) -> dg.AssetChecksDefinition:
     )
     def decontaminated(project: dg.ResourceParam[Project]) -> dg.AssetCheckResult:
         storage, forbidden = project.storage, [project.forbidden_problems()]
-        if not SIDES[asset.name]:
+        if not _is_test(asset):
             forbidden += [
                 held_out_problems(table.scan().collect())
                 for table in storage.shard_tables("math_solutions")
             ]
         problems = storage.scan(asset.name, None).select("sample_id", "problem").collect()
-        search = contained_problems(
-            problems, pl.concat(forbidden), stored_vectors(project), stored_verdicts(project)
-        )
+        variant = NO_PERSONA if asset.name.endswith(NO_PERSONA) else ""
+        vectors, verdicts = stored_vectors(project, variant), stored_verdicts(project, variant)
+        search = contained_problems(problems, pl.concat(forbidden), vectors, verdicts)
         found = [containment.reason for containment in search if containment]
         return dg.AssetCheckResult(
             passed=not found,
@@ -328,6 +330,10 @@ def decontaminated_check(asset: TableAsset) -> dg.AssetChecksDefinition:
         )
 
     return decontaminated
+
+
+def _is_test(asset: TableAsset) -> bool:
+    return SIDES[asset.name.removesuffix(NO_PERSONA)]
 
 
 def _partition(context: dg.AssetCheckExecutionContext) -> str | None:

@@ -71,6 +71,8 @@ def _measures() -> TableAsset:
         group="analysis",
         table=Table(arms.CONTROL_ARMS, "figure_id", aggregates=True),
         version=arms.VERSION,
+        # Its intervals held one by one.
+        earlier=["1"],
         settings=["embedder", "embedding_dimensions", "lexical_threshold", "semantic_threshold"],
         calls=lambda bounds: bounds.embedding_calls(_problems(bounds), 1),
     )

@@ -88,7 +88,8 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
     Raises:
         PromptError: A field of the prompt's output has the name of a column of every dataset, or a
             template uses a name that is no input.
-        SettingsError: `stratify` is set for a task of pairs or of samples.
+        SettingsError: `stratify` is set for a task of pairs or of samples, or a prompt cannot ask
+            without a persona.
     """
     name, head = prompt.name, prompt.head
     tables = origin_tables(prompt, settings, source)
@@ -98,6 +99,12 @@ def dataset(prompt: Prompt, settings: Task, source: Source | None) -> TableAsset
         raise SettingsError(
             f"settings of the task {name}: stratify is for tasks whose rows are made from one "
             "persona each: remove it"
+        )
+    if not settings.persona and not (head.of_personas and prompt.can_ask_without_persona):
+        raise SettingsError(
+            f"settings of the task {name}: PERSONA=false needs a task whose rows are made from one "
+            f"persona each, and a part {{% if persona %}} in prompts/tasks/{prompt.file}.md, whose "
+            "requests are else incomplete without"
         )
     schema = steps.dataset_schema(prompt, made_from)
     check_inputs(prompt, made_from)

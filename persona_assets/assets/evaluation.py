@@ -5,6 +5,7 @@ from collections.abc import Collection
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
 from persona_assets.assets.measuring import (
     PROMPT,
@@ -14,6 +15,7 @@ from persona_assets.assets.measuring import (
     measure_accuracy,
 )
 from persona_assets.assets.table_asset import TableAsset, table_asset
+from persona_assets.assets.training import MODEL, order_of
 from persona_assets.benchmarks.problem_sets import BENCHMARK_ACCURACY, SYNTHETIC_ACCURACY
 from persona_assets.grading import VERSION as GRADING_VERSION
 from persona_assets.partitions import training_sizes
@@ -29,23 +31,24 @@ READING_VERSION = f"{ANSWERS_VERSION}.{GRADING_VERSION}"
 """Version of the reading and grading of a reply."""
 
 
-def accuracies(names: Collection[str]) -> list[TableAsset]:
+def accuracies(names: Collection[str], variant: str = "") -> list[TableAsset]:
     """Declare the accuracy on each problem set.
 
     Args:
         names: Names of the assets, as in `Project.problem_sets`.
+        variant: Variant of the tables of the experiment; "" for models of problems of personas.
     """
     return [
-        synthetic_accuracy() if name == SYNTHETIC_ACCURACY else file_accuracy(name)
+        synthetic_accuracy(variant) if name == SYNTHETIC_ACCURACY else file_accuracy(name, variant)
         for name in names
     ]
 
 
-def synthetic_accuracy() -> TableAsset:
+def synthetic_accuracy(variant: str = "") -> TableAsset:
     """Declare the accuracy on the synthetic test set (table 1)."""
 
     @table_asset(
-        name=SYNTHETIC_ACCURACY,
+        name=f"{SYNTHETIC_ACCURACY}{variant}",
         group="model",
         table=Table(steps.ACCURACY, "training_size", aggregates=True),
         version=f"{steps.VERSION}.{READING_VERSION}",
@@ -55,34 +58,37 @@ def synthetic_accuracy() -> TableAsset:
         settings=["equality", "evaluation_samples"],
         calls=lambda bounds: accuracy_calls(bounds, bounds.rows("math_test")),
         partitions=training_sizes,
-        description="Accuracy on the synthetic test set (table 1).",
+        ins={"tuned": dg.AssetIn(asset_key(f"{MODEL}{variant}"))},
+        op_tags=order_of(variant),
+        description=f"Accuracy on the synthetic test set (table 1){_of_arm(variant)}.",
     )
     def accuracy(
         context: dg.AssetExecutionContext,
         math_test: pl.LazyFrame,
-        fine_tuned_model: pl.LazyFrame,
+        tuned: pl.LazyFrame,
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
         grader: dg.ResourceParam[Grader],
     ) -> dg.MaterializeResult[StepResult]:
         problems = math_test.rename({"sample_id": "problem_id"}).collect()
-        model = fine_tuned_model.collect()
+        model = tuned.collect()
         return measure_accuracy(context, steps.SYNTHETIC, problems, model, project, models, grader)
 
     return accuracy
 
 
-def file_accuracy(name: str) -> TableAsset:
+def file_accuracy(name: str, variant: str = "") -> TableAsset:
     """Declare the accuracy on the problems of a file (table 2).
 
     Args:
         name: Name of the asset, as in `Project.problem_sets`.
+        variant: Variant of the tables of the experiment.
     """
     described = {BENCHMARK_ACCURACY: "the benchmark (table 2): MATH, or the committed sample"}
     problems = described.get(name, f"{name.removesuffix('_accuracy')}, a further benchmark")
 
     @table_asset(
-        name=name,
+        name=f"{name}{variant}",
         group="model",
         table=Table(steps.ACCURACY, "training_size", aggregates=True),
         version=f"{steps.VERSION}.{READING_VERSION}",
@@ -97,20 +103,26 @@ def file_accuracy(name: str) -> TableAsset:
         ],
         calls=lambda bounds: accuracy_calls(bounds, file_problems(bounds.project, name)),
         partitions=training_sizes,
-        description=f"Accuracy on {problems}.",
+        ins={"tuned": dg.AssetIn(asset_key(f"{MODEL}{variant}"))},
+        op_tags=order_of(variant),
+        description=f"Accuracy on {problems}{_of_arm(variant)}.",
     )
     def accuracy(
         context: dg.AssetExecutionContext,
-        fine_tuned_model: pl.LazyFrame,
+        tuned: pl.LazyFrame,
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
         grader: dg.ResourceParam[Grader],
     ) -> dg.MaterializeResult[StepResult]:
         file, limit = project.problem_file(name), project.settings.benchmark_limit
-        model = fine_tuned_model.collect()
+        model = tuned.collect()
         return benchmark_accuracy(context, file, limit, model, project, models, grader)
 
     return accuracy
+
+
+def _of_arm(variant: str) -> str:
+    return ", of models trained on problems without personas" if variant else ""
 
 
 def file_setting(name: str) -> str:
@@ -126,14 +138,14 @@ def accuracy_calls(
     Args:
         bounds: Bounds of the project.
         problems: Number of problems; None if a setting leaves it open.
-        models: Number of models; None for a model per training size.
+        models: Number of models; None for a model per training.
         prompt: Prompt with the role of the models.
 
     Raises:
         SettingsError: Several replies per problem would all be the same.
     """
     check_samples(bounds.project, prompt)
-    count = len(bounds.settings.training_sizes) if models is None else models
+    count = len(bounds.settings.training_runs) if models is None else models
     answers = times(problems, count)
     replies = times(answers, bounds.settings.evaluation_samples)
     return plus(bounds.question_calls(replies, prompt), bounds.judge_calls(answers))

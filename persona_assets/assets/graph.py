@@ -26,13 +26,14 @@ from persona_assets.assets.reports import task_reports
 from persona_assets.assets.samples import unique_samples
 from persona_assets.assets.scaling_curve import curves
 from persona_assets.assets.table_asset import DeclarationError, TableAsset
+from persona_assets.assets.training import fine_tuned_model, training_curve
 from persona_assets.benchmarks.problem_sets import BENCHMARK_ACCURACY, SYNTHETIC_ACCURACY
 from persona_assets.catalog.catalog import RESERVED
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.registry import Registry
-from persona_assets.settings import SettingsError, Task
+from persona_assets.settings import NO_PERSONA, SettingsError, Task
 from persona_assets.steps.demonstrations import TABLE
 from persona_assets.tables import Table
 
@@ -47,6 +48,7 @@ def load_assets(
     baselines: Collection[str] = (),
     by_meaning: bool = False,
     by_judge: bool = False,
+    without_personas: bool = False,
 ) -> dict[str, TableAsset]:
     """Collect every asset, by name.
 
@@ -58,6 +60,7 @@ def load_assets(
         baselines: Names of models that are measured beside them.
         by_meaning: True if the math sets are kept apart by meaning, too.
         by_judge: True if a judge decides on problems near a forbidden one.
+        without_personas: True if models are trained on problems without personas, too.
 
     Raises:
         DeclarationError: Two assets share a name, a name belongs to the catalog, or an asset is
@@ -67,13 +70,19 @@ def load_assets(
             name of another table.
     """
     assets: dict[str, TableAsset] = {}
+    arms = ["", NO_PERSONA] if without_personas else [""]
     measured = [
-        *accuracies(problem_sets),
+        *(
+            asset
+            for arm in arms
+            for asset in (fine_tuned_model(arm), *accuracies(problem_sets, arm))
+        ),
+        training_curve(arms),
         *([baseline_accuracy(baselines, problem_sets)] if baselines else []),
-        *curves(problem_sets, bool(baselines)),
+        *curves(problem_sets, bool(baselines), arms),
         grader_verdicts(problem_sets),
-        *math_sets(by_meaning, by_judge),
-        *(judged_neighbours() if by_judge else []),
+        *math_sets(by_meaning, by_judge, arms),
+        *(judged_neighbours(arms) if by_judge else []),
     ]
     for declared in (*map(_declared, _modules()), measured):
         for asset in declared:
@@ -108,7 +117,10 @@ def load_assets(
         *(problem_vectors(prompts, tasks) if by_meaning else []),
         *judged_samples(prompts, tasks, contracts),
         *distributions(prompts, tasks),
-        math_solutions(finished_samples(prompts, tasks, PROBLEMS)),
+        *(
+            math_solutions(finished_samples(prompts, tasks, f"{PROBLEMS}{arm}"), arm)
+            for arm in arms
+        ),
     ]
     for asset in made:
         _add(assets, taken, asset, prompts)
@@ -150,6 +162,7 @@ def project_assets(project: Project) -> dict[str, TableAsset]:
         settings.baselines,
         settings.decontaminate_cosine is not None,
         settings.decontaminate_judge_from is not None,
+        settings.train_without_personas,
     )
 
 

@@ -4,12 +4,12 @@ They exist where the setting `decontaminate_judge_from` is a number. The pairs a
 own, which costs nothing: once it is made, `plan` knows the number of questions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 import polars as pl
 
-from persona_assets.asset_names import asset_key
+from persona_assets.asset_names import argument, asset_key
 from persona_assets.assets.call_bounds import times
 from persona_assets.assets.math_solutions import PROBLEMS
 from persona_assets.assets.model_calls import materialize_result, open_session
@@ -31,12 +31,25 @@ PAIRS = "problem_neighbours"
 VERDICTS = "judged_neighbours"
 """Name of the table of the judge's verdicts on them."""
 
+OF_PERSONAS = "of_personas"
+"""Argument for the solutions that hold the held-out problems of a variant."""
 
-def judged_neighbours() -> list[TableAsset]:
-    """Declare the pairs of near problems, and the judge's verdicts on them."""
+
+def judged_neighbours(variants: Collection[str] = ("",)) -> list[TableAsset]:
+    """Declare the pairs of near problems, and the judge's verdicts on them.
+
+    Args:
+        variants: Variants of the tables of the experiment; "" for those of personas.
+    """
+    return [asset for variant in variants for asset in _pairs_and_verdicts(variant)]
+
+
+def _pairs_and_verdicts(variant: str) -> list[TableAsset]:
+    ins = {"solutions": dg.AssetIn(asset_key(f"math_solutions{variant}"))}
+    ins |= vector_inputs(True, variant) | held_out_input(variant)
 
     @table_asset(
-        name=PAIRS,
+        name=f"{PAIRS}{variant}",
         group="math",
         table=Table(steps.NEIGHBOURS, "pair_id", "sample_id", makes=True, text="known"),
         version=f"{steps.VERSION}.{math_data.VERSION}.{neighbours.VERSION}",
@@ -46,13 +59,13 @@ def judged_neighbours() -> list[TableAsset]:
             "decontaminate_judge_from",
             "embedding_precision",
         ],
-        rows=lambda bounds: times(bounds.rows(f"{UNIQUE}{PROBLEMS}"), steps.MOST),
-        ins=vector_inputs(by_meaning=True),
+        rows=lambda bounds: times(bounds.rows(f"{UNIQUE}{PROBLEMS}{variant}"), steps.MOST),
+        ins=ins,
         description="Problems and their nearest forbidden ones, where neither words nor vectors "
         "decide whether both are the same.",
     )
     def pairs(
-        math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
+        solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
     ) -> StepResult:
         settings = project.settings
         vectors, least = vectors_of(settings, tables), settings.decontaminate_judge_from
@@ -60,27 +73,28 @@ def judged_neighbours() -> list[TableAsset]:
             raise TypeError(f"{PAIRS} needs decontaminate_cosine and decontaminate_judge_from")
         margin = int8_margin(least) if settings.embedding_precision == "int8" else 0.0
         return steps.build_problem_neighbours(
-            math_solutions.collect(), project.forbidden_problems(), vectors, least - margin
+            with_held_out(solutions, tables), project.forbidden_problems(), vectors, least - margin
         )
 
     @table_asset(
-        name=VERDICTS,
+        name=f"{VERDICTS}{variant}",
         group="math",
         table=Table(steps.VERDICTS, "pair_id", "sample_id"),
         version=steps.VERSION,
         prompts=[steps.PROMPT],
-        calls=lambda bounds: bounds.question_calls(bounds.rows(PAIRS), steps.PROMPT),
+        calls=lambda bounds: bounds.question_calls(bounds.rows(f"{PAIRS}{variant}"), steps.PROMPT),
+        ins={"neighbours": dg.AssetIn(asset_key(f"{PAIRS}{variant}"))},
         description="Verdict of the judge on each pair: are both the same problem?",
     )
     def verdicts(
         context: dg.AssetExecutionContext,
-        problem_neighbours: pl.LazyFrame,
+        neighbours: pl.LazyFrame,
         project: dg.ResourceParam[Project],
         models: dg.ResourceParam[Models],
     ) -> dg.MaterializeResult[StepResult]:
         with open_session(context, models) as session:
             result = steps.build_judged_neighbours(
-                problem_neighbours.collect(), project.prompt(steps.PROMPT), session.complete
+                neighbours.collect(), project.prompt(steps.PROMPT), session.complete
             )
         same = result.rows["same"]
         return materialize_result(
@@ -90,23 +104,54 @@ def judged_neighbours() -> list[TableAsset]:
     return [pairs, verdicts]
 
 
-def verdict_inputs(by_judge: bool) -> dict[str, dg.AssetIn]:
-    """Return the judge's verdicts as an input of an asset; none unless `by_judge`."""
-    return {VERDICTS: dg.AssetIn(asset_key(VERDICTS))} if by_judge else {}
+def verdict_inputs(by_judge: bool, variant: str = "") -> dict[str, dg.AssetIn]:
+    """Return the judge's verdicts as an input of an asset; none unless `by_judge`.
+
+    Args:
+        by_judge: True if a judge decides on near problems.
+        variant: Variant whose problems are judged; "" for those of personas.
+    """
+    name = f"{VERDICTS}{variant}"
+    return {argument(name): dg.AssetIn(asset_key(name))} if by_judge else {}
 
 
 def verdicts_of(inputs: Mapping[str, VectorTable]) -> dict[str, Containment]:
     """Return the forbidden problem by the judge's verdict, by sample id, from an asset's inputs."""
-    table = inputs.get(VERDICTS)
-    return steps.judged_containments(table.collect()) if isinstance(table, pl.LazyFrame) else {}
+    for name, table in inputs.items():
+        if name.startswith(VERDICTS) and isinstance(table, pl.LazyFrame):
+            return steps.judged_containments(table.collect())
+    return {}
 
 
-def stored_verdicts(project: Project) -> dict[str, Containment]:
+def stored_verdicts(project: Project, variant: str = "") -> dict[str, Containment]:
     """Return the forbidden problem by the stored verdicts, by sample id; none without a judge.
+
+    Args:
+        project: Settings and tables.
+        variant: Variant whose problems are judged; "" for those of personas.
 
     Raises:
         MissingTableError: The table does not exist.
     """
     if project.settings.decontaminate_judge_from is None:
         return {}
-    return verdicts_of({VERDICTS: project.storage.scan(VERDICTS, None)})
+    return verdicts_of({VERDICTS: project.storage.scan(f"{VERDICTS}{variant}", None)})
+
+
+def held_out_input(variant: str) -> dict[str, dg.AssetIn]:
+    """Return the solutions with the held-out problems of a variant as an input; none for ""."""
+    return {OF_PERSONAS: dg.AssetIn(asset_key("math_solutions"))} if variant else {}
+
+
+def with_held_out(solutions: pl.LazyFrame, inputs: dict[str, VectorTable]) -> pl.DataFrame:
+    """Return solutions with the held-out problems, which are those of personas in every variant.
+
+    Args:
+        solutions: Solutions of the variant.
+        inputs: Further inputs of the asset, from which `held_out_input` is taken.
+    """
+    solved, of_personas = solutions.collect(), inputs.pop(OF_PERSONAS, None)
+    if isinstance(of_personas, pl.LazyFrame):
+        held_out = of_personas.filter("held_out").collect()
+        solved = pl.concat([solved, held_out], how="diagonal")
+    return solved

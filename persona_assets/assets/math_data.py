@@ -1,13 +1,20 @@
 """Group `math`: solved problems become a training set and a synthetic test set (section 4.1.2)."""
 
+from collections.abc import Collection
 from math import comb
 
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_key
 from persona_assets.assets.call_bounds import times
-from persona_assets.assets.judged_neighbours import verdict_inputs, verdicts_of
-from persona_assets.assets.math_solutions import held_out_rows
+from persona_assets.assets.judged_neighbours import (
+    held_out_input,
+    verdict_inputs,
+    verdicts_of,
+    with_held_out,
+)
+from persona_assets.assets.math_solutions import PROBLEMS, held_out_rows
 from persona_assets.assets.model_calls import (
     answer_equality,
     materialize_result,
@@ -32,25 +39,45 @@ SHOWN_PAIRS = 20
 """Contaminated pairs of a benchmark in the metadata, for each way of containing it."""
 
 
-def math_sets(by_meaning: bool, by_judge: bool) -> list[TableAsset]:
-    """Declare the training set and the synthetic test set.
+def math_sets(
+    by_meaning: bool, by_judge: bool, variants: Collection[str] = ("",)
+) -> list[TableAsset]:
+    """Declare the training sets and the synthetic test set, which is the same for all of them.
 
     Args:
         by_meaning: True if problems are kept apart by meaning, too.
         by_judge: True if a judge decides on near problems.
+        variants: Variants of the tables of the experiment; "" for those of personas.
     """
     # A table that was made by words alone stays valid where nothing else is asked for.
     version = f"{steps.VERSION}.{neighbours.VERSION}" if by_meaning else steps.VERSION
     version = f"{version}.judge{judged_neighbours.VERSION}" if by_judge else version
     settings = ["decontaminate", "decontaminate_cosine", "decontaminate_judge_from"]
     settings += ["embedding_precision"] if by_meaning else []
-    ins = vector_inputs(by_meaning) | verdict_inputs(by_judge)
-    return [_math_train(version, settings, ins), _math_test(version, settings, ins)]
+    return [
+        *(
+            _math_train(
+                version,
+                settings,
+                vector_inputs(by_meaning, variant) | verdict_inputs(by_judge, variant),
+                variant,
+            )
+            for variant in variants
+        ),
+        _math_test(version, settings, vector_inputs(by_meaning) | verdict_inputs(by_judge)),
+    ]
 
 
-def _math_train(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -> TableAsset:
+def _math_train(
+    version: str, settings: list[str], ins: dict[str, dg.AssetIn], variant: str
+) -> TableAsset:
+    ins = {"solutions": dg.AssetIn(asset_key(f"math_solutions{variant}")), **ins}
+    if variant:
+        ins |= held_out_input(variant)
+        settings = [*settings, f"{PROBLEMS}.unique"]
+
     @table_asset(
-        name="math_train",
+        name=f"math_train{variant}",
         group="math",
         table=Table(steps.TRAIN, "sample_id"),
         version=version,
@@ -61,13 +88,16 @@ def _math_train(version: str, settings: list[str], ins: dict[str, dg.AssetIn]) -
         "benchmark problem.",
     )
     def math_train(
-        math_solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
+        solutions: pl.LazyFrame, project: dg.ResourceParam[Project], **tables: VectorTable
     ) -> dg.MaterializeResult[StepResult]:
-        solutions, forbidden = math_solutions.collect(), project.forbidden_problems()
+        solved, forbidden = with_held_out(solutions, tables), project.forbidden_problems()
         vectors = vectors_of(project.settings, tables)
-        result = steps.build_math_train(solutions, forbidden, vectors, verdicts_of(tables))
-        apart = pl.concat([forbidden, steps.held_out_problems(solutions)])
-        metadata = _contaminated(result, solutions, apart, vectors)
+        result = steps.build_math_train(solved, forbidden, vectors, verdicts_of(tables))
+        held_out, task = steps.held_out_problems(solved), project.settings.task(PROBLEMS)
+        if variant and task.unique:
+            result = steps.drop_like_held_out(result, held_out, task.unique_threshold)
+        apart = pl.concat([forbidden, held_out])
+        metadata = _contaminated(result, solved, apart, vectors)
         return dg.MaterializeResult(value=result, metadata=metadata)
 
     return math_train

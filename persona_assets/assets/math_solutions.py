@@ -54,33 +54,40 @@ def held_out_rows(bounds: CallBounds) -> int | None:
     )
 
 
-def _solution_calls(bounds: CallBounds) -> int | None:
-    problems, held_out = bounds.rows(f"{UNIQUE}{PROBLEMS}"), held_out_rows(bounds)
+def _solution_calls(bounds: CallBounds, variant: str) -> int | None:
+    problems = bounds.rows(f"{UNIQUE}{PROBLEMS}{variant}")
+    held_out = 0 if variant else held_out_rows(bounds)
     solutions = times(problems, bounds.settings.solutions_per_problem)
     counts = {"assistant": solutions, "program": held_out, "second": held_out}
     return plus(*(bounds.question_calls(n, SOLVER_PROMPTS[solver]) for solver, n in counts.items()))
 
 
-def math_solutions(problems: str) -> TableAsset:
+def math_solutions(problems: str, variant: str = "") -> TableAsset:
     """Declare the solutions of the problems of a table.
 
     Args:
         problems: Asset with the problems of a shard.
+        variant: Variant of the tables of the experiment, of which none of the problems is held out;
+            "" for those of personas.
     """
+    name = f"math_solutions{variant}"
+    solvers = ["assistant"] if variant else list(SOLVER_PROMPTS)
+    held_out = [] if variant else ["held_out_share"]
+    described = "one for each problem, three for each that is held out for testing"
 
     @table_asset(
-        name="math_solutions",
+        name=name,
         group="math",
         table=Table(steps.SOLUTIONS, "solution_id", "sample_id", makes=True),
         version=f"{steps.VERSION}.{READING_VERSION}",
         # Without the columns of votes; the other two without `language`, too.
         earlier=[f"3.{EARLIER_READING}", f"2.{EARLIER_READING}", "1"],
-        prompts=SOLVER_PROMPTS.values(),
-        settings=["held_out_share", "solutions_per_problem", "sandbox", *protection.SETTINGS],
-        calls=_solution_calls,
+        prompts=[SOLVER_PROMPTS[solver] for solver in solvers],
+        settings=[*held_out, "solutions_per_problem", "sandbox", *protection.SETTINGS],
+        calls=lambda bounds: _solution_calls(bounds, variant),
         partitions=shards,
         ins={"problems": dg.AssetIn(asset_key(problems))},
-        description="Solutions: one for each problem, three for each that is held out for testing.",
+        description=f"Solutions: {'one for each problem' if variant else described}.",
     )
     def solutions(
         context: dg.AssetExecutionContext,
@@ -94,14 +101,14 @@ def math_solutions(problems: str) -> TableAsset:
             solver: project.prompt(name, context.partition_key)
             for solver, name in SOLVER_PROMPTS.items()
         }
-        draw = draw_of(project, "math_solutions", context.partition_key)
+        draw = draw_of(project, name, context.partition_key)
         with open_session(context, models) as session:
             result = steps.build_math_solutions(
                 problems.collect(),
                 prompts,
                 session.complete,
                 sandbox.run,
-                held_out_share=project.settings.held_out_share,
+                held_out_share=0.0 if variant else project.settings.held_out_share,
                 solutions=project.settings.solutions_per_problem,
                 equal=grader.equal,
                 draw_by=draw.column("problem", "sample_id"),

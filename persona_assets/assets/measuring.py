@@ -26,6 +26,7 @@ from persona_assets.steps import evaluation as steps
 from persona_assets.steps import measurement
 from persona_assets.steps.contamination import refuse_shown
 from persona_assets.storage.step_result import StepResult
+from persona_assets.training.training_run import TrainingRun
 
 PROMPT = "evaluation@evaluation"
 PROMPTS = [PROMPT, "answer_equality"]
@@ -86,7 +87,7 @@ def measure_accuracy(
     tuned = TunedModel.from_table(model, project.storage.data_dir)
     prompt = project.prompt(PROMPT)
     labels = {
-        "training_size": int(context.partition_key),
+        "training_size": TrainingRun.of_key(context.partition_key).size,
         "examples": model["examples"][0] if len(model) else None,
         "benchmark": name,
         "model": tuned.sha256 if tuned else "",

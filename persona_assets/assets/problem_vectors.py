@@ -1,8 +1,8 @@
 """Vectors of problems, where the math sets are kept apart by meaning, too.
 
 They exist where the setting `decontaminate_cosine` is a number: `forbidden_vectors` of the problems
-of `decontaminate`, and those of the samples of `math_problems`, which may be there already (see
-samples.py).
+of `decontaminate`, and those of the samples of `math_problems`, and of its variant without
+personas, which may be there already (see samples.py).
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from persona_assets.project import Project
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
 from persona_assets.resources.session import EMBEDDING_BATCH_BYTES
-from persona_assets.settings import Settings, Task
+from persona_assets.settings import CONTROL_TASK, Settings, Task
 from persona_assets.steps import hub, scripts
 from persona_assets.steps import neighbours as steps
 from persona_assets.steps.neighbours import ProblemVectors
@@ -50,14 +50,15 @@ SAMPLES = f"{EMBEDDED}{PROBLEMS}"
 
 def problem_vectors(prompts: Prompts, tasks: Mapping[str, Task]) -> list[TableAsset]:
     """Declare the vectors of forbidden problems and, unless samples have vectors, of samples."""
-    samples = [prompts.tasks[PROBLEMS]] if PROBLEMS in prompts.tasks else []
+    solved = (PROBLEMS, CONTROL_TASK)
+    samples = [prompts.tasks[name] for name in solved if name in prompts.tasks]
     embedded = [
         prompt.name
         for group in tasks_by_group(prompts).values()
         for prompt in compared_by_meaning(group, tasks)
     ]
     lacking = [prompt for prompt in samples if prompt.name not in embedded]
-    return [forbidden_vectors(), *(embeddings(it, f"{UNIQUE}{PROBLEMS}") for it in lacking)]
+    return [forbidden_vectors(), *(embeddings(it, f"{UNIQUE}{it.name}") for it in lacking)]
 
 
 def forbidden_vectors() -> TableAsset:
@@ -105,14 +106,24 @@ def forbidden_vectors() -> TableAsset:
     return vectors
 
 
-def vector_inputs(by_meaning: bool) -> dict[str, dg.AssetIn]:
-    """Return the tables of vectors as inputs of an asset, by argument; none unless `by_meaning`."""
+def vector_inputs(by_meaning: bool, variant: str = "") -> dict[str, dg.AssetIn]:
+    """Return the tables of vectors as inputs of an asset, by argument; none unless `by_meaning`.
+
+    Args:
+        by_meaning: True if problems are kept apart by meaning, too.
+        variant: Variant whose problems are read beside those of personas; "" for these alone.
+    """
     if not by_meaning:
         return {}
-    return {
-        argument(SAMPLES): dg.AssetIn(asset_key(SAMPLES), dagster_type=SHARD_TABLES),
-        argument(FORBIDDEN): dg.AssetIn(asset_key(FORBIDDEN)),
+    samples = {
+        argument(name): dg.AssetIn(asset_key(name), dagster_type=SHARD_TABLES)
+        for name in _sample_tables(variant)
     }
+    return {**samples, argument(FORBIDDEN): dg.AssetIn(asset_key(FORBIDDEN))}
+
+
+def _sample_tables(variant: str) -> list[str]:
+    return list(dict.fromkeys([SAMPLES, f"{SAMPLES}{variant}"]))
 
 
 def vectors_of(settings: Settings, inputs: Mapping[str, VectorTable]) -> ProblemVectors | None:
@@ -123,18 +134,24 @@ def vectors_of(settings: Settings, inputs: Mapping[str, VectorTable]) -> Problem
         inputs: Tables by argument; see `vector_inputs`.
     """
     cosine = settings.decontaminate_cosine
-    samples, forbidden = inputs.get(argument(SAMPLES)), inputs.get(argument(FORBIDDEN))
     if cosine is None:
         return None
-    if not isinstance(samples, ShardTables) or not isinstance(forbidden, pl.LazyFrame):
+    forbidden = inputs.get(argument(FORBIDDEN))
+    samples = [table for table in inputs.values() if isinstance(table, ShardTables)]
+    if not samples or not isinstance(forbidden, pl.LazyFrame):
         raise TypeError(f"{SAMPLES} and {FORBIDDEN} are no inputs: add vector_inputs() to ins")
     # Neighbours are looked at again: the error of a cosine must hide none.
     margin = int8_margin(cosine) if settings.embedding_precision == "int8" else 0.0
-    return ProblemVectors([table.scan() for table in samples], forbidden, cosine - margin)
+    scans = [table.scan() for tables in samples for table in tables]
+    return ProblemVectors(scans, forbidden, cosine - margin)
 
 
-def stored_vectors(project: Project) -> ProblemVectors | None:
+def stored_vectors(project: Project, variant: str = "") -> ProblemVectors | None:
     """Return the vectors of a project's tables; None if problems are compared by words alone.
+
+    Args:
+        project: Settings and tables.
+        variant: Variant whose problems are read beside those of personas.
 
     Raises:
         MissingTableError: A table does not exist.
@@ -142,7 +159,8 @@ def stored_vectors(project: Project) -> ProblemVectors | None:
     if project.settings.decontaminate_cosine is None:
         return None
     storage = project.storage
-    tables = storage.shard_tables(SAMPLES), storage.scan(FORBIDDEN, None)
-    return vectors_of(
-        project.settings, dict(zip(map(argument, (SAMPLES, FORBIDDEN)), tables, strict=True))
-    )
+    tables: dict[str, VectorTable] = {
+        argument(name): storage.shard_tables(name) for name in _sample_tables(variant)
+    }
+    tables[argument(FORBIDDEN)] = storage.scan(FORBIDDEN, None)
+    return vectors_of(project.settings, tables)

@@ -5,16 +5,22 @@ from collections.abc import Collection, Mapping
 import dagster as dg
 import polars as pl
 
-from persona_assets.asset_names import asset_key
+from persona_assets.asset_names import argument, asset_key
 from persona_assets.assets.baselines import BASELINE, BASELINES
 from persona_assets.assets.metadata import picture
+from persona_assets.assets.samples import SHARD_TABLES
 from persona_assets.assets.table_asset import TableAsset, table_asset
+from persona_assets.assets.training import of_trainings
 from persona_assets.plots.scaling_curve import Reference, draw_scaling_curve
 from persona_assets.project import Project
-from persona_assets.steps import evaluation
+from persona_assets.resources.io_manager import preview
+from persona_assets.settings import NO_PERSONA
+from persona_assets.steps import evaluation, training
 from persona_assets.steps import paper_results as paper
 from persona_assets.steps import scaling_curve as steps
+from persona_assets.steps import size_comparison as comparison
 from persona_assets.storage.step_result import StepResult
+from persona_assets.storage.storage import ShardTables
 from persona_assets.tables import Table
 
 PAPER = Reference("paper: MATH, Qwen2-7B", paper.FIGURE_9)
@@ -35,14 +41,20 @@ def paper_results(scaling_curve: pl.LazyFrame) -> dg.MaterializeResult[StepResul
     return dg.MaterializeResult(value=paper.build_paper_results(scaling_curve.collect()))
 
 
-def curves(accuracies: Collection[str], with_baselines: bool) -> list[TableAsset]:
+def curves(
+    accuracies: Collection[str], with_baselines: bool, variants: Collection[str] = ("",)
+) -> list[TableAsset]:
     """Declare the assets that put accuracies side by side.
 
     Args:
         accuracies: Names of the assets with the accuracies of the fine-tuned models.
         with_baselines: True if other models are measured, too.
+        variants: Variants of the tables of the experiment; "" for models of problems of personas.
     """
-    tables = {name: dg.AssetIn(asset_key(name)) for name in accuracies}
+    names = [f"{name}{variant}" for variant in variants for name in accuracies]
+    tables = {
+        argument(name): dg.AssetIn(asset_key(name), dagster_type=SHARD_TABLES) for name in names
+    }
     baselines = {BASELINES: dg.AssetIn(asset_key(BASELINES))} if with_baselines else {}
     return [scaling_curve(tables, baselines), size_comparison(tables)]
 
@@ -60,25 +72,32 @@ def scaling_curve(
     @table_asset(
         name="scaling_curve",
         group="model",
-        table=Table(steps.CURVE, "examples", unique=("benchmark", "examples"), aggregates=True),
+        table=Table(steps.CURVE, "examples", unique=(*steps.POINT, "seed"), aggregates=True),
         version=f"{steps.VERSION}.1",
+        earlier=["2.1"],
         settings=["decontaminate"],
         ins={**tables, **baselines},
         description="Accuracy by number of training problems, with 95 % intervals (figure 9).",
     )
     def curve(
-        project: dg.ResourceParam[Project], **tables: pl.LazyFrame
+        project: dg.ResourceParam[Project], **tables: ShardTables | pl.LazyFrame
     ) -> dg.MaterializeResult[StepResult]:
-        others = tables.pop(BASELINES, pl.LazyFrame(schema=BASELINE)).collect()
-        accuracies = _joined(tables)
+        measured = tables.pop(BASELINES, None)
+        others = pl.DataFrame(schema=BASELINE)
+        if isinstance(measured, pl.LazyFrame):
+            others = measured.collect()
+        accuracies = _joined(project, tables)
         result = steps.build_scaling_curve(accuracies)
+        points = steps.curve_points(result.rows)
         forbidden = set(project.forbidden_problems()["problem_id"])
-        drawn = draw_scaling_curve(result.rows, PAPER, _levels(others))
+        drawn = draw_scaling_curve(points, PAPER, _levels(others))
         remarks = steps.curve_remarks(accuracies, forbidden)
-        against = steps.baseline_verdicts(accuracies, others)
+        against = comparison.baseline_verdicts(accuracies, others)
+        compared = comparison.build_size_comparison(accuracies).rows
         metadata: dict[str, dg.MetadataValue | str] = {
             **picture("curve", drawn),
-            "verdict": "\n".join(steps.curve_verdicts(accuracies)),
+            "verdict": "\n".join(comparison.curve_verdicts(accuracies, compared)),
+            **({"over_seeds": preview(points)} if points["seeds"].max() != 1 else {}),
             **({"against_baselines": "\n".join(against)} if against else {}),
             **({"remarks": "\n".join(remarks)} if remarks else {}),
             "dashed": "The dashed curve is the paper's: another model, on MATH (arXiv 2406.20094).",
@@ -98,25 +117,32 @@ def size_comparison(tables: Mapping[str, dg.AssetIn]) -> TableAsset:
     @table_asset(
         name="size_comparison",
         group="model",
-        table=Table(
-            steps.COMPARISON, "before", unique=("benchmark", "before", "after"), aggregates=True
-        ),
-        version=steps.VERSION,
+        table=Table(comparison.COMPARISON, "before", unique=comparison.KEY, aggregates=True),
+        version=comparison.VERSION,
+        earlier=["2"],
         ins=dict(tables),
-        description="Models of two sizes on the same problems: exact McNemar test, interval of the "
-        "difference, and the smallest difference that as many problems show.",
+        description="Models of two sizes, or with and without personas, on the same problems: test "
+        "of the difference, its interval, and the smallest difference that as many problems show.",
     )
-    def comparison(**tables: pl.LazyFrame) -> dg.MaterializeResult[StepResult]:
-        result = steps.build_size_comparison(_joined(tables))
-        verdicts = "\n".join(steps.comparison_verdicts(result.rows))
+    def compared(
+        project: dg.ResourceParam[Project], **tables: ShardTables
+    ) -> dg.MaterializeResult[StepResult]:
+        result = comparison.build_size_comparison(_joined(project, tables))
+        verdicts = "\n".join(comparison.comparison_verdicts(result.rows))
         return dg.MaterializeResult(value=result, metadata={"verdict": verdicts})
 
-    return comparison
+    return compared
 
 
-def _joined(tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    columns = evaluation.ACCURACY.names()
-    return pl.concat([table.select(columns) for table in tables.values()]).collect()
+def _joined(project: Project, tables: Mapping[str, ShardTables | pl.LazyFrame]) -> pl.DataFrame:
+    """Return the measurements of all trainings, with the columns `arm` and `seed`."""
+    columns = {**evaluation.ACCURACY, **training.RUN}
+    measured = [
+        of_trainings(project, table, NO_PERSONA if name.endswith(argument(NO_PERSONA)) else "")
+        for name, table in tables.items()
+        if isinstance(table, ShardTables)
+    ]
+    return pl.concat([pl.DataFrame(schema=columns), *measured], how="diagonal").select(*columns)
 
 
 def _levels(baselines: pl.DataFrame) -> dict[str, float]:

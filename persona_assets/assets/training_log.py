@@ -8,6 +8,7 @@ from persona_assets.plots.pictures import svg_markdown
 from persona_assets.resources.trained_models import CurvePoint
 from persona_assets.steps.training import CURVE, points_by_step
 from persona_assets.storage.step_result import typed_frame
+from persona_assets.training.training_run import TrainingRun
 
 PICTURES = 100
 """Largest number of evenly spaced pictures of a training; each is an event that is stored."""
@@ -54,7 +55,7 @@ class TrainingLog:
             )
 
     def _curve(self) -> pl.DataFrame:
-        size = int(self._context.partition_key)
+        size = TrainingRun.of_key(self._context.partition_key).size
         rows = [{"training_size": size, "sha256": "", **p} for p in points_by_step(self._points)]
         return typed_frame(rows, CURVE)
 

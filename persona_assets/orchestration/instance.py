@@ -88,17 +88,21 @@ class Arrivals:
 def register_partitions(
     instance: dg.DagsterInstance, settings: Settings, corpus: Corpus, storage: Storage
 ) -> Arrivals:
-    """Add missing partition keys to the instance, after a single walk of the corpus.
+    """Set the partition keys of the instance, after a single walk of the corpus.
 
-    Shards that already have tables are added first, in their order of arrival.
+    Missing shards are added, and none is removed; those that already have tables are added first,
+    in their order of arrival. Trainings that the settings do not name leave: their tables and
+    models stay, and count again once they are named.
     """
     known = storage.shards("raw_corpus")
     files = corpus.files()
     with_tables = set(known)
     new = [shard for shard in files.shards if shard not in with_tables]
     instance.add_dynamic_partitions(str(shards.name), [*known, *new])
-    sizes = [str(size) for size in settings.training_sizes]
-    instance.add_dynamic_partitions(str(training_sizes.name), sizes)
+    name, runs = str(training_sizes.name), _training_keys(settings)
+    for key in set(instance.get_dynamic_partitions(name)).difference(runs):
+        instance.delete_dynamic_partition(name, key)
+    instance.add_dynamic_partitions(name, runs)
     return Arrivals(files, new if known else [])
 
 
@@ -109,18 +113,21 @@ def expected_keys(
 
     Args:
         instance: Dagster instance; None for a project without one.
-        settings: Holds the training sizes.
+        settings: Holds the sizes and seeds of trainings.
         files: Files of the corpus.
         storage: Tables of the project.
     """
-    known = partition_keys(instance) if instance else {}
-    added = {
-        str(shards.name): [*storage.shards("raw_corpus"), *files.shards],
-        str(training_sizes.name): [str(size) for size in settings.training_sizes],
-    }
+    known = partition_keys(instance)[str(shards.name)] if instance else []
+    keys = [*known, *storage.shards("raw_corpus"), *files.shards]
     return {
-        name: list(dict.fromkeys([*known.get(name, []), *keys])) for name, keys in added.items()
+        str(shards.name): list(dict.fromkeys(keys)),
+        str(training_sizes.name): _training_keys(settings),
     }
+
+
+def _training_keys(settings: Settings) -> list[str]:
+    """Return the key of each training; a size that is named twice is trained once."""
+    return list(dict.fromkeys(run.key for run in settings.training_runs))
 
 
 def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:

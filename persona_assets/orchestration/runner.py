@@ -1,7 +1,7 @@
 """Runner of `persona-assets run`: makes missing and stale tables on this machine."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.storage.shard_keys import is_ready
 from persona_assets.storage.storage import Storage
+from persona_assets.training.training_run import TrainingRun
 
 MAP_LANDMARKS = "map_landmarks"
 """Asset that keeps the fit of the map of the hub until a refit is asked for."""
@@ -57,8 +58,9 @@ class Runner:
         instance: Dagster instance with the partitions registered.
         select: Dagster asset selection.
         only: Shards to run for sharded assets; empty for all shards.
-        sizes: Training sizes to run; empty for all sizes. A table over all sizes is then left out
-            until each of them has its tables.
+        sizes: Training sizes to run, or trainings by key, such as `8-seed-2`; empty for all. A size
+            stands for its trainings of all seeds. A table over all sizes is then left out until
+            each of them has its tables.
 
     Attributes:
         graph: All assets.
@@ -87,12 +89,14 @@ class Runner:
         if unknown:
             raise ValueError(f"no shard {unknown[0]!r} in the corpus: see persona-assets status")
         known = keys[str(training_sizes.name)]
-        if wrong := sorted(set(sizes) - set(known)):
+        trainings = {size: _trainings_of(size, known) for size in sizes}
+        if wrong := sorted(size for size in trainings if not trainings[size]):
             raise ValueError(
                 f"no training size {wrong[0]!r}: there are {', '.join(known) or 'none'}; add it to "
                 "PERSONA_TRAINING_SIZES"
             )
-        chosen = {str(shards.name): only, str(training_sizes.name): sizes}
+        runs = [key for size in trainings for key in trainings[size]]
+        chosen = {str(shards.name): only, str(training_sizes.name): runs}
         # A key that is named twice is run once.
         self._chosen = {name: list(dict.fromkeys(named)) for name, named in chosen.items()}
         self.graph = Graph(defs.resolve_all_asset_specs(), keys)
@@ -215,6 +219,11 @@ class Runner:
         if dg.DagsterExecutionInterruptedError.__name__ in error:
             raise KeyboardInterrupt
         return Finished(work, result.run_id, seconds, error)
+
+
+def _trainings_of(size: str, keys: Iterable[str]) -> list[str]:
+    """Return the keys of the trainings of a size, or a single training by its key."""
+    return [key for key in keys if size in (key, str(TrainingRun.of_key(key).size))]
 
 
 def _selected(select: str, defs: dg.Definitions) -> set[str]:

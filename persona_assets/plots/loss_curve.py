@@ -34,8 +34,8 @@ def draw_loss_curve(curve: pl.DataFrame) -> Picture:
     Sizes that share a model are drawn once.
 
     Args:
-        curve: A row per size and step: `training_size`, `sha256`, `step`, `tokens`, `loss`,
-            `evaluation_loss`.
+        curve: A row per training and step: `training_size`, `arm`, `seed`, `sha256`, `step`,
+            `tokens`, `loss`, `evaluation_loss`.
     """
     trained, evaluated = _series(curve, "loss"), _series(curve, "evaluation_loss")
     if not trained:
@@ -88,16 +88,31 @@ _DOT = ' stroke-width="3"'
 
 
 def _series(curve: pl.DataFrame, column: str) -> Mapping[str, _Points]:
-    """Return the points of each training, by the sizes that share it."""
-    by_model: dict[str, dict[int, _Points]] = {}
-    rows = curve.drop_nulls(column).sort("training_size", "step")
-    for (size, model), points in rows.group_by("training_size", "sha256", maintain_order=True):
+    """Return the points of each training, by the names of the trainings that share it."""
+    by_model: dict[str, dict[str, _Points]] = {}
+    rows = curve.drop_nulls(column).sort("arm", "training_size", "seed", "step")
+    several = rows["seed"].n_unique() > 1
+    keys = ("training_size", "arm", "seed", "sha256")
+    for (size, arm, seed, model), points in rows.group_by(keys, maintain_order=True):
         ends = zip(points["tokens"].fill_null(strategy="forward"), points[column], strict=True)
-        by_model.setdefault(str(model or size), {})[int(size)] = [(x, y) for x, y in ends]
-    return {
-        " = ".join(f"{size:,}" for size in sizes): next(iter(sizes.values()))
-        for sizes in by_model.values()
-    }
+        name = training_name(int(str(size)), str(arm), int(str(seed)) if several else None)
+        by_model.setdefault(str(model or name), {})[name] = [(x, y) for x, y in ends]
+    return {" = ".join(names): next(iter(names.values())) for names in by_model.values()}
+
+
+def training_name(size: int, arm: str, seed: int | None = None) -> str:
+    """Return the name of a training.
+
+    Example:
+        >>> training_name(65_536, "full_persona"), training_name(8, "no_persona", 2)
+        ('65,536', '8, no persona, seed 2')
+    """
+    return f"{size:,}{arm_suffix(arm)}{'' if seed is None else f', seed {seed}'}"
+
+
+def arm_suffix(arm: str) -> str:
+    """Return the end of a name in an arm of the experiment; "" in that of personas."""
+    return ", no persona" if arm == "no_persona" else ""
 
 
 def _means(points: _Points, most: int) -> _Points:

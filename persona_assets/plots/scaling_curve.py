@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from persona_assets.plots.loss_curve import arm_suffix
 from persona_assets.plots.pictures import (
     Legend,
     Picture,
@@ -50,8 +51,9 @@ def draw_scaling_curve(
     """Draw figure 9: accuracy (%) by number of training problems (log2), with 95 % intervals.
 
     Args:
-        curve: A row per benchmark and point: `benchmark`, `examples`, `n`, `accuracy`, `low` and
-            `high` in [0, 1]. Rows with a null accuracy (n = 0) are left out.
+        curve: A row per benchmark, arm and point: `benchmark`, `arm`, `examples`, `n`, `accuracy`,
+            `low` and `high` in [0, 1], and over seeds `least` and `most`, a thick bar, or null.
+            Rows with a null accuracy (n = 0) are left out.
         reference: Curve of others, dashed, in the full picture alone.
         levels: Accuracies in [0, 1] of models that were not trained here, by name: dotted lines,
             in the full picture alone.
@@ -59,14 +61,17 @@ def draw_scaling_curve(
     Raises:
         ValueError: A number of training problems is below 1, which a logarithmic axis cannot show.
     """
-    names = "benchmark", "examples", "n", "accuracy", "low", "high"
     series: dict[str, list[_Point]] = {}
-    for name, examples, n, share, least, most in curve.select(names).sort("examples").iter_rows():
+    for row in curve.sort("examples").iter_rows(named=True):
+        examples, share = row["examples"], row["accuracy"]
         if examples < 1:
             raise ValueError(f"{examples} training problems have no place on a logarithmic axis")
         if share is not None:
-            point = _Point(log2(examples), n, 100 * share, 100 * least, 100 * most)
-            series.setdefault(str(name), []).append(point)
+            ends = (row["least"], row["most"])
+            seeds = None if None in ends else (100 * ends[0], 100 * ends[1])
+            low, high = 100 * row["low"], 100 * row["high"]
+            point = _Point(log2(examples), row["n"], 100 * share, low, high, seeds)
+            series.setdefault(f"{row['benchmark']}{arm_suffix(row['arm'])}", []).append(point)
     title = "Accuracy by number of training problems"
     if not series:
         return empty_picture(title)
@@ -84,18 +89,21 @@ def draw_scaling_curve(
         axes.set_xlim(first - 0.06 * span, last + 0.06 * span)
         return legend
 
-    labels = "training problems (logarithmic)", "accuracy in %, with 95 % interval"
+    several = any(point.seeds for points in series.values() for point in points)
+    thick = "; thick: range over seeds" if several else ""
+    labels = "training problems (logarithmic)", f"accuracy in %, with 95 % interval{thick}"
     return Picture(_draw_tiny(series), draw_full(title, *labels, draw))
 
 
 class _Point(NamedTuple):
-    """Accuracy of a model: x is log2 of its training problems; y, low and high are in %."""
+    """Accuracy of a model: x is log2 of its training problems; y, low, high and seeds are in %."""
 
     x: float
     n: int
     y: float
     low: float
     high: float
+    seeds: tuple[float, float] | None
 
 
 def _draw_tiny(series: Mapping[str, Sequence[_Point]]) -> str:
@@ -135,6 +143,9 @@ def _draw_measured(axes: Any, series: Mapping[str, Sequence[_Point]]) -> tuple[L
             capsize=3,
             ms=5,
         )
+        for point in points:
+            if point.seeds is not None:
+                axes.plot([point.x + shift] * 2, point.seeds, color=colour(index), lw=4, alpha=0.4)
         counts = {point.n for point in points}
         n = f" (n = {counts.pop():,})" if len(counts) == 1 else ""
         legend += [(artist, clean_label(name) + n)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import regex
-from jinja2 import Template, TemplateError, meta
+from jinja2 import Template, TemplateError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel
 
@@ -74,6 +74,7 @@ class Prompt:
         strength: Strength of the model; "" if unknown.
         language: Name of the language that the settings give to all answers; "" for none.
         assistant: Jinja template of the system message of who answers in a conversation.
+        shows_persona: False for a task whose requests leave the persona out.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Prompt:
     strength: str = ""
     language: str = ""
     assistant: str = ""
+    shows_persona: bool = True
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.prompting.variables) - set(self.head.variables))
@@ -172,6 +174,16 @@ class Prompt:
         """Names that the templates use: inputs and variables."""
         templates = map(self.environment.parse, (self.system, self.user, self.assistant))
         return frozenset().union(*map(meta.find_undeclared_variables, templates))
+
+    @property
+    def can_ask_without_persona(self) -> bool:
+        """True if a template has a part for requests with a persona: `{% if persona %}`."""
+        tests = (
+            condition.test
+            for template in (self.system, self.user)
+            for condition in self.environment.parse(template).find_all(nodes.If)
+        )
+        return any(isinstance(test, nodes.Name) and test.name == "persona" for test in tests)
 
     @property
     def skeletons(self) -> list[str]:

@@ -1,5 +1,7 @@
 """Sections on experiments: the map of the hub, figures 9 and 10, control arms, trainings."""
 
+from typing import Any
+
 import polars as pl
 
 from persona_assets.assets.scaling_curve import PAPER
@@ -7,13 +9,14 @@ from persona_assets.number_format import format_number, format_percent
 from persona_assets.plots.box_plot import draw_box_plot
 from persona_assets.plots.control_arms import draw_beside, draw_growth
 from persona_assets.plots.density import draw_density
-from persona_assets.plots.loss_curve import draw_loss_curve
+from persona_assets.plots.loss_curve import arm_suffix, draw_loss_curve, training_name
 from persona_assets.plots.scaling_curve import draw_scaling_curve
 from persona_assets.reporting.blocks import Block, Drawing, Section, build_table
 from persona_assets.reporting.facts import Facts
 from persona_assets.steps import control_arms as arms
 from persona_assets.steps import diversity
-from persona_assets.steps.scaling_curve import comparison_verdicts
+from persona_assets.steps.scaling_curve import curve_points
+from persona_assets.steps.size_comparison import comparison_verdicts
 
 DASHED = "The dashed curve is the paper's: another model, on MATH (arXiv 2406.20094, figure 9)."
 
@@ -56,19 +59,20 @@ def scaling_section(facts: Facts) -> Section:
     measured = facts.rows("baseline_accuracy", ["baseline", "benchmark", "accuracy"])
     baselines = pl.DataFrame() if measured is None else measured.drop_nulls("accuracy")
     levels = {f"{name}, {benchmark}": share for name, benchmark, share in baselines.iter_rows()}
-    heads = ("benchmark", "problems trained on", "n", "correct", "accuracy, 95 % interval")
+    points = curve_points(curve)
+    heads = ("benchmark", "problems trained on", "n", "accuracy, 95 % interval", "over seeds")
     rows = [
         (
-            row["benchmark"],
+            f"{row['benchmark']}{arm_suffix(row['arm'])}",
             row["examples"],
             row["n"],
-            row["correct"],
             format_percent(row["accuracy"], row["low"], row["high"]) or "not measured",
+            _over_seeds(row),
         )
-        for row in curve.sort("benchmark", "examples").iter_rows(named=True)
+        for row in points.iter_rows(named=True)
     ]
     alt = "Accuracy by number of training problems; the table below has every point."
-    drawn = draw_scaling_curve(curve, PAPER, levels)
+    drawn = draw_scaling_curve(points, PAPER, levels)
     blocks: list[Block] = [
         Drawing("figure 9", alt, DASHED, drawn),
         build_table("Points of the curve", heads, rows),
@@ -82,7 +86,10 @@ def scaling_section(facts: Facts) -> Section:
         columns = ("benchmark", "verdict")
         blocks.append(
             build_table(
-                "Sizes on the same problems (exact McNemar test)", columns, verdicts, columns[1]
+                "Models on the same problems; p-values are corrected for their number (Holm)",
+                columns,
+                verdicts,
+                columns[1],
             )
         )
     return Section("figure-9", title, blocks)
@@ -96,8 +103,8 @@ def training_section(facts: Facts) -> Section:
         return Section("trainings", title, ["No loss curve: nothing was trained."])
     ends = (
         curve.drop_nulls("loss")
-        .sort("training_size", "step")
-        .group_by("training_size", maintain_order=True)
+        .sort("arm", "training_size", "seed", "step")
+        .group_by("training_size", "arm", "seed", maintain_order=True)
         .agg(
             steps=pl.len(),
             tokens=pl.col("tokens").max(),
@@ -105,9 +112,13 @@ def training_section(facts: Facts) -> Section:
             last=pl.col("loss").last(),
         )
     )
+    several = ends["seed"].n_unique() > 1
     rows = [
-        (f"{size:,}", steps, tokens, format_number(first), format_number(last))
-        for size, steps, tokens, first, last in ends.iter_rows()
+        (
+            training_name(size, arm, seed if several else None),
+            *(steps, tokens, format_number(first), format_number(last)),
+        )
+        for size, arm, seed, steps, tokens, first, last in ends.iter_rows()
     ]
     heads = ("training size", "steps", "tokens", "first loss", "last loss")
     alt = "Training loss by tokens seen; the table below has first and last losses."
@@ -181,12 +192,22 @@ def control_section(facts: Facts) -> Section:
             f"{arms.NAMES[row['measure']]}, against {arms.NAMES[row['against']]}",
             row["n"],
             f"{row['value']:+.3g}",
-            "" if row["low"] is None else f"{row['low']:+.3g} to {row['high']:+.3g}",
+            *(
+                "" if row[low] is None else f"{row[low]:+.3g} to {row[high]:+.3g}"
+                for low, high in (("low", "high"), ("low_together", "high_together"))
+            ),
             row["finding"],
         )
         for row in compared.iter_rows(named=True)
     ]
-    heads = ("measure", "problems per arm", "difference", "95 % interval", "finding")
+    heads = (
+        "measure",
+        "problems per arm",
+        "difference",
+        "95 % interval",
+        "95 % for all together",
+        "finding",
+    )
     see = "the table below has differences with intervals"
     return Section(
         "control-arms",
@@ -207,6 +228,16 @@ def control_section(facts: Facts) -> Section:
             ),
             build_table("Full personas against each arm", heads, rows, heads[-1]),
         ],
+    )
+
+
+def _over_seeds(point: dict[str, Any]) -> str:
+    """Return the spread of a point over seeds in words; "" for a single seed."""
+    if point["sd"] is None:
+        return ""
+    return (
+        f"{point['seeds']} seeds, {format_percent(point['least'])} to "
+        f"{format_percent(point['most'])}, SD {100 * point['sd']:.1f} points"
     )
 
 

@@ -111,6 +111,7 @@ class Trainer:
         report: Report,
         *,
         name: str = "model",
+        seed: int | None = None,
         evaluation: Sequence[Row] = (),
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> TrainedModel:
@@ -125,6 +126,7 @@ class Trainer:
             report: Called after each optimizer step and each evaluation.
             name: Name of the training, such as its size: an unfinished training of this name with
                 other inputs is removed.
+            seed: Seed; None for that of the hyper-parameters.
             evaluation: Rows of the evaluation loss.
             tell: Called with sentences on memory, disk and a checkpoint.
 
@@ -138,6 +140,7 @@ class Trainer:
             raise ValueError("there are no rows to train on")
         if shared := {row["problem"] for row in rows} & {row["problem"] for row in evaluation}:
             raise ValueError(f"{len(shared)} problems are trained on and evaluated")
+        hyper = self.hyper if seed is None else self.hyper.model_copy(update={"seed": seed})
         given, folder = folder, folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         shape = base_model_shape(self.base_model, self.cache_dir)
@@ -146,7 +149,7 @@ class Trainer:
             self._require_memory(shape)
         base = fetch_base_model(self.base_model, self.cache_dir)
         base_sha256 = model_sha256(base)
-        inputs = inputs_hash(rows, base_sha256, self.hyper, evaluation)
+        inputs = inputs_hash(rows, base_sha256, hyper, evaluation)
         # The file of the lock remains: another process may be about to open it.
         with FileLock(folder / f".{inputs[:DIGITS]}.lock"):
             if (trained := find_model(folder, inputs)) is not None:
@@ -154,7 +157,9 @@ class Trainer:
                 return replace(trained, path=given / trained.path.relative_to(folder))
             tell(self._require_memory(shape))
             partial = _partial_folder(folder, name, inputs)
-            job = self._write_job(rows, evaluation, partial, base.absolute(), base_sha256, inputs)
+            job = self._write_job(
+                rows, evaluation, partial, base.absolute(), base_sha256, inputs, hyper
+            )
             if shape is not None:
                 need = check_disk(
                     shape,
@@ -203,6 +208,7 @@ class Trainer:
         base: Path,
         base_sha256: str,
         inputs: str,
+        hyper: Hyperparameters,
     ) -> Job:
         scratch, checkpoints = (partial / name for name in (SCRATCH, CHECKPOINTS))
         shutil.rmtree(scratch, ignore_errors=True)
@@ -220,7 +226,7 @@ class Trainer:
             inputs=inputs,
             checkpoints=checkpoints,
             checkpointing=self.checkpointing,
-            hyper=self.hyper,
+            hyper=hyper,
         )
         job.examples.write_bytes(b"".join(example_lines(rows)))
         if job.evaluation is not None:

@@ -108,7 +108,12 @@ def audit_semantic(
 
 
 def count_shared(texts: pl.Series, others: pl.Series, threshold: Fraction) -> int:
-    """Count the texts that are near-duplicates of one of the others.
+    """Count the texts that are near-duplicates of one of the others; see `find_shared`."""
+    return int(find_shared(texts, others, threshold).sum())
+
+
+def find_shared(texts: pl.Series, others: pl.Series, threshold: Fraction) -> pl.Series:
+    """Return a mask of the texts that are near-duplicates of one of the others.
 
     Args:
         texts: Texts of one side.
@@ -129,7 +134,7 @@ def count_shared(texts: pl.Series, others: pl.Series, threshold: Fraction) -> in
             edges.right[np.isin(edges.left, other)],
         ]
     )
-    return int(np.isin(own, like_other).sum())
+    return pl.Series(np.isin(own, like_other), dtype=pl.Boolean)
 
 
 def _structure(repeated: pl.DataFrame) -> dict[str, int]:

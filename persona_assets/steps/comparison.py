@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from persona_assets.steps.grading import score_interval
 
@@ -41,6 +41,7 @@ class Paired:
     only_before: int
     only_after: int
     neither: int
+    test: ClassVar[str] = "exact McNemar test"
 
     @classmethod
     def of(
@@ -54,7 +55,7 @@ class Paired:
             before: Results of the first model, with `problem_id` and `correct`.
             after: Results of the second model.
         """
-        first, second = _verdicts(before), _verdicts(after)
+        first, second = verdicts_of(before), verdicts_of(after)
         pairs = [(first[problem], second[problem]) for problem in first if problem in second]
         return cls(
             pairs.count((True, True)),
@@ -138,33 +139,99 @@ class Paired:
         return detectable_difference(self.n, self.only_before + self.only_after)
 
     @property
-    def is_supported(self) -> bool:
-        """True if the test rejects equality and the interval excludes zero."""
-        if self.interval is None or self.p_value is None:
-            return False
-        low, high = self.interval
-        return self.p_value < ALPHA and (low > 0 or high < 0)
+    def sample(self) -> str:
+        """The problems in words."""
+        return f"the same {self.n:,} problems"
 
     def __str__(self) -> str:
-        if self.shares is None or self.interval is None:
-            return "The data do not support a difference: no problem has a verdict on both."
-        before, after = (100 * share for share in self.shares)
-        low, high = (100 * end for end in self.interval)
-        figures = (
-            f"{after:.1f} % against {before:.1f} % of the same {self.n:,} problems; "
-            f"{after - before:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-            f"exact McNemar test p {shown_p(self.p_value or 0.0)}"
-        )
-        if self.is_supported:
-            return f"Accuracy is {'higher' if low > 0 else 'lower'}: {figures}."
-        return f"The data do not support a difference: {figures}; {self._power}."
+        return verdict(self)
+
+
+class Compared(Protocol):
+    """Comparison of two models, or of models of several seeds, on the same problems.
+
+    Attributes:
+        n: Number of problems.
+        shares: Accuracy before and after; None for n = 0.
+        difference: The second minus the first.
+        interval: Interval of 95 % of the difference.
+        p_value: Two-sided p-value of equality.
+        detectable: Smallest difference that is found in four of five cases; None if none.
+        test: Name of the test.
+        sample: The problems in words.
+    """
 
     @property
-    def _power(self) -> str:
-        if self.detectable is None:
-            return "at this n no difference could be found"
-        points = 100 * self.detectable
-        return f"at this n a difference of {points:.1f} points is found in four of five cases"
+    def n(self) -> int: ...
+    @property
+    def shares(self) -> tuple[float, float] | None: ...
+    @property
+    def difference(self) -> float | None: ...
+    @property
+    def interval(self) -> tuple[float, float] | None: ...
+    @property
+    def p_value(self) -> float | None: ...
+    @property
+    def detectable(self) -> float | None: ...
+    @property
+    def test(self) -> str: ...
+    @property
+    def sample(self) -> str: ...
+
+
+def is_supported(pair: Compared, corrected: float | None = None) -> bool:
+    """Return True if the test rejects equality and the interval excludes zero.
+
+    Args:
+        pair: Comparison.
+        corrected: P-value that is corrected for the number of comparisons; None for a single one.
+    """
+    p = pair.p_value if corrected is None else corrected
+    if pair.interval is None or p is None:
+        return False
+    low, high = pair.interval
+    return p < ALPHA and (low > 0 or high < 0)
+
+
+def figures(pair: Compared, corrected: float | None = None) -> str:
+    """Return the accuracies and their difference in words, with interval and test.
+
+    Args:
+        pair: Comparison with n > 0.
+        corrected: See `is_supported`.
+    """
+    before, after = (100 * share for share in pair.shares or (0.0, 0.0))
+    low, high = (100 * end for end in pair.interval or (0.0, 0.0))
+    several = "" if corrected is None else f", corrected p {shown_p(corrected)}"
+    return (
+        f"{after:.1f} % against {before:.1f} % of {pair.sample}; {after - before:+.1f} points, "
+        f"95 % interval {low:+.1f} to {high:+.1f}, {pair.test} p {shown_p(pair.p_value or 0.0)}"
+        f"{several}"
+    )
+
+
+def verdict(pair: Compared, corrected: float | None = None) -> str:
+    """Return a comparison in words, which claims a difference only where it is supported.
+
+    Args:
+        pair: Comparison.
+        corrected: See `is_supported`.
+    """
+    if pair.interval is None:
+        return "The data do not support a difference: no problem has a verdict on both."
+    if is_supported(pair, corrected):
+        word = "higher" if pair.interval[0] > 0 else "lower"
+        return f"Accuracy is {word}: {figures(pair, corrected)}."
+    found = figures(pair, corrected)
+    return f"The data do not support a difference: {found}; {power(pair)}."
+
+
+def power(pair: Compared) -> str:
+    """Return in words the smallest difference that the comparison would show."""
+    if pair.detectable is None:
+        return "at this n no difference could be found"
+    points = 100 * pair.detectable
+    return f"at this n a difference of {points:.1f} points is found in four of five cases"
 
 
 def detectable_difference(n: int, discordant: int) -> float | None:
@@ -219,7 +286,8 @@ def _joined(first: float, second: float, correlation: float) -> float:
     return sqrt(max(square, 0.0))
 
 
-def _verdicts(results: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+def verdicts_of(results: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Return the verdict on each problem that has one, the first where a problem is repeated."""
     verdicts: dict[str, bool] = {}
     for result in results:
         if result["correct"] is not None:

@@ -31,7 +31,7 @@ from persona_assets.storage.step_result import StepResult, typed_frame
 if TYPE_CHECKING:
     from persona_assets.steps.half_samples import Draws
 
-VERSION = "1"
+VERSION = "2"
 
 CONTROL_ARMS = pl.Schema(
     {
@@ -43,6 +43,8 @@ CONTROL_ARMS = pl.Schema(
         "value": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
+        "low_together": pl.Float64(),
+        "high_together": pl.Float64(),
         "finding": pl.String(),
     }
 )
@@ -50,8 +52,9 @@ CONTROL_ARMS = pl.Schema(
 
 A row is a measure of an arm over n problems, or, with `against`, its difference from that of
 another arm. `low` and `high` are the 95 % interval, null for too few problems. A difference has a
-`finding`: "more diverse" or "less diverse" where the interval excludes 0, else "no difference
-shown", or "too few problems".
+wider one, too, `low_together` and `high_together`: at 95 % those of all comparisons hold together.
+Its `finding` is "more diverse" or "less diverse" where the wider interval excludes 0, else "no
+difference shown", or "too few problems".
 """
 
 MORE, LESS, UNSHOWN, FEW = "more diverse", "less diverse", "no difference shown", "too few problems"
@@ -68,11 +71,16 @@ HIGHER_IS_DIVERSE: Mapping[str, bool | None] = {
 }
 """Measures; True if a higher value is more diverse, None for one that says nothing of diversity."""
 
+COMPARISONS = (len(ARMS) - 1) * sum(known is not None for known in HIGHER_IS_DIVERSE.values())
+"""Number of differences with a finding."""
+
 SHARES = ("lexical_duplicates", "cosine_duplicates")
 """Measures that are shares of the problems, shown as n grows."""
 
 GROWING = ("vendi_score", *SHARES)
 """Measures that grow with the number of problems."""
+
+TOGETHER = f"The intervals of all {COMPARISONS} comparisons hold together at 95 %."
 
 PARTS = (8, 4, 2)
 """Parts of n at which they are shown, besides n."""
@@ -228,6 +236,7 @@ def _growth(name: str, arm: str, measure: Measure, count: int) -> Iterator[dict[
 def _figure(
     name: str, arm: str, against: str | None, count: int, found: Interval
 ) -> dict[str, Any]:
+    together = None if against is None else found.among(COMPARISONS)
     return {
         "figure_id": content_id("control figure", name, arm, against or "", str(count)),
         "measure": name,
@@ -235,12 +244,18 @@ def _figure(
         "against": against,
         "n": count,
         **found._asdict(),
-        "finding": None if against is None else finding(name, found),
+        "low_together": together and together.low,
+        "high_together": together and together.high,
+        "finding": together and finding(name, together),
     }
 
 
 def finding(name: str, difference: Interval) -> str | None:
     """Return what a difference of a measure shows; None for a measure of no diversity.
+
+    Args:
+        name: Name of the measure.
+        difference: Difference with the interval that decides.
 
     Example:
         >>> finding("mean_cosine", Interval(-0.1, -0.2, -0.05))
@@ -259,7 +274,7 @@ def finding(name: str, difference: Interval) -> str | None:
 
 
 def verdict(figures: pl.DataFrame) -> str:
-    """Return a sentence per comparison, computed from the figures.
+    """Return a sentence per arm, computed from the figures, and a sentence on the intervals.
 
     Args:
         figures: Table of the schema CONTROL_ARMS.
@@ -267,10 +282,13 @@ def verdict(figures: pl.DataFrame) -> str:
     compared = figures.filter(pl.col("finding").is_not_null())
     if compared.is_empty():
         return "Not measured: no two personas have a problem of every arm."
-    return "\n".join(
+    sentences = [
         _sentence(str(against), rows)
         for (against,), rows in compared.group_by("against", maintain_order=True)
-    )
+    ]
+    if compared["finding"].ne(FEW).any():
+        sentences.append(TOGETHER)
+    return "\n".join(sentences)
 
 
 def figures_markdown(figures: pl.DataFrame) -> str:
@@ -317,7 +335,5 @@ def _sentence(against: str, rows: pl.DataFrame) -> str:
 
 
 def _difference(row: Mapping[str, Any]) -> str:
-    return (
-        f"{NAMES[row['measure']]} ({row['value']:+.3g}, 95 % {row['low']:+.3g} to "
-        f"{row['high']:+.3g})"
-    )
+    ends = f"{row['low_together']:+.3g} to {row['high_together']:+.3g}"
+    return f"{NAMES[row['measure']]} ({row['value']:+.3g}, {ends})"

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from types import MappingProxyType
 
 import polars as pl
 
 from persona_assets.languages import UNKNOWN
 from persona_assets.steps import contamination
+from persona_assets.steps.audit import find_shared
 from persona_assets.steps.contamination import Containment
 from persona_assets.steps.grading import Equal, accuracy, agreement
 from persona_assets.steps.math_solutions import SOLVERS
@@ -45,6 +47,9 @@ TEST = pl.Schema(
 
 HELD_OUT = "held_out"
 """Name of the held-out problems among those that no training problem may contain."""
+
+HELD_OUT_DUPLICATE = "held_out_duplicate"
+"""Reason of a training problem with the words of a held-out problem."""
 
 NO_AGREEMENT = "no_agreement"
 """Reason of a held-out problem on whose answer no two solvers agree."""
@@ -116,6 +121,22 @@ def build_math_test(
     outcome = _clean(answered, TEST, "math_test", contained)
     disagreed = quarantine("math_test", ((row_id, NO_AGREEMENT) for row_id in lonely))
     return StepResult(outcome.rows, pl.concat([disagreed, outcome.dropped]), len(problems))
+
+
+def drop_like_held_out(
+    result: StepResult, held_out: pl.DataFrame, threshold: Fraction
+) -> StepResult:
+    """Drop training problems with the words of a held-out problem, with which none was compared.
+
+    Args:
+        result: Result of `build_math_train`.
+        held_out: Held-out problems, with the column `problem`.
+        threshold: Jaccard similarity of word sets from which two problems are duplicates.
+    """
+    like = find_shared(result.rows["problem"], held_out["problem"], threshold)
+    gone = ((row_id, HELD_OUT_DUPLICATE) for row_id in result.rows.filter(like)["sample_id"])
+    dropped = pl.concat([result.dropped, quarantine("math_train", gone)])
+    return StepResult(result.rows.filter(~like), dropped, result.rows_in)
 
 
 def agreement_share(result: StepResult) -> str:

@@ -5,6 +5,7 @@ Others measured them, with other models, graders and code: they are no part of a
 
 import polars as pl
 
+from persona_assets.steps.control_problems import NONE
 from persona_assets.storage.step_result import StepResult, typed_frame
 
 VERSION = "1"
@@ -120,11 +121,16 @@ def build_paper_results(curve: pl.DataFrame) -> StepResult:
         }
         for examples, share in FIGURE_9.items()
     ]
+    arm = pl.when(arm=NONE).then(pl.lit(" without personas")).otherwise(pl.lit(""))
+    several = curve["seed"].n_unique() > 1
+    seed = pl.format(", seed {}", "seed") if several else pl.lit("")
     weights = pl.col("model").str.slice(0, 12)
     ours = curve.drop_nulls("accuracy").select(
         pl.lit(OURS).alias("source"),
         "benchmark",
-        pl.format("fine-tuned on {} problems, weights {}", "examples", weights).alias("model"),
+        pl.format(
+            "fine-tuned on {} problems{}{}, weights {}", "examples", arm, seed, weights
+        ).alias("model"),
         *("examples", "n", "accuracy"),
         pl.lit(None, pl.Boolean()).alias("same_grader"),
     )

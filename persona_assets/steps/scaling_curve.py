@@ -1,22 +1,26 @@
-"""The scaling curve: accuracy by number of training problems (section 4.1.2, figure 9)."""
+"""The scaling curve: accuracy by number of training problems (section 4.1.2, figure 9).
+
+Does not belong here: whether two points differ, see `size_comparison`.
+"""
 
 from collections.abc import Collection, Iterator, Mapping
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from persona_assets.steps.comparison import Paired
+from persona_assets.steps.control_problems import FULL, NONE
 from persona_assets.steps.evaluation import SYNTHETIC
-from persona_assets.steps.measurement import accuracy_sentence
-from persona_assets.storage.step_result import StepResult, typed_frame
+from persona_assets.steps.grading import score_interval
+from persona_assets.storage.step_result import StepResult
 
-VERSION = "2"
+VERSION = "3"
 
 CURVE = pl.Schema(
     {
         "benchmark": pl.String(),
+        "arm": pl.String(),
         "examples": pl.Int64(),
+        "seed": pl.Int64(),
         "training_sizes": pl.List(pl.Int64()),
         "model": pl.String(),
         "decoding": pl.String(),
@@ -27,155 +31,162 @@ CURVE = pl.Schema(
         "high": pl.Float64(),
     }
 )
-"""Points of the curve: `examples` is the number of problems that a model was trained on, and
-`training_sizes` are the sizes that were asked for and led to that number."""
+"""Models of the curve: `examples` is the number of problems that a model was trained on, and
+`training_sizes` are the sizes that were asked for and led to that number; `arm` is `full_persona`
+or, for problems made without personas, `no_persona`."""
 
-COMPARISON = pl.Schema(
+POINT = ("benchmark", "arm", "examples")
+"""Columns that identify a point of the curve: a model, or one per seed."""
+
+POINTS = pl.Schema(
     {
         "benchmark": pl.String(),
-        "before": pl.Int64(),
-        "after": pl.Int64(),
+        "arm": pl.String(),
+        "examples": pl.Int64(),
+        "seeds": pl.Int64(),
         "n": pl.Int64(),
-        "both": pl.Int64(),
-        "only_before": pl.Int64(),
-        "only_after": pl.Int64(),
-        "neither": pl.Int64(),
-        "difference": pl.Float64(),
+        "accuracy": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
-        "p_value": pl.Float64(),
-        "detectable": pl.Float64(),
-        "verdict": pl.String(),
+        "sd": pl.Float64(),
+        "least": pl.Float64(),
+        "most": pl.Float64(),
     }
 )
-"""Two points of a benchmark on the same problems; see `comparison.Paired`."""
+"""Points of the curve: mean accuracy over seeds, with its score interval for n problems and, over
+seeds, the standard deviation, the least and the most; null for a single seed."""
+
+
+class Point(NamedTuple):
+    """Models that were trained on as many problems of an arm, a model per seed.
+
+    Attributes:
+        benchmark: Name of the problem set.
+        arm: Arm of the experiment.
+        examples: Number of training problems.
+        sizes: Sizes that were asked for.
+        measured: Measurement by seed, columns of `evaluation.ACCURACY`.
+    """
+
+    benchmark: str
+    arm: str
+    examples: int
+    sizes: tuple[int, ...]
+    measured: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def results(self) -> dict[int, Any]:
+        """Results by seed."""
+        return {seed: row["results"] for seed, row in self.measured.items()}
 
 
 def build_scaling_curve(accuracies: pl.DataFrame) -> StepResult:
-    """Collect accuracies by benchmark and number of training problems.
+    """Collect accuracies by benchmark, arm, number of training problems and seed.
 
     Training sizes beyond the number of problems lead to the same set and are one point, that of the
     smallest size. A size without a model has no point.
 
     Args:
-        accuracies: Columns of `evaluation.ACCURACY`.
+        accuracies: Columns of `evaluation.ACCURACY`, `arm` and `seed`.
 
     Returns:
-        Columns of CURVE, by benchmark and number.
+        Columns of CURVE.
     """
-    points = _points(accuracies)
-    return StepResult(points.select(CURVE.names()).match_to_schema(CURVE))
+    return StepResult(_models(accuracies).select(CURVE.names()).match_to_schema(CURVE))
 
 
-def build_size_comparison(accuracies: pl.DataFrame) -> StepResult:
-    """Compare the models of a benchmark on the same problems: neighbours, and the two ends.
+def curve_points(curve: pl.DataFrame) -> pl.DataFrame:
+    """Return the points of a curve, means over seeds.
 
     Args:
-        accuracies: Columns of `evaluation.ACCURACY`.
+        curve: Columns of CURVE.
 
     Returns:
-        Columns of COMPARISON.
+        Columns of POINTS. The interval is that of a single model's accuracy: it covers the draw of
+        the problems, which all seeds share.
     """
-    rows: list[dict[str, Any]] = []
-    for (benchmark,), points in _points(accuracies).group_by("benchmark", maintain_order=True):
-        measured = list(points.iter_rows(named=True))
-        ends = [(measured[0], measured[-1])] if len(measured) > 2 else []
-        for before, after in [*pairwise(measured), *ends]:
-            rows.append({"benchmark": benchmark, **_compared(before, after)})
-    return StepResult(typed_frame(rows, COMPARISON))
-
-
-def comparison_verdicts(comparisons: pl.DataFrame) -> list[str]:
-    """Return the verdict on each pair of points in words.
-
-    Args:
-        comparisons: Columns of COMPARISON.
-    """
-    return [
-        f"{row['benchmark']}, {row['before']:,} to {row['after']:,} problems: {row['verdict']}"
-        for row in comparisons.iter_rows(named=True)
+    share, several = pl.col("accuracy"), pl.len() > 1
+    points = curve.group_by(POINT, maintain_order=True).agg(
+        pl.len().alias("seeds"),
+        pl.col("n").min(),
+        share.mean(),
+        pl.when(several).then(share.std()).alias("sd"),
+        pl.when(several).then(share.min()).alias("least"),
+        pl.when(several).then(share.max()).alias("most"),
+    )
+    ends = [
+        (None, None) if share is None else score_interval(share, n)
+        for share, n in points.select("accuracy", "n").iter_rows()
     ]
+    bounds = {name: [end[side] for end in ends] for side, name in enumerate(("low", "high"))}
+    return points.with_columns(
+        *(pl.Series(name, values, pl.Float64()) for name, values in bounds.items())
+    ).select(pl.col(name).cast(kind) for name, kind in POINTS.items())
 
 
-def curve_verdicts(accuracies: pl.DataFrame) -> list[str]:
-    """Compare the largest with the smallest number of training problems, by benchmark.
-
-    A benchmark with a single point has its accuracy; one without a point, that nothing was
-    measured.
-
-    Args:
-        accuracies: Columns of `evaluation.ACCURACY`.
-    """
-    curve = _points(accuracies)
-    sentences: list[str] = []
-    for benchmark in accuracies["benchmark"].unique().sort():
-        points = list(curve.filter(pl.col("benchmark") == benchmark).iter_rows(named=True))
-        if len(points) > 1:
-            ends = {"benchmark": benchmark, **_compared(points[0], points[-1])}
-            sentences += comparison_verdicts(typed_frame([ends], COMPARISON))
-        elif points:
-            figure = accuracy_sentence(curve.filter(pl.col("benchmark") == benchmark))
-            sentences.append(f"{benchmark}, {points[0]['examples']:,} problems: {figure}")
-        else:
-            sentences.append(f"{benchmark}: no model was trained")
-    return sentences
-
-
-def baseline_verdicts(accuracies: pl.DataFrame, baselines: pl.DataFrame) -> list[str]:
-    """Compare the largest number of training problems with each baseline, on the same problems.
-
-    Args:
-        accuracies: Columns of `evaluation.ACCURACY`.
-        baselines: Measurements of other models, with `baseline` and `benchmark`.
-    """
-    largest = _points(accuracies).group_by("benchmark", maintain_order=True).last()
-    tuned = {row["benchmark"]: row for row in largest.iter_rows(named=True)}
+def points_of(accuracies: pl.DataFrame) -> list[Point]:
+    """Return the points of the curve with the results of their models, in their order."""
+    models = _models(accuracies)
     return [
-        f"{row['benchmark']}, {row['baseline']} to {after['examples']:,} problems: "
-        f"{Paired.of(row['results'], after['results'])}{_asked_otherwise(row, after)}"
-        for row in baselines.iter_rows(named=True)
-        if (after := tuned.get(row["benchmark"])) is not None
+        Point(
+            str(benchmark),
+            str(arm),
+            int(str(examples)),
+            tuple(rows["training_sizes"][0]),
+            {row["seed"]: row for row in rows.iter_rows(named=True)},
+        )
+        for (benchmark, arm, examples), rows in models.group_by(POINT, maintain_order=True)
     ]
-
-
-def _asked_otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    if before["decoding"] == after["decoding"]:
-        return ""
-    return f" They were asked differently: {before['decoding']} and {after['decoding']}."
 
 
 def curve_remarks(accuracies: pl.DataFrame, forbidden: Collection[str]) -> list[str]:
     """Return remarks that a reader of the curve must know.
 
     Args:
-        accuracies: Columns of `evaluation.ACCURACY`.
+        accuracies: Columns of `evaluation.ACCURACY`, `arm` and `seed`.
         forbidden: Ids of the benchmark problems that no training problem contains.
 
     Returns:
         A sentence per set of training problems that several sizes share, per weights that several
-        sets share, and per benchmark that the training problems were not decontaminated of.
+        trainings share, per benchmark that the training problems were not decontaminated of, and on
+        a test set that is closer to one arm.
     """
-    return [*_merged(accuracies), *_same_weights(accuracies), *_unguarded(accuracies, forbidden)]
+    return [
+        *_merged(accuracies),
+        *_same_weights(accuracies),
+        *_unguarded(accuracies, forbidden),
+        *_closer(accuracies),
+    ]
 
 
 def _merged(accuracies: pl.DataFrame) -> Iterator[str]:
-    sizes = _points(accuracies).select("examples", "training_sizes").unique("examples")
-    for examples, asked in sizes.sort("examples").iter_rows():
+    sizes = _models(accuracies).select("arm", "examples", "training_sizes")
+    for arm, examples, asked in sizes.unique(["arm", "examples"]).sort("arm", "examples").rows():
+        kind = " without personas" if arm == NONE else ""
         if len(asked) > 1:
             listed = " and ".join(f"{size:,}" for size in asked)
-            yield f"The sizes {listed} are one point: there were {examples:,} problems to train on."
+            yield (
+                f"The sizes {listed} are one point: there were {examples:,} problems{kind} to "
+                "train on."
+            )
         elif asked[0] != examples:
-            yield f"The size {asked[0]:,} stands at {examples:,}, the number trained on."
+            yield f"The size {asked[0]:,} stands at {examples:,}, the number trained on{kind}."
 
 
 def _same_weights(accuracies: pl.DataFrame) -> Iterator[str]:
-    models = _points(accuracies).group_by("model", maintain_order=True)
-    for _, points in models.agg(pl.col("examples").unique().sort()).iter_rows():
-        if len(points) > 1:
-            listed = " and ".join(f"{examples:,}" for examples in points)
+    trainings = _models(accuracies).select("model", "arm", "examples", "seed").unique()
+    several = trainings["seed"].n_unique() > 1
+    ordered = trainings.sort("arm", "examples", "seed")
+    for _, rows in ordered.group_by("model", maintain_order=True):
+        if len(rows) > 1:
+            names = (
+                f"{examples:,}{' without personas' if arm == NONE else ''}"
+                f"{f' (seed {seed})' if several else ''}"
+                for arm, examples, seed in rows.select("arm", "examples", "seed").iter_rows()
+            )
             yield (
-                f"The models of {listed} problems have the same weights: training changed nothing, "
-                "or each size was measured on one model."
+                f"The models of {' and '.join(names)} problems have the same weights: training "
+                "changed nothing, or each training was measured on one model."
             )
 
 
@@ -191,30 +202,22 @@ def _unguarded(accuracies: pl.DataFrame, forbidden: Collection[str]) -> Iterator
             )
 
 
-def _points(accuracies: pl.DataFrame) -> pl.DataFrame:
-    """Return one measurement per benchmark and number of training problems, in their order."""
-    trained = accuracies.drop_nulls("examples").sort("benchmark", "examples", "training_size")
-    return trained.group_by("benchmark", "examples", maintain_order=True).agg(
-        pl.col("training_size").alias("training_sizes"),
-        pl.exclude("benchmark", "examples", "training_size").first(),
+def _closer(accuracies: pl.DataFrame) -> Iterator[str]:
+    if NONE in accuracies["arm"] and SYNTHETIC in accuracies["benchmark"]:
+        yield (
+            f"{SYNTHETIC}: its problems were made with personas, which favours the models that "
+            "were trained on such problems; the other problem sets favour neither."
+        )
+
+
+def _models(accuracies: pl.DataFrame) -> pl.DataFrame:
+    """Return a measurement per benchmark, arm, number of training problems and seed."""
+    place = pl.col("arm").replace_strict({FULL: 0, NONE: 1}, return_dtype=pl.Int64)
+    trained = accuracies.drop_nulls("examples").sort(
+        "benchmark", place, "examples", "seed", "training_size"
     )
-
-
-def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    pair = Paired.of(before["results"], after["results"])
-    low, high = pair.interval or (None, None)
-    return {
-        "before": before["examples"],
-        "after": after["examples"],
-        "n": pair.n,
-        "both": pair.both,
-        "only_before": pair.only_before,
-        "only_after": pair.only_after,
-        "neither": pair.neither,
-        "difference": pair.difference,
-        "low": low,
-        "high": high,
-        "p_value": pair.p_value,
-        "detectable": pair.detectable,
-        "verdict": str(pair),
-    }
+    keys = [*POINT, "seed"]
+    return trained.group_by(keys, maintain_order=True).agg(
+        pl.col("training_size").alias("training_sizes"),
+        pl.exclude(*keys, "training_size").first(),
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from persona_assets.ids import sample_id, uniform
+from persona_assets.ids import content_id, sample_id, uniform
 from persona_assets.languages import ENGLISH, UNKNOWN, base_language
 from persona_assets.postprocess import STEPS, RunProgram, run_nothing
 from persona_assets.prompting.front_matter import PromptError
@@ -137,7 +137,7 @@ def sample_inputs(
 ) -> list[PromptRow]:
     """Return the inputs of a task's prompt for each sample of each origin; see `sample_rows`."""
     origin = origin_of(prompt, source)
-    return [
+    made = [
         PromptRow(
             sample_id(prompt.name, origin.key(row), index),
             {**row, "language": language},
@@ -148,6 +148,21 @@ def sample_inputs(
         for language, asked in [prompt.answer_language(row.get("language") or UNKNOWN)]
         for index in range(per_persona)
     ]
+    return made if prompt.shows_persona else [_without_persona(row, prompt) for row in made]
+
+
+def _without_persona(row: PromptRow, prompt: Prompt) -> PromptRow:
+    """Return a row whose request shows nothing of its persona.
+
+    Requests of many rows are then the same text: each is a sample of its own, by a number from the
+    row's id, which depends on no other shard. Subjects are dealt out by that number, too.
+    """
+    index = int(content_id("without persona", row.row_id)[:12], 16)
+    inputs = {**row.inputs, **{name: "" for name in ("persona", *PARENT) if name in row.inputs}}
+    subjects = {**prompt.head.variables, **prompt.prompting.variables}.get("focus", "").split(" | ")
+    if len(subjects) > 1:
+        inputs["focus"] = subjects[index % len(subjects)]
+    return PromptRow(row.row_id, {**row.source, "persona": ""}, inputs, index)
 
 
 def build_samples(

@@ -11,6 +11,10 @@ from persona_assets.ids import uniform
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "2"
+"""Version of the model as a row."""
+
+CURVE_VERSION = "3"
+"""Version of the loss curves."""
 
 POINT = pl.Schema(
     {
@@ -46,7 +50,10 @@ MODEL = pl.Schema(
     }
 )
 
-CURVE = pl.Schema({"training_size": pl.Int64(), "sha256": pl.String(), **POINT})
+RUN = pl.Schema({"arm": pl.String(), "seed": pl.Int64()})
+"""Columns that tell the trainings of a size apart; no table of a single training has them."""
+
+CURVE = pl.Schema({"training_size": pl.Int64(), **RUN, "sha256": pl.String(), **POINT})
 
 
 def evaluation_rows(train: pl.DataFrame, share: float) -> list[dict[str, str]]:
@@ -158,16 +165,17 @@ def build_training_curve(models: pl.DataFrame) -> StepResult:
     """List the steps of all trainings; sizes that share a model share its steps.
 
     Args:
-        models: Rows of `fine_tuned_model` of all sizes.
+        models: Rows of the models of all trainings, with the columns of RUN.
 
     Returns:
         Rows of the schema CURVE; a model of an earlier version has none.
     """
     # Tables of the version without curves lack the column.
-    models = pl.concat([pl.DataFrame(schema=MODEL), models], how="diagonal")
+    models = pl.concat([pl.DataFrame(schema={**MODEL, **RUN}), models], how="diagonal")
+    named = ["training_size", *RUN, "sha256"]
     rows = (
-        {"training_size": size, "sha256": sha256, **point}
-        for size, sha256, curve in models.select("training_size", "sha256", "curve").iter_rows()
-        for point in curve or ()
+        {**{name: row[name] for name in named}, **point}
+        for row in models.select(*named, "curve").iter_rows(named=True)
+        for point in row["curve"] or ()
     )
-    return StepResult(typed_frame(rows, CURVE).sort("training_size", "step"))
+    return StepResult(typed_frame(rows, CURVE).sort("arm", "training_size", "seed", "step"))

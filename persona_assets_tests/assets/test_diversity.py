@@ -1,6 +1,5 @@
 """Pairs, panels of two models and control arms run in Dagster, within the calls that are told."""
 
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,9 +12,9 @@ from persona_assets.assets.graph import call_bounds
 from persona_assets.planning.plan import make_plan
 from persona_assets.settings import SettingsError
 from persona_assets.steps.control_problems import ARMS
-from persona_assets_tests.generation.fault_server import chat
-from persona_assets_tests.model_server import ModelServer, answer, key_of, prompt_of
+from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import SampleProject
+from persona_assets_tests.sampling_server import SamplingServer
 
 SHARD = "letters.jsonl"
 TEXTS = [f"Bell number {number} needs mending before the frost." for number in range(16)]
@@ -23,27 +22,10 @@ NUMBER = 24
 SELECT = '+key:"diversity_report" or +key:"control_arms"'
 
 
-class SamplingServer(ModelServer):
-    """Model server that answers a repeated question anew, as a model at a temperature does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._times = Counter[str]()
-        self._lock = threading.Lock()
-
-    def reply(self, message: str, body: dict[str, Any]) -> str:
-        if "input" in body or prompt_of(body) != "control_problem":
-            return super().reply(message, body)
-        with self._lock:
-            self._times[key_of(body)] += 1
-            sample = {"role": "system", "content": f"sample {self._times[key_of(body)]}"}
-        return chat(answer({**body, "messages": [sample, *body["messages"]]}))
-
-
 @pytest.fixture(scope="module")
 def made(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleProject]:
     """Project with control arms and a second writer, made once."""
-    with SamplingServer() as server:
+    with SamplingServer("control_problem") as server:
         sample = SampleProject(tmp_path_factory.mktemp("diversity") / "project", server)
         sample.write(SHARD, TEXTS)
         sample.values |= {

@@ -17,11 +17,14 @@ from persona_assets_tests.plots.svg_checks import check_picture, texts
 CURVE_SCHEMA = pl.Schema(
     {
         "benchmark": pl.String,
+        "arm": pl.String,
         "examples": pl.Int64,
         "n": pl.Int64,
         "accuracy": pl.Float64,
         "low": pl.Float64,
         "high": pl.Float64,
+        "least": pl.Float64,
+        "most": pl.Float64,
     }
 )
 FIGURE_9 = {2**16: 2875, 2**17: 3050, 2**18: 3130, 2**19: 3190, 2**20: 3245}
@@ -33,7 +36,10 @@ def curve(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
     """Build a curve from rows of benchmark, training size, correct answers, number of answers."""
     measured = [(name, size, accuracy(correct, n)) for name, size, correct, n in rows]
     return pl.DataFrame(
-        [(name, size, a.n, a.accuracy, a.low, a.high) for name, size, a in measured],
+        [
+            (name, "full_persona", size, a.n, a.accuracy, a.low, a.high, None, None)
+            for name, size, a in measured
+        ],
         schema=CURVE_SCHEMA,
         orient="row",
     )
@@ -79,6 +85,18 @@ def test_scaling_curve_leaves_out_an_accuracy_without_answers() -> None:
 def test_scaling_curve_refuses_a_training_size_of_zero() -> None:
     with pytest.raises(ValueError, match="0 training problems have no place"):
         draw_scaling_curve(curve(("MATH", 0, 1, 2)))
+
+
+def test_scaling_curve_has_a_line_per_arm_and_the_range_over_seeds() -> None:
+    rows = curve(("MATH", 64, 9, 20), ("MATH", 128, 12, 20))
+    seeds = rows.with_columns(least=pl.col("accuracy") - 0.1, most=pl.col("accuracy") + 0.1)
+    without = rows.with_columns(arm=pl.lit("no_persona"))
+    picture = draw_scaling_curve(pl.concat([seeds, without]))
+    check_picture(picture)
+    labels = set(texts(picture.full))
+    assert {"MATH (n = 20)", "MATH, no persona (n = 20)"} <= labels
+    assert "accuracy in %, with 95 % interval; thick: range over seeds" in labels
+    assert picture.tiny.count("<path") == 1 + 2
 
 
 def test_scaling_curve_shows_what_others_measured_in_the_full_picture_alone() -> None:

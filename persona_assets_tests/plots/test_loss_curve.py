@@ -9,10 +9,17 @@ from persona_assets.steps.training import CURVE
 from persona_assets_tests.plots.svg_checks import check_picture, texts
 
 
-def curve(size: int, model: str, losses: list[float], evaluated: bool = False) -> pl.DataFrame:
+def curve(
+    size: int,
+    model: str,
+    losses: list[float],
+    evaluated: bool = False,
+    arm: str = "full_persona",
+    seed: int = 0,
+) -> pl.DataFrame:
     """Return a training whose every step has seen 100 tokens more."""
     rows = [
-        (size, model, step, 100 * step, 1e-5, loss, loss + 0.1 if evaluated else None)
+        (size, arm, seed, model, step, 100 * step, 1e-5, loss, loss + 0.1 if evaluated else None)
         for step, loss in enumerate(losses, start=1)
     ]
     return pl.DataFrame(rows, schema=CURVE, orient="row")
@@ -26,6 +33,16 @@ def test_sizes_with_a_model_in_common_are_a_single_line() -> None:
     assert {"8", "8, kept apart", "16 = 32"} <= set(labels)
     assert {"tokens", "loss in nats per token"} <= set(labels)
     assert {"0", "200", "2.1"} <= set(texts(picture.tiny))
+
+
+def test_arms_and_seeds_are_told_apart() -> None:
+    rows = [
+        curve(8, "a", [2.0]),
+        curve(8, "b", [2.0], seed=1),
+        curve(8, "c", [2.0], arm="no_persona"),
+    ]
+    labels = texts(draw_loss_curve(pl.concat(rows)).full)
+    assert {"8, seed 0", "8, seed 1", "8, no persona, seed 0"} <= set(labels)
 
 
 def test_curve_without_steps_says_so() -> None:

@@ -109,6 +109,19 @@ def test_equal_inputs_give_the_stored_model_without_training(plain: PlainTrainin
     assert {path: path.stat().st_mtime_ns for path in plain.out.iterdir()} == before
 
 
+def test_seed_of_a_training_takes_the_place_of_that_of_the_hyper_parameters(
+    plain: PlainTraining, launch: Launch, tmp_path: Path
+) -> None:
+    trainer = Trainer(str(plain.base), plain.cache, FAST, launch)
+    seeded = trainer.train(ROWS, tmp_path, Recorder(), seed=3)
+    assert (seeded.hyper or {})["seed"] == 3
+    assert seeded.inputs != plain.model.inputs
+    other = FAST.model_copy(update={"seed": 3})
+    again = Trainer(str(plain.base), plain.cache, other, launch)
+    assert again.train(ROWS, tmp_path, pytest.fail) == seeded
+    assert idle(plain).train(ROWS, plain.out.parent, pytest.fail, seed=0) == plain.model
+
+
 def test_model_below_a_relative_folder_has_a_relative_path(
     plain: PlainTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,18 +7,15 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.steps.evaluation import ACCURACY
 from persona_assets.steps.math_data import TRAIN
-from persona_assets.steps.measurement import figures_of
 from persona_assets.steps.scaling_curve import (
-    COMPARISON,
     CURVE,
-    baseline_verdicts,
+    POINTS,
     build_scaling_curve,
-    build_size_comparison,
+    curve_points,
     curve_remarks,
-    curve_verdicts,
 )
+from persona_assets.steps.size_comparison import build_size_comparison
 from persona_assets.steps.training import (
     MODEL,
     build_fine_tuned_model,
@@ -27,6 +24,7 @@ from persona_assets.steps.training import (
     training_rows,
 )
 from persona_assets.storage.step_result import typed_frame
+from persona_assets_tests.steps.measurements import accuracies, measured, untrained
 
 THIRTY = typed_frame(
     [
@@ -97,9 +95,10 @@ def test_fine_tuned_model_is_a_row_and_its_unusable_examples_are_drops() -> None
     assert (row["hyper"], row["libraries"]) == ('{"epochs": 2}', '{"torch": "2"}')
     left_out = training_rows(THIRTY, 8)[4]["sample_id"]
     assert outcome.dropped.rows() == [(left_out, "fine_tuned_model", "too_long")]
-    assert build_training_curve(outcome.rows).rows.rows() == [
-        (8, "ab", 1, 9, 0.1, 2.5, None),
-        (8, "ab", 2, 18, 0.1, 1.5, 1.75),
+    labelled = outcome.rows.with_columns(arm=pl.lit("full_persona"), seed=pl.lit(2, pl.Int64()))
+    assert build_training_curve(labelled).rows.rows() == [
+        (8, "full_persona", 2, "ab", 1, 9, 0.1, 2.5, None),
+        (8, "full_persona", 2, "ab", 2, 18, 0.1, 1.5, 1.75),
     ]
 
 
@@ -121,33 +120,6 @@ def test_rows_kept_apart_are_trained_on_at_no_size(size: int, share: float) -> N
 
 def test_fine_tuned_model_that_was_not_trained_is_an_empty_table() -> None:
     assert build_fine_tuned_model(None, [], **MODEL_OF).rows.equals(pl.DataFrame(schema=MODEL))
-
-
-def measured(
-    benchmark: str, size: int, solved: str, examples: int | None = None, model: str = ""
-) -> dict[str, Any]:
-    """Return a measurement: a letter per problem, r for right, w for wrong, x for excluded."""
-    results = [
-        {
-            "problem_id": f"{benchmark} {n}",
-            "subject": None,
-            "level": None,
-            "correct": None if letter == "x" else letter == "r",
-            "outcome": {"r": "correct", "w": "wrong", "x": "failed"}[letter],
-        }
-        for n, letter in enumerate(solved)
-    ]
-    labels = {"training_size": size, "benchmark": benchmark, "decoding": "zero-shot, greedy"}
-    trained = {"examples": examples or size, "model": model or f"weights {examples or size}"}
-    return {**labels, **trained, **figures_of(results)}
-
-
-def untrained(benchmark: str, size: int) -> dict[str, Any]:
-    return {**measured(benchmark, size, ""), "examples": None, "model": ""}
-
-
-def accuracies(*rows: dict[str, Any]) -> pl.DataFrame:
-    return typed_frame(rows, ACCURACY)
 
 
 def test_scaling_curve_is_all_accuracies_by_benchmark_and_number_trained_on() -> None:
@@ -184,16 +156,11 @@ def test_a_size_below_its_number_stands_at_the_true_number() -> None:
 def test_a_size_without_a_model_has_no_point() -> None:
     rows = accuracies(untrained("math", 8), untrained("math", 16), measured("other", 8, "r"))
     assert build_scaling_curve(rows).rows["benchmark"].to_list() == ["other"]
-    assert curve_verdicts(rows) == [
-        "math: no model was trained",
-        "other, 8 problems: 100.0 % (20.7 to 100.0, n = 1)",
-    ]
 
 
 def test_scaling_curve_of_no_accuracies_is_an_empty_table() -> None:
     assert build_scaling_curve(accuracies()).rows.equals(pl.DataFrame(schema=CURVE))
-    assert build_size_comparison(accuracies()).rows.equals(pl.DataFrame(schema=COMPARISON))
-    assert curve_verdicts(accuracies()) == []
+    assert curve_points(pl.DataFrame(schema=CURVE)).equals(pl.DataFrame(schema=POINTS))
 
 
 def test_two_numbers_with_the_same_weights_are_remarked() -> None:
@@ -211,52 +178,44 @@ def test_a_benchmark_that_training_was_not_decontaminated_of_is_remarked() -> No
     ]
 
 
-def test_sizes_are_compared_with_their_neighbours_and_at_the_ends() -> None:
-    rows = accuracies(*(measured("math", size, "rw" * 3) for size in (8, 16, 32)))
-    compared = build_size_comparison(rows).rows
-    assert compared.schema == COMPARISON
-    assert compared.select("before", "after").rows() == [(8, 16), (16, 32), (8, 32)]
-    assert compared.select("n", "both", "neither", "difference", "p_value").unique().rows() == [
-        (6, 3, 3, 0.0, 1.0)
+def test_models_of_several_seeds_are_one_point_with_its_spread() -> None:
+    letters = {0: "rrww", 1: "rrrw", 2: "rrrr"}
+    seeds = (measured("math", 8, solved, seed=seed) for seed, solved in letters.items())
+    curve = build_scaling_curve(accuracies(*seeds, measured("math", 16, "rrrr"))).rows
+    assert curve.select("examples", "seed", "accuracy").rows() == [
+        (8, 0, 0.5),
+        (8, 1, 0.75),
+        (8, 2, 1.0),
+        (16, 0, 1.0),
     ]
+    points = curve_points(curve)
+    assert points.schema == POINTS
+    assert points.select("examples", "seeds", "n", "accuracy", "sd", "least", "most").rows() == [
+        (8, 3, 4, 0.75, 0.25, 0.5, 1.0),
+        (16, 1, 4, 1.0, None, None, None),
+    ]
+    # As that of a single model: all seeds answer the same problems.
+    assert points["low"][0] == curve.filter(seed=1)["low"].item()
 
 
-def verdict(*rows: dict[str, Any]) -> str:
-    [text] = curve_verdicts(accuracies(*rows))
-    return text
-
-
-def test_curve_verdict_claims_a_difference_that_the_pairs_support() -> None:
-    # Independent samples of 60 and 70 % of 100 would support nothing.
-    text = verdict(
-        measured("math", 16, "r" * 70 + "w" * 30), measured("math", 8, "r" * 60 + "w" * 40)
+def test_arms_are_points_of_their_own_and_the_closer_test_set_is_remarked() -> None:
+    rows = accuracies(
+        measured("synthetic", 8, "rw", arm="no_persona", model="a"),
+        measured("synthetic", 8, "rr", model="b"),
+        measured("synthetic", 16, "rr", arm="no_persona", examples=9, model="c"),
     )
-    assert text.startswith(
-        "math, 8 to 16 problems: Accuracy is higher: 70.0 % against 60.0 % of the same 100 problems"
-    )
+    curve = build_scaling_curve(rows).rows
+    assert curve.select("arm", "examples").rows() == [
+        ("full_persona", 8),
+        ("no_persona", 8),
+        ("no_persona", 9),
+    ]
+    stands, closer = curve_remarks(rows, set())
+    assert stands == "The size 16 stands at 9, the number trained on without personas."
+    assert closer.startswith("synthetic: its problems were made with personas, which favours")
 
 
-def test_curve_verdict_claims_no_difference_that_the_pairs_do_not_support() -> None:
-    text = verdict(measured("math", 8, "rw" * 15), measured("math", 16, "rr" + "rw" * 14))
-    assert text.startswith("math, 8 to 16 problems: The data do not support a difference: 53.3 %")
-    assert "at this n a difference of " in text
-
-
-def test_curve_verdict_claims_no_difference_from_an_unmeasured_accuracy() -> None:
-    text = verdict(measured("math", 8, "xx"), measured("math", 16, "rw"))
-    assert text == (
-        "math, 8 to 16 problems: The data do not support a difference: no problem has a verdict "
-        "on both."
-    )
-
-
-def test_the_largest_model_is_compared_with_each_baseline() -> None:
-    rows = accuracies(measured("math", 8, "w" * 20), measured("math", 16, "r" * 20))
-    baselines = [{**measured(name, 1, "w" * 20), "baseline": "base"} for name in ("math", "other")]
-    schema = pl.Schema({"baseline": pl.String(), **ACCURACY})
-    [text] = baseline_verdicts(rows, typed_frame(baselines, schema))
-    assert text.startswith("math, base to 16 problems: Accuracy is higher: 100.0 % against 0.0 %")
-    assert text.endswith("below 0.001.")
-    few_shot = [{**baseline, "decoding": "4-shot, greedy"} for baseline in baselines]
-    [text] = baseline_verdicts(rows, typed_frame(few_shot, schema))
-    assert text.endswith(" They were asked differently: 4-shot, greedy and zero-shot, greedy.")
+def test_seeds_with_the_same_weights_are_remarked() -> None:
+    rows = accuracies(*(measured("m", 8, "r", seed=seed, model="w") for seed in (0, 1)))
+    [remark] = curve_remarks(rows, {"m 0"})
+    assert remark.startswith("The models of 8 (seed 0) and 8 (seed 1) problems have the same")
