@@ -21,9 +21,11 @@ Figures:
     innocent, searched: problems of another origin, and their number
     alarms_by_words, alarms: number of them in which a problem is found by words, and by words or
         meaning
-    asked_about, judge_from: problems of `searched` on which neither words nor meaning decide and
-        which have a neighbour above this cosine; `questions` for a judge, at most `most` for each;
-        and `reached`, the share of the plants whose problem is among these or was found before
+    judged, searched, judge_from: origin of problems, their number, and cosine above which a judge
+        reads a neighbour
+    asked_about, questions, most: number of problems on which neither words nor meaning decide and
+        which have such a neighbour, number of these pairs, and most of them for a problem
+    reached: share of the plants whose problem is in a pair or was found before
     embedded, embedding_cpu_s, embedding_us_per_text: texts, and processor time of their vectors, on
         one thread
     vectors, against, neighbours, search_cpu_s: rows and columns of the search, the pairs found, and

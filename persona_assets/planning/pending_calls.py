@@ -62,12 +62,14 @@ class PendingCalls:
     @cached_property
     def known_rows(self) -> dict[str, int]:
         """Rows of the tables without partitions that exist and are not made again, by asset."""
-        footers = (
-            (name, self._storage.footer(name, None))
-            for name, asset in self._runner.graph.assets.items()
-            if asset.partitions is None and name not in self.stale
-        )
-        return {name: footer.rows for name, footer in footers if footer is not None}
+        changing: set[str] = set()
+        known: dict[str, int] = {}
+        for name, asset in self._runner.graph.assets.items():
+            if name in self.stale or not changing.isdisjoint(asset.inputs):
+                changing.add(name)
+            elif asset.partitions is None and (footer := self._storage.footer(name, None)):
+                known[name] = footer.rows
+        return known
 
     def _remaining(self) -> dict[str, dict[str | None, float]]:
         kept: dict[str, dict[str | None, float]] = {}

@@ -24,7 +24,7 @@ from persona_assets.storage.step_result import typed_frame
 from persona_assets_tests.assets.test_checks import replace, run_check
 from persona_assets_tests.assets.test_semantic_stage import SemanticStage
 from persona_assets_tests.assets.test_similar_samples import code_versions
-from persona_assets_tests.generation.fault_server import embeddings
+from persona_assets_tests.generation.fault_server import chat, embeddings
 from persona_assets_tests.model_server import ModelServer, prompt_of, vector
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 from persona_assets_tests.sample_tables import publish
@@ -44,7 +44,7 @@ class RewordingServer(ModelServer):
     def reply(self, message: str, body: dict[str, Any]) -> str:
         if prompt_of(body) == "same_problem":
             same = "yes" if "How much fruit is in a shop" in message else "no"
-            return json.dumps({"reason": "I compared both.", "same": same})
+            return chat(json.dumps({"reason": "I compared both.", "same": same}))
         if "input" not in body:
             return super().reply(message, body)
         return embeddings([self.near(text).tolist() for text in body["input"]])

@@ -71,9 +71,9 @@ SMOKES = (
         (
             "half cosine evidence paraphrases found_by_words found problems others_by_words others",
             "plant cosine planted found_by_words found",
+            "judged searched most judge_from asked_about questions reached",
             "innocent searched alarms_by_words alarms",
             "judged searched most judge_from asked_about questions",
-            "judged searched most judge_from asked_about questions reached",
             "embedded embedding_cpu_s embedding_us_per_text",
             "vectors against neighbours search_cpu_s",
             "looks look_us",

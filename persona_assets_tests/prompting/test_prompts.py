@@ -17,6 +17,8 @@ from persona_assets_tests.steps.answers_double import PROMPTS, ROOT, prompt, use
 FOLDER = ROOT / "prompts"
 NAMES = sorted(path.stem for path in [*FOLDER.glob("*.md"), *FOLDER.glob("tasks/*.md")])
 INPUTS = {
+    "known": "What is 3 + 4?",
+    "new": "Add four to three.",
     "persona": "A tailor.",
     "parent": "A widow.",
     "other": "A widow.",
