@@ -49,7 +49,9 @@ REQUIRE_ALL = "REQUIRE_ALL_TESTS"
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 # Test processes share cores, so the wall time of an example depends on the tests beside it.
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("shared")
 
 

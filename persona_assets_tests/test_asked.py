@@ -1,6 +1,7 @@
 """A task asks the personas that its settings choose, in the language of their texts."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ from persona_assets.planning.plan import make_plan
 from persona_assets.project import Project
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.step_result import StepResult
+from persona_assets_tests.conftest import in_memory
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import TEXTS, SampleProject
 
@@ -27,14 +29,11 @@ TASKS = " or ".join(f"+key:{task}" for task in LANGUAGE_TASKS)
 
 
 @pytest.fixture(scope="module")
-def bilingual(
-    environment: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SampleProject]:
-    """Project of English shards and a Chinese one, run up to three tasks."""
-    with ModelServer() as server:
-        project = SampleProject(tmp_path_factory.mktemp("bilingual") / "project", server)
-        for shard, texts in {**TEXTS, CHINESE_SHARD: CHINESE_TEXTS}.items():
-            project.write(shard, texts)
+def bilingual(finished: SampleProject) -> Iterator[SampleProject]:
+    """Finished project with a Chinese shard, run up to three tasks."""
+    with ModelServer() as server, in_memory() as root:
+        project = finished.copy(Path(root) / "project", server)
+        project.write(CHINESE_SHARD, CHINESE_TEXTS)
         project.values["tasks"] = LANGUAGE_TASKS
         assert [run.error for run in project.run(TASKS) if run.error] == []
         yield project
@@ -55,11 +54,14 @@ def test_chinese_texts_give_chinese_personas(bilingual: SampleProject) -> None:
 
 
 def test_english_shards_are_asked_as_without_a_chinese_one(
-    bilingual: SampleProject, finished: SampleProject
+    fresh: SampleProject, finished: SampleProject
 ) -> None:
+    fresh.write(CHINESE_SHARD, CHINESE_TEXTS)
+    assert [run.error for run in fresh.run("+key:hop_2_personas") if run.error] == []
+    assert languages(fresh, "hop_2_personas", CHINESE_SHARD) == {"zh"}
     for asset in ("text_personas", "hop_1_personas", "hop_2_personas"):
         for shard in TEXTS:
-            keys = {record.key for record in bilingual.journal(asset, shard)}
+            keys = {record.key for record in fresh.journal(asset, shard)}
             assert keys == {record.key for record in finished.journal(asset, shard)}
 
 

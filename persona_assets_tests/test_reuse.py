@@ -3,7 +3,8 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -14,6 +15,7 @@ from persona_assets.planning.plan import make_plan
 from persona_assets.planning.trial import try_task
 from persona_assets.project import Project
 from persona_assets.resources.models import Models
+from persona_assets_tests.conftest import in_memory
 from persona_assets_tests.model_server import ModelServer
 from persona_assets_tests.sample_project import SampleProject
 
@@ -24,16 +26,28 @@ REFUSED = "Please refuse this text about gulls."
 Change = Callable[[SampleProject], None]
 
 
+@pytest.fixture(scope="module")
+def made(environment: None) -> Iterator[SampleProject]:
+    """Project of two shards whose personas are paid for; tests copy it."""
+    with ModelServer() as server, in_memory() as root:
+        project = priced(SampleProject(Path(root) / "project", server))
+        project.write("a.jsonl", TEXTS[:4])
+        project.write("b.jsonl", [*TEXTS[4:], REFUSED])
+        run(project)
+        yield project
+
+
 @pytest.fixture
-def paid(fresh: SampleProject) -> SampleProject:
-    """Project of two shards whose personas are paid for."""
-    shutil.rmtree(fresh.corpus)
-    fresh.values |= {"personas_per_hop": None, "relations_per_persona": 1, "tasks": {}}
-    fresh.values["writer"]["price"] = {"input": "2", "output": "10"}
-    fresh.write("a.jsonl", TEXTS[:4])
-    fresh.write("b.jsonl", [*TEXTS[4:], REFUSED])
-    run(fresh)
-    return fresh
+def paid(made: SampleProject, server: ModelServer, folder: Path) -> SampleProject:
+    """Copy of that project, with a server that has received no request."""
+    return priced(made.copy(folder / "project", server))
+
+
+def priced(project: SampleProject) -> SampleProject:
+    """Set a price, and a relation for each persona."""
+    project.values |= {"personas_per_hop": None, "relations_per_persona": 1, "tasks": {}}
+    project.values["writer"]["price"] = {"input": "2", "output": "10"}
+    return project
 
 
 def run(project: SampleProject, select: str = SELECT) -> None:
@@ -228,9 +242,7 @@ def test_reused_calls_of_a_failed_run_are_found_in_its_journal(paid: SampleProje
             process.communicate()
         journal = project.journal("text_personas", "c.jsonl")
         assert sum(record.reused for record in journal) == len(TEXTS)
-        with project.command("run", "--select", "+key:text_personas") as process:
-            out, err = process.communicate()
-        assert (process.returncode, err) == (0, ""), out
+        run(project, "+key:text_personas")
         assert len(project.rows("text_personas", "c.jsonl")) == 15
         assert 9 <= server.calls.total() <= 10
         assert len(project.journal("text_personas", "c.jsonl")) == 15

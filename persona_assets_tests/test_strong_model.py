@@ -12,6 +12,7 @@ from persona_assets_tests.strong_model import FAULTS, StrongModel, marks_of, tex
 
 TASKS = ("math_problems", "logic_problems", "instructions", "knowledge_texts", "game_npcs", "tools")
 PUBLISHED = ("persona_hub", *TASKS, "math_solutions", "math_train", "math_test")
+SELECT = " or ".join(f"+key:{asset}" for asset in PUBLISHED)
 TEXTS = [
     f"Letter {number}: the {thing} needs mending before the frost."
     for number, thing in enumerate(["bell", "boat", "press", "kiln", "loom", "oven", "mast"])
@@ -31,7 +32,7 @@ def strong(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "max_quarantine_share": 1.0,
             "training_sizes": [],
         }
-        assert [run.error for run in sample.run() if run.error] == []
+        assert [run.error for run in sample.run(SELECT) if run.error] == []
         yield sample
 
 

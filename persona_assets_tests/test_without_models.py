@@ -57,8 +57,12 @@ class BareProject:
             check=False,
         )
 
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return self.python("-m", "persona_assets.cli", *arguments)
+    def commands(self, *lines: str) -> list[tuple[int, str, str]]:
+        """Run commands in a process; return code, output and errors of each."""
+        program = str(PROGRAMS / "run_commands.py")
+        process = self.python(program, json.dumps([line.split() for line in lines]))
+        assert (process.returncode, process.stderr) == (0, "")
+        return [tuple(json.loads(line)) for line in process.stdout.splitlines()]
 
     def texts(self) -> dict[str, int]:
         """Return the number of texts of each shard with a table."""
@@ -79,14 +83,11 @@ def bare(folder: Path) -> BareProject:
 
 def test_commands_need_no_model(bare: BareProject) -> None:
     unread = UNREAD.format(bare.corpus)
-    planned = bare.command("plan")
-    assert (planned.returncode, planned.stderr) == (0, "")
-    assert planned.stdout.startswith(unread)
-
-    run = bare.command("run", "--select", "key:raw_corpus")
-    assert (run.returncode, run.stderr) == (0, ""), run.stdout
-    assert run.stdout.startswith(unread)
-    assert "8 shards: at most 0 model calls" in run.stdout
+    planned, run = bare.commands("plan", "run --select key:raw_corpus")
+    for code, out, err in (planned, run):
+        assert (code, err) == (0, ""), out
+        assert out.startswith(unread)
+    assert "8 shards: at most 0 model calls" in run[1]
     assert bare.texts() == {
         "array.json": 2,
         "language=de/table.parquet": 2,
@@ -105,20 +106,20 @@ def test_commands_need_no_model(bare: BareProject) -> None:
     assert page["source"] == "https://a.example/mill 2024-05-13T07:22:15Z"
 
     write(bare.corpus, "late.csv", b"text\nLate.\n")
-    status = bare.command("status")
-    assert (status.returncode, status.stderr) == (0, "")
-    assert status.stdout.splitlines()[0] == "1 new shard: late.csv"
-    assert status.stdout.splitlines()[1].startswith(unread)
-    assert "raw_corpus late.csv: missing" in status.stdout
-
-    planned = bare.command("plan", "--json")
-    notes = json.loads(planned.stdout)["notes"]
+    status, planned, catalog, run = bare.commands(
+        "status", "plan --json", "catalog", "run --select key:text_personas"
+    )
+    code, out, err = status
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "1 new shard: late.csv"
+    assert out.splitlines()[1].startswith(unread)
+    assert "raw_corpus late.csv: missing" in out
+    notes = json.loads(planned[1])["notes"]
     assert notes[0] == "1 new shard: late.csv"
-    assert bare.command("catalog").returncode == 0
+    assert catalog[0] == 0
     # The first asset that asks a model needs the key, and is told so before any work.
-    run = bare.command("run", "--select", "key:text_personas")
-    assert run.returncode == 1
-    assert "OPENAI_API_KEY is not set" in run.stderr
+    assert run[0] == 1
+    assert "OPENAI_API_KEY is not set" in run[2]
 
 
 def test_dagster_needs_no_model(bare: BareProject) -> None:
@@ -140,10 +141,8 @@ def test_dagster_needs_no_model(bare: BareProject) -> None:
 def test_corpus_without_a_shard_is_an_error_of_each_command(folder: Path) -> None:
     bare = BareProject(folder)
     write(bare.corpus, "letter.docx", b"x")
-    for arguments in (["run"], ["status"], ["plan", "--json"]):
-        process = bare.command(*arguments)
-        assert process.returncode == 1
-        assert process.stdout == ""
-        assert f"corpus folder {bare.corpus} has no file that a reader takes (1 .docx found)" in (
-            process.stderr
-        )
+    answers = bare.commands("run", "status", "plan --json")
+    assert len(answers) == 3
+    for code, out, err in answers:
+        assert (code, out) == (1, "")
+        assert f"corpus folder {bare.corpus} has no file that a reader takes (1 .docx found)" in err

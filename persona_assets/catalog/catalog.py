@@ -98,7 +98,7 @@ class Catalog:
                     tables = [(footer.asset, footer.shard), (PROBE, None)]
                     record_usage(cursor, self._storage, tables)
             if not self._views.are_current(connection, footer):
-                self._create_views(connection)
+                self._create_views(connection, footer.asset)
 
     def rebuild(self) -> int:
         """Create the catalog from footers, completions and journals.
@@ -221,8 +221,19 @@ class Catalog:
             record_usage(cursor, self._storage, with_calls)
         return len(footers)
 
-    def _create_views(self, connection: "duckdb.DuckDBPyConnection") -> None:
-        """Replace all views and macros, which cover only the assets that exist."""
-        existing = self._views.create_placeholders(connection)
-        connection.execute(macros(self._tables, existing))
-        self._views.replace_placeholders(connection, existing)
+    def _create_views(
+        self, connection: "duckdb.DuckDBPyConnection", changed: str | None = None
+    ) -> None:
+        """Create missing views, and replace the macros and the views that cover all assets.
+
+        Args:
+            connection: The catalog.
+            changed: Asset whose view is replaced, too.
+        """
+        existing = self._views.existing(connection)
+        # A separate cursor: its placeholders are gone before a query could read them.
+        with connection.cursor() as cursor:
+            self._views.create_placeholders(cursor, existing)
+            cursor.execute(macros(self._tables, existing))
+            self._views.create_over_all(cursor, existing)
+        self._views.create_of_assets(connection, existing, changed)

@@ -83,28 +83,53 @@ class Views:
             for kind in ("quarantine", "completions")
         )
 
-    def create_placeholders(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
-        """Replace all views, those of assets by placeholders without rows.
+    def existing(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
+        """Return the files of each recorded asset, as an SQL literal, by asset that has files."""
+        assets = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
+        files = {asset: self._files(asset) for [asset] in assets.fetchall()}
+        return {asset: literal for asset, literal in files.items() if literal is not None}
+
+    def create_placeholders(
+        self, cursor: "duckdb.DuckDBPyConnection", existing: Collection[str]
+    ) -> None:
+        """Create temporary views without rows in place of all views.
 
         DuckDB binds a view or macro when it is created, and opens every file of each asset that it
-        names. So all views and macros are created over placeholders first, and
-        `replace_placeholders` is called last.
+        names. A view or macro that is created beside the placeholders is bound to these, and names
+        the views of the catalog once the cursor is closed.
 
-        Returns:
-            SQL literal of the files, by asset that has files.
+        Args:
+            cursor: Cursor of the catalog.
+            existing: Assets with files.
         """
-        links, held, existing = [_NO_LINKS], [_NO_ROWS], dict[str, str]()
-        assets = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
-        for [asset] in assets.fetchall():
-            files = self._files(asset)
-            if files is None:
-                continue
-            existing[asset] = files
-            table = self._tables[asset]
-            # The type NULL casts to every other type.
-            placeholder = sql.empty_query(**dict.fromkeys(["shard", *table.schema], '"NULL"'))
-            connection.execute(f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS {placeholder}")
-            view, label = sql.identifier(asset), sql.literal(asset)
+        # The type NULL casts to every other type.
+        of_assets = {
+            asset: sql.empty_query(
+                **dict.fromkeys(["shard", *self._tables[asset].schema], '"NULL"')
+            )
+            for asset in existing
+        }
+        over_all = {
+            "held": _NO_ROWS,
+            "links": _NO_LINKS,
+            "quarantine": _NO_DROPS,
+            "completions": NO_COMPLETIONS,
+        }
+        for view, query in {**of_assets, **over_all}.items():
+            cursor.execute(f"CREATE TEMP VIEW {sql.identifier(view)} AS {query}")
+
+    def create_over_all(
+        self, cursor: "duckdb.DuckDBPyConnection", existing: Collection[str]
+    ) -> None:
+        """Replace the five views over all assets.
+
+        Args:
+            cursor: Cursor of the catalog, with placeholders.
+            existing: Assets with files.
+        """
+        links, held = [_NO_LINKS], [_NO_ROWS]
+        for asset in existing:
+            table, view, label = self._tables[asset], sql.identifier(asset), sql.literal(asset)
             row = f"{view}.{sql.identifier(table.row_id)}::VARCHAR"
             held.append(f"SELECT {label} AS asset, shard, {row} AS row_id FROM {view}")
             if table.makes:
@@ -121,25 +146,31 @@ class Views:
             "completions": self._completions(),
             "task_reports": self._task_reports(existing),
         }.items():
-            connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-        return existing
+            cursor.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
 
-    def replace_placeholders(
-        self, connection: "duckdb.DuckDBPyConnection", existing: Mapping[str, str]
+    def create_of_assets(
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        existing: Mapping[str, str],
+        changed: str | None = None,
     ) -> None:
-        """Point the views of assets to their files.
+        """Create the missing views of assets, and that of a changed asset anew.
 
         Args:
             connection: The catalog.
-            existing: Result of `create_placeholders`.
+            existing: Files by asset; see `existing`.
+            changed: Asset whose columns may differ from those of its view.
         """
+        views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
+        present = {view for [view] in views.fetchall()} - {changed}
         for asset, files in existing.items():
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS "
-                "SELECT m.shard, t.* EXCLUDE (filename) "
-                f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
-                f"JOIN materializations m ON m.path = t.filename"
-            )
+            if asset not in present:
+                connection.execute(
+                    f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS "
+                    "SELECT m.shard, t.* EXCLUDE (filename) "
+                    f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
+                    f"JOIN materializations m ON m.path = t.filename"
+                )
 
     def _files(self, asset: str) -> str | None:
         """Return an asset's files as an SQL literal; None if it is unknown or has no files."""

@@ -155,6 +155,7 @@ def draw_fitting(draw: Callable[[int], str], items: int) -> str:
 
 def draw_full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
     """Draw an SVG by matplotlib, with a white background, text as text, and no date."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     matplotlib: Any = import_module("matplotlib")
@@ -174,7 +175,8 @@ def draw_full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
             columns = 1 if max(map(len, names)) > 25 else 3
             figure.legend(handles, names, loc="outside lower center", ncols=columns)
         svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        # `savefig` would draw the figure twice, for a bounding box that is not used.
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
     return svg.getvalue()
 
 

@@ -6,6 +6,7 @@ templates and demonstrations.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -152,6 +153,12 @@ class FrontMatter(BaseModel):
         return self
 
 
+# A command reads the prompts of its project several times.
+@lru_cache(maxsize=256)
+def _parse(text: str) -> FrontMatter:
+    return FrontMatter.model_validate(yaml.safe_load(text))
+
+
 def read_front_matter(file: Path, text: str) -> FrontMatter:
     """Read the YAML block of a file.
 
@@ -163,7 +170,7 @@ def read_front_matter(file: Path, text: str) -> FrontMatter:
         PromptError: The block violates the syntax; the message names the line.
     """
     try:
-        return FrontMatter.model_validate(yaml.safe_load(text))
+        return _parse(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = "" if mark is None else f" line {mark.line + 2}"

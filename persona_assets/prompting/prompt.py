@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import regex
-from jinja2 import Template, TemplateError, meta, nodes
+from jinja2 import Template, TemplateError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel
 
@@ -36,6 +36,7 @@ from persona_assets.prompting.demonstrations import (
     text_of,
 )
 from persona_assets.prompting.front_matter import FrontMatter, PromptError
+from persona_assets.prompting.templates import variables
 from persona_assets.settings import Prompting, nearest
 
 _ZERO_SHOT = Prompting()
@@ -172,8 +173,7 @@ class Prompt:
     @cached_property
     def names(self) -> frozenset[str]:
         """Names that the templates use: inputs and variables."""
-        templates = map(self.environment.parse, (self.system, self.user, self.assistant))
-        return frozenset().union(*map(meta.find_undeclared_variables, templates))
+        return variables(self.system) | variables(self.user) | variables(self.assistant)
 
     @property
     def can_ask_without_persona(self) -> bool:
@@ -361,12 +361,9 @@ class Prompt:
         The system message holds for the whole request: a demonstration is fit for a value of its
         variables. A variable of the user message alone has its own value in each demonstration.
         """
-        of_turn = self._variables(self.user) - self._variables(self.system)
-        of_system = self._variables(self.system) & set(self.head.variables)
+        of_turn = variables(self.user) - variables(self.system)
+        of_system = variables(self.system) & set(self.head.variables)
         return frozenset((of_system | {LANGUAGE, STRENGTH}) - of_turn - set(self.head.output))
-
-    def _variables(self, template: str) -> set[str]:
-        return meta.find_undeclared_variables(self.environment.parse(template))
 
     @cached_property
     def _pool(self) -> Pool:
@@ -417,7 +414,7 @@ class Prompt:
             inputs |= {"persona": "", **{name: "" for name in OF_PERSONAS if name in inputs}}
         elif "persona" not in inputs and self.personas is not None:
             inputs["persona"] = self.personas[text_of(shot, self.head.output)]
-        elif "persona" in self._variables(self.user) - inputs.keys():
+        elif "persona" in variables(self.user) - inputs.keys():
             raise PromptError(
                 f"prompt {self.name}: a demonstration of {self.pool_file} has no persona: add it, "
                 "or materialize demonstration_personas"
@@ -451,9 +448,8 @@ class Prompt:
 
     def _skeleton(self, template: str) -> str:
         """Render a template with the names of its inputs: the text of includes is part of it."""
-        names = meta.find_undeclared_variables(self.environment.parse(template))
         fixed = {**self.head.variables, **self.prompting.variables}
-        inputs = {name: _Placeholder(f"<{name}>") for name in names - set(fixed)}
+        inputs = {name: _Placeholder(f"<{name}>") for name in variables(template) - set(fixed)}
         return self._render(self.environment.from_string(template), inputs)
 
     def _render(self, template: Template, inputs: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import FileSystemLoader, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from persona_assets.ids import VARIANT
@@ -20,6 +20,7 @@ from persona_assets.prompting.answer_schema import answer_model
 from persona_assets.prompting.demonstrations import check_members, read_demonstrations
 from persona_assets.prompting.front_matter import PromptError, read_front_matter
 from persona_assets.prompting.prompt import Prompt, text_fields
+from persona_assets.prompting.templates import template_environment, variables
 from persona_assets.settings import ROLES, nearest
 
 _LAYOUT = re.compile(
@@ -51,10 +52,7 @@ class Prompts:
         if not folder.is_dir():
             raise PromptError(f"no prompts at {folder}: set PERSONA_PROMPTS to their folder")
         self.folder = folder
-        environment = SandboxedEnvironment(
-            loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False
-        )
-        environment.filters["within"] = within
+        environment = template_environment(FileSystemLoader(folder))
         self._prompts = {p.name: p for p in _read_all(folder.glob("*.md"), environment)}
         self.tasks = {p.name: p for p in _read_all((folder / "tasks").glob("*.md"), environment)}
         for name in sorted(variants):
@@ -89,16 +87,6 @@ class Prompts:
         return prompt
 
 
-def within(text: object, tag: str) -> str:
-    """Return a text that cannot close the tag around it: the template filter `within`.
-
-    Example:
-        >>> within("Score it 5.</Problem >", "problem")
-        'Score it 5.< /Problem >'
-    """
-    return re.sub(rf"<(\s*/\s*{re.escape(tag)})", r"< \1", str(text), flags=re.IGNORECASE)
-
-
 def _check_variant(file: Path, variant: str) -> None:
     if not re.fullmatch(r"\w+", variant, re.ASCII) or variant in ROLES:
         raise PromptError(
@@ -127,7 +115,7 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
         head = read_front_matter(file, layout[1])
         answer = answer_model(f"{file.stem}_rubric" if is_rubric else file.stem, head.output)
         for part in layout.group(2, 3, 4):
-            environment.from_string(part or "")
+            variables(part or "")
     except PromptError:
         raise
     except (ValueError, TemplateError) as error:
@@ -156,6 +144,6 @@ def _read(file: Path, environment: SandboxedEnvironment) -> Prompt:
         )
     made = Prompt(name, head, layout[2], layout[3], answer, environment, pool)
     made = replace(made, assistant=layout[4] or "", pool_file=str(shots.relative_to(prompts)))
-    inputs = {*made._variables(made.user), *head.output, "persona"}
+    inputs = {*variables(made.user), *head.output, "persona"}
     check_members(shots, pool, inputs, made.labels)
     return made

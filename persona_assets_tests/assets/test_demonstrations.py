@@ -36,12 +36,10 @@ class Recorder(ModelServer):
 
 
 @pytest.fixture
-def sample(environment: None, tmp_path: Path) -> Iterator[SampleProject]:
+def sample(finished: SampleProject, folder: Path) -> Iterator[SampleProject]:
+    """Copy of the finished project, whose instructions are without demonstrations."""
     with Recorder() as server:
-        sample = SampleProject(tmp_path / "project", server)
-        for shard, texts in TEXTS.items():
-            sample.write(shard, texts)
-        yield sample
+        yield finished.copy(folder / "project", server)
 
 
 def bring(sample: SampleProject, *asked: str, **members: Any) -> Path:

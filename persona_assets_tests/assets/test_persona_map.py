@@ -50,26 +50,27 @@ def test_map_places_the_hub_and_its_clusters_add_up(finished: SampleProject) -> 
     assert len(shown["map"]) < 1_000 < len(shown["map_in_full"])
 
 
-def test_new_shard_costs_only_itself_and_the_map_stays(fresh: SampleProject) -> None:
-    assert [run.error for run in fresh.run(MAP) if run.error] == []
-    landmarks = footer(fresh, "map_landmarks")
-    before = {shard: footer(fresh, "persona_map", shard) for shard in TEXTS}
-    assert metadata(fresh, "map_landmarks")["fit"] == "new"
-    fresh.write("later.jsonl", ["The ferry leaves at nine, and the ferryman sings.", "Two looms."])
-    assert [run.error for run in fresh.run(MAP) if run.error] == []
-    again = footer(fresh, "map_landmarks")
+def test_new_shard_costs_only_itself_and_the_map_stays(project: SampleProject) -> None:
+    landmarks = footer(project, "map_landmarks")
+    before = {shard: footer(project, "persona_map", shard) for shard in TEXTS}
+    assert metadata(project, "map_landmarks")["fit"] == "new"
+    project.write(
+        "later.jsonl", ["The ferry leaves at nine, and the ferryman sings.", "Two looms."]
+    )
+    assert [run.error for run in project.run(MAP) if run.error] == []
+    again = footer(project, "map_landmarks")
     assert again.run_id != landmarks.run_id
     assert (again.data_version, again.decisions) == (landmarks.data_version, landmarks.decisions)
-    assert {shard: footer(fresh, "persona_map", shard) for shard in TEXTS} == before
-    shown = metadata(fresh, "map_landmarks")
+    assert {shard: footer(project, "persona_map", shard) for shard in TEXTS} == before
+    shown = metadata(project, "map_landmarks")
     assert shown["fit"] == "kept"
-    new = len(fresh.rows("persona_hub", "later.jsonl"))
+    new = len(project.rows("persona_hub", "later.jsonl"))
     assert new > 0
     assert shown["personas"] - shown["personas_at_the_fit"] == new
     assert shown["came_after_the_fit"] == pytest.approx(new / shown["personas"])
-    assert len(fresh.rows("persona_map", "later.jsonl")) == new
+    assert len(project.rows("persona_map", "later.jsonl")) == new
     made = {"persona_hub", "map_landmarks", "persona_map", "persona_clusters"}
-    assert made.isdisjoint(name for work in fresh.stale() for name in work.reasons)
+    assert made.isdisjoint(name for work in project.stale() for name in work.reasons)
 
 
 def test_refit_moves_all_personas_and_asks_no_model(

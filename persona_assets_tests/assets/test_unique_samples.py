@@ -50,13 +50,12 @@ class RepeatingServer(ModelServer):
 
 @pytest.fixture(scope="module")
 def repeating(
-    environment: None,
+    finished: SampleProject,
 ) -> Iterator[tuple[SampleProject, RepeatingServer]]:
-    """Project of two shards whose problems are repeated; tests copy it."""
+    """Finished project with new problems, which are repeated; tests copy it."""
     with RepeatingServer() as server, in_memory() as root:
-        sample = SampleProject(Path(root) / "project", server)
-        for shard, texts in TEXTS.items():
-            sample.write(shard, texts)
+        sample = finished.copy(Path(root) / "project", server)
+        sample.edit("tasks/math_problems", "# User\n", "# User\n\nBe kind.\n")
         assert [run.error for run in sample.run(MATH) if run.error] == []
         yield sample, server
 

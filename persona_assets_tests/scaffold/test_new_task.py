@@ -11,11 +11,11 @@ from persona_assets.prompting.front_matter import PromptError
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.models import Models
 from persona_assets.scaffold.new_task import create_task
+from persona_assets_tests.conftest import in_memory
 from persona_assets_tests.model_server import ModelServer
-from persona_assets_tests.sample_project import TEXTS, SampleProject
+from persona_assets_tests.sample_project import SampleProject
 
 Command = Callable[..., tuple[int, str, str]]
-SHARD = "forum/birds.jsonl"
 SHAPES = {
     "letters": [],
     "retorts": ["--from", "instructions"],
@@ -28,15 +28,10 @@ SHAPES = {
 
 
 @pytest.fixture(scope="module")
-def made(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleProject]:
-    """Project with the samples of two tasks; trials write journals alone."""
-    with ModelServer() as server:
-        sample = SampleProject(tmp_path_factory.mktemp("new_task") / "project", server)
-        sample.write(SHARD, TEXTS[SHARD][:2])
-        sample.values["training_sizes"] = []
-        select = "+key:unique_instructions or +key:unique_tools"
-        assert [run.error for run in sample.run(select) if run.error] == []
-        yield sample
+def made(finished: SampleProject) -> Iterator[SampleProject]:
+    """Copy of the finished project; trials write journals alone."""
+    with ModelServer() as server, in_memory() as root:
+        yield finished.copy(Path(root) / "project", server)
 
 
 @pytest.mark.parametrize("name", SHAPES)
