@@ -39,7 +39,7 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.terminal import console, publish, report, reports, validity
+from persona_assets.terminal import console, publish, report, reports, validity, withdraw
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 
 MISTAKES = (
@@ -168,6 +168,8 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", help="list what is missing or stale now, and why")
     status.set_defaults(command=_status, select="*", shards=[], sizes="")
+
+    withdraw.add_command(commands)
 
     trace = commands.add_parser("trace", help="print where a row came from, back to its text")
     trace.add_argument("id", help="id of a text, persona, sample or solution")

@@ -88,9 +88,7 @@ def persona_embeddings(
     return materialize_result(result, session, **unread)
 
 
-def _known_vectors(
-    context: dg.AssetExecutionContext, project: Project
-) -> pl.DataFrame | None:
+def _known_vectors(context: dg.AssetExecutionContext, project: Project) -> pl.DataFrame | None:
     """Return the vectors of a shard's table on disk if the current model and code made them.
 
     A persona that leaves or comes changes the batches of an embedding endpoint: without them, the

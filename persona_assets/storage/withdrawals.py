@@ -29,7 +29,8 @@ class Withdrawal(BaseModel):
         text_ids: Ids of the text in the tables of its shards.
         shards: Shards that held the text; the text is withdrawn in all others, too.
         reason: Reason, in the words of the person who withdrew the text.
-        tables: Tables whose unused completions are to be purged, or are purged.
+        tables: Tables with completions on the text; for "purged" those that were purged.
+        purges: True if all completions of `tables` that nothing asks for any more are to go.
         time: ISO 8601 time in UTC.
     """
 
@@ -41,6 +42,7 @@ class Withdrawal(BaseModel):
     shards: tuple[str, ...] = ()
     reason: str = ""
     tables: tuple[TableName, ...] = ()
+    purges: bool = False
     time: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 
@@ -76,7 +78,7 @@ class Withdrawals:
             table
             for number, line in self._active().values()
             for table in line.tables
-            if purged.get(table, -1) < number
+            if line.purges and purged.get(table, -1) < number
         )
 
     def contents_of(self, shard: str, met: Iterable[str] = ()) -> tuple[str, ...]:
