@@ -181,23 +181,24 @@ def _returning(storage: Storage, tables: Mapping[str, Table], ids: pl.Series) ->
 
 
 def _asked(
-    storage: Storage, tables: Collection[str], holding: Collection[TableName]
+    storage: Storage, tables: Mapping[str, Table], holding: Collection[TableName]
 ) -> tuple[TableName, ...]:
-    """Return the tables with completions that were made from rows of the texts.
+    """Return the tables with completions that may have been made from rows of the texts.
 
-    A task that was tried has completions and no table.
+    These are tables of a text's shard, also without rows of it now: a task may have been tried, or
+    made before the text was withdrawn once and returned.
     """
-    made = {(footer.asset, footer.shard): footer for _, footer in storage.footers()}
-    shards = {shard for _, shard in holding if shard is not None}
-    tried = {(asset, shard) for asset in tables for shard in shards} - made.keys()
+    by_rows = {name for name, table in tables.items() if not table.aggregates}
+    places = {shard for _, shard in holding} | {None}
+    in_shards = {(asset, shard) for asset in by_rows for shard in places}
     from_rows = {
-        table
-        for table, footer in made.items()
-        if table[0] in tables and any((up.asset, up.shard) in holding for up in footer.upstream)
+        (footer.asset, footer.shard)
+        for _, footer in storage.footers()
+        if footer.asset in tables and any((up.asset, up.shard) in holding for up in footer.upstream)
     }
     found = (
         table
-        for table in tried | from_rows
+        for table in in_shards | from_rows
         if storage.journal(*table).exists() or storage.completions(*table).exists()
     )
     return tuple(sorted(found, key=lambda table: (table[0], table[1] or "")))

@@ -19,9 +19,13 @@ from persona_assets.planning.model_asset import is_sharded
 from persona_assets.planning.withdrawal import Descent
 from persona_assets.project import Project
 from persona_assets.resources.call_records import read_call_records
+from persona_assets.steps.grading import SOLVERS
 from persona_assets.storage.storage import Storage
 from persona_assets.storage.withdrawals import TableName
 from persona_assets.tables import Table
+
+SOLUTIONS = "math_solutions"
+"""Asset that asks several solvers about a problem."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def bound_new_calls(
     """
     storage = project.storage
     returning = _returning_by_shard(storage, graph, tables, descent)
-    limited = _limited(project, graph)
+    limited, rows_each = _limited(project, graph), _rows_per_persona(project, graph, tables)
     held: dict[TableName, int] = {
         (asset, shard): count
         for asset, shard, count in descent.rows.group_by("asset", "shard").len().iter_rows()
@@ -73,7 +77,8 @@ def bound_new_calls(
             if table in descent.whole or moves:
                 of_tables += _bound(storage, table, None)
             elif places or returned:
-                of_tables += _bound(storage, table, places + returned)
+                new = places + returned * rows_each[asset.name]
+                of_tables += _bound(storage, table, new)
         if of_tables:
             bounds.append(total_calls(of_tables, asset.name))
     return bounds
@@ -126,6 +131,25 @@ def _limited(project: Project, graph: Graph) -> set[str]:
         if not limited.isdisjoint(asset.inputs):
             limited.add(asset.name)
     return limited
+
+
+def _rows_per_persona(
+    project: Project, graph: Graph, tables: Mapping[str, Table]
+) -> Mapping[str, int]:
+    """Return the most rows of each asset that a persona, or what it is made into, leads to."""
+    settings = project.settings
+    rows: dict[str, int] = {}
+    for asset in graph.assets.values():
+        own = 1
+        if asset.name in project.prompts.tasks:
+            own = settings.task(asset.name).per_persona
+        if tables[asset.name].second is not None:
+            # A pair with its parent, and with each persona made from it.
+            own *= 1 + settings.relations_per_persona
+        if asset.name == SOLUTIONS:
+            own *= SOLVERS * settings.solutions_per_problem
+        rows[asset.name] = own * max((rows[name] for name in asset.inputs), default=1)
+    return rows
 
 
 def _ancestors(graph: Graph, name: str) -> set[str]:
