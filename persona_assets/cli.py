@@ -278,11 +278,12 @@ def _plan(options: argparse.Namespace) -> int:
     with open_instance(settings) as instance:
         runner, notes = _runner(project, instance, options)
         found = make_plan(_of_sizes(project, runner), runner)
+        is_stale = runner.anything_stale()
     if options.json:
         reports.print_plan_json(found, notes)
     else:
         console.print_notes(notes)
-        reports.print_plan(found, settings)
+        reports.print_plan(found, settings, is_stale=is_stale)
         console.print_notes(shutdown_notes(settings, date.today()))
     return 0
 

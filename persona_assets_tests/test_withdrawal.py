@@ -206,3 +206,44 @@ def test_text_leaves_every_table_and_returns(project: SampleProject, command: Co
     assert project.stale() == [] or not any(
         "purged" in reason for it in project.stale() for reason in it.reasons.values()
     )
+
+
+def test_text_that_comes_again_stays_withdrawn(
+    project: SampleProject, server: ModelServer, command: Command
+) -> None:
+    """Also a ready persona, and beside a corpus file that has lost the text."""
+    ready = project.root / "ready"
+    ready.mkdir()
+    persona = "A bell founder from Orvendal who sings."
+    (ready / "own.jsonl").write_text(f'{{"persona": "{persona}"}}\n')
+    project.values["ready_personas"] = ready
+    select = "key:raw_corpus"
+    run(project, select)
+    [ready_id] = project.rows("raw_corpus", ".personas/own.jsonl")["text_id"]
+    assert command(project, "withdraw", text_id(project), ready_id, "--yes")[0] == 0
+    project.write("a.jsonl", TEXTS["a.jsonl"][1:])
+    project.write("later.jsonl", [f"{WITHDRAWN}\n", "Another letter."])
+    run(project, select)
+    assert project.rows("raw_corpus", ".personas/own.jsonl").is_empty()
+    assert project.rows("raw_corpus", "later.jsonl")["text"].to_list() == ["Another letter."]
+    with project.runner(select) as runner:
+        assert not runner.anything_stale()
+    assert command(project, "withdraw", "--undo", ready_id)[0] == 0
+    with project.runner(select) as runner:
+        [stale] = runner.stale(runner.phases()[0])
+    assert (stale.partition, stale.reasons) == (
+        ".personas/own.jsonl",
+        {"raw_corpus": "a withdrawal was undone"},
+    )
+    assert server.calls.total() == 0
+
+
+def test_refusals_name_the_cure(project: SampleProject, command: Command) -> None:
+    assert "see persona-assets withdraw --list" in command(project, "withdraw", "--undo", "x")[2]
+    assert "name texts by their ids" in command(project, "withdraw")[2]
+    assert "no row nothing in the tables" in command(project, "withdraw", "nothing")[2]
+    with project.instance() as instance:
+        run_id = instance.create_run_for_job(project.defs.resolve_implicit_global_asset_job_def())
+    code, _, error = command(project, "withdraw", text_id(project), "--yes")
+    assert (code, run_id.run_id in error, "wait for its end" in error) == (1, True, True)
+    assert not project.storage.withdrawn.exists()

@@ -11,7 +11,7 @@ import polars as pl
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.ids import text_content
 from persona_assets.storage.storage import Storage
-from persona_assets.storage.withdrawals import TableName, Withdrawal
+from persona_assets.storage.withdrawals import TableName, Withdrawal, Withdrawals
 from persona_assets.tables import Table
 
 CORPUS = "raw_corpus"
@@ -65,17 +65,18 @@ class Descent:
         """Shards that hold the texts."""
         return tuple(dict.fromkeys(text.shard for text in self.texts))
 
-    def withdrawals(self, reason: str, *, purges: bool) -> list[Withdrawal]:
+    def withdrawals(self, known: Withdrawals, reason: str, *, purges: bool) -> list[Withdrawal]:
         """Return the lines that withdraw the texts.
 
         Args:
+            known: Earlier withdrawals, which the lines continue.
             reason: Reason in a person's words.
             purges: True to have the completions purged.
         """
         by_content: dict[str, list[StoredText]] = {}
         for text in self.texts:
             by_content.setdefault(text.content, []).append(text)
-        return [
+        lines = [
             Withdrawal(
                 event="withdrawn",
                 content=content,
@@ -87,6 +88,8 @@ class Descent:
             )
             for content, texts in by_content.items()
         ]
+        before = known.active
+        return [before.get(line.content, line).and_also(line) for line in lines]
 
 
 def find_texts(storage: Storage, catalog: Catalog, ids: Sequence[str]) -> tuple[StoredText, ...]:

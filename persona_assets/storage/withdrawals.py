@@ -45,6 +45,26 @@ class Withdrawal(BaseModel):
     purges: bool = False
     time: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
+    def and_also(self, later: "Withdrawal") -> "Withdrawal":
+        """Return a later withdrawal of the same text, with all that this one covers.
+
+        Example:
+            >>> first = Withdrawal(event="withdrawn", shards=("a.txt",), purges=True)
+            >>> both = first.and_also(Withdrawal(event="withdrawn", shards=("b.txt",)))
+            >>> both.shards, both.purges
+            (('a.txt', 'b.txt'), True)
+        """
+        return later.model_copy(
+            update={
+                "content": self.content,
+                "text_ids": tuple(dict.fromkeys(self.text_ids + later.text_ids)),
+                "shards": tuple(dict.fromkeys(self.shards + later.shards)),
+                "tables": tuple(dict.fromkeys(self.tables + later.tables)),
+                "reason": later.reason or self.reason,
+                "purges": self.purges or later.purges,
+            }
+        )
+
 
 @dataclass(frozen=True)
 class Withdrawals:
