@@ -192,8 +192,8 @@ def _asked(
     made before the text was withdrawn once and returned.
     """
     by_rows = {name for name, table in tables.items() if not table.aggregates}
-    places = {shard for _, shard in holding} | {None}
-    in_shards = {(asset, shard) for asset in by_rows for shard in places}
+    shards = {shard for _, shard in holding if shard is not None}
+    in_shards = {(asset, shard) for asset in by_rows for shard in shards}
     from_rows = {
         (footer.asset, footer.shard)
         for _, footer in storage.footers()

@@ -103,8 +103,8 @@ def _withdraw_texts(project: Project, options: argparse.Namespace) -> int:
     )
     OUT.print(
         f"\n{plural(len(descent.texts), 'text')} withdrawn; the history of {plural(runs, 'run')}, "
-        "which shows rows, and the indexes of near-duplicates are removed. All rows go with the "
-        "next run: persona-assets run",
+        f"which shows rows, the indexes of near-duplicates and {REPORT} are removed. All rows go "
+        "with the next run: persona-assets run",
         soft_wrap=True,
     )
     return 0
