@@ -82,8 +82,11 @@ def persona_embeddings(
     settings = project.settings
     with open_session(context, models) as session:
         embed = partial(session.embed, precision=settings.embedding_precision)
-        known = _known_vectors(context, project)
-        result = steps.build_persona_embeddings(lexical_survivors.collect(), embed, known)
+        survivors = lexical_survivors.collect()
+        # A text that returns finds the calls that it was once part of.
+        is_paid = session.has_vectors(steps.embedded_texts(survivors["persona"]))
+        known = None if is_paid else _known_vectors(context, project)
+        result = steps.build_persona_embeddings(survivors, embed, known)
     unread = steps.count_unread([result.rows.lazy()], settings.semantic_threshold)
     return materialize_result(result, session, **unread)
 

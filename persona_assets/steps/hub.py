@@ -111,6 +111,12 @@ def build_persona_embeddings(
     return StepResult(rows, rows_in=len(ids))
 
 
+def embedded_texts(texts: pl.Series) -> list[str]:
+    """Return the texts that are embedded for some texts: each once, and the probes of scripts."""
+    different = texts.unique(maintain_order=True).to_list()
+    return [*different, *(text for _, text in probes_of(map(script_of, different)))]
+
+
 def build_embeddings(ids: pl.Series, texts: pl.Series, embed: Embed) -> StepResult:
     """Embed each text; equal texts are embedded once.
 
