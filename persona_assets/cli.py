@@ -40,7 +40,16 @@ from persona_assets.scaffold.new_project import create_project
 from persona_assets.scaffold.new_task import create_task
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
-from persona_assets.terminal import console, doctor, gc, publish, report, reports, validity
+from persona_assets.terminal import (
+    console,
+    doctor,
+    gc,
+    publish,
+    report,
+    reports,
+    validity,
+    withdraw,
+)
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 from persona_assets.training.training_run import TrainingRun
 
@@ -171,6 +180,8 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="list what is missing or stale now, and why")
     status.set_defaults(command=_status, select="*", shards=[], sizes="")
 
+    withdraw.add_command(commands)
+
     trace = commands.add_parser("trace", help="print where a row came from, back to its text")
     trace.add_argument("id", help="id of a text, persona, sample or solution")
     trace.set_defaults(command=_trace)
@@ -284,11 +295,12 @@ def _plan(options: argparse.Namespace) -> int:
     with open_instance(settings) as instance:
         runner, notes = _runner(project, instance, options)
         found = make_plan(_of_sizes(project, runner), runner)
+        is_stale = runner.anything_stale()
     if options.json:
         reports.print_plan_json(found, notes)
     else:
         console.print_notes(notes)
-        reports.print_plan(found, settings)
+        reports.print_plan(found, settings, is_stale=is_stale)
         console.print_notes(shutdown_notes(settings, date.today()))
     return 0
 

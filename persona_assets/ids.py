@@ -32,6 +32,16 @@ def text_id(shard: str, source: str, text: str) -> str:
     return content_id("text", shard, source, text)
 
 
+def text_content(text: str) -> str:
+    """Return the id of a text's words, whichever its shard, its source and its white space.
+
+    Example:
+        >>> text_content("a  tide\\n") == text_content("a tide")
+        True
+    """
+    return content_id(" ".join(text.split()))
+
+
 def persona_id(parent_id: str, relation: str, persona: str) -> str:
     """Return the id of a persona.
 

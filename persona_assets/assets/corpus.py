@@ -41,7 +41,13 @@ def raw_corpus(
     shard = context.partition_key
     source = corpus.fingerprint(shard)
     records = corpus.read(shard) if source else []
+    withdrawals = project.storage.withdrawals()
     result = steps.build_raw_corpus(
-        shard, records, limit=most_rows(project.settings, shard), max_chars=MAX_CHARS
+        shard,
+        records,
+        limit=most_rows(project.settings, shard),
+        max_chars=MAX_CHARS,
+        withdrawn=withdrawals.active,
     )
-    return replace(result, source=source)
+    obeyed = withdrawals.contents_of(shard, result.withdrawn)
+    return replace(result, source=source, withdrawn=obeyed)

@@ -7,6 +7,7 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
+from persona_assets.asset_names import asset_name
 from persona_assets.assets.call_bounds import MOST_PROBES, CallBounds
 from persona_assets.assets.metadata import picture
 from persona_assets.assets.model_calls import materialize_result, open_session
@@ -81,9 +82,27 @@ def persona_embeddings(
     settings = project.settings
     with open_session(context, models) as session:
         embed = partial(session.embed, precision=settings.embedding_precision)
-        result = steps.build_persona_embeddings(lexical_survivors.collect(), embed)
+        survivors = lexical_survivors.collect()
+        # A text that returns finds the calls that it was once part of.
+        is_paid = session.has_vectors(steps.embedded_texts(survivors["persona"]))
+        known = None if is_paid else _known_vectors(context, project)
+        result = steps.build_persona_embeddings(survivors, embed, known)
     unread = steps.count_unread([result.rows.lazy()], settings.semantic_threshold)
     return materialize_result(result, session, **unread)
+
+
+def _known_vectors(context: dg.AssetExecutionContext, project: Project) -> pl.DataFrame | None:
+    """Return the vectors of a shard's table on disk if the current model and code made them.
+
+    A persona that leaves or comes changes the batches of an embedding endpoint: without them, the
+    vectors of its neighbours would be bought again.
+    """
+    name, shard = asset_name(context.asset_key), context.partition_key
+    footer = project.storage.footer(name, shard)
+    current = context.assets_def.get_asset_spec(context.asset_key).code_version
+    if footer is None or footer.code_version != current:
+        return None
+    return project.storage.scan(name, shard).collect()
 
 
 @table_asset(

@@ -42,7 +42,9 @@ def open_session(
     backfill = backfill_of(context.run.tags)
     inputs = [asset_name(dep.asset_key) for dep in spec.deps]
     check_inputs(models.storage, models.settings.max_rejected_share, inputs, key)
-    return models.session(asset, key, context.run.run_id, context.log.info, tuned, backfill)
+    return models.session(
+        asset, key, context.run.run_id, context.log.info, tuned, backfill, makes_table=True
+    )
 
 
 def answer_equality(project: Project, grader: Grader, session: Session) -> Equal:

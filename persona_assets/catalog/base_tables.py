@@ -15,6 +15,7 @@ from persona_assets.catalog.views import NO_COMPLETIONS
 from persona_assets.generation.journal.completion_row import CompletionRow, to_table
 from persona_assets.generation.journal.completion_store import GROUP_ROWS
 from persona_assets.generation.journal.journal import Journal
+from persona_assets.generation.journal.purge import PURGED
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 
@@ -63,10 +64,10 @@ SELECT places.asset, places.shard, {_CALL_COLUMNS} FROM (
 ) JOIN (SELECT {_ROWS} AS asset, {_ROWS} AS shard, {_ROWS} AS file) places ON file = filename
 WHERE {_IS_PAID}
 """
-_INSERT_USAGE = """
+_INSERT_USAGE = f"""
 INSERT INTO usage
 SELECT asset, shard, model, run_id, count(*),
-    count(*) FILTER (error_code IS NOT NULL OR status_code IS DISTINCT FROM 200),
+    count(*) FILTER (error_code <> '{PURGED}' OR status_code IS DISTINCT FROM 200),
     coalesce(sum(uncertain), 0), coalesce(sum(input_tokens), 0), coalesce(sum(cached_tokens), 0),
     coalesce(sum(output_tokens), 0), coalesce(sum(reasoning_tokens), 0), sum(cost_usd),
     count(*) FILTER (status_code = 200 AND cost_usd IS NULL)

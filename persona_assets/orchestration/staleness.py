@@ -2,11 +2,12 @@
 
 A table is stale if it is missing, if the code version of its asset changed, or if the data version
 of an input differs from the version in the footer; the dropped rows of an input count where the
-table was made from them, too. Dagster's own status is not used: from 100
-upstream partitions up, Dagster no longer compares data versions.
+table was made from them, too. The texts of a shard are stale if one of them was withdrawn since, or
+a withdrawal was undone. Dagster's own status is not used: from 100 upstream partitions up, Dagster
+no longer compares data versions.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -17,6 +18,7 @@ from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
+from persona_assets.storage.withdrawals import TableName, Withdrawals
 
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
@@ -107,6 +109,8 @@ class Staleness:
         self._storage = storage
         self._corpus = corpus
         self._footers: dict[tuple[str, str | None], Footer | None] = {}
+        self._withdrawals = Withdrawals()
+        self._unpurged: Collection[TableName] = ()
 
     def first_stale(self) -> list[Stale]:
         """Return the stale tables of the first phase that has any; later phases depend on them."""
@@ -122,6 +126,8 @@ class Staleness:
         Tables of the phase that depend on a stale table are stale, too.
         """
         self._footers.clear()
+        self._withdrawals = self._storage.withdrawals()
+        self._unpurged = self._withdrawals.unpurged
         for partition in partitions:
             reasons: dict[str, str] = {}
             fingerprint: list[str] = [partition or ""]
@@ -135,6 +141,9 @@ class Staleness:
                     fingerprint += map(str, self._drops(self._footer(asset.name, partition)))
                     if asset.name == "raw_corpus" and partition is not None:
                         fingerprint.append(str(self._corpus.stamp(partition)))
+            if self._withdrawals.lines:
+                # A text that is withdrawn and returns leaves all other parts as they were.
+                fingerprint.append(str(len(self._withdrawals.lines)))
             if reasons:
                 yield Stale(partition, reasons, content_id(*fingerprint))
 
@@ -150,6 +159,12 @@ class Staleness:
             and self._changed(footer, partition)
         ):
             return "corpus file changed"
+        if (
+            asset.name == "raw_corpus"
+            and partition is not None
+            and (reason := self._withdrawals.changed(partition, footer.withdrawn))
+        ):
+            return reason
         read = {(up.asset, up.shard): up.data_version for up in footer.upstream}
         now = self._inputs(asset, partition)
         for table in [*read, *now]:
@@ -158,6 +173,8 @@ class Staleness:
         for name, before, after in self._drops(footer):
             if before != after:
                 return f"dropped rows of {name} changed"
+        if (asset.name, partition) in self._unpurged:
+            return "completions of a withdrawn text are to be purged"
         return ""
 
     def _drops(

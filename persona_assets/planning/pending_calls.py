@@ -171,5 +171,11 @@ class PendingCalls:
     def _read_corpus(self, shard: str) -> pl.DataFrame:
         records = self._corpus.read(shard) if self._corpus.has(shard) else []
         limit = most_rows(self._settings, shard)
-        result = steps.build_raw_corpus(shard, records, limit=limit, max_chars=MAX_CHARS)
+        result = steps.build_raw_corpus(
+            shard,
+            records,
+            limit=limit,
+            max_chars=MAX_CHARS,
+            withdrawn=self._storage.withdrawals().active,
+        )
         return result.rows

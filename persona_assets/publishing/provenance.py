@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from persona_assets.catalog.catalog import Catalog
+from persona_assets.generation.journal.purge import PURGED
 from persona_assets.ids import VARIANT
 from persona_assets.project import Project
 from persona_assets.prompting.prompt import Prompt
@@ -117,7 +118,8 @@ def find_models(catalog: Catalog, assets: Collection[str]) -> tuple[ModelFigures
         "coalesce(sum(output_tokens), 0)::BIGINT AS output_tokens, "
         "CASE WHEN count(cost_usd) = count(*) THEN sum(cost_usd) END AS usd "
         f"FROM (SELECT DISTINCT ON (coalesce(id, key)) * FROM completions WHERE asset IN ({marks}) "
-        "AND error_code IS NULL) GROUP BY ALL ORDER BY calls DESC, model",
+        f"AND coalesce(error_code, '{PURGED}') = '{PURGED}') "
+        "GROUP BY ALL ORDER BY calls DESC, model",
         list(assets),
     ).to_dicts()
     return tuple(ModelFigures(**row) for row in rows)

@@ -5,6 +5,7 @@ from the tables.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -297,6 +298,10 @@ class Deduplicator:
                     "texts_embedded_anew": rechecked.embedded,
                 }
             yield DuplicateJoin(joined, {**_figures(joined), **checks, **recall})
+
+    def forget(self) -> None:
+        """Remove all indexes, with what they hold of rows that left their tables."""
+        shutil.rmtree(self._storage.data_dir / "dedup", ignore_errors=True)
 
     @property
     def threads(self) -> int:

@@ -14,6 +14,7 @@ from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.column_descriptions import describe_column
 from persona_assets.generation.journal.journal import JournalBusy, compact
 from persona_assets.partitions import shards
+from persona_assets.resources.purging import is_unpurged, purge_table
 from persona_assets.storage.footer import Footer, Upstream, data_version
 from persona_assets.storage.step_result import StepResult
 from persona_assets.storage.storage import (
@@ -99,7 +100,8 @@ class TableIOManager(dg.IOManager):
         """Publish the table, report its data version to Dagster, and add it to the catalog.
 
         Also moves the table's responses from its journal into its completions. A failure to do so,
-        or to update the catalog, is logged and does not fail the table.
+        or to update the catalog, is logged and does not fail the table. Completions of withdrawn
+        texts that wait to be purged go first.
 
         Raises:
             ValueError: A key is missing or repeated in the rows.
@@ -113,6 +115,9 @@ class TableIOManager(dg.IOManager):
             raise ValueError(f"{faulty} of {len(rows)} rows have no {key} of their own")
         result = replace(obj, rows=rows)
         footer = self._footer(context, asset, shard, result)
+        if is_unpurged(self._storage, asset, shard):
+            # The table asked for nothing: a session would have purged its completions.
+            purge_table(self._storage, asset, shard, keep=())
         path = self._storage.write(result, footer)
         context.step_context.set_data_version(
             context.asset_key, dg.DataVersion(footer.data_version)
@@ -152,6 +157,7 @@ class TableIOManager(dg.IOManager):
             arrival=self._arrival(context, shard) if asset == "raw_corpus" and shard else None,
             source=result.source,
             decisions=dict(result.decisions),
+            withdrawn=result.withdrawn,
         )
 
     def _arrival(self, context: dg.OutputContext, shard: str) -> int:

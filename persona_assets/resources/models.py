@@ -18,6 +18,7 @@ from persona_assets.local_models.command_server import CommandServer, free_port,
 from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
+from persona_assets.resources.purging import is_unpurged, purge_table
 from persona_assets.resources.session import Session, embedded_sha256
 from persona_assets.resources.spending_caps import spending_caps
 from persona_assets.resources.tuned_model import (
@@ -118,6 +119,8 @@ class Models:
         report: Callable[[str], None],
         tuned: TunedModel | None = None,
         backfill: str | None = None,
+        *,
+        makes_table: bool = False,
     ) -> Iterator[Session]:
         """Open the models for a table, with its journal, under the caps of the settings.
 
@@ -128,6 +131,8 @@ class Models:
             report: Called with each line of progress of this table.
             tuned: Fine-tuned model in the evaluation role.
             backfill: Names the scope of the backfill's cap.
+            makes_table: True if all calls of the table are asked; then its other completions are
+                purged on exit, where a withdrawal wants that.
 
         Raises:
             JournalBusy: Another run holds the journal.
@@ -142,11 +147,13 @@ class Models:
             self.report(message)
 
         path, landed = self.storage.journal(asset, shard), self.storage.completions(asset, shard)
+        purges = makes_table and is_unpurged(self.storage, asset, shard)
         with (
             Journal(path, landed) as journal,
             self._budget(run_id, backfill) as budget,
             PaidRecords(*self.storage.paid_folders, path, report_everywhere) as paid,
         ):
+            journal.asked = set() if purges else None
             yield Session(
                 self.settings,
                 journal,
@@ -164,6 +171,9 @@ class Models:
                 embed_locally=self._embed_locally,
                 retry=self.retry,
             )
+        if journal.asked is not None:
+            removed = purge_table(self.storage, asset, shard, journal.asked)
+            report_everywhere(f"{removed:,} completions purged that nothing asks for any more")
 
     @contextmanager
     def _budget(self, run_id: str, backfill: str | None) -> Iterator[Budget | None]:

@@ -190,6 +190,18 @@ class Session:
             self._tell_model("embedder", record.model, other_model(record.model, body.get("model")))
         return np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
 
+    def has_vectors(self, texts: Sequence[str], batch_bytes: int | None = None) -> bool:
+        """Return True if the table has paid for the very calls that `embed` would send.
+
+        Args:
+            texts: Texts to embed.
+            batch_bytes: See `embed`.
+        """
+        if self._settings.embedder.embedded:
+            return False
+        batches = embedding_batches(texts, batch_bytes)
+        return all(embedding_call(self._settings, each).key in self._journal for each in batches)
+
     @property
     def usage(self) -> Usage:
         """Usage of all roles of this session together."""

@@ -115,6 +115,20 @@ class ValidityFolder:
             yield RatedDraw(**about, columns=columns, shown=shown, samples=samples)
 
 
+def draws_with(data_dir: Path, ids: Collection[str]) -> Iterator[tuple[Path, int]]:
+    """Yield the folders of the draws that hold some samples, and the number of these.
+
+    Args:
+        data_dir: Data folder of the project.
+        ids: Ids of samples.
+    """
+    wanted = pl.Series("sample_id", list(ids), pl.String).implode()
+    for path in sorted(data_dir.glob("validity/*/*/samples.parquet")):
+        found = pl.scan_parquet(path).filter(pl.col("sample_id").is_in(wanted)).select(pl.len())
+        if number := int(found.collect().item()):
+            yield path.parent, number
+
+
 def _publish_frame(frame: pl.DataFrame, path: Path) -> None:
     scratch = path.with_suffix(".tmp")
     frame.write_parquet(scratch)

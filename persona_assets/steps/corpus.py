@@ -4,11 +4,11 @@ Does not belong here: files, formats and the fields of an object (`readers/`).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import polars as pl
 
-from persona_assets.ids import content_id, text_id
+from persona_assets.ids import text_content, text_id
 from persona_assets.readers import BadRecord, TextRecord
 from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
@@ -17,6 +17,9 @@ VERSION = "1"
 
 STAGE = "raw_corpus"
 """Stage of the dropped records in the quarantine."""
+
+WITHDRAWN = "withdrawn"
+"""Reason of a text that somebody withdrew."""
 
 SCHEMA = pl.Schema(
     {
@@ -71,12 +74,14 @@ def build_raw_corpus(
     *,
     limit: int | None,
     max_chars: int,
+    withdrawn: Collection[str] = (),
 ) -> StepResult:
     """Build the table of a shard's texts, in the order of the file.
 
     Texts are cleaned and cut; a cut is not a drop. A text that occurred before in the shard, with
     white space normalised and under any source, is dropped as `repeat` under its own text_id. A bad
-    record is dropped under `shard#row`.
+    record is dropped under `shard#row`. A withdrawn text is dropped as `withdrawn` and counts
+    towards the limit, so that no further text, which would be paid for, takes its place.
 
     Args:
         shard: Shard key.
@@ -84,9 +89,10 @@ def build_raw_corpus(
         limit: Number of kept texts after which reading stops, so that the table samples the start
             of the file; None reads all records.
         max_chars: Length to which texts are cut, in characters.
+        withdrawn: Contents of the withdrawn texts; see `ids.text_content`.
 
     Returns:
-        Rows of `SCHEMA`, and the dropped records with their reasons.
+        Rows of `SCHEMA`, the dropped records with their reasons, and the withdrawn contents met.
 
     Raises:
         ValueError: `limit` is negative or `max_chars` is below 1.
@@ -98,8 +104,9 @@ def build_raw_corpus(
     kept: list[dict[str, str]] = []
     dropped: list[tuple[str, str]] = []
     seen: set[str] = set()
+    met: list[str] = []
     remaining = iter(records)
-    while limit is None or len(kept) < limit:
+    while limit is None or len(kept) + len(met) < limit:
         record = next(remaining, None)
         if record is None:
             break
@@ -112,11 +119,15 @@ def build_raw_corpus(
             continue
         source = clean_text(record.source)
         row_id = text_id(shard, source, text)
-        normalised_id = content_id(" ".join(text.split()))
-        if normalised_id in seen:
+        content = text_content(text)
+        if content in seen:
             dropped.append((row_id, "repeat"))
             continue
-        seen.add(normalised_id)
+        seen.add(content)
+        if content in withdrawn:
+            met.append(content)
+            dropped.append((row_id, WITHDRAWN))
+            continue
         kept.append(
             {
                 "text_id": row_id,
@@ -127,5 +138,8 @@ def build_raw_corpus(
             }
         )
     return StepResult(
-        typed_frame(kept, SCHEMA), quarantine(STAGE, dropped), rows_in=len(kept) + len(dropped)
+        typed_frame(kept, SCHEMA),
+        quarantine(STAGE, dropped),
+        rows_in=len(kept) + len(dropped),
+        withdrawn=tuple(met),
     )

@@ -93,9 +93,28 @@ def build_lexical_survivors(candidates: pl.DataFrame, duplicates: pl.DataFrame) 
     return _split_by_reason(candidates.with_columns(reason=reason), "lexical_survivors")
 
 
-def build_persona_embeddings(survivors: pl.DataFrame, embed: Embed) -> StepResult:
-    """Embed each persona; see `build_embeddings`."""
-    return build_embeddings(survivors["persona_id"], survivors["persona"], embed)
+def build_persona_embeddings(
+    survivors: pl.DataFrame, embed: Embed, known: pl.DataFrame | None = None
+) -> StepResult:
+    """Embed each persona that has no vector yet; see `build_embeddings`.
+
+    Args:
+        survivors: Rows of HUB.
+        embed: Embedding model.
+        known: Earlier rows of EMBEDDINGS by the same model: an id is that of a persona's words.
+    """
+    ids = survivors.select("persona_id")
+    kept = (known if known is not None else EMBEDDINGS.to_frame()).join(ids, "persona_id", "semi")
+    new = survivors.join(kept, "persona_id", "anti", maintain_order="left")
+    made = build_embeddings(new["persona_id"], new["persona"], embed).rows
+    rows = ids.join(pl.concat([kept, made]), "persona_id", maintain_order="left")
+    return StepResult(rows, rows_in=len(ids))
+
+
+def embedded_texts(texts: pl.Series) -> list[str]:
+    """Return the texts that are embedded for some texts: each once, and the probes of scripts."""
+    different = texts.unique(maintain_order=True).to_list()
+    return [*different, *(text for _, text in probes_of(map(script_of, different)))]
 
 
 def build_embeddings(ids: pl.Series, texts: pl.Series, embed: Embed) -> StepResult:

@@ -50,7 +50,7 @@ def fit_map(tables: marks.Tables, threshold: float, clusters: int | None = None)
 def keep_map(
     kept: pl.DataFrame, decisions: Mapping[str, float], tables: marks.Tables
 ) -> StepResult | None:
-    """Return a fit as it is, or None if it is of no use.
+    """Return a fit without the landmarks that left the hub, or None if it is of no use.
 
     A fit is of no use without landmarks, or with those of another embedding model than the hub's.
 
@@ -59,6 +59,9 @@ def keep_map(
         decisions: Decisions of the fit.
         tables: Hub and embeddings of each shard now.
     """
+    ids = [hub.select("persona_id").collect()["persona_id"] for hub, _ in tables()]
+    in_hub = pl.concat([pl.Series(dtype=pl.String), *ids])
+    kept = kept.filter(pl.col("persona_id").is_in(in_hub.implode()))
     if kept.is_empty() or Landmarks(kept).are_of_other_vectors(tables):
         return None
     return StepResult(kept, decisions=decisions)

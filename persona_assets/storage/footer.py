@@ -51,6 +51,7 @@ class Footer(BaseModel):
             Empty for a table without calls and for one of an earlier version.
         decisions: Numbers that were decided when the table was first made and that later versions
             of it keep, by name.
+        withdrawn: Contents of the withdrawn texts that were left out; set on `raw_corpus` only.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +69,7 @@ class Footer(BaseModel):
     arrival: int | None = None
     source: SourceFile | None = None
     decisions: dict[str, float] = {}
+    withdrawn: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
 
     def as_metadata(self) -> dict[str, str]:
         """Return the key-value metadata to write into the Parquet file."""

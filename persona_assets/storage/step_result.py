@@ -58,6 +58,7 @@ class StepResult:
         source: Corpus file that was read; set by `raw_corpus` only.
         decisions: See `Footer`.
         repairs: Number of published rows by what was taken off or redacted in them.
+        withdrawn: See `Footer`.
 
     Raises:
         ValueError: `rows_in` differs from the number of rows out and dropped.
@@ -69,6 +70,7 @@ class StepResult:
     source: SourceFile | None = None
     decisions: Mapping[str, float] = field(default_factory=dict[str, float])
     repairs: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.rows_in is not None and self.rows_in != len(self.rows) + len(self.dropped):

@@ -18,6 +18,7 @@ import polars as pl
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import check_shard_key, file_stem
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
+from persona_assets.storage.withdrawals import Withdrawals, read_withdrawals
 
 PROBE = "endpoint_probe"
 """Name under which the responses to probes of endpoints are stored; no asset has it."""
@@ -108,6 +109,19 @@ class Storage:
     def endpoints(self) -> Path:
         """Path of the file that keeps what endpoints refuse, and the probes that they answered."""
         return self.data_dir / "endpoints.jsonl"
+
+    @property
+    def withdrawn(self) -> Path:
+        """Path of the file of withdrawn texts."""
+        return self.data_dir / "withdrawn.jsonl"
+
+    def withdrawals(self) -> Withdrawals:
+        """Read the withdrawn texts.
+
+        Raises:
+            ValueError: The file is damaged.
+        """
+        return read_withdrawals(self.withdrawn)
 
     @property
     def paid_folders(self) -> tuple[Path, Path, Path]:

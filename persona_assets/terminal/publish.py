@@ -1,10 +1,8 @@
 """The command `publish`: rows, terms of the models, folder, upload."""
 
 import argparse
-import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from persona_assets.catalog.catalog import Catalog
@@ -12,13 +10,11 @@ from persona_assets.local_models.weights import MODELS
 from persona_assets.planning.cost import refresh_catalog
 from persona_assets.project import Project
 from persona_assets.publishing.folder import FORMATS, Publication, publish
-from persona_assets.publishing.provenance import Provenance, find_provenance
+from persona_assets.publishing.provenance import find_provenance
 from persona_assets.publishing.push import push
+from persona_assets.publishing.record import add_publication
 from persona_assets.publishing.rows import PublishError, read_rows
 from persona_assets.terminal.figures import OUT, figure_table
-
-RECORD = "published.jsonl"
-"""Record of publications in the data folder: time, name, folder, repository, data versions."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +82,8 @@ def run(project: Project, catalog: Catalog, options: argparse.Namespace) -> int:
     made = publish(project, found, provenance, options.to, terms=terms, formats=options.formats)
     _print(made)
     # Before the upload: what an interrupted one has sent is out.
-    _record(project, options, provenance)
+    data_dir, versions = project.storage.data_dir, provenance.versions
+    add_publication(data_dir, options.task, options.to, options.push, versions)
     if options.push:
         address = push(options.to, options.push, private=not options.public)
         OUT.print(f"uploaded: {address}", markup=False)
@@ -121,16 +118,3 @@ def _print(made: Publication) -> None:
         table.add_row(config, split, f"{rows:,}")
     OUT.print(table)
     OUT.print(f"\n{made.path}: read README.md in it before you share it", markup=False)
-
-
-def _record(project: Project, options: argparse.Namespace, provenance: Provenance) -> None:
-    """Add a line to the record of publications, which tells later what came from a text."""
-    line = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "name": options.task,
-        "folder": str(options.to.absolute()),
-        "repo": options.push,
-        "versions": provenance.versions,
-    }
-    with (project.storage.data_dir / RECORD).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")

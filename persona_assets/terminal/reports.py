@@ -67,8 +67,21 @@ def print_cost(rows: pl.DataFrame, by: str, caps: Sequence[CapUsage]) -> None:
     )
 
 
-def print_plan(plan: Plan, settings: Settings) -> None:
-    """Print the calls, tokens, cost and time of a run: estimates with intervals."""
+def print_plan(plan: Plan, settings: Settings, *, is_stale: bool = False) -> None:
+    """Print the calls, tokens, cost and time of a run: estimates with intervals.
+
+    Args:
+        plan: Forecast.
+        settings: Settings of the project.
+        is_stale: True if tables have to be made, perhaps without a call.
+    """
+    if not plan.assets and is_stale:
+        OUT.print(
+            "stale tables are made again (persona-assets status), and no new call is foreseen; a "
+            "duplicate that returns may need some",
+            soft_wrap=True,
+        )
+        return
     if not plan.assets:
         OUT.print("everything is fresh: a run asks nothing")
         return

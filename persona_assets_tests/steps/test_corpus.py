@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_assets.ids import text_id
+from persona_assets.ids import text_content, text_id
 from persona_assets.readers import BadRecord, TextRecord
 from persona_assets.steps.corpus import SCHEMA, build_raw_corpus, clean_text, cut_text
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA, StepResult
@@ -142,3 +142,13 @@ def test_cut_is_a_start_of_the_text_within_the_limit(text: str, max_chars: int) 
 
 def test_cut_of_a_run_of_full_stops_takes_linear_time() -> None:
     assert len(cut_text("." * 2_000_000, 1_000_000)) == 1_000_000
+
+
+def test_withdrawn_text_leaves_and_no_other_takes_its_place() -> None:
+    records = [record(1, "one two"), record(2, "one  two", "t"), record(3, "three"), record(4, "4")]
+    outcome = build_raw_corpus(
+        SHARD, records, limit=2, max_chars=1000, withdrawn={text_content("one two"), "other"}
+    )
+    assert outcome.rows["text"].to_list() == ["three"]
+    assert outcome.reasons() == {"repeat": 1, "withdrawn": 1}
+    assert outcome.withdrawn == (text_content("one two"),)

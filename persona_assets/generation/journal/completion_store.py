@@ -178,7 +178,7 @@ class CompletionStore:
             )
         return with_added_columns(table, names)
 
-    def _copy(self, writer: "_Writer") -> None:
+    def _copy(self, writer: "CompletionWriter") -> None:
         """Copy full row groups unchanged and add the rows of the last group singly.
 
         The last group may have room for further rows.
@@ -238,7 +238,7 @@ def merge_journal(path: Path, records: Iterable[tuple[CallRecord, bytes]]) -> in
         scratch = path.with_name(f".{path.name}.tmp")
         stack.callback(scratch.unlink, missing_ok=True)
         count = 0
-        with _Writer(scratch) as writer:
+        with CompletionWriter(scratch) as writer:
             if old is not None:
                 old._copy(writer)
             for row in itertools.chain([first], new):
@@ -250,8 +250,11 @@ def merge_journal(path: Path, records: Iterable[tuple[CallRecord, bytes]]) -> in
     return count
 
 
-class _Writer:
-    """Writer of a new completions file whose row groups depend on the rows alone."""
+class CompletionWriter:
+    """Writer of a new completions file whose row groups depend on the rows alone.
+
+    A context manager; the file is complete when it exits.
+    """
 
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
@@ -282,12 +285,14 @@ class _Writer:
         self._file.close()
 
     def add(self, row: CompletionRow) -> None:
+        """Add a row."""
         self._rows.append(row)
         self._size += len(row.body or "") + len(row.line or b"")
         if len(self._rows) >= GROUP_ROWS or self._size >= GROUP_BYTES:
             self._flush()
 
     def copy(self, group: "pa.Table") -> None:
+        """Add a row group unchanged."""
         self._file.write_table(group)
 
     def _flush(self) -> None:

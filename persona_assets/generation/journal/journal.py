@@ -47,6 +47,10 @@ class Journal:
     Args:
         completions: Completions file with the records of published runs.
 
+    Attributes:
+        asked: Keys of all look-ups, for a table whose other completions are purged afterwards; None
+            in any other journal.
+
     Raises:
         JournalBusy: On entering: another opener holds the lease.
         JournalCorrupt: On entering: a complete line is not a record.
@@ -64,6 +68,7 @@ class Journal:
     ) -> None:
         self.path = Path(path)
         self.completions = None if completions is None else Path(completions)
+        self.asked: set[str] | None = None
         self._offsets = KeyIndex()
         self._store: CompletionStore | None = None
         self._end = 0
@@ -73,7 +78,7 @@ class Journal:
 
     def __enter__(self) -> Self:
         make_folder(self.path.parent)
-        self._lease = _acquire_lease(self.path)
+        self._lease = acquire_lease(self.path)
         try:
             self._file = FileIO(self.path, "a+")
             self._end = _remove_torn_line(self.path, self._file)
@@ -114,6 +119,8 @@ class Journal:
 
         Later records of a settled key are ignored, so that a replay equals the first run.
         """
+        if self.asked is not None:
+            self.asked.add(key)
         # Records in the completions file are older than any line of the journal.
         record = None if self._store is None else self._store.get(key)
         return self._find(key) if record is None else record
@@ -217,7 +224,7 @@ def compact(journal: Path, completions: Path) -> int:
     """
     if not journal.exists():
         return 0
-    with closing(_acquire_lease(journal)), FileIO(journal, "a+") as file:
+    with closing(acquire_lease(journal)), FileIO(journal, "a+") as file:
         _remove_torn_line(journal, file)
         with journal.open("rb") as lines:
             moved = merge_journal(completions, _parse_lines(journal, lines))
@@ -301,8 +308,12 @@ def _parse_line(path: Path, number: int, line: bytes) -> CallRecord:
         ) from None
 
 
-def _acquire_lease(path: Path) -> FileIO:
-    """Lock the journal's lock file and note the holder in it; raise JournalBusy if locked."""
+def acquire_lease(path: Path) -> FileIO:
+    """Lock a journal's lock file and note the holder in it; closing the file releases the lock.
+
+    Raises:
+        JournalBusy: Another opener holds it.
+    """
     lock = FileIO(f"{path}.lock", "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
