@@ -138,7 +138,7 @@ class Views:
                 f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS "
                 "SELECT m.shard, t.* EXCLUDE (filename) "
                 f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
-                f"JOIN materializations m ON m.path = t.filename"
+                f"JOIN materializations m ON {self._joined('tables')}"
             )
 
     def _files(self, asset: str) -> str | None:
@@ -154,12 +154,10 @@ class Views:
         root = self._root("quarantine")
         if not any(root.rglob("*.parquet")):
             return _NO_DROPS
-        # The path of a quarantine file differs from its table's path only in the folder's name.
-        table = f"m.path[{len(str(self._root('tables'))) + 1}:]"
         return (
             f"SELECT m.asset, m.shard, {', '.join(f't.{column}' for column in QUARANTINE_SCHEMA)} "
             f"FROM read_parquet({_below(root)}, filename = true) t "
-            f"JOIN materializations m ON {table} = t.filename[{len(str(root)) + 1}:]"
+            f"JOIN materializations m ON {self._joined('quarantine')}"
         )
 
     def _completions(self) -> str:
@@ -193,6 +191,11 @@ class Views:
                 ),
             ]
         )
+
+    def _joined(self, kind: str) -> str:
+        """Return the condition that a file of a kind belongs to a table."""
+        root = sql.literal(f"{self._root(kind)}/")
+        return f"{root} || m.path[{len('tables/') + 1}:] = t.filename"
 
     def _root(self, kind: str) -> Path:
         return (self._storage.data_dir / kind).resolve()
