@@ -26,11 +26,11 @@ CREATE TABLE materializations (
     asset VARCHAR, shard VARCHAR, run_id VARCHAR, code_version VARCHAR, data_version VARCHAR,
     prompt_versions JSON, row_count BIGINT, dropped JSON, path VARCHAR
 );
-CREATE TABLE indexed (
+CREATE TABLE lineage_tables (
     path VARCHAR, asset VARCHAR, shard VARCHAR, stamp UBIGINT, entries BIGINT, size BIGINT,
     mtime_ns BIGINT
 );
-CREATE TABLE segments (file VARCHAR);
+CREATE TABLE lineage_files (file VARCHAR);
 CREATE TABLE lineage (
     asset VARCHAR, shard VARCHAR, upstream_asset VARCHAR, upstream_shard VARCHAR,
     upstream_data_version VARCHAR

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from persona_assets.catalog import sql as quoting
 from persona_assets.catalog.base_tables import (
     SCHEMA,
     forget_tables,
@@ -24,9 +25,9 @@ from persona_assets.catalog.base_tables import (
     transaction,
 )
 from persona_assets.catalog.lineage_index import LineageIndex
-from persona_assets.catalog.macros import macros
+from persona_assets.catalog.macros import longest_chain, macros
 from persona_assets.catalog.snapshot import Snapshot
-from persona_assets.catalog.views import Views
+from persona_assets.catalog.views import DATA_DIR, Views
 from persona_assets.catalog.walks import Walks
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import file_stem
@@ -50,6 +51,9 @@ RESERVED = (
     "held",
     "quarantine",
     "task_reports",
+    "lineage_tables",
+    "lineage_files",
+    "lineage_entries",
     PROBE,
     VALIDITY_JUDGE,
 )
@@ -219,8 +223,12 @@ class Catalog:
         """Record tables that a run wrote or removed without the catalog, as when it was killed."""
         with self._writing() as writing:
             changed, gone = self._index.changes(writing.connection)
-            self._add(writing, [(path, Footer.read(path)) for path in changed], gone)
-            self._create_views(writing.connection)
+            footers = [(path, Footer.read(path)) for path in changed]
+            self._add(writing, footers, gone)
+            if gone or not all(
+                self._views.are_current(writing.connection, footer) for _, footer in footers
+            ):
+                self._create_views(writing.connection)
 
     @contextmanager
     def _reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
@@ -230,6 +238,13 @@ class Catalog:
             raise CatalogError(f"no catalog at {self.path}: materialize something first")
         try:
             with duckdb.connect(self.path, read_only=True) as connection:
+                is_old = not _has_index(connection)
+            if is_old:
+                self.rebuild()
+            with duckdb.connect(self.path, read_only=True) as connection:
+                # The project may have been moved since the views were made.
+                data_dir = quoting.literal(str(self._storage.data_dir.resolve()))
+                connection.execute(f"SET VARIABLE {DATA_DIR} = {data_dir}")
                 yield connection
         except duckdb.Error as error:
             raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
@@ -250,6 +265,10 @@ class Catalog:
                 is_new = fresh or not self.path.exists()
                 if not is_new:
                     shutil.copyfile(self.path, scratch)
+                    with duckdb.connect(scratch) as connection:
+                        is_new = not _has_index(connection)
+                    if is_new:
+                        scratch.unlink()
                 with duckdb.connect(scratch) as connection:
                     if is_new:
                         connection.execute(SCHEMA)
@@ -298,8 +317,15 @@ class Catalog:
     def _create_views(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Replace all views and macros, which cover only the assets that exist."""
         existing = self._views.create_placeholders(connection)
-        connection.execute(macros(self._tables, existing))
+        edges = connection.execute("SELECT DISTINCT upstream_asset, asset FROM lineage").fetchall()
+        connection.execute(macros(self._tables, existing, longest_chain(self._tables, edges)))
         self._views.replace_placeholders(connection, existing)
+
+
+def _has_index(connection: "duckdb.DuckDBPyConnection") -> bool:
+    """Return False for a catalog of an earlier version, without the lineage index."""
+    found = connection.execute("FROM duckdb_tables() WHERE table_name = 'lineage_files'")
+    return bool(found.fetchall())
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """The lineage index: from a row id to its parents, its children and the tables that hold it.
 
-A projection of the tables, like the catalog, whose table `indexed` names the tables in the index by
-the stamps of their entries: entries of other stamps are of replaced tables, and are not seen. So
-files of a killed writer do no harm, and a reader never waits.
+A projection of the tables, like the catalog, whose table `lineage_tables` names the tables in the
+index by the stamps of their entries: entries of other stamps are of replaced tables, and are not
+seen. So files of a killed writer do no harm, and a reader never waits.
 """
 
 import os
@@ -48,7 +48,7 @@ class LineageIndex:
             Files that the index no longer needs, to be removed after the transaction.
         """
         segments_before = self._listed(cursor)
-        known = dict(cursor.execute("SELECT stamp, entries FROM indexed").fetchall())
+        known = dict(cursor.execute("SELECT stamp, entries FROM lineage_tables").fetchall())
         latest: dict[tuple[str, str | None], str] = {}
         rows: dict[str, tuple[object, ...]] = {}
         written, waiting = list[Path](), list[pl.DataFrame]()
@@ -73,18 +73,20 @@ class LineageIndex:
             written.append(segments.write(self.folder, pl.concat([empty, *waiting])))
         cursor.register("fresh", pl.DataFrame(list(rows.values()), _INDEXED, orient="row"))
         cursor.execute(
-            "DELETE FROM indexed USING fresh WHERE indexed.path = fresh.path "
-            "OR (indexed.asset = fresh.asset AND indexed.shard IS NOT DISTINCT FROM fresh.shard)"
+            "DELETE FROM lineage_tables t USING fresh WHERE t.path = fresh.path "
+            "OR (t.asset = fresh.asset AND t.shard IS NOT DISTINCT FROM fresh.shard)"
         )
-        cursor.execute("INSERT INTO indexed FROM fresh")
+        cursor.execute("INSERT INTO lineage_tables FROM fresh")
         listed = self._merge(cursor, sorted([*segments_before, *written]))
-        cursor.execute("DELETE FROM segments")
-        cursor.execute("INSERT INTO segments SELECT unnest(?)", [[file.name for file in listed]])
+        cursor.execute("DELETE FROM lineage_files")
+        cursor.execute(
+            "INSERT INTO lineage_files SELECT unnest(?)", [[file.name for file in listed]]
+        )
         return [file for file in segments.segments(self.folder) if file not in listed]
 
     def forget(self, cursor: "duckdb.DuckDBPyConnection", paths: Collection[str]) -> None:
         """Remove tables from the index, by their paths relative to the project."""
-        cursor.execute("DELETE FROM indexed WHERE list_contains(?, path)", [list(paths)])
+        cursor.execute("DELETE FROM lineage_tables WHERE list_contains(?, path)", [list(paths)])
 
     def changes(self, connection: "duckdb.DuckDBPyConnection") -> tuple[list[Path], list[str]]:
         """Compare the tables on disk with the index, by size and time of their files.
@@ -94,9 +96,9 @@ class LineageIndex:
             the project.
         """
         rows = []
-        names = connection.execute("SELECT file FROM segments").fetchall()
+        names = connection.execute("SELECT file FROM lineage_files").fetchall()
         if all((self.folder / name).exists() for [name] in names):
-            rows = connection.execute("SELECT path, size, mtime_ns FROM indexed").fetchall()
+            rows = connection.execute("SELECT path, size, mtime_ns FROM lineage_tables").fetchall()
         known = {path: (size, time) for path, size, time in rows}
         found = dict(_files(str(self._storage.data_dir / "tables"), "tables"))
         fresh = [path for path in sorted(found) if known.get(path) != found[path]]
@@ -113,17 +115,17 @@ class LineageIndex:
 
     def _listed(self, cursor: "duckdb.DuckDBPyConnection") -> list[Path]:
         """Return the files of the index; if one is lost, none, and forget all tables."""
-        names = [name for [name] in cursor.execute("SELECT file FROM segments").fetchall()]
+        names = [name for [name] in cursor.execute("SELECT file FROM lineage_files").fetchall()]
         files = [self.folder / name for name in names]
         if all(file.exists() for file in files):
             return files
-        cursor.execute("DELETE FROM indexed")
+        cursor.execute("DELETE FROM lineage_tables")
         return []
 
     def _merge(self, cursor: "duckdb.DuckDBPyConnection", files: list[Path]) -> list[Path]:
         """Merge files, the smallest first, where that is due, and return those that are left."""
         live = cursor.execute(
-            "SELECT stamp, entries FROM indexed WHERE stamp IS NOT NULL"
+            "SELECT stamp, entries FROM lineage_tables WHERE stamp IS NOT NULL"
         ).fetchall()
         stamps = pl.Series([stamp for stamp, _ in live], dtype=pl.UInt64)
         stale = sum(map(segments.size, files)) - sum(entries for _, entries in live)

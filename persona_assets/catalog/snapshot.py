@@ -77,7 +77,7 @@ class Snapshot:
         self._folder = folder
         tables = connection.execute(
             "SELECT i.stamp, m.asset, m.shard, m.path, m.run_id, m.prompt_versions "
-            "FROM materializations m JOIN indexed i USING (path) WHERE i.stamp IS NOT NULL"
+            "FROM materializations m JOIN lineage_tables i USING (path) WHERE i.stamp IS NOT NULL"
         ).fetchall()
         self._tables: dict[int, IndexedTable] = {
             stamp: IndexedTable(
