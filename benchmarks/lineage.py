@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -44,7 +45,8 @@ def print_times(name: str, call: Callable[[], object], calls: int) -> None:
     call()
     times = sorted(cpu_ms(call) for _ in range(calls))
     print_figures(
-        {"call": name, "p50_ms": statistics.median(times), "p95_ms": times[int(0.95 * len(times))]}, 1
+        {"call": name, "p50_ms": statistics.median(times), "p95_ms": times[int(0.95 * len(times))]},
+        1,
     )
 
 
@@ -88,12 +90,11 @@ def main() -> None:
             "why": project.example["dropped"],
         }
         for name, row_id in examples.items():
-            method = getattr(catalog, name)
-            print_times(f"Catalog.{name}", lambda method=method, it=row_id: method(it), options.calls)
+            print_times(f"Catalog.{name}", partial(getattr(catalog, name), row_id), options.calls)
         with duckdb.connect(catalog.path, read_only=True) as connection:
             for name, row_id in examples.items():
                 query = f"FROM {name}('{row_id}')"
-                print_times(query.partition("(")[0], lambda q=query: connection.sql(q).pl(), 5)
+                print_times(name, lambda query=query: connection.sql(query).pl(), options.calls)
 
 
 if __name__ == "__main__":

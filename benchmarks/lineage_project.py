@@ -1,12 +1,12 @@
 """A large project of tables without a run, for the benchmark of lineage."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from persona_assets.storage.footer import Footer, Upstream
+from persona_assets.storage.footer import Footer, Upstream, data_version
 from persona_assets.storage.step_result import StepResult, quarantine
 from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table
@@ -89,10 +89,12 @@ class LineageProject:
     def _write_global(self) -> Iterator[tuple[Path, Footer]]:
         lost = [ids("hop", number, 1)[0] for number in range(self._shards)]
         survivors = [ids("persona", number, 1)[0] for number in range(self._shards)]
-        pairs = {"survivor_id": survivors, "similarity": [0.95] * len(lost)}
-        yield self._publish(
-            "lexical_duplicates", None, lost, None, "persona_candidates", stage="lexical", **pairs
-        )
+        pairs: dict[str, Sequence[object]] = {
+            "survivor_id": survivors,
+            "similarity": [0.95] * len(lost),
+        }
+        pairs |= {"stage": ["lexical"] * len(lost)}
+        yield self._publish("lexical_duplicates", None, lost, None, "persona_candidates", **pairs)
         yield self._publish("semantic_duplicates", None, [], None, "lexical_survivors")
         yield self._publish("map_landmarks", None, survivors, None, "persona_hub")
         yield self._publish("duplicate_math_problems", None, [], None, "math_problems")
@@ -109,30 +111,21 @@ class LineageProject:
         parents: list[str] | None = None,
         *upstream: str,
         dropped: list[str] | None = None,
-        **columns: object,
+        **columns: Sequence[object],
     ) -> tuple[Path, Footer]:
         table = self._tables[asset]
-        values: dict[str, object] = {table.row_id: row_ids, **columns}
+        values: dict[str, Sequence[object]] = {table.row_id: row_ids, **columns}
         if table.parent and parents is not None:
             values[table.parent] = parents
         if table.text:
             values[table.text] = [f"A beekeeper of {row_id} who sings." for row_id in row_ids]
         if table.verdicts:
             values["kept"] = [True] * len(row_ids)
-        given = {
-            name: pl.Series(value).cast(table.schema[name]) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        filler = {name: None for name in table.schema if name not in given}
-        rows = (
-            pl.select(**{n: v for n, v in given.items()})
-            if False
-            else pl.DataFrame({n: v for n, v in given.items() if isinstance(v, pl.Series)})
+        given = pl.DataFrame({name: pl.Series(value) for name, value in values.items()})
+        rows = given.select(
+            (pl.col(name) if name in values else pl.lit(None)).cast(kind).alias(name)
+            for name, kind in table.schema.items()
         )
-        rows = rows.with_columns(
-            *(pl.lit(v).alias(n) for n, v in given.items() if not isinstance(v, pl.Series)),
-            *(pl.lit(None).alias(n) for n in filler),
-        ).select(pl.col(name).cast(kind) for name, kind in table.schema.items())
         sources = [
             footer
             for (name, of), footer in self._published.items()
@@ -144,7 +137,7 @@ class LineageProject:
             shard=shard,
             run_id="run",
             code_version="1",
-            data_version=ids(asset, hash(shard) % 2**31, 1)[0],
+            data_version=data_version(rows),
             upstream=tuple(
                 Upstream(asset=f.asset, shard=f.shard, data_version=f.data_version) for f in sources
             ),

@@ -48,12 +48,10 @@ def entries_of(table: Table, path: Path, quarantine: Path, stamp: int) -> pl.Dat
         quarantine: File of its dropped rows, which may be missing.
         stamp: See `stamp_of`.
     """
-    frames = [*_held(table, path), *_dropped(quarantine)]
-    entries = pl.concat(
-        [pl.LazyFrame(schema={"id": pl.String(), **_VALUES}), *frames], how="diagonal"
-    )
-    entries = entries.drop_nulls("id").unique().collect()
-    keys = pl.Series("key", map(key_of, entries["id"]), pl.UInt64)
+    empty = pl.LazyFrame(schema={"id": pl.String(), **_VALUES})
+    frames = [empty, *_held(table, path), *_dropped(quarantine)]
+    entries = pl.concat(frames, how="diagonal").drop_nulls("id").unique().collect()
+    keys = pl.Series("key", [key_of(row_id) for row_id in entries["id"]], pl.UInt64)
     return entries.select(
         keys,
         pl.lit(stamp, pl.UInt64).alias("stamp"),

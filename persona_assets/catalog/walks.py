@@ -119,7 +119,7 @@ class Walks:
         rows = [
             (
                 *(chain.index(own), own, asset, shard, "dropped" if reason else "kept"),
-                *(reason, stage, survivor, similarity, texts.get(own), texts.get(survivor)),
+                *(reason, stage, survivor, similarity, texts.get(own), texts.get(survivor or "")),
             )
             for own, asset, shard, reason, stage, survivor, similarity in fates
         ]
@@ -171,7 +171,7 @@ class Walks:
 
     def _survivors(self, ids: Collection[str], stage: str) -> list[str]:
         """Return the survivors of duplicates of a stage, sorted."""
-        return sorted({row[5] for row in self._repeats(ids) if row[4] == stage})
+        return sorted({row[5] for row in self._repeats(ids) if row[4] == stage and row[5]})
 
     def _repeats(self, ids: Collection[str]) -> Iterator[Fate]:
         for table, own in self._of_kind(ids, DUPLICATE).items():
@@ -199,7 +199,7 @@ class Walks:
             for table, own in self._of_kind(ids, DROPPED).items()
             for row in table.dropped(own).iter_rows(named=True)
         }
-        fates = {(*fate, None, None, None) for fate in gone}
+        fates: set[Fate] = {(*fate, None, None, None) for fate in gone}
         for repeat in self._repeats(ids):
             own, _, _, reason, *pair = repeat
             obeyed = {fate for fate in gone if (fate[0], fate[3]) == (own, reason)}
