@@ -239,6 +239,10 @@ class Catalog:
         try:
             with duckdb.connect(self.path, read_only=True) as connection:
                 is_old = not _has_index(connection)
+            if is_old and not self._tables:
+                raise CatalogError(
+                    f"{self.path} is of an earlier version: rebuild it with `persona-assets catalog`"
+                )
             if is_old:
                 self.rebuild()
             with duckdb.connect(self.path, read_only=True) as connection:
