@@ -241,7 +241,7 @@ class Catalog:
                 is_old = not _has_index(connection)
             if is_old and not self._tables:
                 raise CatalogError(
-                    f"{self.path} is of an earlier version: rebuild it with `persona-assets catalog`"
+                    f"{self.path} is of an earlier version: run `persona-assets catalog`"
                 )
             if is_old:
                 self.rebuild()
