@@ -113,16 +113,17 @@ def macros(tables: Mapping[str, Table], existing: Collection[str], depth: int) -
         depth: Largest number of steps from a row to its farthest ancestor. DuckDB reads all of the
             index in each step of a recursion, and only a few row groups in a plain join.
     """
+    # The schema tells an asset from a part of the query of the same name.
     contents = [
         f"SELECT {sql.literal(asset)}, v.shard, {_row_id('v', table)}, to_json(v) FROM "
-        f"{sql.identifier(asset)} v SEMI JOIN (FROM chain WHERE asset = {sql.literal(asset)}) c "
+        f"main.{sql.identifier(asset)} v SEMI JOIN (FROM chain WHERE asset = {sql.literal(asset)}) c "
         f"ON c.row_id = {_row_id('v', table)}"
         for asset, table in tables.items()
         if asset in existing and table.makes
     ]
     words = [
         f"SELECT {sql.identifier(table.row_id)}, {sql.identifier(table.text)} "
-        f"FROM {sql.identifier(asset)}"
+        f"FROM main.{sql.identifier(asset)}"
         for asset, table in tables.items()
         if asset in existing and table.text and table.makes
     ]
