@@ -52,6 +52,7 @@ docs: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/catalog.py
+	$(BIN)/python benchmarks/lineage.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/reuse.py
 	$(BIN)/python benchmarks/generation.py

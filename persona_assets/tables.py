@@ -22,6 +22,8 @@ class Table:
             their ids. Tables that create rows are the edges of `trace`.
         unique: Columns that together identify a row, where `row_id` alone does not.
         aggregates: True if the table is made from whole tables, not row by row.
+        members: Columns with the ids of the rows that the table aggregates, where these are not all
+            rows of the tables that it is made from.
         text: Column with the row's own wording, shown by `why`.
         verdicts: True if rows carry `kept` (Boolean) and `reason` (String) of a filter.
         duplicates: True if rows are duplicates with `survivor_id`, `similarity` and `stage`.
@@ -44,9 +46,15 @@ class Table:
     duplicates: bool = False
     second: str | None = None
     reports_on: str | None = None
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        named = {self.row_id, *self.unique, *filter(None, (self.parent, self.second, self.text))}
+        named = {
+            self.row_id,
+            *self.unique,
+            *self.members,
+            *filter(None, (self.parent, self.second, self.text)),
+        }
         if self.verdicts:
             named |= {"kept", "reason"}
         if self.duplicates:

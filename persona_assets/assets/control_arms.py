@@ -39,7 +39,13 @@ def _problems(bounds: CallBounds) -> int:
 def _control_problems(rules: str) -> TableAsset:
     @table_asset(
         group="analysis",
-        table=Table(problems.CONTROL_PROBLEMS, "problem_id", aggregates=True, text="problem"),
+        table=Table(
+            problems.CONTROL_PROBLEMS,
+            "problem_id",
+            aggregates=True,
+            members=("persona_id",),
+            text="problem",
+        ),
         version=f"{problems.VERSION}.{rules}",
         prompts=[problems.PROMPT],
         settings=["control_problems", *protection.SETTINGS],

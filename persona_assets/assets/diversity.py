@@ -64,7 +64,13 @@ def _problem_calls(bounds: CallBounds) -> int | None:
 
 @table_asset(
     group="analysis",
-    table=Table(pairs.PAIRS, "pair_id", unique=("bucket", "pair_id"), aggregates=True),
+    table=Table(
+        pairs.PAIRS,
+        "pair_id",
+        unique=("bucket", "pair_id"),
+        aggregates=True,
+        members=("left_id", "right_id"),
+    ),
     version=pairs.VERSION,
     settings=["pair_similarities", "pair_tolerance", "pairs_per_bucket", "pair_writer_similarity"],
 )
@@ -90,7 +96,13 @@ def persona_pairs(
 
 @table_asset(
     group="analysis",
-    table=Table(steps.REPORT, "pair_id", unique=("panel", "bucket", "pair_id"), aggregates=True),
+    table=Table(
+        steps.REPORT,
+        "pair_id",
+        unique=("panel", "bucket", "pair_id"),
+        aggregates=True,
+        members=("left_id", "right_id"),
+    ),
     version=f"{steps.VERSION}.1",
     prompts=[PROMPT, SECOND],
     settings=["embedder", "embedding_dimensions", "pair_writer_similarity"],

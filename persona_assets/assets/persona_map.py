@@ -34,7 +34,7 @@ class MapFit(dg.Config):
 
 @table_asset(
     group="hub",
-    table=Table(landmarks.LANDMARKS, "persona_id", aggregates=True),
+    table=Table(landmarks.LANDMARKS, "persona_id", aggregates=True, members=("persona_id",)),
     version=f"{steps.VERSION}.{landmarks.VERSION}",
     settings=["semantic_threshold"],
     name=MAP_LANDMARKS,

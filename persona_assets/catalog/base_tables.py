@@ -5,7 +5,7 @@ An update covers many tables of the project, and deletes their old records first
 
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,11 @@ CREATE TABLE materializations (
     asset VARCHAR, shard VARCHAR, run_id VARCHAR, code_version VARCHAR, data_version VARCHAR,
     prompt_versions JSON, row_count BIGINT, dropped JSON, path VARCHAR
 );
+CREATE TABLE lineage_tables (
+    path VARCHAR, asset VARCHAR, shard VARCHAR, stamp UBIGINT, entries BIGINT, size BIGINT,
+    mtime_ns BIGINT
+);
+CREATE TABLE lineage_files (file VARCHAR);
 CREATE TABLE lineage (
     asset VARCHAR, shard VARCHAR, upstream_asset VARCHAR, upstream_shard VARCHAR,
     upstream_data_version VARCHAR
@@ -87,7 +92,9 @@ def transaction(connection: "duckdb.DuckDBPyConnection") -> Iterator["duckdb.Duc
 
 
 def record_tables(
-    cursor: "duckdb.DuckDBPyConnection", tables: Iterable[tuple[Path, Footer]]
+    cursor: "duckdb.DuckDBPyConnection",
+    tables: Iterable[tuple[Path, Footer]],
+    relative: Callable[[Path], str],
 ) -> None:
     """Record tables and their lineage, replacing their previous records.
 
@@ -95,6 +102,7 @@ def record_tables(
         cursor: See `transaction`.
         tables: Path and footer of each table. The last of several files with the same asset and
             shard is recorded.
+        relative: Path relative to the project.
     """
     latest = {(footer.asset, footer.shard): (path, footer) for path, footer in tables}
     materializations = [
@@ -106,7 +114,7 @@ def record_tables(
             json.dumps(footer.prompt_versions),
             footer.rows,
             json.dumps(footer.dropped),
-            str(path.resolve()),
+            relative(path),
         )
         for name, (path, footer) in latest.items()
     ]
@@ -120,6 +128,15 @@ def record_tables(
         if rows:
             values = ", ".join([_ROWS] * len(rows[0]))
             cursor.execute(f"INSERT INTO {table} SELECT {values}", _columns(rows))
+
+
+def forget_tables(cursor: "duckdb.DuckDBPyConnection", paths: Collection[str]) -> None:
+    """Remove the records of tables, by path; their calls stay in `usage`."""
+    gone = cursor.execute(
+        "SELECT asset, shard FROM materializations WHERE list_contains(?, path)", [list(paths)]
+    ).fetchall()
+    for table in ("materializations", "lineage"):
+        _delete(cursor, table, gone)
 
 
 def record_usage(

@@ -8,14 +8,27 @@ the file open.
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persona_assets.catalog.base_tables import SCHEMA, record_tables, record_usage, transaction
-from persona_assets.catalog.macros import macros
-from persona_assets.catalog.views import Views
+import polars as pl
+
+from persona_assets.catalog import sql as quoting
+from persona_assets.catalog.base_tables import (
+    SCHEMA,
+    forget_tables,
+    record_tables,
+    record_usage,
+    transaction,
+)
+from persona_assets.catalog.lineage_index import LineageIndex
+from persona_assets.catalog.macros import longest_chain, macros
+from persona_assets.catalog.snapshot import Snapshot
+from persona_assets.catalog.views import DATA_DIR, Views
+from persona_assets.catalog.walks import Walks
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import file_stem
 from persona_assets.storage.storage import PROBE, VALIDITY_JUDGE, Storage
@@ -23,7 +36,6 @@ from persona_assets.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
-    import polars as pl
 
 _REMEDY = (
     "rebuild it with `persona-assets catalog`; if a column is missing, tables are older than their "
@@ -39,6 +51,9 @@ RESERVED = (
     "held",
     "quarantine",
     "task_reports",
+    "lineage_tables",
+    "lineage_files",
+    "lineage_entries",
     PROBE,
     VALIDITY_JUDGE,
 )
@@ -77,6 +92,8 @@ class Catalog:
         self._storage = storage
         self._tables = tables
         self._views = Views(storage, tables)
+        self._index = LineageIndex(storage, tables)
+        self._walks: tuple[object, Walks] | None = None
 
     def add(self, path: Path, footer: Footer) -> None:
         """Record a table, replacing its previous record.
@@ -88,17 +105,13 @@ class Catalog:
         Raises:
             CatalogError: The catalog cannot be changed.
         """
-        with self._writing() as (connection, is_new):
-            if is_new:
-                self._add_all(connection)
+        with self._writing() as writing:
+            if writing.is_new:
+                self._add_all(writing)
             else:
-                with transaction(connection) as cursor:
-                    record_tables(cursor, [(path, footer)])
-                    # The probes that came before the calls of the table.
-                    tables = [(footer.asset, footer.shard), (PROBE, None)]
-                    record_usage(cursor, self._storage, tables)
-            if not self._views.are_current(connection, footer):
-                self._create_views(connection, footer.asset)
+                self._add(writing, [(path, footer)])
+            if not self._views.are_current(writing.connection, footer):
+                self._create_views(writing.connection, footer.asset)
 
     def rebuild(self) -> int:
         """Create the catalog from footers, completions and journals.
@@ -109,12 +122,12 @@ class Catalog:
         Raises:
             CatalogError: The catalog cannot be written, or a table is damaged.
         """
-        with self._writing(fresh=True) as (connection, _):
-            count = self._add_all(connection)
-            self._create_views(connection)
+        with self._writing(fresh=True) as writing:
+            count = self._add_all(writing)
+            self._create_views(writing.connection)
         return count
 
-    def query(self, sql: str, parameters: list[Any] | None = None) -> "pl.DataFrame":
+    def query(self, sql: str, parameters: list[Any] | None = None) -> pl.DataFrame:
         """Run a read-only query.
 
         Args:
@@ -124,18 +137,12 @@ class Catalog:
         Raises:
             CatalogError: The query fails, or the catalog does not exist yet.
         """
-        import duckdb
 
-        if not self.path.exists():
-            raise CatalogError(f"no catalog at {self.path}: materialize something first")
-        try:
-            with duckdb.connect(self.path, read_only=True) as connection:
-                rows: pl.DataFrame = connection.sql(sql, params=parameters).pl()
-                return rows
-        except duckdb.Error as error:
-            raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
+        with self._reading() as connection:
+            rows: pl.DataFrame = connection.sql(sql, params=parameters).pl()
+            return rows
 
-    def trace(self, row_id: str) -> "pl.DataFrame":
+    def trace(self, row_id: str) -> pl.DataFrame:
         """Trace a row back to its text.
 
         Returns:
@@ -145,14 +152,37 @@ class Catalog:
         Raises:
             CatalogError: No existing table created a row with this id.
         """
-        chain = self.query("SELECT * FROM trace(?)", [row_id])
+        chain = self._current().trace(row_id)
         if chain.is_empty():
             raise CatalogError(
                 f"no row {row_id} in the tables: copy the id from a table's first column"
             )
         return chain
 
-    def usage(self, run_ids: Sequence[str] = ()) -> "pl.DataFrame":
+    def affected_by(self, row_id: str) -> pl.DataFrame:
+        """Follow a row forward.
+
+        Returns:
+            Asset, shard and id of each row that was made from the row, through all its links, and
+            of the row itself, in each table that holds it. A table that aggregates such a row has
+            a row without an id: a model, an accuracy, a report. Empty for an unknown id.
+        """
+        return self._current().affected_by(row_id)
+
+    def why(self, row_id: str) -> pl.DataFrame:
+        """List the tables that kept or dropped a row, then those of its survivors.
+
+        Returns:
+            A row per table: step, ids, asset, shard, outcome, reason, similarity, texts. Empty for
+            an unknown id.
+        """
+        return self._current().why(row_id)
+
+    def locate(self, ids: Collection[str]) -> pl.DataFrame:
+        """Return row id, asset and shard of the tables that made rows; none for an unknown id."""
+        return self._current().locate(ids)
+
+    def usage(self, run_ids: Sequence[str] = ()) -> pl.DataFrame:
         """Sum calls, tokens and US dollars by asset and shard.
 
         Args:
@@ -174,15 +204,58 @@ class Catalog:
             [list(run_ids)],
         )
 
-    @contextmanager
-    def _writing(
-        self, *, fresh: bool = False
-    ) -> Iterator[tuple["duckdb.DuckDBPyConnection", bool]]:
-        """Open a copy of the catalog for writing, and publish the copy on exit.
+    def _current(self) -> Walks:
+        """Return walks over the tables on disk, after their changes are recorded."""
+        with self._reading() as connection:
+            changed, gone = self._index.changes(connection)
+        if changed or gone:
+            self._refresh()
+        version = self.path.stat()
+        state = (version.st_ino, version.st_mtime_ns)
+        if self._walks is None or self._walks[0] != state:
+            with self._reading() as connection:
+                data_dir = self._storage.data_dir
+                snapshot = Snapshot(connection, self._index.folder, data_dir)
+            self._walks = (state, Walks(snapshot, self._tables))
+        return self._walks[1]
 
-        Yields:
-            A connection, and True if the catalog is new and its tables are empty.
-        """
+    def _refresh(self) -> None:
+        """Record tables that a run wrote or removed without the catalog, as when it was killed."""
+        with self._writing() as writing:
+            changed, gone = self._index.changes(writing.connection)
+            footers = [(path, Footer.read(path)) for path in changed]
+            self._add(writing, footers, gone)
+            if gone or not all(
+                self._views.are_current(writing.connection, footer) for _, footer in footers
+            ):
+                self._create_views(writing.connection)
+
+    @contextmanager
+    def _reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
+        import duckdb
+
+        if not self.path.exists():
+            raise CatalogError(f"no catalog at {self.path}: materialize something first")
+        try:
+            with duckdb.connect(self.path, read_only=True) as connection:
+                is_old = not _has_index(connection)
+            if is_old and not self._tables:
+                raise CatalogError(
+                    f"{self.path} is of an earlier version: run `persona-assets catalog`"
+                )
+            if is_old:
+                self.rebuild()
+            with duckdb.connect(self.path, read_only=True) as connection:
+                # The project may have been moved since the views were made.
+                data_dir = quoting.literal(str(self._storage.data_dir.resolve()))
+                connection.execute(f"SET VARIABLE {DATA_DIR} = {data_dir}")
+                yield connection
+        except duckdb.Error as error:
+            raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
+
+    @contextmanager
+    def _writing(self, *, fresh: bool = False) -> Iterator["_Writing"]:
+        """Open a copy of the catalog for writing, and publish the copy on exit."""
         import duckdb
 
         scratch = self.path.with_name(f".{self.path.name}.tmp")
@@ -196,15 +269,38 @@ class Catalog:
                 is_new = fresh or not self.path.exists()
                 if not is_new:
                     shutil.copyfile(self.path, scratch)
+                    with duckdb.connect(scratch) as connection:
+                        is_new = not _has_index(connection)
+                    if is_new:
+                        scratch.unlink()
                 with duckdb.connect(scratch) as connection:
                     if is_new:
                         connection.execute(SCHEMA)
-                    yield connection, is_new
+                    writing = _Writing(connection, is_new)
+                    yield writing
                 scratch.replace(self.path)
-        except (duckdb.Error, OSError, ValueError) as error:
+                for file in writing.obsolete:
+                    file.unlink(missing_ok=True)
+        except (duckdb.Error, OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise CatalogError(f"{self.path}: {error}; {_REMEDY}") from error
 
-    def _add_all(self, connection: "duckdb.DuckDBPyConnection") -> int:
+    def _add(
+        self,
+        writing: "_Writing",
+        tables: Sequence[tuple[Path, Footer]],
+        gone: Collection[str] = (),
+    ) -> None:
+        """Record tables, and forget those whose file is gone, by relative path."""
+        with transaction(writing.connection) as cursor:
+            forget_tables(cursor, gone)
+            self._index.forget(cursor, gone)
+            record_tables(cursor, tables, self._index.relative)
+            # The probes that came before the calls of the table.
+            places = [(footer.asset, footer.shard) for _, footer in tables]
+            record_usage(cursor, self._storage, [*places, (PROBE, None)])
+            writing.obsolete += self._index.record(cursor, tables)
+
+    def _add_all(self, writing: "_Writing") -> int:
         footers = list(self._storage.footers())
         # Journals also exist for tables that failed.
         shards = {file_stem(footer.shard): footer.shard for _, footer in footers if footer.shard}
@@ -216,9 +312,10 @@ class Catalog:
                     with_calls.add((path.stem, None))
                 elif path.stem in shards:
                     with_calls.add((path.parent.name, shards[path.stem]))
-        with transaction(connection) as cursor:
-            record_tables(cursor, footers)
+        with transaction(writing.connection) as cursor:
+            record_tables(cursor, footers, self._index.relative)
             record_usage(cursor, self._storage, with_calls)
+            writing.obsolete += self._index.record(cursor, footers)
         return len(footers)
 
     def _create_views(
@@ -234,6 +331,28 @@ class Catalog:
         # A separate cursor: its placeholders are gone before a query could read them.
         with connection.cursor() as cursor:
             self._views.create_placeholders(cursor, existing)
-            cursor.execute(macros(self._tables, existing))
+            edges = cursor.execute("SELECT DISTINCT upstream_asset, asset FROM lineage").fetchall()
+            cursor.execute(macros(self._tables, existing, longest_chain(self._tables, edges)))
             self._views.create_over_all(cursor, existing)
         self._views.create_of_assets(connection, existing, changed)
+
+
+def _has_index(connection: "duckdb.DuckDBPyConnection") -> bool:
+    """Return False for a catalog of an earlier version, without the lineage index."""
+    found = connection.execute("FROM duckdb_tables() WHERE table_name = 'lineage_files'")
+    return bool(found.fetchall())
+
+
+@dataclass
+class _Writing:
+    """Catalog that is being changed.
+
+    Attributes:
+        connection: A copy of the catalog.
+        is_new: True if its tables are empty.
+        obsolete: Files to remove once the copy is published.
+    """
+
+    connection: "duckdb.DuckDBPyConnection"
+    is_new: bool
+    obsolete: list[Path] = field(default_factory=list[Path])

@@ -41,6 +41,9 @@ COMPLETION_COLUMNS = frozenset(_COMPLETION_TYPES)
 NO_COMPLETIONS = sql.empty_query(**_COMPLETION_TYPES)
 """Query with the columns of the view `completions` and no rows."""
 
+DATA_DIR = "data_dir"
+"""Variable of DuckDB that stands for the project's folder in all views."""
+
 _NO_DROPS = sql.empty_query(
     asset="VARCHAR", shard="VARCHAR", **dict.fromkeys(QUARANTINE_SCHEMA, "VARCHAR")
 )
@@ -48,12 +51,23 @@ _NO_LINKS = sql.empty_query(
     row_id="VARCHAR", parent_id="VARCHAR", asset="VARCHAR", shard="VARCHAR", content="JSON"
 )
 _NO_ROWS = sql.empty_query(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR")
+_NO_ENTRIES = sql.empty_query(
+    key="UBIGINT",
+    stamp="UBIGINT",
+    kind="UTINYINT",
+    value="VARCHAR",
+    stage="VARCHAR",
+    similarity="DOUBLE",
+    asset="VARCHAR",
+    shard="VARCHAR",
+)
 
 
 class Views:
-    """Views of a catalog: a view per asset, and five views over all assets.
+    """Views of a catalog: a view per asset, and six views over all assets.
 
-    The five views are `links`, `held`, `quarantine`, `completions` and `task_reports`.
+    The six views are `links`, `held`, `quarantine`, `completions`, `task_reports` and
+    `lineage_entries`.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
@@ -84,9 +98,20 @@ class Views:
         )
 
     def existing(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
-        """Return the files of each recorded asset, as an SQL literal, by asset that has files."""
-        assets = connection.execute("SELECT DISTINCT asset FROM materializations ORDER BY asset")
+        """Return the files of each recorded asset, as an SQL literal, by asset that has files.
+
+        The views of assets without files are removed.
+        """
+        assets = connection.execute(
+            "SELECT asset FROM materializations UNION "
+            "SELECT view_name FROM duckdb_views() WHERE list_contains(?, view_name) ORDER BY asset",
+            [list(self._tables)],
+        )
         files = {asset: self._files(asset) for [asset] in assets.fetchall()}
+        for asset, literal in files.items():
+            if literal is None:
+                # So the view is made again, with the macros, when the asset has files again.
+                connection.execute(f"DROP VIEW IF EXISTS {sql.identifier(asset)}")
         return {asset: literal for asset, literal in files.items() if literal is not None}
 
     def create_placeholders(
@@ -114,6 +139,7 @@ class Views:
             "links": _NO_LINKS,
             "quarantine": _NO_DROPS,
             "completions": NO_COMPLETIONS,
+            "lineage_entries": _NO_ENTRIES,
         }
         for view, query in {**of_assets, **over_all}.items():
             cursor.execute(f"CREATE TEMP VIEW {sql.identifier(view)} AS {query}")
@@ -121,7 +147,7 @@ class Views:
     def create_over_all(
         self, cursor: "duckdb.DuckDBPyConnection", existing: Collection[str]
     ) -> None:
-        """Replace the five views over all assets.
+        """Replace the six views over all assets.
 
         Args:
             cursor: Cursor of the catalog, with placeholders.
@@ -145,6 +171,7 @@ class Views:
             "quarantine": self._quarantine(),
             "completions": self._completions(),
             "task_reports": self._task_reports(existing),
+            "lineage_entries": self._entries(),
         }.items():
             cursor.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
 
@@ -169,44 +196,50 @@ class Views:
                     f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS "
                     "SELECT m.shard, t.* EXCLUDE (filename) "
                     f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
-                    f"JOIN materializations m ON m.path = t.filename"
+                    f"JOIN materializations m ON {self._joined('tables')} WHERE {self._is_here()}"
                 )
 
     def _files(self, asset: str) -> str | None:
-        """Return an asset's files as an SQL literal; None if it is unknown or has no files."""
+        """Return an asset's files as an SQL string; None if it is unknown or has no files."""
         sharded = self._storage.data_dir / "tables" / asset
         path = sharded / "*.parquet" if sharded.is_dir() else self._storage.path(asset, None)
         if asset not in self._tables or not any(path.parent.glob(path.name)):
             return None
-        return sql.literal(f"{sql.escape_glob(str(path.parent.resolve()))}/{path.name}")
+        below = sql.escape_glob(path.parent.relative_to(self._storage.data_dir).as_posix())
+        return self._glob(f"{below}/{path.name}")
+
+    def _entries(self) -> str:
+        """Return a query for the entries of the lineage index, see `segments`."""
+        return (
+            f"SELECT e.*, i.asset, i.shard FROM read_parquet({self._glob('lineage/*.parquet')}) e "
+            f"JOIN lineage_tables i ON i.stamp = e.stamp WHERE {self._is_here()}"
+        )
 
     def _quarantine(self) -> str:
         """Return a query for the dropped rows of all tables."""
-        root = self._root("quarantine")
-        if not any(root.rglob("*.parquet")):
+        if not any((self._storage.data_dir / "quarantine").rglob("*.parquet")):
             return _NO_DROPS
-        # The path of a quarantine file differs from its table's path only in the folder's name.
-        table = f"m.path[{len(str(self._root('tables'))) + 1}:]"
         return (
             f"SELECT m.asset, m.shard, {', '.join(f't.{column}' for column in QUARANTINE_SCHEMA)} "
-            f"FROM read_parquet({_below(root)}, filename = true) t "
-            f"JOIN materializations m ON {table} = t.filename[{len(str(root)) + 1}:]"
+            f"FROM read_parquet({self._glob('quarantine/**/*.parquet')}, filename = true) t "
+            f"JOIN materializations m ON {self._joined('quarantine')} WHERE {self._is_here()}"
         )
 
     def _completions(self) -> str:
         """Return a query for the compacted responses of all tables."""
-        root = self._root("completions")
-        if not any(root.rglob("*.parquet")):
+        if not any((self._storage.data_dir / "completions").rglob("*.parquet")):
             return NO_COMPLETIONS
-        below = f"substr(t.filename, {len(str(root)) + 2})"
+        below = f"substr(t.filename, len({self._root()}) + {len('/completions/') + 1})"
         # Files of earlier versions lack columns, so the names come from the empty query.
         return (
             f"{NO_COMPLETIONS} UNION ALL BY NAME "
             f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
             "t.* EXCLUDE (filename, line) "
-            f"FROM read_parquet({_below(root)}, filename = true, union_by_name = true) t "
+            f"FROM read_parquet({self._glob('completions/**/*.parquet')}, filename = true, "
+            "union_by_name = true) t "
             "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
-            "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename)"
+            "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename) "
+            f"WHERE {self._is_here()}"
         )
 
     def _task_reports(self, existing: Collection[str]) -> str:
@@ -225,9 +258,36 @@ class Views:
             ]
         )
 
-    def _root(self, kind: str) -> Path:
-        return (self._storage.data_dir / kind).resolve()
+    def _joined(self, kind: str) -> str:
+        """Return the condition that a file of a kind belongs to a table."""
+        return f"t.filename = {self._root()} || '/{kind}' || m.path[{len('tables') + 1}:]"
 
+    def _root(self) -> str:
+        """Return the folder of the project as SQL: the variable, or where the views were made."""
+        return f"coalesce(getvariable('{DATA_DIR}'), {sql.literal(str(self._data_dir))})"
 
-def _below(root: Path) -> str:
-    return sql.literal(f"{sql.escape_glob(str(root))}/**/*.parquet")
+    def _glob(self, pattern: str) -> str:
+        """Return a pattern below the folder of the project as SQL."""
+        escaped = f"regexp_replace({self._root()}, '([*?[])', '[\\1]', 'g')"
+        return f"{escaped} || {sql.literal('/' + pattern)}"
+
+    def _is_here(self) -> str:
+        """Return the condition that the catalog was not moved; else the query fails.
+
+        The files are read by absolute paths, since relative paths would be those of the working
+        directory. So a copy would read the files of the original.
+        """
+        path = sql.literal(str(self._data_dir / "catalog.duckdb"))
+        remedy = (
+            "this catalog was moved or copied: make its views again with `persona-assets catalog`, "
+            f"or name its folder: SET VARIABLE {DATA_DIR} = '/path/to/the/folder'"
+        )
+        return (
+            f"CASE WHEN getvariable('{DATA_DIR}') IS NOT NULL "
+            f"OR EXISTS (FROM duckdb_databases() WHERE path = {path}) "
+            f"THEN true ELSE error({sql.literal(remedy)}) END"
+        )
+
+    @property
+    def _data_dir(self) -> Path:
+        return self._storage.data_dir.resolve()

@@ -85,6 +85,13 @@ SMOKES = (
         ("tables file_mb rebuild_cpu_s add_cpu_s add_made_from_all_cpu_s",),
     ),
     Smoke(
+        "lineage.py --shards 2 --personas 8 --samples 2 --calls 1",
+        (
+            "tables entries rebuild_cpu_s index_mb add_cpu_ms",
+            *["call p50_ms p95_ms"] * 6,
+        ),
+    ),
+    Smoke(
         "journal.py --records 300 --keys 2000",
         ("what records cpu_s mb", "what bytes", "what keys bytes_a_key add_us look_up_us"),
     ),

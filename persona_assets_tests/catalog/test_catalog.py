@@ -87,7 +87,9 @@ def test_rebuild_counts_a_table_and_its_copy_once(storage: Storage, catalog: Cat
     copy = path.with_name(f"z-{path.name}")
     copy.write_bytes(path.read_bytes())
     assert catalog.rebuild() == 2
-    assert catalog.query("SELECT path FROM materializations").rows() == [(str(copy.resolve()),)]
+    assert catalog.query("SELECT path FROM materializations").rows() == [
+        (copy.relative_to(catalog.path.parent).as_posix(),)
+    ]
     assert catalog.query("FROM lineage").height == 1
 
 
