@@ -93,7 +93,7 @@ class Catalog:
         self._tables = tables
         self._views = Views(storage, tables)
         self._index = LineageIndex(storage, tables)
-        self._walks: tuple[object, Walks] | None = None
+        self._walks: tuple[object, Mapping[str, tuple[int, int]], Walks] | None = None
 
     def add(self, path: Path, footer: Footer) -> None:
         """Record a table, replacing its previous record.
@@ -206,23 +206,33 @@ class Catalog:
 
     def _current(self) -> Walks:
         """Return walks over the tables on disk, after their changes are recorded."""
-        with self._reading() as connection:
-            changed, gone = self._index.changes(connection)
+        known, walks = self._load()
+        changed, gone = self._index.changes(known)
         if changed or gone:
             self._refresh()
-        version = self.path.stat()
-        state = (version.st_ino, version.st_mtime_ns)
-        if self._walks is None or self._walks[0] != state:
-            with self._reading() as connection:
-                data_dir = self._storage.data_dir
-                snapshot = Snapshot(connection, self._index.folder, data_dir)
-            self._walks = (state, Walks(snapshot, self._tables))
-        return self._walks[1]
+            _, walks = self._load()
+        return walks
+
+    def _load(self) -> tuple[Mapping[str, tuple[int, int]], Walks]:
+        """Return the indexed tables and the walks over them, read once per version."""
+        version = [
+            (status.st_ino, status.st_mtime_ns)
+            for path in (self.path, self._index.folder)
+            if path.exists() and (status := path.stat())
+        ]
+        if self._walks is not None and self._walks[0] == version:
+            return self._walks[1:]
+        with self._reading() as connection:
+            known = self._index.known(connection)
+            snapshot = Snapshot(connection, self._index.folder, self._storage.data_dir)
+        walks = Walks(snapshot, self._tables)
+        self._walks = (version, known, walks)
+        return known, walks
 
     def _refresh(self) -> None:
         """Record tables that a run wrote or removed without the catalog, as when it was killed."""
         with self._writing() as writing:
-            changed, gone = self._index.changes(writing.connection)
+            changed, gone = self._index.changes(self._index.known(writing.connection))
             footers = [(path, Footer.read(path)) for path in changed]
             self._add(writing, footers, gone)
             if gone or not all(

@@ -88,18 +88,24 @@ class LineageIndex:
         """Remove tables from the index, by their paths relative to the project."""
         cursor.execute("DELETE FROM lineage_tables WHERE list_contains(?, path)", [list(paths)])
 
-    def changes(self, connection: "duckdb.DuckDBPyConnection") -> tuple[list[Path], list[str]]:
-        """Compare the tables on disk with the index, by size and time of their files.
+    def known(self, connection: "duckdb.DuckDBPyConnection") -> dict[str, tuple[int, int]]:
+        """Return size and time of each table in the index, by path; none if a file is lost."""
+        names = connection.execute("SELECT file FROM lineage_files").fetchall()
+        if not all((self.folder / name).exists() for [name] in names):
+            return {}
+        rows = connection.execute("SELECT path, size, mtime_ns FROM lineage_tables").fetchall()
+        return {path: (size, time) for path, size, time in rows}
+
+    def changes(self, known: Mapping[str, tuple[int, int]]) -> tuple[list[Path], list[str]]:
+        """Compare the tables on disk with those in the index.
+
+        Args:
+            known: See `known`.
 
         Returns:
             Files that are new or were replaced, and paths of the files that are gone, relative to
             the project.
         """
-        rows = []
-        names = connection.execute("SELECT file FROM lineage_files").fetchall()
-        if all((self.folder / name).exists() for [name] in names):
-            rows = connection.execute("SELECT path, size, mtime_ns FROM lineage_tables").fetchall()
-        known = {path: (size, time) for path, size, time in rows}
         found = dict(_files(str(self._storage.data_dir / "tables"), "tables"))
         fresh = [path for path in sorted(found) if known.get(path) != found[path]]
         return [self._storage.data_dir / path for path in fresh], sorted(known.keys() - found)

@@ -115,8 +115,9 @@ def macros(tables: Mapping[str, Table], existing: Collection[str], depth: int) -
     """
     # The schema tells an asset from a part of the query of the same name.
     contents = [
-        f"SELECT {sql.literal(asset)}, v.shard, {_row_id('v', table)}, to_json(v) FROM "
-        f"main.{sql.identifier(asset)} v SEMI JOIN (FROM chain WHERE asset = {sql.literal(asset)}) c "
+        f"SELECT {sql.literal(asset)}, v.shard, {_row_id('v', table)}, to_json(v) "
+        f"FROM main.{sql.identifier(asset)} v "
+        f"SEMI JOIN (FROM chain WHERE asset = {sql.literal(asset)}) c "
         f"ON c.row_id = {_row_id('v', table)}"
         for asset, table in tables.items()
         if asset in existing and table.makes
