@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+import polars as pl
 from figures import print_figures
 from lineage_project import LineageProject
 
@@ -76,7 +77,7 @@ def main() -> None:
                 "rebuild_cpu_s": rebuild,
                 "index_mb": sum(file.stat().st_size for file in files) / 1e6,
                 "add_cpu_ms": statistics.median(
-                    cpu_ms(lambda run=run: catalog.add(path, run)) for run in runs
+                    cpu_ms(partial(catalog.add, path, run)) for run in runs
                 ),
             },
             1,
@@ -90,9 +91,13 @@ def main() -> None:
         for name, row_id in examples.items():
             print_times(f"Catalog.{name}", partial(getattr(catalog, name), row_id), options.calls)
         with duckdb.connect(catalog.path, read_only=True) as connection:
+
+            def ask(query: str) -> pl.DataFrame:
+                rows: pl.DataFrame = connection.sql(query).pl()
+                return rows
+
             for name, row_id in examples.items():
-                query = f"FROM {name}('{row_id}')"
-                print_times(name, lambda query=query: connection.sql(query).pl(), options.calls)
+                print_times(name, partial(ask, f"FROM {name}('{row_id}')"), options.calls)
 
 
 if __name__ == "__main__":

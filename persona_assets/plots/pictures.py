@@ -176,7 +176,8 @@ def draw_full(title: str, x_label: str, y_label: str, draw: Draw) -> str:
             figure.legend(handles, names, loc="outside lower center", ncols=columns)
         svg = io.StringIO()
         # `savefig` would draw the figure twice, for a bounding box that is not used.
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(svg, metadata={"Date": None, "Creator": None})
     return svg.getvalue()
 
 
