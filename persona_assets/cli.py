@@ -25,6 +25,7 @@ from persona_assets.local_models.server import LocalServerError
 from persona_assets.local_models.weights import WeightsError
 from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
 from persona_assets.orchestration.runner import PLACED, Runner
+from persona_assets.orchestration.staleness import RETRIED
 from persona_assets.partitions import training_sizes
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
@@ -178,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     spent.set_defaults(command=_cost)
 
     status = commands.add_parser("status", help="list what is missing or stale now, and why")
-    status.set_defaults(command=_status, select="*", shards=[], sizes="")
+    status.set_defaults(command=_status, select="*", shards=[], sizes="", retry=[])
 
     withdraw.add_command(commands)
 
@@ -210,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         "--clusters", type=int, metavar="N", help="number of clusters; by the size of the hub"
     )
     placed = " or ".join(f"key:{name}" for name in PLACED)
-    refit.set_defaults(command=_refit, select=placed, shards=[], sizes="")
+    refit.set_defaults(command=_refit, select=placed, shards=[], sizes="", retry=[])
 
     ui = commands.add_parser("ui", help="serve the Dagster UI, daemon included, on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -230,6 +231,14 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="N,N",
         help="only these training sizes, of all seeds, such as 8,16, or single trainings: 8-seed-2",
+    )
+    parser.add_argument(
+        "--retry",
+        nargs="+",
+        default=[],
+        choices=RETRIED,
+        metavar="OUTCOME",
+        help=f"ask again the rows that were dropped for an outcome: {', '.join(RETRIED)}",
     )
 
 
@@ -263,6 +272,8 @@ def _run(options: argparse.Namespace) -> int:
     project = Project(settings)
     project.storage.check_space()
     models = Models(settings, project.storage)
+    # Calls that ended in an error are not settled, and sent again by any run of their table.
+    models.retry = {outcome for outcome in options.retry if outcome != "error"}
     with closing(models), open_instance(settings) as instance:
         runner, notes = _runner(project, instance, options, models)
         console.print_notes(notes)
@@ -387,7 +398,14 @@ def _runner(
     defs = build_defs(settings, **({"models": models} if models else {}))
     only, sizes = options.shards, options.sizes.replace(",", " ").split()
     runner = Runner(
-        defs, instance, project.storage, corpus, select=options.select, only=only, sizes=sizes
+        defs,
+        instance,
+        project.storage,
+        corpus,
+        select=options.select,
+        only=only,
+        sizes=sizes,
+        retry=options.retry,
     )
     waiting = [
         f"{name} is left out until training size {', '.join(missing)} is evaluated"

@@ -222,12 +222,23 @@ class SampleProject:
 
     @contextmanager
     def runner(
-        self, select: str = "*", only: Sequence[str] = (), sizes: Sequence[str] = ()
+        self,
+        select: str = "*",
+        only: Sequence[str] = (),
+        sizes: Sequence[str] = (),
+        retry: Sequence[str] = (),
     ) -> Iterator[Runner]:
         with self.instance() as instance:
             corpus = Corpus.of(self.settings)
             yield Runner(
-                self.defs, instance, self.storage, corpus, select=select, only=only, sizes=sizes
+                self.defs,
+                instance,
+                self.storage,
+                corpus,
+                select=select,
+                only=only,
+                sizes=sizes,
+                retry=retry,
             )
 
     def run(

@@ -1,7 +1,7 @@
 """Runner of `persona-assets run`: makes missing and stale tables on this machine."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import dagster as dg
 from persona_assets.asset_names import asset_key, asset_name, selection
 from persona_assets.orchestration.failures import root_message
 from persona_assets.orchestration.instance import partition_keys, runner_tags
-from persona_assets.orchestration.staleness import Graph, Phase, Stale, Staleness
+from persona_assets.orchestration.staleness import Asset, Graph, Phase, Stale, Staleness
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.storage.shard_keys import is_ready
@@ -61,6 +61,7 @@ class Runner:
         sizes: Training sizes to run, or trainings by key, such as `8-seed-2`; empty for all. A size
             stands for its trainings of all seeds. A table over all sizes is then left out until
             each of them has its tables.
+        retry: Outcomes of calls to ask again, see `Staleness`.
 
     Attributes:
         graph: All assets.
@@ -81,6 +82,7 @@ class Runner:
         select: str = "*",
         only: Sequence[str] = (),
         sizes: Sequence[str] = (),
+        retry: Collection[str] = (),
     ) -> None:
         self._job = defs.resolve_implicit_global_asset_job_def()
         self._instance = instance
@@ -100,7 +102,7 @@ class Runner:
         # A key that is named twice is run once.
         self._chosen = {name: list(dict.fromkeys(named)) for name, named in chosen.items()}
         self.graph = Graph(defs.resolve_all_asset_specs(), keys)
-        self._staleness = Staleness(self.graph, storage, corpus)
+        self._staleness = Staleness(self.graph, storage, corpus, retry)
         selected = _selected(select, defs)
         self.selected = [name for name in self.graph.assets if name in selected]
 
@@ -156,6 +158,10 @@ class Runner:
         return list(
             self._staleness.stale(Phase(phase.partitions, ready), self.keys(phase.partitions))
         )
+
+    def retried(self, asset: Asset, partition: str | None) -> int:
+        """Return the number of a table's dropped rows that the run asks again."""
+        return self._staleness.retried(asset, partition)
 
     def anything_stale(self) -> bool:
         """Return True if any selected table is stale."""

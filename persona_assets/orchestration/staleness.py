@@ -7,6 +7,7 @@ a withdrawal was undone. Dagster's own status is not used: from 100 upstream par
 no longer compares data versions.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,11 +15,17 @@ import dagster as dg
 
 from persona_assets.asset_names import asset_name
 from persona_assets.ids import content_id
+from persona_assets.number_format import plural
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 from persona_assets.storage.withdrawals import TableName, Withdrawals
+
+RETRIED = ("truncated", "refused", "filtered", "invalid", "error")
+"""Outcomes of calls that a person may have asked again."""
+
+_OUTCOME = re.compile(rf"(?:\w+_)?({'|'.join(RETRIED)})(?::.*)?")
 
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
@@ -102,12 +109,22 @@ class Graph:
 
 
 class Staleness:
-    """Comparison of footers with the current graph and corpus."""
+    """Comparison of footers with the current graph and corpus.
 
-    def __init__(self, graph: Graph, storage: Storage, corpus: Corpus) -> None:
+    Args:
+        graph: All assets.
+        storage: Tables of the project.
+        corpus: Corpus of the project.
+        retry: Outcomes of calls to ask again: a table that dropped rows by one of them is stale.
+    """
+
+    def __init__(
+        self, graph: Graph, storage: Storage, corpus: Corpus, retry: Collection[str] = ()
+    ) -> None:
         self._graph = graph
         self._storage = storage
         self._corpus = corpus
+        self._retry = retry
         self._footers: dict[tuple[str, str | None], Footer | None] = {}
         self._withdrawals = Withdrawals()
         self._unpurged: Collection[TableName] = ()
@@ -175,7 +192,22 @@ class Staleness:
                 return f"dropped rows of {name} changed"
         if (asset.name, partition) in self._unpurged:
             return "completions of a withdrawn text are to be purged"
+        if rows := self.retried(asset, partition):
+            return f"{plural(rows, 'dropped row')} to ask again ({', '.join(sorted(self._retry))})"
         return ""
+
+    def retried(self, asset: Asset, partition: str | None) -> int:
+        """Return the number of a table's dropped rows that are asked again.
+
+        Failures of an evaluated model are its results, and stay.
+        """
+        if not self._retry or not asset.prompts or _is_evaluated(asset):
+            return 0
+        footer = self._footer(asset.name, partition)
+        dropped = footer.dropped if footer else {}
+        return sum(
+            number for reason, number in dropped.items() if outcome_of(reason) in self._retry
+        )
 
     def _drops(
         self, footer: Footer | None
@@ -210,6 +242,21 @@ class Staleness:
                 footer = self._footer(name, key)
                 versions[name, key] = footer.data_version if footer else ""
         return versions
+
+
+def outcome_of(reason: str) -> str:
+    """Return the outcome of a call in a reason for dropping a row; the reason itself for others.
+
+    Example:
+        >>> outcome_of("turn_2_truncated"), outcome_of("error:rate_limit"), outcome_of("too_short")
+        ('truncated', 'error', 'too_short')
+    """
+    match = _OUTCOME.fullmatch(reason)
+    return match[1] if match else reason
+
+
+def _is_evaluated(asset: Asset) -> bool:
+    return any(name.partition("@")[0] == "evaluation" for name in asset.prompts)
 
 
 def _changed_part(asset: Asset, footer: Footer) -> str:

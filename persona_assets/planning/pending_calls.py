@@ -103,7 +103,11 @@ class PendingCalls:
         if not is_stale:
             return inherited
         if asset.name in self._model_assets:
-            return inherited * self._settled_share(self._model_assets[asset.name], partition)
+            model_asset = self._model_assets[asset.name]
+            settled = self._settled_share(model_asset, partition)
+            return inherited * max(
+                0.0, settled - self._retried_share(asset, model_asset, partition)
+            )
         return inherited if is_sharded(asset) else 0.0
 
     def _paid_share(
@@ -144,6 +148,14 @@ class PendingCalls:
             return 0.0
         expected = ratio * self._units(model_asset, partition)
         return min(1.0, settled / expected) if expected else 1.0
+
+    def _retried_share(self, asset: Asset, model_asset: ModelAsset, partition: str | None) -> float:
+        """Return the share of a table's calls that the run asks again on purpose."""
+        rows, ratio = self._runner.retried(asset, partition), None
+        if rows:
+            ratio = self._pilot.calls_per_unit(model_asset)
+        expected = (ratio or 0.0) * self._units(model_asset, partition)
+        return rows / max(expected, rows) if rows else 0.0
 
     def _units(self, model_asset: ModelAsset, partition: str | None) -> float:
         if not model_asset.is_sharded:
