@@ -1,4 +1,4 @@
-"""The values of a facet in a view: label, number of rows, link that chooses or gives up the value."""
+"""Values of a facet in a view: label, number of rows, link that chooses or gives up the value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

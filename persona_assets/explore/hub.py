@@ -117,7 +117,7 @@ class Hub:
     def value(self, facet: str, row: int) -> str:
         """Return a row's value of a facet."""
         found = self.facets[facet]
-        return found.values[found.codes[row]]
+        return found.values[int(found.codes[row])]
 
     def row(self, persona_id: str) -> int | None:
         """Return the row of a persona; None if there is no such persona."""
@@ -274,8 +274,10 @@ def _duplicates(storage: Storage, ids: pl.Series) -> Duplicates:
         .sort("similarity", descending=True)
     )
     return Duplicates(
-        *(found[name].to_numpy() for name in ("row", "row_survivor", "similarity")),
-        stages=found["stage"].to_list(),
+        found["row"].to_numpy(),
+        found["row_survivor"].to_numpy(),
+        found["similarity"].to_numpy(),
+        found["stage"].to_list(),
     )
 
 

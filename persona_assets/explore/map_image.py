@@ -84,9 +84,11 @@ class Places:
             shades = np.where(above > 0, above + _SHADES, np.minimum(shades, _SHADES // 4))
         image = Image.fromarray(shades.repeat(cell, 0).repeat(cell, 1).astype(np.uint8), "P")
         image.putpalette([0, 0, 0, *_ALL * _SHADES, *_MARKED * _SHADES])
-        alphas = np.linspace(70, 255, _SHADES).astype(np.uint8).tobytes()
+        pale, strong = (
+            np.linspace(least, 255, _SHADES).astype(np.uint8).tobytes() for least in (90, 170)
+        )
         file = BytesIO()
-        image.save(file, "PNG", transparency=b"\0" + alphas + alphas, compress_level=3)
+        image.save(file, "PNG", transparency=b"\0" + pale + strong, compress_level=3)
         return file.getvalue()
 
     def _grid(self, box: Box, cell: int, marked: np.ndarray | None) -> np.ndarray:

@@ -16,18 +16,22 @@ FIELD = WIDTH // COLUMNS, HEIGHT // ROWS
 LABELS = 14
 """Number of clusters that have a label."""
 
-_ROOM = 170, 30
-"""Width and height of a label."""
+_ROOM, _NARROW_ROOM = (170, 30), (330, 64)
+"""Width and height of a label, and on a narrow screen."""
 
 
 @dataclass(frozen=True)
 class MapLabel:
-    """Label of a cluster: words, place in the picture, link to its personas."""
+    """Label of a cluster: words, place in the picture, link to its personas.
+
+    A label that is `rare` has no room on a narrow screen.
+    """
 
     text: str
     x: int
     y: int
     address: str
+    is_rare: bool
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,26 @@ def _labels(hub: Hub, filters: Filters, box: Box) -> Iterator[MapLabel]:
     left, bottom, right, top = box
     width, height = _ROOM
     shown: list[tuple[float, float]] = []
+    on_narrow: list[tuple[float, float]] = []
     for row in hub.clusters.sort("size", "cluster", descending=[True, False]).iter_rows(named=True):
         x = (row["x"] - left) / (right - left) * WIDTH
         y = (top - row["y"]) / (top - bottom) * HEIGHT
         is_inside = width / 2 < x < WIDTH - width / 2 and height / 2 < y < HEIGHT - height / 2
-        if is_inside and all(abs(x - a) > width or abs(y - b) > height for a, b in shown):
+        if is_inside and _is_free((x, y), shown, _ROOM):
             shown.append((x, y))
+            is_rare = not (_NARROW_ROOM[0] / 2 < x < WIDTH - _NARROW_ROOM[0] / 2) or not _is_free(
+                (x, y), on_narrow, _NARROW_ROOM
+            )
+            on_narrow += [] if is_rare else [(x, y)]
             words = ", ".join(row["words"][:2]) or f"cluster {row['cluster']}"
             address = filters.toggled("cluster", str(row["cluster"])).address()
-            yield MapLabel(words, round(x), round(y), address)
+            yield MapLabel(words, round(x), round(y), address, is_rare)
         if len(shown) == LABELS:
             return
+
+
+def _is_free(
+    place: tuple[float, float], taken: Sequence[tuple[float, float]], room: tuple[int, int]
+) -> bool:
+    """Return True if a label at a place overlaps none of others."""
+    return all(abs(place[0] - x) > room[0] or abs(place[1] - y) > room[1] for x, y in taken)

@@ -29,7 +29,7 @@ class MeaningIndex:
         return 0 if self._index is None else int(self._index.d)
 
     def add(self, ids: pl.Series, vectors: pl.DataFrame, first_row: int) -> None:
-        """Add the vectors of a shard. Rows without a vector, or with a vector of zeros, are left off.
+        """Add the vectors of a shard; rows without a vector, or with zeros alone, are left off.
 
         Args:
             ids: Ids of the rows of the shard.
@@ -100,7 +100,7 @@ class MeaningIndex:
         if mask is not None:
             bits = np.packbits(mask[self._rows], bitorder="little")
             selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-            parameters = faiss.SearchParameters(sel=selector)
+            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
         cosines, places = self._index.search(query, min(number, len(self._rows)), params=parameters)
         is_found = places[0] >= 0

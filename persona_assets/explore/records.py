@@ -1,4 +1,4 @@
-"""A row of the project by its id: its chain, its verdicts, what was made from it, its completions."""
+"""A row of the project by its id: chain, verdicts, what was made from it, completions."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence

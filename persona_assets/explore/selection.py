@@ -157,7 +157,8 @@ def _holds(facet: Facet, values: Iterable[str]) -> np.ndarray:
         code = bisect_left(facet.values, value)
         if code < len(facet.values) and facet.values[code] == value:
             wanted[code] = True
-    return wanted[facet.codes]
+    rows: np.ndarray = wanted[facet.codes]
+    return rows
 
 
 def _count(facet: Facet, mask: np.ndarray | None) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from persona_assets.local_models.embedder import EmbedderError, LocalEmbedder
@@ -48,28 +48,32 @@ def run(project: Project, host: str, port: int) -> int:
             soft_wrap=True,
             markup=False,
         )
-        try:
+        with suppress(KeyboardInterrupt):
             serve(build_app(pages, host), listener)
-        except KeyboardInterrupt:
-            pass
     return 0
 
 
 def query_embedder(settings: Settings) -> "Callable[[str], np.ndarray]":
-    """Return the embedding of a query by the project's embedded model.
+    """Return the embedding of a query by the project's embedded model, which is loaded at once.
 
-    An embedder that is a service is not asked: a page buys nothing. The function then raises
-    EmbedderError.
+    An embedder that is a service is not asked: a page buys nothing. Without a model, the function
+    raises EmbedderError with the reason.
     """
     endpoint = settings.embedder
-    if not endpoint.embedded:
+    reason = (
+        f"the embedder {endpoint.model} is a service, and this page buys nothing; open a persona "
+        "for those nearest to it"
+    )
+    if endpoint.embedded:
+        try:
+            model = LocalEmbedder(endpoint.model, settings.embedding_precision)
+            model.embed(["load"])
+        except EmbedderError as error:
+            reason = str(error)
+        else:
+            return lambda query: model.embed([query])[0]
 
-        def refuse(query: str) -> "np.ndarray":
-            raise EmbedderError(
-                f"the embedder {endpoint.model} is a service, and this page buys nothing; open a "
-                "persona for those nearest to it"
-            )
+    def refuse(query: str) -> "np.ndarray":
+        raise EmbedderError(reason)
 
-        return refuse
-    model = LocalEmbedder(endpoint.model, settings.embedding_precision)
-    return lambda query: model.embed([query])[0]
+    return refuse
