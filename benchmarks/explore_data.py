@@ -17,7 +17,7 @@ import polars as pl
 from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.generation import CallRecord
-from persona_assets.generation.journal.completion_store import merge_journal
+from persona_assets.generation.journal.completion_row import CompletionRow, to_table
 from persona_assets.ids import content_id
 from persona_assets.project import Project
 from persona_assets.settings import Settings
@@ -228,18 +228,20 @@ class MadeUpProject:
         return Upstream(asset=asset, shard=shard if by_shard else None, data_version="1")
 
     def _pay(self, asset: str, shard: str, rows: pl.DataFrame) -> None:
-        """Write the completions of rows."""
+        """Write the completions of rows, all with the same response."""
+        import pyarrow.parquet as pq
+
         answer = {"choices": [{"message": {"content": "An answer of a model. " * 20}}]}
-        records = (
-            CallRecord(key, 200, answer, model="writer", cost=Decimal("0.00012"))
-            for key in rows["completion_id"]
-        )
+        record = CallRecord("", 200, answer, model="writer", cost=Decimal("0.00012"))
+        row = CompletionRow.from_record(record, b"")
         path = self.project.storage.completions(asset, shard)
-        merge_journal(path, ((record, b"") for record in records))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keys = rows["completion_id"].to_list()
+        pq.write_table(to_table([row._replace(key=key, id=key) for key in keys] or [row]), path)
 
 
 def read_base(path: Path, field: str, limit: int | None = None) -> Base:
-    """Return texts of JSON lines and their vectors by the embedded model; unread texts are left out."""
+    """Return texts of JSON lines and their vectors by the embedded model, which reads them all."""
     from persona_assets.local_models.embedder import MINILM, LocalEmbedder
 
     with path.open(encoding="utf-8") as lines:

@@ -52,16 +52,18 @@ class Pages:
     Args:
         project: The project.
         embed: Embedding of a query; raises EmbedderError where there is none.
+
+    Attributes:
+        contracts: Contract of each table of the project, by asset.
     """
 
     def __init__(self, project: Project, embed: Embed) -> None:
         self._project = project
         self._embed = embed
-        contracts = table_contracts(project_assets(project))
-        catalog = Catalog(project.storage, contracts)
-        self._records = Records(project.storage, catalog, contracts)
-        self._dropped = DroppedRows(project.storage, catalog, contracts)
-        self._contracts = contracts
+        self.contracts = table_contracts(project_assets(project))
+        catalog = Catalog(project.storage, self.contracts)
+        self._records = Records(project.storage, catalog, self.contracts)
+        self._dropped = DroppedRows(project.storage, catalog, self.contracts)
         self._templates = html_environment(Path(__file__).parent / "templates")
         self._templates.filters["quoted"] = lambda text: quote(text, safe="")
         self._reading = threading.Lock()
