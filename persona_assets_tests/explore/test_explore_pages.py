@@ -42,8 +42,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         storage,
         {
             f"a{HOSTILE[:40].replace(chr(7), '')}.txt": [
-                {"persona_id": "one", "persona": HOSTILE, "place": (0, 0), "vector": [1, 0], **odd},
-                {"persona_id": "two", "persona": "A bell founder", "vector": [0, 1]},
+                {"persona_id": "one", "persona": HOSTILE, "place": (0, 0), "vector": [1.0, 0.0], **odd},
+                {"persona_id": "two", "persona": "A bell founder", "vector": [0.0, 1.0]},
                 {"persona_id": "a/b?c", "persona": "", "dropped": f"rule: {HOSTILE}"},
                 {
                     "persona_id": "gone",
@@ -274,7 +274,7 @@ def test_search_by_meaning_explains_why_it_is_not_possible(hostile: Served, tmp_
         raise EmbedderError("the embedding model is not installed: pip install it")
 
     storage = Storage(tmp_path)
-    write_hub(storage, {"a.txt": [{"persona_id": "one", "persona": "A", "vector": [1, 0]}]})
+    write_hub(storage, {"a.txt": [{"persona_id": "one", "persona": "A", "vector": [1.0, 0.0]}]})
     with served(project_of(storage), refuse) as site:
         page = parse(site, "/?q=bell&by=meaning")
         assert "not possible: The embedding model is not installed: pip install it." in page.text
