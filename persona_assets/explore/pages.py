@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.explore import map_image
 from persona_assets.explore.dropped_rows import ON_PAGE, DroppedRows
-from persona_assets.explore.facet_list import label_of, list_values
+from persona_assets.explore.facet_list import list_values
 from persona_assets.explore.filters import MEANING, Filters
-from persona_assets.explore.hub import FACETS, Hub, load_hub, tables_version
+from persona_assets.explore.hub import FACETS, Hub
+from persona_assets.explore.hub_tables import load_hub, tables_version
 from persona_assets.explore.map_image import Places
 from persona_assets.explore.map_links import FIELD, link_map
+from persona_assets.explore.persona_view import describe, duplicates_of, nearest
 from persona_assets.explore.records import Records
 from persona_assets.explore.selection import Embed, Search, Selection
 from persona_assets.local_models.embedder import EmbedderError
@@ -29,12 +30,6 @@ from persona_assets.reporting.page import html_environment
 
 MISTAKES = (CatalogError, OSError, ValueError)
 """Errors that a page shows as a sentence."""
-
-NEIGHBOURS = 12
-"""Number of nearest personas of a persona."""
-
-DUPLICATES = 50
-"""Number of duplicates of a persona that are shown."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,7 @@ class Pages:
         self._dropped = DroppedRows(project.storage, catalog, self.contracts)
         self._templates = html_environment(Path(__file__).parent / "templates")
         self._templates.filters["quoted"] = lambda text: quote(text, safe="")
+        self._templates.filters["pretty"] = _pretty
         self._reading = threading.Lock()
         self._state = self._read()
 
@@ -111,7 +107,7 @@ class Pages:
             selection=selection,
             problem=f"{problem[0].upper()}{problem[1:]}." if problem else "",
             by_meaning=filters.kind == MEANING,
-            personas=[self._persona(state, row) for row in selection.rows],
+            personas=[describe(state.hub, row) for row in selection.rows],
             cosines=selection.cosines,
             width=map_image.WIDTH,
             height=map_image.HEIGHT,
@@ -149,16 +145,16 @@ class Pages:
         return self._render(
             "row.html.jinja",
             row_id=row_id,
-            persona=None if place is None else self._persona(state, place),
+            persona=None if place is None else describe(state.hub, place),
             chain=chain,
             verdicts=verdicts,
             judgement=self._records.judgement(made.asset, made.shard or None, row_id)
             if made
             else {},
             effects=self._records.effects(row_id) if chain else None,
-            neighbours=[] if place is None else self._neighbours(state, place),
+            neighbours=[] if place is None else nearest(state.hub, place),
             has_vector=place is not None and state.hub.meaning.vector(place) is not None,
-            **self._duplicates(state, place),
+            duplicates=([], 0) if place is None else duplicates_of(state.hub, place),
         )
 
     def completion(self, request: Request) -> Response:
@@ -166,12 +162,10 @@ class Pages:
         asset, shard, key = (
             request.query_params.get(name, "") for name in ("asset", "shard", "key")
         )
-        try:
-            attempts = self._records.completions(asset, shard or None, key)
-        except ValueError:
-            attempts = []
-        for attempt in attempts:
-            attempt["body"] = _pretty(attempt.get("body"))
+        attempts = []
+        # Names come from the address: only those of the project lead to a file.
+        if asset in self.contracts and shard in self._state.hub.shards:
+            attempts = self._records.completions.attempts(asset, shard or None, key)
         code = 200 if attempts else 404
         return self._render(
             "completion.html.jinja", code, asset=asset, shard=shard, key=key, attempts=attempts
@@ -221,42 +215,6 @@ class Pages:
         """Return True for a query that is the id of a row."""
         looks_like = len(query) == 32 and all(char in "0123456789abcdef" for char in query)
         return looks_like or state.hub.row(query) is not None
-
-    def _persona(self, state: State, row: int) -> Mapping[str, Any]:
-        """Return a persona for a list: text and facets."""
-        hub = state.hub
-        facets = {name: hub.value(name, row) for name in FACETS}
-        return {
-            "row_id": hub.ids[row],
-            "text": hub.texts[row],
-            **facets,
-            "cluster_label": label_of(hub, "cluster", facets["cluster"]),
-            "language_label": label_of(hub, "language", facets["language"]),
-        }
-
-    def _neighbours(self, state: State, row: int) -> list[tuple[Mapping[str, Any], float]]:
-        """Return the nearest personas by meaning, and their cosines."""
-        vector = state.hub.meaning.vector(row)
-        if vector is None:
-            return []
-        rows, cosines = state.hub.meaning.nearest(vector, NEIGHBOURS + 1)
-        found = zip(rows.tolist(), cosines.tolist(), strict=True)
-        others = [(self._persona(state, it), cosine) for it, cosine in found if it != row]
-        return others[:NEIGHBOURS]
-
-    def _duplicates(self, state: State, row: int | None) -> Mapping[str, Any]:
-        """Return the personas that a survivor stands for, the most similar first."""
-        all_of_them = state.hub.duplicates
-        places = np.flatnonzero(all_of_them.survivors == row) if row is not None else []
-        shown = [
-            (
-                self._persona(state, int(all_of_them.rows[place])),
-                float(all_of_them.similarity[place]),
-                all_of_them.stages[place],
-            )
-            for place in places[:DUPLICATES]
-        ]
-        return {"duplicates": shown, "duplicate_count": len(places)}
 
 
 def _filters(request: Request, state: State) -> Filters:

@@ -1,9 +1,8 @@
 """A row of the project by its id: chain, verdicts, what was made from it, completions."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -12,6 +11,7 @@ from persona_assets.assets.judged import JUDGED
 from persona_assets.assets.personas import HOPS
 from persona_assets.assets.samples import DISTINCT, UNIQUE
 from persona_assets.catalog.catalog import Catalog, CatalogError
+from persona_assets.explore.stored_completions import StoredCompletions
 from persona_assets.number_format import format_money
 from persona_assets.reporting.blocks import ChainStep
 from persona_assets.reporting.samples import UNKNOWN_PRICE, chain_step
@@ -29,21 +29,6 @@ PERSONA_ASSETS = ("text_personas", *HOPS)
 """Assets that make personas."""
 
 _COMPLETION = "completion_id"
-_PUBLISHED = pl.Schema(
-    {
-        "time": pl.String(),
-        "model": pl.String(),
-        "status_code": pl.Int64(),
-        "error_code": pl.String(),
-        "error_message": pl.String(),
-        "finish_reason": pl.String(),
-        "input_tokens": pl.Int64(),
-        "output_tokens": pl.Int64(),
-        "cost_usd": pl.Decimal(38, 12),
-        "reused": pl.Boolean(),
-        "body": pl.String(),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -113,9 +98,13 @@ class Records:
         storage: Tables and completions.
         catalog: Catalog of the tables.
         contracts: Contract of each table, by asset.
+
+    Attributes:
+        completions: Completions of published tables.
     """
 
     def __init__(self, storage: Storage, catalog: Catalog, contracts: Mapping[str, Table]) -> None:
+        self.completions = StoredCompletions(storage)
         self._storage = storage
         self._catalog = catalog
         self._contracts = contracts
@@ -132,7 +121,7 @@ class Records:
         for step in steps:
             content = json.loads(step["content"])
             key = content.get(_COMPLETION) or ""
-            prices = self.prices(step["asset"], step["shard"], [key]) if key else {}
+            prices = self.completions.prices(step["asset"], step["shard"], [key]) if key else {}
             table = self._contracts[step["asset"]]
             shown = chain_step({**step, "content": content}, prices, table, MOST_TEXT, MOST_TEXT)
             links.append(Link(shown, key))
@@ -177,39 +166,6 @@ class Records:
         found = rows.select(JUDGEMENT).collect()[JUDGEMENT].to_list()
         return {name: value for name, value in (found[0] or {}).items()} if found else {}
 
-    def prices(
-        self, asset: str, shard: str | None, keys: Iterable[str]
-    ) -> dict[str, Decimal | None]:
-        """Return the US dollars of completions of a table; None for an unknown price.
-
-        The price of a copy of another table's completion is what that table paid.
-        """
-        path = self._storage.completions(asset, shard)
-        if not path.exists():
-            return {}
-        rows = (
-            pl.scan_parquet(path, glob=False)
-            .filter(pl.col("key").is_in(list(keys)))
-            .group_by("key")
-            .agg(pl.sum("cost_usd"), is_known=pl.col("cost_usd").is_not_null().all())
-            .collect()
-        )
-        return {key: cost if is_known else None for key, cost, is_known in rows.iter_rows()}
-
-    def completions(self, asset: str, shard: str | None, key: str) -> list[dict[str, Any]]:
-        """Return the requests of a call in order, each with its raw response.
-
-        Raises:
-            ValueError: The shard is no shard key.
-        """
-        path = self._storage.completions(asset, shard)
-        if asset not in self._contracts or not path.exists():
-            return []
-        found = pl.scan_parquet(path, glob=False)
-        known = found.collect_schema().names()
-        columns = [name for name in _PUBLISHED if name in known]
-        return found.filter(pl.col("key") == key).select(columns).collect().to_dicts()
-
     def _query(self, macro: str, row_id: str) -> list[dict[str, Any]]:
         return self._catalog.query(f"SELECT * FROM {macro}(?)", [row_id]).to_dicts()
 
@@ -237,7 +193,7 @@ class Records:
         contract = self._contracts[asset]
         wanted = pl.col(contract.row_id).is_in(ids)
         rows = self._storage.scan(asset, shard).filter(wanted).collect().to_dicts()
-        prices = self.prices(asset, shard, [row.get(_COMPLETION) or "" for row in rows])
+        prices = self.completions.prices(asset, shard, [row.get(_COMPLETION) or "" for row in rows])
         reasons = self._reasons(asset, shard, ids)
         described: list[MadeRow] = []
         for row in rows:

@@ -42,7 +42,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         storage,
         {
             f"a{HOSTILE[:40].replace(chr(7), '')}.txt": [
-                {"persona_id": "one", "persona": HOSTILE, "place": (0, 0), "vector": [1.0, 0.0], **odd},
+                {
+                    "persona_id": "one",
+                    "persona": HOSTILE,
+                    "place": (0, 0),
+                    "vector": [1.0, 0.0],
+                    **odd,
+                },
                 {"persona_id": "two", "persona": "A bell founder", "vector": [0.0, 1.0]},
                 {"persona_id": "a/b?c", "persona": "", "dropped": f"rule: {HOSTILE}"},
                 {

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_assets.explore.filters import MEANING, Filters
-from persona_assets.explore.hub import KEPT, Hub, load_hub
+from persona_assets.explore.hub import KEPT, Hub
+from persona_assets.explore.hub_tables import load_hub
 from persona_assets.explore.selection import ON_PAGE, Search
 from persona_assets.storage.storage import Storage
 from persona_assets_tests.explore.written_hub import embed, project_of, write_hub
