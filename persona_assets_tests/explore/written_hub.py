@@ -23,7 +23,7 @@ from persona_assets.steps.hub import DUPLICATES, EMBEDDINGS, HUB
 from persona_assets.steps.landmarks import LANDMARKS
 from persona_assets.steps.persona_map import FIT_PERSONAS, MAP
 from persona_assets.steps.personas import CANDIDATES, TEXT_PERSONAS
-from persona_assets.storage.footer import Footer, data_version
+from persona_assets.storage.footer import Footer, Upstream, data_version
 from persona_assets.storage.step_result import StepResult, quarantine
 from persona_assets.storage.storage import Storage
 
@@ -56,9 +56,10 @@ def write_hub(storage: Storage, shards: Mapping[str, Rows]) -> None:
         write(storage, "raw_corpus", shard, [text], CORPUS, arrival=arrival)
         write(storage, "text_personas", shard, given, TEXT_PERSONAS)
         write(storage, "persona_candidates", shard, given, CANDIDATES)
-        write(storage, "lexical_survivors", shard, kept, HUB, gone)
+        candidates = Upstream(asset="persona_candidates", shard=shard, data_version="1")
+        write(storage, "lexical_survivors", shard, kept, HUB, gone, upstream=(candidates,))
         write(storage, "persona_hub", shard, kept, HUB)
-        vectors = [row | {"confusion": 0.0, **row} for row in given if "vector" in row]
+        vectors = [{"confusion": 0.0, **row} for row in given if "vector" in row]
         write(storage, "persona_embeddings", shard, vectors, EMBEDDINGS)
         if any("place" in row for row in every):
             placed = [
