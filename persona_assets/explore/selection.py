@@ -69,21 +69,23 @@ class Search:
         Raises:
             ValueError: The query cannot be embedded; the message gives the reason.
         """
-        mask, whole, chosen = self._matches(filters)
-        totals = {
-            name: self._total(name, mask, [m for other, m in chosen.items() if other != name])
-            for name in FACETS
-        }
-        mask = _all(mask, chosen.values())
-        count = int(np.count_nonzero(mask))
+        matching, whole, chosen = self._matches(filters)
+        mask = _all(matching, chosen.values())
+        rows = np.flatnonzero(mask)
+        count = len(rows)
+        totals = self._totals
+        if mask is not self._everywhere:
+            totals = {name: _count(self._hub.facets[name], rows) for name in FACETS}
+        for name in chosen:
+            others = _all(matching, (it for other, it in chosen.items() if other != name))
+            totals = {**totals, name: _count(self._hub.facets[name], np.flatnonzero(others))}
         start, stop = (filters.page - 1) * ON_PAGE, filters.page * ON_PAGE
         if filters.query and filters.kind == MEANING:
             vector = self._embed(filters.query)
-            rows, cosines = self._hub.meaning.nearest(vector, min(stop, MOST_NEAREST), mask)
+            found, cosines = self._hub.meaning.nearest(vector, min(stop, MOST_NEAREST), mask)
             listed = min(count, MOST_NEAREST)
-            page, near = rows[start:].tolist(), cosines[start:].tolist()
+            page, near = found[start:].tolist(), cosines[start:].tolist()
             return Selection(mask, count, listed, page, near, totals)
-        rows = np.flatnonzero(mask)
         ordered = _first(rows, self._order(filters, rows, whole), stop)
         return Selection(mask, count, count, ordered[start:].tolist(), [], totals)
 
@@ -122,11 +124,6 @@ class Search:
         }
         return mask, whole, chosen
 
-    def _total(self, name: str, mask: np.ndarray, others: Iterable[np.ndarray]) -> np.ndarray:
-        mask = _all(mask, others)
-        is_all = mask is self._everywhere
-        return self._totals[name] if is_all else _count(self._hub.facets[name], mask)
-
     def _order(self, filters: Filters, rows: np.ndarray, whole: np.ndarray | None) -> np.ndarray:
         """Return a number per row by which rows are ordered, the smallest first.
 
@@ -161,8 +158,9 @@ def _holds(facet: Facet, values: Iterable[str]) -> np.ndarray:
     return rows
 
 
-def _count(facet: Facet, mask: np.ndarray | None) -> np.ndarray:
-    codes = facet.codes if mask is None else facet.codes[mask]
+def _count(facet: Facet, rows: np.ndarray | None) -> np.ndarray:
+    """Count the rows by value; all rows for None."""
+    codes = facet.codes if rows is None else facet.codes.take(rows)
     counts: np.ndarray = np.bincount(codes, minlength=len(facet.values))
     return counts
 
