@@ -114,13 +114,14 @@ def test_persona_shows_chain_samples_verdicts_and_prices(
     words = " ".join(page.text.split())
     text = finished.rows("raw_corpus", shard).filter(text_id=chain["row_id"][-1])["text"].item()
     assert text in words
-    made = finished.rows("tools", shard).filter(persona_id=persona_id)
-    assert len(page.rows(f"tools: {len(made)}")) == len(made)
+    affected = finished.catalog.query("SELECT * FROM affected_by(?)", [persona_id])
+    made = affected.filter(asset="tools")
+    rows = page.rows(f"tools: {len(made)}")
+    assert len(rows) == len(made)
+    assert {f"/row/{row_id}" for row_id in made["row_id"]} <= set(page.addresses)
     assert f"/row/{sample_id}" in page.addresses
-    [verdict] = [row[1] for row in page.rows(f"tools: {len(made)}") if row[1] == "in unique_tools"][
-        :1
-    ]
-    assert verdict == "in unique_tools"
+    assert all(row[1].startswith(("in ", "dropped by ")) for row in rows)
+    assert all(row[3] == "raw" for row in rows)
     assert "Nearest by meaning" in words
     assert words.count("cosine ") > 0
 
