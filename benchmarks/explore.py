@@ -40,7 +40,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import polars as pl
-import psutil
 from explore_data import SHARD_ROWS, MadeUpProject, made_up_base, read_base
 from figures import print_figures
 
@@ -124,7 +123,7 @@ def view(**query: str) -> str:
 def measure_kind(
     kind: str,
     connection: http.client.HTTPConnection,
-    process: psutil.Process,
+    process: int,
     paths: Sequence[str],
 ) -> dict[str, object]:
     """Send the requests of a kind one after another."""
@@ -157,8 +156,8 @@ def ask(connection: http.client.HTTPConnection, path: str) -> int:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
-    """Run the command on a project; yields its process and its port."""
+def server(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run the command on a project; yields its process id and its port."""
     environment = {**os.environ, "PERSONA_PROFILE": "demo", "PERSONA_DATA_DIR": str(folder)}
     command = [sys.executable, "-m", "persona_assets.cli", "explore", "--port", "0"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -167,26 +166,24 @@ def server(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
         for line in process.stdout:
             if "http://" in line:
                 port = line.partition("http://")[2].partition(",")[0].rpartition(":")[2]
-                yield psutil.Process(process.pid), int(port)
+                yield process.pid, int(port)
                 break
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def cpu_seconds(process: int) -> float:
+    """Return the CPU seconds of a process of Linux so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def peak_mb(process: psutil.Process) -> int:
-    """Return the largest memory of a process; on Linux the peak, elsewhere that of now."""
-    status = Path(f"/proc/{process.pid}/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) // 1024
-    return int(process.memory_info().rss) >> 20
+def peak_mb(process: int) -> int:
+    """Return the largest memory of a process of Linux so far."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    [peak] = [line.split()[1] for line in lines if line.startswith("VmHWM")]
+    return int(peak) // 1024
 
 
 if __name__ == "__main__":
