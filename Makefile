@@ -60,6 +60,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/cosine.py
 	$(BIN)/python benchmarks/pairs.py
 	$(BIN)/python benchmarks/persona_map.py --rows 5000 100000
+	$(BIN)/python benchmarks/explore.py
 	$(BIN)/python benchmarks/embedding.py
 	$(BIN)/python benchmarks/shards.py
 	$(BIN)/python benchmarks/answers.py

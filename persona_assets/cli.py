@@ -44,6 +44,7 @@ from persona_assets.settings import Settings
 from persona_assets.terminal import (
     console,
     doctor,
+    explore,
     gc,
     publish,
     report,
@@ -197,6 +198,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_arguments(reported)
     reported.set_defaults(command=_report)
 
+    explored = commands.add_parser(
+        "explore", help="serve a page to search personas and follow rows, on 127.0.0.1"
+    )
+    explore.add_arguments(explored)
+    explored.set_defaults(command=_explore)
+
     catalog = commands.add_parser("catalog", help="make catalog.duckdb anew from the tables")
     catalog.set_defaults(command=_catalog)
 
@@ -210,8 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     refit.add_argument(
         "--clusters", type=int, metavar="N", help="number of clusters; by the size of the hub"
     )
-    placed = " or ".join(f"key:{name}" for name in PLACED)
-    refit.set_defaults(command=_refit, select=placed, shards=[], sizes="", retry=[])
+    refit.set_defaults(command=_refit)
 
     ui = commands.add_parser("ui", help="serve the Dagster UI, daemon included, on 127.0.0.1")
     ui.add_argument("--port", type=int, default=3000)
@@ -363,6 +369,15 @@ def _report(options: argparse.Namespace) -> int:
     return report.run(Project(Settings.load()), options)
 
 
+def _explore(options: argparse.Namespace) -> int:
+    if options.refit and (failed := _refit(argparse.Namespace(clusters=None))):
+        return failed
+    project = Project(Settings.load())
+    if any((project.storage.data_dir / "tables").rglob("*.parquet")):
+        cost.refresh_catalog(_catalog_of(project), project.storage)
+    return explore.run(project, options.host, options.port)
+
+
 def _catalog(_: argparse.Namespace) -> int:
     catalog = _catalog_of(Project(Settings.load()))
     print(f"{catalog.rebuild()} tables in {catalog.path}")
@@ -445,7 +460,10 @@ def _refit(options: argparse.Namespace) -> int:
     project.storage.check_space()
     models = Models(settings, project.storage)
     with closing(models), open_instance(settings) as instance:
-        runner, notes = _runner(project, instance, options, models)
+        placed = argparse.Namespace(
+            select=" or ".join(f"key:{name}" for name in PLACED), shards=[], sizes="", retry=[]
+        )
+        runner, notes = _runner(project, instance, placed, models)
         by_cluster = [
             name
             for name, task in project.settings.tasks.items()

@@ -127,7 +127,7 @@ def find_descent(
     Raises:
         CatalogError: The catalog cannot be read.
     """
-    affected = pl.concat(_affected_by(catalog, text.text_id) for text in texts).unique(
+    affected = pl.concat(catalog.affected_by(text.text_id) for text in texts).unique(
         maintain_order=True
     )
     aggregates = [asset for asset, table in tables.items() if table.aggregates]
@@ -142,10 +142,6 @@ def find_descent(
         _returning(storage, tables, rows["row_id"]),
         _asked(storage, tables, holding),
     )
-
-
-def _affected_by(catalog: Catalog, text_id: str) -> pl.DataFrame:
-    return catalog.query("SELECT asset, shard, row_id FROM affected_by(?)", [text_id])
 
 
 def _texts(storage: Storage, condition: pl.Expr) -> Iterator[StoredText]:

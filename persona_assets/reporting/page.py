@@ -161,7 +161,7 @@ def render_page(
     Raises:
         ReportError: The page is too large in its smallest form.
     """
-    template = _environment().get_template("page.html.jinja")
+    template = html_environment(Path(__file__).parent).get_template("page.html.jinja")
     page = ""
     for limits in _limits(_drawings(sections)):
         page = template.render(
@@ -203,9 +203,10 @@ def _drawings(sections: Iterable[Section]) -> Iterator[str]:
                 yield block.name
 
 
-def _environment() -> Environment:
+def html_environment(folder: Path) -> Environment:
+    """Return the templates of a folder, which escape all that is written into them."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         autoescape=True,
         finalize=_printable,

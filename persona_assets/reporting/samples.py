@@ -85,7 +85,7 @@ def _card(
     known = [prices.get(key) for key in calls]
     total = [price for price in known if price is not None]
     price = format_money(sum(total, Decimal(0))) if len(total) == len(known) else UNKNOWN_PRICE
-    steps = [_step(step, prices, contracts[step["asset"]]) for step in chain]
+    steps = [chain_step(step, prices, contracts[step["asset"]]) for step in chain]
     return SampleCard(row[_ID], _verdict(row), price, steps)
 
 
@@ -104,11 +104,26 @@ def _verdict(row: Mapping[str, Any]) -> str:
     return f"published, {'; '.join(parts)}"
 
 
-def _step(step: Mapping[str, Any], prices: Prices, table: Table) -> ChainStep:
+def chain_step(
+    step: Mapping[str, Any],
+    prices: Prices,
+    table: Table,
+    most_text: int = MOST_TEXT,
+    most_field: int = MOST_FIELD,
+) -> ChainStep:
+    """Describe a row of a chain.
+
+    Args:
+        step: Row of `trace`, its content as a mapping.
+        prices: US dollars by completion.
+        table: Contract of the row's table.
+        most_text: Number of characters of its text.
+        most_field: Number of characters of another column.
+    """
     content: Mapping[str, Any] = step["content"]
     hidden = {*HIDDEN, table.row_id, table.text, *table.parents}
     fields = [
-        (name, _shown(value))
+        (name, _shown(value, most_field))
         for name, value in content.items()
         if name not in hidden and value not in (None, "", [])
     ]
@@ -119,14 +134,14 @@ def _step(step: Mapping[str, Any], prices: Prices, table: Table) -> ChainStep:
         asset=step["asset"],
         shard=step["shard"] or "",
         row_id=step["row_id"],
-        text=shorten(str(content.get(table.text or "") or ""), MOST_TEXT),
+        text=shorten(str(content.get(table.text or "") or ""), most_text),
         language=None if not language or base_language(language) == UNKNOWN else language,
         fields=fields,
         price="" if not key else UNKNOWN_PRICE if price is None else format_money(price),
     )
 
 
-def _shown(value: object) -> str:
-    """Return a value on a short line."""
+def _shown(value: object, most: int = MOST_FIELD) -> str:
+    """Return a value on a line of at most `most` characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return shorten(text, MOST_FIELD)
+    return shorten(text, most)

@@ -18,6 +18,7 @@ HELPERS = {
     "contamination_rewrites.py",
     "cosine_data.py",
     "dedup_data.py",
+    "explore_data.py",
     "figures.py",
     "generation_server.py",
     "rules_data.py",
@@ -77,6 +78,13 @@ SMOKES = (
             "embedded embedding_cpu_s embedding_us_per_text",
             "vectors against neighbours search_cpu_s",
             "looks look_us",
+        ),
+    ),
+    Smoke(
+        "explore.py --rows 60 --shard-rows 30 --base 20 --requests 2",
+        (
+            "rows shards start_s start_cpu_s rss_mb",
+            "request asked p50_ms p95_ms cpu_ms kb",
         ),
     ),
     Smoke("startup.py --runs 1", ("definitions_ms dagster_ms ratio",)),
