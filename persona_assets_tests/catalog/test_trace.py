@@ -68,9 +68,9 @@ def test_affected_by_reaches_training_sets_and_models(finished: SampleProject, s
     text_id = finished.catalog.trace(problem)["row_id"][-1]
     affected = finished.catalog.query("FROM affected_by(?)", [text_id])
     held = set(finished.catalog.query("SELECT DISTINCT asset FROM held")["asset"])
-    aggregates = {name for name in held if finished.tables[name].aggregates}
+    aggregates = {name for name, table in finished.tables.items() if table.aggregates}
     # Of these, some are made from a draw of rows.
-    whole = {name for name in aggregates if not finished.tables[name].members}
+    whole = {name for name in aggregates & held if not finished.tables[name].members}
     rows = affected.filter(~pl.col("asset").is_in(aggregates))
     assert set(rows["row_id"]) == descendants(finished, text_id)
     assert set(rows["shard"]) == {shard, None}
