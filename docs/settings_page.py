@@ -63,6 +63,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "backfill_budget",
         "unasked_budget",
         "ledger_url",
+        "dagster_postgres_url",
         "max_quarantine_share",
         "max_rejected_share",
     ),

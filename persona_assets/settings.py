@@ -543,6 +543,10 @@ class Settings(BaseSettings):
     """Postgres URL of a ledger that several machines share; null for a SQLite file in `data_dir`.
     """
 
+    dagster_postgres_url: str | None = Field(default=None, repr=False)
+    """Postgres URL of Dagster's runs, events and schedules, for more than a few runs at once; null
+    for SQLite files in `data_dir`."""
+
     max_rejected_share: float = Field(default=0.5, ge=0, le=1)
     """Share of rows rejected by rules, by a judge or for an unusable answer above which the table's
     check fails and no paid step reads the table: above it with a confidence of 95 %."""

@@ -30,6 +30,7 @@ OPERATIONAL = {
     "backfill_budget",
     "unasked_budget",
     "ledger_url",
+    "dagster_postgres_url",
     "training_sizes",  # partitions
     "training_seeds",  # partitions
     "train_without_personas",  # adds tables

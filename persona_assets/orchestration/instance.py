@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from persona_assets.orchestration.postgres_storage import keep_in_postgres
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus, CorpusFiles
 from persona_assets.scaffold.shipped_files import shipped_file
@@ -42,14 +43,24 @@ _COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the Dagster instance below the data folder, created from data/dagster.yaml if missing.
 
-    Sets DAGSTER_HOME for this process and its children.
+    Sets DAGSTER_HOME for this process and its children, and, for an instance in PostgreSQL, the
+    variable with its URL.
+
+    Raises:
+        SettingsError: The URL of the database is missing, or of another kind.
     """
     home = (settings.data_dir / "dagster_home").resolve()
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        shutil.copyfile(shipped_file("data/dagster.yaml"), home / "dagster.yaml")
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        shutil.copyfile(shipped_file("data/dagster.yaml"), configuration)
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    is_new = keep_in_postgres(configuration, settings.dagster_postgres_url)
+    instance = dg.DagsterInstance.get()
+    if is_new:
+        # Tables of an earlier version of Dagster, which another project may have left there.
+        instance.upgrade()
+    return instance
 
 
 def existing_instance(settings: Settings) -> dg.DagsterInstance | None:

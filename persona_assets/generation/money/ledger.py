@@ -74,9 +74,9 @@ class Holder:
 class Ledger:
     """Spending by scope, in a file on this machine or in PostgreSQL for several machines.
 
-    Each operation is a short transaction over a connection of its own. So threads may share a
-    ledger, a ledger survives a restart of the server, and no connection stays open. An operation
-    raises LedgerError if the database is out of reach for PATIENCE seconds.
+    Each operation is a short transaction. Threads may share a ledger, and a ledger survives a
+    restart of the server. An operation raises LedgerError if the database is out of reach for
+    PATIENCE seconds.
 
     Args:
         url: A path, sqlite:///relative/path or sqlite:////absolute/path (never on a network file

@@ -1,13 +1,18 @@
-"""Databases of a ledger, SQLite or PostgreSQL: each transaction has a connection of its own."""
+"""Databases of a ledger: SQLite, opened for each transaction, or PostgreSQL, kept open."""
 
 import math
 import os
 import sqlite3
+import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, LiteralString, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, TypeVar
 
 from persona_assets.generation.calls.errors import EndpointError
+
+if TYPE_CHECKING:
+    import psycopg
 
 FIRST_CONNECTION = 3.0
 """Seconds of attempts to reach a server that may not exist."""
@@ -136,7 +141,11 @@ class Sqlite:
 
 
 class Postgres:
-    """Ledger in a PostgreSQL database."""
+    """Ledger in a PostgreSQL database.
+
+    A connection takes several times as long as a transaction, so it is kept, and made again when
+    the server has closed it. Threads take turns.
+    """
 
     # No part of the URL is ever shown: in a mistyped URL any part may be the password.
     name = "The PostgreSQL ledger"
@@ -144,6 +153,8 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._turn = threading.Lock()
+        self._kept: tuple[int, psycopg.Connection] | None = None
 
     def transact(self, work: Callable[[Execute], T], *, create: bool) -> T:
         try:
@@ -154,27 +165,13 @@ class Postgres:
             ) from None
         reason, unavailable = "", True
         try:
-            with (
-                psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT) as connection,
-                connection.cursor() as cursor,
-            ):
-
-                def execute(sql: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-                    cursor.execute(sql.replace("?", "%s"), values)
-                    return cursor.fetchall() if cursor.description else []
-
-                if create and execute("SELECT to_regclass('ledger_holders')") == [(None,)]:
-                    execute("SELECT pg_advisory_xact_lock(?)", CREATION_LOCK)
-                    for table in TABLES:
-                        execute(table)
-                result = work(execute)
+            with self._turn:
+                return self._try(work, create)
         except psycopg.OperationalError as error:
             phrases = [phrase for phrase in SAFE_PHRASES if phrase in str(error)]
             reason = error.diag.message_primary or next(iter(phrases), "no connection")
         except psycopg.Error as error:
             reason, unavailable = error.diag.message_primary or type(error).__name__, False
-        else:
-            return result
         # Raised outside the handlers, so that no exception that contains the URL is its context.
         if unavailable:
             raise DatabaseUnavailable(reason)
@@ -182,3 +179,39 @@ class Postgres:
             f"{self.name} cannot be used ({reason}): correct its URL or its user's rights; what "
             "was answered is kept."
         )
+
+    def _try(self, work: Callable[[Execute], T], create: bool) -> T:
+        """Run a transaction on the kept connection, or on a new one if the server has closed it."""
+        import psycopg
+
+        # A connection is of the process that made it.
+        if self._kept is not None and self._kept[0] == os.getpid():
+            try:
+                return _run(self._kept[1], work, create)
+            except psycopg.OperationalError:
+                # A report that arrives twice changes nothing (see ledger.py).
+                self._kept[1].close()
+        connection = psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT)
+        self._kept = os.getpid(), connection
+        weakref.finalize(self, _close, *self._kept)
+        return _run(connection, work, create)
+
+
+def _close(pid: int, connection: "psycopg.Connection") -> None:
+    # A forked process would end the session of its parent.
+    if pid == os.getpid():
+        connection.close()
+
+
+def _run(connection: "psycopg.Connection", work: Callable[[Execute], T], create: bool) -> T:
+    with connection.transaction(), connection.cursor() as cursor:
+
+        def execute(sql: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+            cursor.execute(sql.replace("?", "%s"), values)
+            return cursor.fetchall() if cursor.description else []
+
+        if create and execute("SELECT to_regclass('ledger_holders')") == [(None,)]:
+            execute("SELECT pg_advisory_xact_lock(?)", CREATION_LOCK)
+            for table in TABLES:
+                execute(table)
+        return work(execute)

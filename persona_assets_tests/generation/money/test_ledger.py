@@ -1,14 +1,12 @@
 """A ledger never grants more than its limits, over threads, processes and databases."""
 
 import contextlib
+import gc
 import os
-import shutil
 import sqlite3
-import subprocess
-import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
@@ -18,62 +16,15 @@ import pytest
 from persona_assets.generation.calls.errors import EndpointError
 from persona_assets.generation.money.ledger import Holder, Ledger, LedgerError, to_dollars, to_pico
 from persona_assets_tests.generation.child_programs import start_together
+from persona_assets_tests.postgres_server import CANARY, PostgresServer, running_postgres
 
-CANARY = "pw-canary-1c5d2e7f"
 CENT = Decimal("0.01")
-
-
-@dataclass
-class PostgresServer:
-    """PostgreSQL server of this test run, reached by a socket of its own."""
-
-    folder: Path
-    bin: Path
-
-    def url(self, password: str = CANARY) -> str:
-        return f"postgresql://tester:{password}@/postgres?host={self.folder}"
-
-    def run(self, program: str, *arguments: str) -> None:
-        # PostgreSQL refuses to run as root.
-        user = "nobody" if os.geteuid() == 0 else None
-        command = [str(self.bin / program), "-D", str(self.folder / "data"), *arguments]
-        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
-
-    def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.folder} -c fsync=off"
-        self.run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "-w", "-m", "fast", "stop")
-
-
-def postgres_binaries() -> Path | None:
-    pg_ctl = shutil.which("pg_ctl")
-    folders = [Path(pg_ctl).parent] if pg_ctl else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    folder = postgres_binaries()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed: no initdb and pg_ctl were found")
-    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    # Not tmp_path: another user must reach the folder, and a socket's path has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="pg-") as temporary:
-        server = PostgresServer(Path(temporary), folder)
-        password = server.folder / "password"
-        password.write_text(CANARY)
-        if os.geteuid() == 0:
-            shutil.chown(server.folder, "nobody")
-            shutil.chown(password, "nobody")
-        server.run("initdb", "-U", "tester", "-A", "scram-sha-256", f"--pwfile={password}", "-N")
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -305,3 +256,27 @@ def test_ledger_waits_for_a_server_that_restarts(postgres: PostgresServer) -> No
         postgres.start()
     waiting.join()
     assert totals(ledger, "restart") == (0.2, 0)
+
+
+def test_connection_is_kept_and_closed_with_the_ledger(postgres: PostgresServer) -> None:
+    def sessions() -> list[tuple[int]]:
+        with psycopg.connect(postgres.url()) as connection:
+            return connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE usename = 'tester' "
+                "AND pid <> pg_backend_pid() ORDER BY pid"
+            ).fetchall()
+
+    psycopg = pytest.importorskip("psycopg")
+    gc.collect()
+    before = sessions()
+    ledger = Ledger(url_of_new_schema(postgres, "kept"))
+    claim(ledger, Holder(), {"run": "1"}, spent="0.1")
+    [session] = set(sessions()) - set(before)
+    for _ in range(3):
+        assert totals(ledger) == (0.1, 0)
+        assert set(sessions()) - set(before) == {session}
+    del ledger
+    gc.collect()
+    # The server ends a session a moment after its client has left.
+    while session in sessions():
+        time.sleep(0.01)
