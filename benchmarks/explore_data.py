@@ -163,7 +163,7 @@ class MadeUpProject:
         self._publish("persona_map", shard, placed, ["persona_hub", "persona_embeddings"])
         self._write_samples(shard, hub)
         kept = np.flatnonzero(fates == 0)
-        gone = np.flatnonzero((fates == 1) | (fates == 2)) if len(kept) else []
+        gone = np.flatnonzero((fates == 1) | (fates == 2)).tolist() if len(kept) else []
         duplicates = pl.DataFrame(
             {
                 "persona_id": [ids[row] for row in gone],

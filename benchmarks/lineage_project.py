@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -89,11 +90,11 @@ class LineageProject:
     def _write_global(self) -> Iterator[tuple[Path, Footer]]:
         lost = [ids("hop", number, 1)[0] for number in range(self._shards)]
         survivors = [ids("persona", number, 1)[0] for number in range(self._shards)]
-        pairs: dict[str, Sequence[object]] = {
+        pairs: dict[str, Any] = {
             "survivor_id": survivors,
             "similarity": [0.95] * len(lost),
+            "stage": ["lexical"] * len(lost),
         }
-        pairs |= {"stage": ["lexical"] * len(lost)}
         yield self._publish("lexical_duplicates", None, lost, None, "persona_candidates", **pairs)
         yield self._publish("semantic_duplicates", None, [], None, "lexical_survivors")
         yield self._publish("map_landmarks", None, survivors, None, "persona_hub")
