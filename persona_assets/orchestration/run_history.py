@@ -30,8 +30,8 @@ def require_no_runs(instance: dg.DagsterInstance) -> None:
     runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1)
     if runs:
         raise RunsUnderWayError(
-            f"run {runs[0].run_id} is under way and may write what is withdrawn: wait for its end, "
-            "or end it, and repeat this command"
+            f"run {runs[0].run_id} is under way and writes tables: wait for its end, or end it, "
+            "and repeat this command"
         )
 
 
