@@ -242,12 +242,27 @@ def test_text_that_comes_again_stays_withdrawn(
     assert server.calls.total() == 0
 
 
-def test_refusals_name_the_cure(project: SampleProject, command: Command) -> None:
+def test_refusals_name_the_cure(
+    project: SampleProject, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "see persona-assets withdraw --list" in command(project, "withdraw", "--undo", "x")[2]
     assert "name texts by their ids" in command(project, "withdraw")[2]
     assert "no row nothing in the tables" in command(project, "withdraw", "nothing")[2]
+    withdrawn = text_id(project)
+
+    def answer_after_a_run(_: str) -> str:
+        with project.instance() as instance:
+            job = project.defs.resolve_implicit_global_asset_job_def()
+            instance.report_run_failed(instance.create_run_for_job(job))
+        return "y"
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin.isatty", lambda: True)
+        patch.setattr("builtins.input", answer_after_a_run)
+        code, _, error = command(project, "withdraw", withdrawn)
+    assert (code, "a run has written tables meanwhile" in error) == (1, True)
     with project.instance() as instance:
         run_id = instance.create_run_for_job(project.defs.resolve_implicit_global_asset_job_def())
-    code, _, error = command(project, "withdraw", text_id(project), "--yes")
+    code, _, error = command(project, "withdraw", withdrawn, "--yes")
     assert (code, run_id.run_id in error, "wait for its end" in error) == (1, True, True)
     assert not project.storage.withdrawn.exists()

@@ -66,11 +66,11 @@ def _withdraw(options: argparse.Namespace) -> int:
         _print_withdrawn(project)
         return 0
     with open_instance(settings) as instance:
-        require_no_runs(instance)
-    return _undo(project, options.undo) if options.undo else _withdraw_texts(project, options)
+        runs = require_no_runs(instance)
+    return _undo(project, options.undo) if options.undo else _withdraw_texts(project, options, runs)
 
 
-def _withdraw_texts(project: Project, options: argparse.Namespace) -> int:
+def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: int) -> int:
     storage, settings = project.storage, project.settings
     tables = table_contracts(project_assets(project))
     catalog = Catalog(storage, tables)
@@ -94,8 +94,10 @@ def _withdraw_texts(project: Project, options: argparse.Namespace) -> int:
     if not _agreed(options):
         return 1
     with open_instance(settings) as instance:
-        # A run may have begun while a person read.
-        require_no_runs(instance)
+        if require_no_runs(instance) != runs_before:
+            raise WithdrawalError(
+                "nothing was written: a run has written tables meanwhile, repeat this command"
+            )
         runs = forget_tables(instance, storage, held)
     remove_tables(storage, unreached)
     Deduplicator(settings, storage).forget()
