@@ -220,7 +220,7 @@ def test_text_that_comes_again_stays_withdrawn(
     ready.mkdir()
     persona = "A bell founder from Orvendal who sings."
     (ready / "own.jsonl").write_text(f'{{"persona": "{persona}"}}\n')
-    project.values["ready_personas"] = ready
+    project.values["ready_personas"] = str(ready)
     select = "key:raw_corpus"
     run(project, select)
     [ready_id] = project.rows("raw_corpus", ".personas/own.jsonl")["text_id"]
