@@ -25,7 +25,6 @@ from persona_assets.local_models.server import LocalServerError
 from persona_assets.local_models.weights import WeightsError
 from persona_assets.orchestration.instance import fail_dead_runs, open_instance, register_partitions
 from persona_assets.orchestration.runner import PLACED, Runner
-from persona_assets.orchestration.staleness import RETRIED
 from persona_assets.partitions import training_sizes
 from persona_assets.planning import cost
 from persona_assets.planning.plan import make_plan
@@ -35,6 +34,7 @@ from persona_assets.planning.trial import try_task
 from persona_assets.profiles import PROFILES
 from persona_assets.project import Project
 from persona_assets.prompting.front_matter import HUB
+from persona_assets.prompting.run_prompt import RETRIED
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.models import Models
 from persona_assets.scaffold.new_project import create_project

@@ -107,6 +107,18 @@ def _check_catalog(found: dict[tuple[str, str | None], str], catalog: Catalog) -
         yield well("catalog", f"equal to {plural(len(found), 'table')} on disk")
 
 
+def check_withdrawals(storage: Storage) -> Iterator[Finding]:
+    """Check that the file of withdrawn texts can be read."""
+    if not storage.withdrawn.exists():
+        return
+    try:
+        count = len(storage.withdrawals().active)
+    except ValueError as error:
+        yield fault("withdrawals", str(error))
+    else:
+        yield well("withdrawals", plural(count, "withdrawn text"))
+
+
 def check_responses(storage: Storage) -> Iterator[Finding]:
     """Check that journals and completions can be read, and name interrupted and running tables."""
     _, journals, completions = storage.paid_folders

@@ -12,6 +12,7 @@ from persona_assets.diagnosis.data_folder import (
     check_paid_index,
     check_responses,
     check_tables,
+    check_withdrawals,
 )
 from persona_assets.diagnosis.endpoints import check_endpoints
 from persona_assets.diagnosis.finding import Finding, fault, well
@@ -45,6 +46,7 @@ def examine(load: Callable[[], Settings], folder: Path) -> Iterator[Finding]:
     yield from check_disk(storage)
     yield from check_locks(storage)
     yield from check_tables(storage, Catalog(storage, table_contracts(assets)))
+    yield from check_withdrawals(storage)
     yield from check_responses(storage)
     yield from check_paid_index(storage)
     yield from check_instance(settings)

@@ -99,7 +99,7 @@ class Filters:
             *((("q", self.query),) if self.query else ()),
             *((("by", self.kind),) if self.kind != WORDS else ()),
             *((name, value) for name, those in self.values.items() for value in those),
-            *((("box", ",".join(f"{edge:.5g}" for edge in self.box)),) if self.box else ()),
+            *((("box", ",".join(f"{edge:.9g}" for edge in self.box)),) if self.box else ()),
             *((("page", str(self.page)),) if self.page > 1 else ()),
         )
         return [(name, value) for name, value in given if name not in left_out]

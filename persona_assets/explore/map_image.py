@@ -19,6 +19,9 @@ CELLS = (1, 2, 3, 4, 6, 8)
 ZOOM = 3.0
 """Factor by which a step magnifies."""
 
+LEAST = 1e-4
+"""Width of the smallest area, as a share of the map's: places have the precision of float32."""
+
 _SHADES = 127
 _ALL, _MARKED = (58, 123, 213), (217, 95, 14)
 
@@ -49,10 +52,19 @@ class Places:
         return len(self._placed)
 
     def fitted(self, box: Box) -> Box:
-        """Return the smallest area around another in the proportions of the picture."""
+        """Return the area around another in the proportions of the picture, within limits.
+
+        Its middle is on the map, and its width at least LEAST of the map's, at most 1 / LEAST.
+        """
+        if self.box is None:
+            return box
+        whole_left, whole_bottom, whole_right, whole_top = self.box
         left, bottom, right, top = box
+        whole = whole_right - whole_left
         width = max(right - left, (top - bottom) * WIDTH / HEIGHT)
-        return _box((left + right) / 2, (bottom + top) / 2, width)
+        x = min(max(left / 2 + right / 2, whole_left), whole_right)
+        y = min(max(bottom / 2 + top / 2, whole_bottom), whole_top)
+        return _box(x, y, min(max(width, LEAST * whole), whole / LEAST))
 
     def zoomed(self, box: Box, across: float, down: float, factor: float = ZOOM) -> Box | None:
         """Return the area around a point of an area; None for the whole map.

@@ -20,8 +20,11 @@ class RunsUnderWayError(ValueError):
     """A run is under way; the message says what to do."""
 
 
-def require_no_runs(instance: dg.DagsterInstance) -> None:
+def require_no_runs(instance: dg.DagsterInstance) -> int:
     """Make sure that no run writes tables; runs of killed commands are marked as failed.
+
+    Returns:
+        Number of all runs so far.
 
     Raises:
         RunsUnderWayError: A run is under way.
@@ -30,9 +33,10 @@ def require_no_runs(instance: dg.DagsterInstance) -> None:
     runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1)
     if runs:
         raise RunsUnderWayError(
-            f"run {runs[0].run_id} is under way and may write what is withdrawn: wait for its end, "
-            "or end it, and repeat this command"
+            f"run {runs[0].run_id} is under way and writes tables: wait for its end, or end it, "
+            "and repeat this command"
         )
+    return instance.get_runs_count()
 
 
 def forget_tables(

@@ -7,7 +7,6 @@ a withdrawal was undone. Dagster's own status is not used: from 100 upstream par
 no longer compares data versions.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,16 +15,12 @@ import dagster as dg
 from persona_assets.asset_names import asset_name
 from persona_assets.ids import content_id
 from persona_assets.number_format import plural
+from persona_assets.prompting.run_prompt import outcome_of
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 from persona_assets.storage.withdrawals import TableName, Withdrawals
-
-RETRIED = ("truncated", "refused", "filtered", "invalid", "error")
-"""Outcomes of calls that a person may have asked again."""
-
-_OUTCOME = re.compile(rf"(?:\w+_)?({'|'.join(RETRIED)})(?::.*)?")
 
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
@@ -242,17 +237,6 @@ class Staleness:
                 footer = self._footer(name, key)
                 versions[name, key] = footer.data_version if footer else ""
         return versions
-
-
-def outcome_of(reason: str) -> str:
-    """Return the outcome of a call in a reason for dropping a row; the reason itself for others.
-
-    Example:
-        >>> outcome_of("turn_2_truncated"), outcome_of("error:rate_limit"), outcome_of("too_short")
-        ('truncated', 'error', 'too_short')
-    """
-    match = _OUTCOME.fullmatch(reason)
-    return match[1] if match else reason
 
 
 def _is_evaluated(asset: Asset) -> bool:

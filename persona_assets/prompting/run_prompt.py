@@ -1,5 +1,6 @@
 """Call of a prompt on many rows: the shape shared by all steps that generate text."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,11 @@ Complete = Callable[[Iterable[Request]], Iterator[Answer]]
 
 COMPLETION_COLUMNS = pl.Schema({"model": pl.String(), "completion_id": pl.String()})
 """Columns of each generated row: model name and completion id."""
+
+RETRIED = ("truncated", "refused", "filtered", "invalid", "error")
+"""Outcomes of calls that a person may have asked again."""
+
+_OUTCOME = re.compile(rf"(?:\w+_)?({'|'.join(RETRIED)})(?::.*)?")
 
 
 @dataclass(frozen=True)
@@ -131,3 +137,14 @@ def failure_reason(answer: Answer) -> str:
     if answer.status == "error" or not answer.reason:
         return answer.reason or answer.status
     return f"{answer.status}: {answer.reason}"
+
+
+def outcome_of(reason: str) -> str:
+    """Return the outcome of a call in a reason for dropping a row; the reason itself for others.
+
+    Example:
+        >>> outcome_of("turn_2_truncated"), outcome_of("error:rate_limit"), outcome_of("too_short")
+        ('truncated', 'error', 'too_short')
+    """
+    match = _OUTCOME.fullmatch(reason)
+    return match[1] if match else reason

@@ -18,6 +18,7 @@ from persona_assets.local_models.command_server import CommandServer, free_port,
 from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
+from persona_assets.prompting.run_prompt import outcome_of
 from persona_assets.resources.purging import is_unpurged, purge_table
 from persona_assets.resources.session import Session, embedded_sha256
 from persona_assets.resources.spending_caps import spending_caps
@@ -43,7 +44,8 @@ class Models:
         storage: Tables of the project.
         report: Called with each line of progress of any table; does nothing until it is set.
         agreed: US dollars that a person agreed to spend; see `spending_caps`.
-        retry: Outcomes that the sessions request once more; see `complete`.
+        retry: Outcomes that a session requests once more if its table dropped rows for them; see
+            `complete`.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
@@ -169,11 +171,17 @@ class Models:
                 open_client=self.client,
                 serve=self.serve,
                 embed_locally=self._embed_locally,
-                retry=self.retry,
+                retry=self._retried(asset, shard),
             )
         if journal.asked is not None:
             removed = purge_table(self.storage, asset, shard, journal.asked)
             report_everywhere(f"{removed:,} completions purged that nothing asks for any more")
+
+    def _retried(self, asset: str, shard: str | None) -> list[Status]:
+        """Return the outcomes to request once more: those that the forecast counts."""
+        footer = self.storage.footer(asset, shard) if self.retry else None
+        dropped = {outcome_of(reason) for reason in footer.dropped} if footer else set[str]()
+        return [outcome for outcome in self.retry if outcome in dropped]
 
     @contextmanager
     def _budget(self, run_id: str, backfill: str | None) -> Iterator[Budget | None]:

@@ -6,6 +6,8 @@ from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.diagnosis.leftovers import find_leftovers, remove
 from persona_assets.number_format import plural
+from persona_assets.orchestration.instance import existing_instance
+from persona_assets.orchestration.run_history import require_no_runs
 from persona_assets.plots.pictures import clean_label
 from persona_assets.project import Project
 from persona_assets.settings import Settings
@@ -40,6 +42,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _gc(options: argparse.Namespace) -> int:
     project = Project(Settings.load())
+    if options.yes and (instance := existing_instance(project.settings)):
+        # A model that was just trained has no table yet.
+        with instance:
+            require_no_runs(instance)
     assets = project_assets(project)
     leftovers = find_leftovers(
         project,

@@ -15,6 +15,7 @@ from persona_assets.orchestration.instance import expected_keys, open_instance
 from persona_assets.orchestration.run_history import forget_tables, require_no_runs
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.cost import refresh_catalog
+from persona_assets.planning.unreached import remove_tables, unreached_tables
 from persona_assets.planning.withdrawal import (
     CORPUS,
     WithdrawalError,
@@ -65,11 +66,11 @@ def _withdraw(options: argparse.Namespace) -> int:
         _print_withdrawn(project)
         return 0
     with open_instance(settings) as instance:
-        require_no_runs(instance)
-    return _undo(project, options.undo) if options.undo else _withdraw_texts(project, options)
+        runs = require_no_runs(instance)
+    return _undo(project, options.undo) if options.undo else _withdraw_texts(project, options, runs)
 
 
-def _withdraw_texts(project: Project, options: argparse.Namespace) -> int:
+def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: int) -> int:
     storage, settings = project.storage, project.settings
     tables = table_contracts(project_assets(project))
     catalog = Catalog(storage, tables)
@@ -86,15 +87,19 @@ def _withdraw_texts(project: Project, options: argparse.Namespace) -> int:
         keys = expected_keys(instance, settings, Corpus.of(settings).files(), storage)
     graph = Graph(build_defs(settings).resolve_all_asset_specs(), keys)
     held = [*descent.rows.select("asset", "shard").unique().iter_rows(), *descent.whole]
-    print_descent(project, tables, descent)
-    print_outside(project, descent, [asset for asset, _ in held])
+    unreached = unreached_tables(graph, descent)
+    print_descent(project, tables, descent, unreached)
+    print_outside(project, tables, descent, [asset for asset, _ in held])
     print_calls(bound_new_calls(project, graph, tables, descent), descent, purges=options.purge)
     if not _agreed(options):
         return 1
     with open_instance(settings) as instance:
-        # A run may have begun while a person read.
-        require_no_runs(instance)
+        if require_no_runs(instance) != runs_before:
+            raise WithdrawalError(
+                "nothing was written: a run has written tables meanwhile, repeat this command"
+            )
         runs = forget_tables(instance, storage, held)
+    remove_tables(storage, unreached)
     Deduplicator(settings, storage).forget()
     (storage.data_dir / REPORT).unlink(missing_ok=True)
     # Last: a command that was killed before is repeated from its beginning.

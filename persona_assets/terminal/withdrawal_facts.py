@@ -1,11 +1,12 @@
 """Output of `withdraw`: rows that go, copies that no run reaches, new calls."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import polars as pl
 from rich.markup import escape
 
 from persona_assets.number_format import format_price, plural
+from persona_assets.planning.unreached import MODEL, files_without_asset
 from persona_assets.planning.withdrawal import CORPUS, Descent
 from persona_assets.planning.withdrawal_calls import NewCalls, total_calls
 from persona_assets.plots.pictures import clean_label
@@ -22,22 +23,28 @@ _TEXT = 100
 _SHOWN = 20
 """Number of rows of an asset that are printed with their texts."""
 
-_MODEL = "fine_tuned_model"
 
-
-def print_descent(project: Project, tables: Mapping[str, Table], descent: Descent) -> None:
+def print_descent(
+    project: Project,
+    tables: Mapping[str, Table],
+    descent: Descent,
+    unreached: Collection[TableName],
+) -> None:
     """Print the texts, all that goes with them, and the duplicates that may return."""
     _print_texts(descent)
     _print_rows(project, tables, descent)
-    _print_whole(project, descent)
+    _print_whole(project, descent, unreached)
     _print_returning(descent)
 
 
-def print_outside(project: Project, descent: Descent, assets: Sequence[str]) -> None:
-    """Print the copies that no run reaches: publications and draws for raters.
+def print_outside(
+    project: Project, tables: Mapping[str, Table], descent: Descent, assets: Sequence[str]
+) -> None:
+    """Print the copies that no run reaches: publications, draws for raters, files of removed tasks.
 
     Args:
         project: Settings and tables.
+        tables: Contract of each table, by asset.
         descent: Rows that go.
         assets: Assets of the tables that hold them.
     """
@@ -48,6 +55,13 @@ def print_outside(project: Project, descent: Descent, assets: Sequence[str]) -> 
         OUT.print(
             f"{path}: a draw for raters holds {plural(number, 'such sample')}: remove the folder "
             "and the raters' sheets, and draw again",
+            soft_wrap=True,
+            markup=False,
+        )
+    for file in files_without_asset(project.storage, tables, descent.shards):
+        OUT.print(
+            f"{data_dir}/{clean_label(file, _TEXT)}: of no asset of the project, and may hold such "
+            "rows: remove it",
             soft_wrap=True,
             markup=False,
         )
@@ -117,18 +131,24 @@ def _lines(project: Project, table: Table, descent: Descent, asset: str) -> Iter
             yield f"{row_id}  {clean_label(words or '', _TEXT)}".rstrip()
 
 
-def _print_whole(project: Project, descent: Descent) -> None:
+def _print_whole(project: Project, descent: Descent, unreached: Collection[TableName]) -> None:
     """Print the tables made from whole tables, and the models."""
-    if descent.whole:
-        names = ", ".join(_name(table) for table in descent.whole)
-        OUT.print(f"\nmade again from what remains: {names}", soft_wrap=True, markup=False)
-    for asset, size in descent.whole:
-        if asset == _MODEL:
-            rows = project.storage.scan(asset, size).select("path").collect()
+    again = [table for table in descent.whole if table not in unreached]
+    for fate, names in (
+        ("made again from what remains", again),
+        ("removed at once, as no setting names the training", unreached),
+    ):
+        if names:
+            listed = ", ".join(map(_name, names))
+            OUT.print(f"\n{fate}: {listed}", soft_wrap=True, markup=False)
+    for asset, training in descent.whole:
+        if asset == MODEL:
+            fate = "is trained again and replaced" if (asset, training) in again else "is removed"
+            rows = project.storage.scan(asset, training).select("path").collect()
             for path in rows["path"]:
                 OUT.print(
-                    f"model {size}: {project.storage.data_dir / path} was trained on such rows; it "
-                    "is trained again and replaced, and copies elsewhere are yours to remove",
+                    f"model {training}: {project.storage.data_dir / path} was trained on such "
+                    f"rows; it {fate}, and copies elsewhere are yours to remove",
                     soft_wrap=True,
                     markup=False,
                 )

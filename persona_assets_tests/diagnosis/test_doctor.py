@@ -47,6 +47,7 @@ def test_each_fault_has_its_remedy(command: Command, project: SampleProject) -> 
     journal = storage.journal("hop_1_personas", shard)
     journal.parent.mkdir(parents=True, exist_ok=True)
     journal.write_bytes(b'{"a line": "that is no record"}\n')
+    storage.withdrawn.write_text('{"event": "gone"}\n')
     (project.root / "random.py").write_text("")
     code, out, _ = command(project, "doctor")
     assert code == 1
@@ -57,6 +58,7 @@ def test_each_fault_has_its_remedy(command: Command, project: SampleProject) -> 
         "catalog: it differs from the tables on disk: persona_candidates",
         "-> persona-assets catalog",
         "line 1 is not a record",
+        "withdrawn.jsonl, line 1 is damaged",
         f"{storage.completions('text_personas', shard)}",
     ):
         assert part in out

@@ -44,3 +44,15 @@ def test_leftovers_are_listed_and_then_removed(command: Command, project: Sample
     assert paid
     assert {path: path.read_bytes() for path in paid} == paid
     assert command(project, "gc", "--orphans")[1].startswith("0 leftovers")
+
+
+def test_nothing_is_removed_during_a_run(command: Command, project: SampleProject) -> None:
+    """The table of a model that was just trained is yet to be written."""
+    trained = project.data / "models" / "fine_tuned_model" / "0123456789abcdef"
+    trained.mkdir()
+    (trained / "manifest.json").write_text("{}")
+    with project.instance() as instance:
+        run = instance.create_run_for_job(project.defs.resolve_implicit_global_asset_job_def())
+    code, _, error = command(project, "gc", "--yes")
+    assert (code, run.run_id in error, "wait for its end" in error) == (1, True, True)
+    assert trained.exists()

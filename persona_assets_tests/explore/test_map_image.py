@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from persona_assets.explore.filters import Filters
 from persona_assets.explore.map_image import HEIGHT, WIDTH, Places
 
 PLACES = Places(np.array([[0, 0], [10, 2], [np.nan, np.nan], [5, -3]], np.float32))
@@ -56,3 +57,13 @@ def test_map_of_a_single_place_is_drawn() -> None:
     single = Places(np.array([[3, 4]], np.float32))
     assert single.box is not None
     assert len(opaque(single.draw(single.box, None)))
+
+
+@pytest.mark.parametrize(("least", "most"), [(5, 5 + 1e-15), (-1e308, 1e308), (1e300, 2e300)])
+def test_any_area_of_an_address_is_drawn_and_magnified(least: float, most: float) -> None:
+    box = PLACES.fitted((least, least, most, most))
+    assert PLACES.draw(box, None).startswith(b"\x89PNG")
+    for _ in range(20):
+        box = PLACES.fitted(PLACES.zoomed(box, 0.4, 0.6) or box)
+        address = Filters(box=box).address()
+        assert Filters.parse(address.partition("?")[2]).box == pytest.approx(box)

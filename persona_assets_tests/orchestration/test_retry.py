@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from persona_assets.orchestration.staleness import RETRIED, outcome_of
+from persona_assets.prompting.run_prompt import RETRIED, outcome_of
 from persona_assets_tests.sample_project import SampleProject
 
 Command = Callable[..., tuple[int, str, str]]
@@ -49,6 +49,18 @@ def test_refused_rows_are_asked_again_once_on_demand(
     assert command(project, *run)[0] == 0
     assert project.server.calls.total() == 1
     assert project.rows("text_personas", BIRDS).equals(after)
+
+
+def test_table_that_dropped_nothing_yet_is_asked_as_always(
+    command: Command, project: SampleProject
+) -> None:
+    project.write("new.jsonl", ["Please refuse this text about terns."])
+    made = "key:raw_corpus or key:text_personas"
+    run = ("run", "--select", made, "--shards", "new.jsonl", "--retry", "refused")
+    assert command(project, *run)[0] == 0
+    assert project.server.calls == {"text_to_persona": 1}
+    assert command(project, *run)[0] == 0
+    assert project.server.calls == {"text_to_persona": 2}
 
 
 def test_outcome_that_no_call_has_is_refused(
