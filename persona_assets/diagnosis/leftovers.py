@@ -68,7 +68,11 @@ def _scratch_files(data_dir: Path) -> Iterator[Leftover]:
     before = time.time() - DAY
     for kind in ("tables", "quarantine", "models", "published", "dedup"):
         for path in (data_dir / kind).rglob(".*"):
-            if path.name.endswith((".tmp", ".old")) and path.stat().st_mtime < before:
+            if path.suffix not in (".tmp", ".old") or path.stat().st_mtime >= before:
+                continue
+            # After a kill between two renames, the replaced folder is the only copy.
+            target = path.with_name(path.name.removeprefix(".").removesuffix(".old"))
+            if path.suffix == ".tmp" or target.exists():
                 yield Leftover(path, size_of(path), "a killed process left it")
 
 

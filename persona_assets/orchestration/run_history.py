@@ -104,8 +104,17 @@ def _report(instance: dg.DagsterInstance, storage: Storage, tables: Iterable[Tab
 
 
 def _vacuum(home: Path) -> None:
-    """Overwrite what SQLite has deleted: its bytes stay in free pages otherwise."""
+    """Overwrite what SQLite has deleted: its bytes stay in free pages otherwise.
+
+    Raises:
+        RunsUnderWayError: Another process, such as the UI, uses a database.
+    """
     for path in sorted(home.rglob("*.db")):
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("VACUUM")
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with closing(sqlite3.connect(path)) as database:
+                database.execute("VACUUM")
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            raise RunsUnderWayError(
+                f"{path} is in use ({error}): end the UI and its daemon, and repeat this command"
+            ) from None

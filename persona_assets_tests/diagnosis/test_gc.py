@@ -20,7 +20,10 @@ def test_leftovers_are_listed_and_then_removed(command: Command, project: Sample
     old, new = (project.data / "tables" / f".{name}.parquet.1.tmp" for name in ("old", "new"))
     for path in (old, new):
         path.write_bytes(b"x" * 1000)
-    os.utime(old, (old.stat().st_atime, old.stat().st_mtime - 2 * DAY))
+    alone = models / ".9f2c.old"
+    alone.mkdir()
+    for path in (old, alone):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 2 * DAY))
     (project.prompts / "tasks" / "tools.md").unlink()
     del project.values["tasks"]["tools"]
     paid = {path: path.read_bytes() for path in (project.data / "completions").rglob("*.parquet")}
@@ -39,6 +42,7 @@ def test_leftovers_are_listed_and_then_removed(command: Command, project: Sample
     assert code == 0
     assert "tables/tools" in out
     assert [path.exists() for path in (unnamed, old, new, named)] == [False, False, True, True]
+    assert alone.exists()
     assert not (project.data / "tables" / "tools").exists()
     assert "tools" not in project.catalog.query("SELECT asset FROM materializations")["asset"]
     assert paid
