@@ -296,11 +296,10 @@ class Catalog:
                     leftover.unlink(missing_ok=True)
                 is_new = fresh or not self.path.exists()
                 if not is_new:
-                    shutil.copyfile(self.path, scratch)
-                    with duckdb.connect(scratch) as connection:
+                    with duckdb.connect(self.path, read_only=True) as connection:
                         is_new = not _has_index(connection)
-                    if is_new:
-                        scratch.unlink()
+                if not is_new:
+                    shutil.copyfile(self.path, scratch)
                 with duckdb.connect(scratch) as connection:
                     if is_new:
                         connection.execute(SCHEMA)
@@ -365,8 +364,14 @@ class Catalog:
 
 def _has_index(connection: "duckdb.DuckDBPyConnection") -> bool:
     """Return False for a catalog of an earlier version, without the lineage index."""
-    found = connection.execute("FROM duckdb_tables() WHERE table_name = 'lineage_files'")
-    return bool(found.fetchall())
+    import duckdb
+
+    try:
+        # The list of all tables would take longer.
+        connection.execute("FROM lineage_files LIMIT 0")
+    except duckdb.CatalogException:
+        return False
+    return True
 
 
 @dataclass
