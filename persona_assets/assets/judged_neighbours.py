@@ -73,7 +73,12 @@ def _pairs_and_verdicts(variant: str) -> list[TableAsset]:
             raise TypeError(f"{PAIRS} needs decontaminate_cosine and decontaminate_judge_from")
         margin = int8_margin(least) if settings.embedding_precision == "int8" else 0.0
         return steps.build_problem_neighbours(
-            with_held_out(solutions, tables), project.forbidden_problems(), vectors, least - margin
+            with_held_out(solutions, tables),
+            project.forbidden_problems(),
+            vectors,
+            least - margin,
+            # The judge decides on the held-out problems once, beside the problems of personas.
+            with_test=not variant,
         )
 
     @table_asset(

@@ -28,8 +28,8 @@ CREATE TABLE materializations (
     prompt_versions JSON, row_count BIGINT, dropped JSON, path VARCHAR
 );
 CREATE TABLE lineage_tables (
-    path VARCHAR, asset VARCHAR, shard VARCHAR, stamp UBIGINT, entries BIGINT, size BIGINT,
-    mtime_ns BIGINT
+    path VARCHAR, asset VARCHAR, shard VARCHAR, stamp UBIGINT, entries BIGINT, contract UBIGINT,
+    size BIGINT, mtime_ns BIGINT
 );
 CREATE TABLE lineage_files (file VARCHAR);
 CREATE TABLE lineage (

@@ -138,9 +138,14 @@ class Catalog:
             CatalogError: The query fails, or the catalog does not exist yet.
         """
 
-        with self._reading() as connection:
-            rows: pl.DataFrame = connection.sql(sql, params=parameters).pl()
-            return rows
+        version = self._version()
+        try:
+            return self._query(sql, parameters)
+        except CatalogError:
+            # A writer may have merged files of the index that the query was about to open.
+            if self._version() == version:
+                raise
+        return self._query(sql, parameters)
 
     def trace(self, row_id: str) -> pl.DataFrame:
         """Trace a row back to its text.
@@ -204,6 +209,11 @@ class Catalog:
             [list(run_ids)],
         )
 
+    def _query(self, sql: str, parameters: list[Any] | None) -> pl.DataFrame:
+        with self._reading() as connection:
+            rows: pl.DataFrame = connection.sql(sql, params=parameters).pl()
+            return rows
+
     def _current(self) -> Walks:
         """Return walks over the tables on disk, after their changes are recorded."""
         known, walks = self._load()
@@ -215,30 +225,38 @@ class Catalog:
 
     def _load(self) -> tuple[Mapping[str, tuple[int, int]], Walks]:
         """Return the indexed tables and the walks over them, read once per version."""
-        version = [
+        while True:
+            version = self._version()
+            if self._walks is not None and self._walks[0] == version:
+                return self._walks[1:]
+            with self._reading() as connection:
+                opened = self._index.open(connection)
+                if opened is None and self._version() != version:
+                    # A writer merged files of the index and removed them.
+                    continue
+                known, segments = opened or ({}, [])
+                snapshot = Snapshot(connection, segments, self._storage.data_dir)
+            walks = Walks(snapshot, self._tables)
+            self._walks = (version, known, walks)
+            return known, walks
+
+    def _version(self) -> object:
+        return [
             (status.st_ino, status.st_mtime_ns)
             for path in (self.path, self._index.folder)
             if path.exists() and (status := path.stat())
         ]
-        if self._walks is not None and self._walks[0] == version:
-            return self._walks[1:]
-        with self._reading() as connection:
-            known = self._index.known(connection)
-            snapshot = Snapshot(connection, self._index.folder, self._storage.data_dir)
-        walks = Walks(snapshot, self._tables)
-        self._walks = (version, known, walks)
-        return known, walks
 
     def _refresh(self) -> None:
-        """Record tables that a run wrote or removed without the catalog, as when it was killed."""
+        """Record tables that a run wrote or removed without the catalog, as when it was killed.
+
+        Tables whose contract has changed are recorded anew, too.
+        """
         with self._writing() as writing:
             changed, gone = self._index.changes(self._index.known(writing.connection))
             footers = [(path, Footer.read(path)) for path in changed]
             self._add(writing, footers, gone)
-            if gone or not all(
-                self._views.are_current(writing.connection, footer) for _, footer in footers
-            ):
-                self._create_views(writing.connection)
+            self._create_views(writing.connection, *{footer.asset for _, footer in footers})
 
     @contextmanager
     def _reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
@@ -278,11 +296,10 @@ class Catalog:
                     leftover.unlink(missing_ok=True)
                 is_new = fresh or not self.path.exists()
                 if not is_new:
-                    shutil.copyfile(self.path, scratch)
-                    with duckdb.connect(scratch) as connection:
+                    with duckdb.connect(self.path, read_only=True) as connection:
                         is_new = not _has_index(connection)
-                    if is_new:
-                        scratch.unlink()
+                if not is_new:
+                    shutil.copyfile(self.path, scratch)
                 with duckdb.connect(scratch) as connection:
                     if is_new:
                         connection.execute(SCHEMA)
@@ -328,14 +345,12 @@ class Catalog:
             writing.obsolete += self._index.record(cursor, footers)
         return len(footers)
 
-    def _create_views(
-        self, connection: "duckdb.DuckDBPyConnection", changed: str | None = None
-    ) -> None:
+    def _create_views(self, connection: "duckdb.DuckDBPyConnection", *changed: str) -> None:
         """Create missing views, and replace the macros and the views that cover all assets.
 
         Args:
             connection: The catalog.
-            changed: Asset whose view is replaced, too.
+            changed: Assets whose views are replaced, too.
         """
         existing = self._views.existing(connection)
         # A separate cursor: its placeholders are gone before a query could read them.
@@ -349,8 +364,14 @@ class Catalog:
 
 def _has_index(connection: "duckdb.DuckDBPyConnection") -> bool:
     """Return False for a catalog of an earlier version, without the lineage index."""
-    found = connection.execute("FROM duckdb_tables() WHERE table_name = 'lineage_files'")
-    return bool(found.fetchall())
+    import duckdb
+
+    try:
+        # The list of all tables would take longer.
+        connection.execute("FROM lineage_files LIMIT 0")
+    except duckdb.CatalogException:
+        return False
+    return True
 
 
 @dataclass

@@ -33,10 +33,24 @@ def key_of(row_id: str) -> int:
     )
 
 
-def stamp_of(footer: Footer, quarantine: Path) -> int:
-    """Return the hash of a table's identity: its footer, and the size of its quarantine's file."""
+def contract_of(table: Table | None) -> int:
+    """Return the hash of the parts of a contract that entries depend on; 0 without a contract."""
+    if table is None:
+        return 0
+    kind = (table.makes, table.aggregates, table.verdicts, table.duplicates)
+    return key_of(repr((table.row_id, table.parents, table.members, kind)))
+
+
+def stamp_of(footer: Footer, quarantine: Path, contract: int) -> int:
+    """Return the hash of a table's identity.
+
+    Args:
+        footer: Footer of the table.
+        quarantine: File of its dropped rows, which may be missing; its size counts.
+        contract: See `contract_of`.
+    """
     dropped = quarantine.stat().st_size if quarantine.exists() else 0
-    return key_of(f"{footer.model_dump_json()}{dropped}")
+    return key_of(f"{footer.model_dump_json()}{dropped}-{contract}")
 
 
 def entries_of(table: Table, path: Path, quarantine: Path, stamp: int) -> pl.DataFrame:
@@ -79,10 +93,10 @@ def _held(table: Table, path: Path) -> Iterator[pl.LazyFrame]:
         yield _entries(rows, parent.alias("id"), CHILD, value=row_id)
     if table.makes and not parents:
         yield _entries(rows, row_id, MADE)
-    if table.duplicates:
+    if table.duplicates and columns >= {"survivor_id", "stage", "similarity"}:
         survivor = {name: pl.col(name) for name in ("stage", "similarity")}
         yield _entries(rows, row_id, DUPLICATE, value=pl.col("survivor_id"), **survivor)
-    if table.verdicts:
+    if table.verdicts and columns >= {"kept", "reason"}:
         yield _entries(rows, row_id, HELD, value=pl.when(~pl.col("kept")).then("reason"))
     elif not table.makes:
         yield _entries(rows, row_id, HELD)

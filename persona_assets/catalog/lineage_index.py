@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.catalog import segments
-from persona_assets.catalog.entries import entries_of, stamp_of
+from persona_assets.catalog.entries import contract_of, entries_of, stamp_of
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table
@@ -59,12 +59,13 @@ class LineageIndex:
                 rows[latest[name]] = (*previous[:3], None, 0, *previous[5:])
             latest[name] = relative
             quarantine = self._storage.data_dir / relative.replace("tables", "quarantine", 1)
-            status, stamp = path.stat(), stamp_of(footer, quarantine)
+            status, contract = path.stat(), contract_of(self._tables.get(footer.asset))
+            stamp = stamp_of(footer, quarantine, contract)
             if stamp not in known:
                 waiting.append(self._entries(path, footer.asset, quarantine, stamp))
                 known[stamp] = len(waiting[-1])
-            size_and_time = (status.st_size, status.st_mtime_ns)
-            rows[relative] = (relative, *name, stamp, known[stamp], *size_and_time)
+            version = (contract, status.st_size, status.st_mtime_ns)
+            rows[relative] = (relative, *name, stamp, known[stamp], *version)
             if sum(map(len, waiting)) > segments.BATCH:
                 written.append(segments.write(self.folder, pl.concat(waiting)))
                 waiting = []
@@ -82,19 +83,30 @@ class LineageIndex:
         cursor.execute(
             "INSERT INTO lineage_files SELECT unnest(?)", [[file.name for file in listed]]
         )
-        return [file for file in segments.segments(self.folder) if file not in listed]
+        found = [*segments.segments(self.folder), *self.folder.glob(".*.tmp")]
+        return [file for file in found if file not in listed]
 
     def forget(self, cursor: "duckdb.DuckDBPyConnection", paths: Collection[str]) -> None:
         """Remove tables from the index, by their paths relative to the project."""
         cursor.execute("DELETE FROM lineage_tables WHERE list_contains(?, path)", [list(paths)])
 
+    def open(
+        self, connection: "duckdb.DuckDBPyConnection"
+    ) -> tuple[dict[str, tuple[int, int]], list[segments.Segment]] | None:
+        """Return the known tables, see `known`, and the opened files; None if a file is lost."""
+        try:
+            opened = [segments.open_segment(file) for file in self._named(connection)]
+        except FileNotFoundError:
+            return None
+        return self._known(connection), opened
+
     def known(self, connection: "duckdb.DuckDBPyConnection") -> dict[str, tuple[int, int]]:
-        """Return size and time of each table in the index, by path; none if a file is lost."""
-        names = connection.execute("SELECT file FROM lineage_files").fetchall()
-        if not all((self.folder / name).exists() for [name] in names):
-            return {}
-        rows = connection.execute("SELECT path, size, mtime_ns FROM lineage_tables").fetchall()
-        return {path: (size, time) for path, size, time in rows}
+        """Return size and time of each table in the index, by path; none if a file is lost.
+
+        A table whose contract has changed since is left out.
+        """
+        is_whole = all(file.exists() for file in self._named(connection))
+        return self._known(connection) if is_whole else {}
 
     def changes(self, known: Mapping[str, tuple[int, int]]) -> tuple[list[Path], list[str]]:
         """Compare the tables on disk with those in the index.
@@ -114,6 +126,21 @@ class LineageIndex:
         """Return the path of a table relative to the project, with `/` between its parts."""
         return path.resolve().relative_to(self._storage.data_dir.resolve()).as_posix()
 
+    def _named(self, connection: "duckdb.DuckDBPyConnection") -> list[Path]:
+        names = connection.execute("SELECT file FROM lineage_files").fetchall()
+        return [self.folder / name for [name] in names]
+
+    def _known(self, connection: "duckdb.DuckDBPyConnection") -> dict[str, tuple[int, int]]:
+        rows = connection.execute(
+            "SELECT path, asset, contract, size, mtime_ns FROM lineage_tables"
+        ).fetchall()
+        contracts = {asset: contract_of(table) for asset, table in self._tables.items()}
+        return {
+            path: (size, time)
+            for path, asset, contract, size, time in rows
+            if contract == contracts.get(asset, 0)
+        }
+
     def _entries(self, path: Path, asset: str, quarantine: Path, stamp: int) -> pl.DataFrame:
         if asset not in self._tables:
             return pl.DataFrame(schema=segments.ENTRIES)
@@ -121,8 +148,7 @@ class LineageIndex:
 
     def _listed(self, cursor: "duckdb.DuckDBPyConnection") -> list[Path]:
         """Return the files of the index; if one is lost, none, and forget all tables."""
-        names = [name for [name] in cursor.execute("SELECT file FROM lineage_files").fetchall()]
-        files = [self.folder / name for name in names]
+        files = self._named(cursor)
         if all(file.exists() for file in files):
             return files
         cursor.execute("DELETE FROM lineage_tables")
@@ -149,6 +175,7 @@ _INDEXED = {
     "shard": pl.String(),
     "stamp": pl.UInt64(),
     "entries": pl.Int64(),
+    "contract": pl.UInt64(),
     "size": pl.Int64(),
     "mtime_ns": pl.Int64(),
 }

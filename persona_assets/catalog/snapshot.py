@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from persona_assets.catalog import segments
 from persona_assets.catalog.entries import key_of
-from persona_assets.catalog.segments import open_segment
+from persona_assets.catalog.segments import Segment
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,8 +57,13 @@ def _matching(
         # Removed since the catalog was read.
         return pl.DataFrame()
     with file:
-        rows = pl.scan_parquet(file).filter(pl.col(column).cast(pl.String).is_in(list(ids)))
-        return rows.select(columns or pl.all()).collect()
+        rows = pl.scan_parquet(file)
+        # A table of an earlier version may lack columns.
+        present = rows.collect_schema()
+        if column not in present:
+            return pl.DataFrame()
+        found = rows.filter(pl.col(column).cast(pl.String).is_in(list(ids)))
+        return found.select([it for it in columns if it in present] or pl.all()).collect()
 
 
 class Snapshot:
@@ -67,14 +71,14 @@ class Snapshot:
 
     Args:
         connection: The catalog.
-        folder: Folder of the lineage index.
+        segments: Opened files of the lineage index at this version. A writer may remove them.
         data_dir: Folder of the project.
     """
 
     def __init__(
-        self, connection: "duckdb.DuckDBPyConnection", folder: Path, data_dir: Path
+        self, connection: "duckdb.DuckDBPyConnection", segments: Sequence[Segment], data_dir: Path
     ) -> None:
-        self._folder = folder
+        self._segments = segments
         tables = connection.execute(
             "SELECT i.stamp, m.asset, m.shard, m.path, m.run_id, m.prompt_versions "
             "FROM materializations m JOIN lineage_tables i USING (path) WHERE i.stamp IS NOT NULL"
@@ -109,8 +113,8 @@ class Snapshot:
         keys = np.array(sorted(names), np.uint64)
         found = {
             entry
-            for path in segments.segments(self._folder)
-            for entry in open_segment(path).find(keys)
+            for segment in self._segments
+            for entry in segment.find(keys)
             if entry[1] in self._tables
         }
         for key, stamp, kind in found:

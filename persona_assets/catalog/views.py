@@ -179,17 +179,17 @@ class Views:
         self,
         connection: "duckdb.DuckDBPyConnection",
         existing: Mapping[str, str],
-        changed: str | None = None,
+        changed: Collection[str] = (),
     ) -> None:
-        """Create the missing views of assets, and that of a changed asset anew.
+        """Create the missing views of assets, and those of changed assets anew.
 
         Args:
             connection: The catalog.
             existing: Files by asset; see `existing`.
-            changed: Asset whose columns may differ from those of its view.
+            changed: Assets whose columns may differ from those of their views.
         """
         views = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
-        present = {view for [view] in views.fetchall()} - {changed}
+        present = {view for [view] in views.fetchall()} - set(changed)
         for asset, files in existing.items():
             if asset not in present:
                 connection.execute(

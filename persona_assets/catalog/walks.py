@@ -149,6 +149,8 @@ class Walks:
         found = self._of_kind(ids, MADE)
         for table in sorted(found, key=lambda table: (table.asset, table.shard or "")):
             rows = table.rows(self._tables[table.asset].row_id, found[table])
+            if rows.is_empty():
+                continue
             shown = rows.select(pl.lit(table.shard).alias(SHARD_COLUMN), pl.all())
             lines = shown.write_ndjson().splitlines()
             for row, line in zip(rows.iter_rows(named=True), lines, strict=True):
@@ -187,7 +189,7 @@ class Walks:
             contract = self._tables[table.asset]
             if contract.verdicts:
                 for row in table.rows(contract.row_id, own).iter_rows(named=True):
-                    if not row["kept"]:
+                    if not row.get("kept", True):
                         reasons[row[contract.row_id]] = row["reason"]
             fates |= {(it, *table.place, reasons.get(it), None, None, None) for it in own}
         return fates
@@ -214,5 +216,6 @@ class Walks:
             contract = self._tables[table.asset]
             if contract.text:
                 rows = table.rows(contract.row_id, own, contract.row_id, contract.text)
-                texts.update(rows.rows())
+                if contract.text in rows.columns:
+                    texts.update(rows.rows())
         return texts

@@ -47,7 +47,12 @@ VERDICTS = pl.Schema(
 
 
 def build_problem_neighbours(
-    solutions: pl.DataFrame, forbidden: pl.DataFrame, vectors: ProblemVectors, cosine: float
+    solutions: pl.DataFrame,
+    forbidden: pl.DataFrame,
+    vectors: ProblemVectors,
+    cosine: float,
+    *,
+    with_test: bool = True,
 ) -> StepResult:
     """Pair problems with their nearest forbidden problems, where nothing else decides.
 
@@ -57,12 +62,13 @@ def build_problem_neighbours(
             not held out, the held-out ones are forbidden, too.
         vectors: Vectors of all of them.
         cosine: Cosine above which a problem is a neighbour.
+        with_test: False to pair training problems alone.
     """
     both = pl.concat([forbidden, math_data.held_out_problems(solutions)])
     found: list[Mapping[str, object]] = []
     for chosen, apart in (
         (solutions.filter(~pl.col("held_out"), solver="assistant"), both),
-        (solutions.filter("held_out"), forbidden),
+        (solutions.filter("held_out") if with_test else solutions.clear(), forbidden),
     ):
         problems = chosen.unique("sample_id", keep="first", maintain_order=True)
         contained = math_data.contained_problems(problems, apart, vectors)

@@ -184,6 +184,19 @@ def test_a_judge_adds_two_tables_and_changes_the_math_sets_alone(fresh: SamplePr
         code_versions(fresh)
 
 
+def test_a_judge_decides_on_the_problems_of_each_arm(fresh: SampleProject) -> None:
+    fresh.values |= {
+        "train_without_personas": True,
+        "decontaminate_cosine": 0.9,
+        "decontaminate_judge_from": 0.7,
+    }
+    assert "judged_neighbours@no_persona" in fresh.assets["math_train@no_persona"].inputs
+    bounds = call_bounds(Project(fresh.settings), 1)
+    asked = bounds.calls("judged_neighbours")
+    assert asked
+    assert bounds.calls("judged_neighbours@no_persona") == asked
+
+
 def test_a_cosine_adds_tables_of_vectors_and_changes_the_math_sets_alone(
     fresh: SampleProject,
 ) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from persona_assets.catalog import segments
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.storage.storage import Storage
+from persona_assets.tables import Table
 from persona_assets_tests.sample_project import ROOT
-from persona_assets_tests.sample_tables import TABLES, write
+from persona_assets_tests.sample_tables import ROWS, TABLES, write
 
 ADD_SHARDS = "persona_assets_tests.catalog.programs.add_shards"
 
@@ -78,8 +79,9 @@ def test_index_equals_a_walk_over_all_tables(
         if above:
             chain = catalog.trace(row_id)
             assert set(chain.select("asset", "row_id").iter_rows()) == above
-    last = catalog.affected_by(IDS[0])
-    assert catalog.query("FROM affected_by(?)", [IDS[0]]).equals(last)
+    # A macro follows as many links as there are assets in a row, here two.
+    last = catalog.affected_by(IDS[3])
+    assert catalog.query("FROM affected_by(?)", [IDS[3]]).equals(last)
 
 
 def test_merged_segments_keep_every_entry(
@@ -110,10 +112,43 @@ def test_lost_files_of_the_index_are_made_again(storage: Storage, catalog: Catal
 def test_writers_at_a_time_lose_no_entry(tmp_path: Path, catalog: Catalog) -> None:
     command = [sys.executable, "-m", ADD_SHARDS, str(tmp_path)]
     writers = [subprocess.Popen([*command, str(number)], cwd=ROOT) for number in range(2)]
+    # A reader meets files that are merged and removed beneath it.
+    catalog.rebuild()
+    catalog.add(*write(Storage(tmp_path), "texts", "first", {"first": None}))
+    while any(writer.poll() is None for writer in writers):
+        assert Catalog(Storage(tmp_path), TABLES).locate(["first"])["shard"].to_list() == ["first"]
+        assert catalog.query("SELECT row_id FROM trace('first')")["row_id"].to_list() == ["first"]
     assert [writer.wait() for writer in writers] == [0, 0]
     ids = catalog.query("SELECT id FROM texts")["id"].to_list()
-    assert len(ids) == 12
+    assert len(ids) == 13
     assert sorted(catalog.locate(ids)["row_id"]) == sorted(ids)
+
+
+def test_tables_are_recorded_anew_once_their_contract_changes(
+    storage: Storage, catalog: Catalog
+) -> None:
+    catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
+    catalog.add(*write(storage, "rows", "a.txt", {"r": "t"}))
+    judged = pl.Schema({**ROWS, "kept": pl.Boolean(), "reason": pl.String(), "text": pl.String()})
+    for table, affected in (
+        (Table(ROWS, "id", makes=True), ["t"]),
+        (Table(ROWS, "id", aggregates=True, members=("parent",)), [None, "t"]),
+        # The table lacks columns of a later contract.
+        (Table(judged, "id", "parent", makes=True, verdicts=True, text="text"), ["r", "t"]),
+    ):
+        changed = Catalog(storage, {**TABLES, "rows": table})
+        assert changed.affected_by("t")["row_id"].to_list() == affected
+        assert changed.query("FROM affected_by('t')")["row_id"].to_list() == affected
+        assert changed.why("t")["outcome"].to_list() == ["kept"]
+
+
+def test_tables_of_an_asset_that_is_gone_are_not_shown(storage: Storage, catalog: Catalog) -> None:
+    catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
+    catalog.add(*write(storage, "rows", "a.txt", {"r": "t"}))
+    without = Catalog(storage, {"texts": TABLES["texts"]})
+    assert without.affected_by("t")["asset"].to_list() == ["texts"]
+    assert without.why("r").is_empty()
+    assert catalog.affected_by("t")["asset"].to_list() == ["rows", "texts"]
 
 
 def test_copied_project_answers_from_its_own_files(tmp_path: Path) -> None:

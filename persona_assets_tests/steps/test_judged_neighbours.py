@@ -78,6 +78,10 @@ def test_problems_that_words_find_are_no_pairs_and_the_nearest_ones_come_first()
     pairs = build_problem_neighbours(ROWS.filter("held_out"), forbidden, vectors, 0.5).rows
     assert pairs["problem_id"].to_list() == ["0", "1", "2"]
     assert len(pairs) == MOST
+    train = build_problem_neighbours(
+        ROWS.filter("held_out"), forbidden, vectors, 0.5, with_test=False
+    )
+    assert train.rows.is_empty()
     named = pl.DataFrame([("mine", "0", FERRY)], PROBLEMS, orient="row")
     assert len(build_problem_neighbours(ROWS.filter("held_out"), named, vectors, 0.5).rows) == 0
 
