@@ -15,6 +15,10 @@ def contracts() -> dict[str, list[str]]:
         profile="current",
         prompts=ROOT / "prompts",
         benchmark=SAMPLE,
+        decontaminate=[SAMPLE],
+        decontaminate_cosine=0.9,
+        decontaminate_judge_from=0.7,
+        train_without_personas=True,
         baselines={"other": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}},
     )
     project = Project(settings)

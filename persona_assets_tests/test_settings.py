@@ -221,6 +221,7 @@ def test_example_file_names_every_setting_with_its_default(
     assert named | roles == set(Settings.model_fields)
     examples = {"corpus_fields", "benchmark", "decontaminate", "tasks", "prompting"}
     examples |= {"run_budget", "backfill_budget", "ledger_url", "protected_names"}
+    examples |= {"dagster_postgres_url"}
     examples |= {"ready_personas", "ready_fields", "evaluation", "benchmarks", "baselines"}
     examples |= {"pair_writer", "pair_writer_similarity", "training"}
     for name, value in given.items():

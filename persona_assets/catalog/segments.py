@@ -105,10 +105,12 @@ def mergeable(paths: Sequence[Path]) -> list[Path]:
         paths: Segments, the smallest first.
 
     Example:
-        >>> [path.name for path in mergeable([Path(f"{n}-x.parquet") for n in (1, 3, 4, 9)])]
+        >>> [path.name for path in mergeable([Path(f"{n}-x.parquet") for n in (1, 3, 4)])]
         []
-        >>> [path.name for path in mergeable([Path(f"{n}-x.parquet") for n in (1, 4, 5, 6, 7)])]
-        ['1-x.parquet', '4-x.parquet', '5-x.parquet', '6-x.parquet', '7-x.parquet']
+        >>> [path.name for path in mergeable([Path(f"{n}-x.parquet") for n in (1, 3, 4, 90_000)])]
+        []
+        >>> [path.name for path in mergeable([Path(f"{n}-x.parquet") for n in (1, 4, 5, 6)])]
+        ['1-x.parquet', '4-x.parquet', '5-x.parquet', '6-x.parquet']
     """
     found: list[Path] = []
     classes: dict[int, int] = {}
