@@ -24,7 +24,7 @@ _HOLDER = re.compile(r"process (\d+) on (\S+) since ")
 _SHOWN = 3
 
 
-def check_disk(storage: Storage) -> Iterator[Finding]:
+def check_free_space(storage: Storage) -> Iterator[Finding]:
     """Check the free space of the data folder, and that a file can be written there."""
     folder = storage.data_dir
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists())

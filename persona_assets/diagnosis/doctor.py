@@ -7,7 +7,7 @@ from persona_assets.assets.graph import project_assets, table_contracts
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.diagnosis.dagster_instance import check_instance
 from persona_assets.diagnosis.data_folder import (
-    check_disk,
+    check_free_space,
     check_locks,
     check_paid_index,
     check_responses,
@@ -43,7 +43,7 @@ def examine(load: Callable[[], Settings], folder: Path) -> Iterator[Finding]:
     yield from _check_corpus(settings)
     yield from check_endpoints(project)
     storage = project.storage
-    yield from check_disk(storage)
+    yield from check_free_space(storage)
     yield from check_locks(storage)
     yield from check_tables(storage, Catalog(storage, table_contracts(assets)))
     yield from check_withdrawals(storage)
