@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 HELPERS = {
+    "lineage_project.py",
     "contamination_data.py",
     "contamination_rewrites.py",
     "cosine_data.py",
