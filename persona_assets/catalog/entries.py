@@ -93,10 +93,11 @@ def _held(table: Table, path: Path) -> Iterator[pl.LazyFrame]:
         yield _entries(rows, parent.alias("id"), CHILD, value=row_id)
     if table.makes and not parents:
         yield _entries(rows, row_id, MADE)
-    if table.duplicates and columns >= {"survivor_id", "stage", "similarity"}:
-        survivor = {name: pl.col(name) for name in ("stage", "similarity")}
-        yield _entries(rows, row_id, DUPLICATE, value=pl.col("survivor_id"), **survivor)
-    if table.verdicts and columns >= {"kept", "reason"}:
+    if table.duplicates:
+        if columns >= {"survivor_id", "stage", "similarity"}:
+            survivor = {name: pl.col(name) for name in ("stage", "similarity")}
+            yield _entries(rows, row_id, DUPLICATE, value=pl.col("survivor_id"), **survivor)
+    elif table.verdicts and columns >= {"kept", "reason"}:
         yield _entries(rows, row_id, HELD, value=pl.when(~pl.col("kept")).then("reason"))
     elif not table.makes:
         yield _entries(rows, row_id, HELD)
