@@ -9,7 +9,7 @@ the file open.
 import fcntl
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -265,15 +265,16 @@ class Catalog:
         if not self.path.exists():
             raise CatalogError(f"no catalog at {self.path}: materialize something first")
         try:
-            with duckdb.connect(self.path, read_only=True) as connection:
-                is_old = not _has_index(connection)
-            if is_old and not self._tables:
-                raise CatalogError(
-                    f"{self.path} is of an earlier version: run `persona-assets catalog`"
-                )
-            if is_old:
-                self.rebuild()
-            with duckdb.connect(self.path, read_only=True) as connection:
+            with ExitStack() as stack:
+                connection = stack.enter_context(duckdb.connect(self.path, read_only=True))
+                if not _has_index(connection):
+                    stack.close()
+                    if not self._tables:
+                        raise CatalogError(
+                            f"{self.path} is of an earlier version: run `persona-assets catalog`"
+                        )
+                    self.rebuild()
+                    connection = stack.enter_context(duckdb.connect(self.path, read_only=True))
                 # The project may have been moved since the views were made.
                 data_dir = quoting.literal(str(self._storage.data_dir.resolve()))
                 connection.execute(f"SET VARIABLE {DATA_DIR} = {data_dir}")

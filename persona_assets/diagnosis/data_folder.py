@@ -1,16 +1,13 @@
 """Checks of a project's data folder: space, locks, tables, paid responses and their index."""
 
 import os
-import re
 import shutil
-import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 from persona_assets.catalog.catalog import Catalog, CatalogError
 from persona_assets.diagnosis.finding import Finding, fault, note, well
 from persona_assets.generation import CompletionStore, JournalCorrupt
-from persona_assets.generation.journal.journal import settled_keys
+from persona_assets.generation.journal.journal import lease_holder, settled_keys
 from persona_assets.generation.journal.paid_index import PaidIndex
 from persona_assets.number_format import plural
 from persona_assets.storage.footer import Footer
@@ -20,7 +17,6 @@ from persona_assets.storage.storage import LEAST_FREE_BYTES, Storage
 CATALOG = "persona-assets catalog"
 """Command that makes the catalog anew."""
 
-_HOLDER = re.compile(r"process (\d+) on (\S+) since ")
 _SHOWN = 3
 
 
@@ -141,7 +137,7 @@ def check_responses(storage: Storage) -> Iterator[Finding]:
             faults += 1
             yield fault("responses", str(error))
             continue
-        if holder := running_holder(path):
+        if holder := lease_holder(path):
             yield note("responses", f"{name} is being made by {holder}")
         elif count:
             yield note(
@@ -151,22 +147,6 @@ def check_responses(storage: Storage) -> Iterator[Finding]:
             )
     if not faults:
         yield well("responses", f"{plural(len(paths), 'completions file')} and all journals open")
-
-
-def running_holder(journal: Path) -> str | None:
-    """Return the process of this machine that holds a journal, None if none is alive.
-
-    The lock is not touched: a run that begins in the same instant would be refused.
-    """
-    try:
-        content = Path(f"{journal}.lock").read_text("utf-8", "replace")
-    except FileNotFoundError:
-        return None
-    match = _HOLDER.match(content)
-    if match is None or match[2] != socket.gethostname():
-        return None
-    alive = Path(f"/proc/{match[1]}").exists()
-    return content.strip() if alive else None
 
 
 def check_paid_index(storage: Storage) -> Iterator[Finding]:

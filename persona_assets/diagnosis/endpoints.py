@@ -1,7 +1,6 @@
 """Checks of the endpoints of a project, by requests that are free of charge."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from persona_assets.assets.graph import project_assets
 from persona_assets.diagnosis.finding import Finding, fault, note, well
@@ -43,12 +42,11 @@ def _check(models: Models, role: str) -> Finding:
         if model in MODELS and not is_fetched(model, folder):
             return note(subject, f"{model} is not fetched yet", "persona-assets fetch")
         return well(subject, f"{model}, embedded")
-    host = urlsplit(str(endpoint.base_url)).netloc or endpoint.host
     unlisted = unlisted_clause(endpoint.model, listed_models(endpoint))
     if unlisted:
         return note(
             subject,
-            f"{endpoint.model} at {host}: it can be reached{unlisted}",
+            f"{endpoint.model} at {endpoint.host}: it can be reached{unlisted}",
             f"compare PERSONA_{role.upper()}__MODEL with the endpoint's names",
         )
-    return well(subject, f"{endpoint.model} at {host} can be reached")
+    return well(subject, f"{endpoint.model} at {endpoint.host} can be reached")

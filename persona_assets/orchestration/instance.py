@@ -14,6 +14,7 @@ from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus, CorpusFiles
 from persona_assets.scaffold.shipped_files import shipped_file
 from persona_assets.settings import Settings
+from persona_assets.storage.locks import process_lives
 from persona_assets.storage.storage import Storage
 
 UNFINISHED = [
@@ -169,12 +170,4 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> int:
 def is_dead(run: dg.DagsterRun) -> bool:
     """Return True if a command of this machine executed a run and its process is gone."""
     host, _, pid = run.tags.get(RUNNER, "").rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass  # The process exists and belongs to another user.
-    return False
+    return process_lives(host, pid) is False

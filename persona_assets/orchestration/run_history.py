@@ -39,7 +39,7 @@ def require_no_runs(instance: dg.DagsterInstance) -> int:
     return instance.get_runs_count()
 
 
-def forget_tables(
+def forget_runs(
     instance: dg.DagsterInstance, storage: Storage, tables: Collection[TableName]
 ) -> int:
     """Remove the runs that made some tables from the history, with their previews of rows.

@@ -20,7 +20,7 @@ from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.io_manager import PROMPT_VERSIONS
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
-from persona_assets.storage.withdrawals import TableName, Withdrawals
+from persona_assets.storage.withdrawals import Withdrawals
 
 EARLIER = "persona_assets/earlier_versions"
 """Metadata key of the code versions that earlier versions of an asset's step have."""
@@ -98,6 +98,16 @@ class Graph:
             groups.setdefault((level[asset.name], asset.partitions or ""), []).append(asset)
         return [Phase(key[1] or None, tuple(assets)) for key, assets in sorted(groups.items())]
 
+    def upstream(self, names: Iterable[str]) -> list[str]:
+        """Return all assets from which some assets are made, in the order of the graph."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            inputs = set(self.assets[waiting.pop()].inputs) - found
+            found |= inputs
+            waiting += inputs
+        return [name for name in self.assets if name in found]
+
     def partitions_of(self, name: str | None) -> Sequence[str | None]:
         """Return the keys of a partition set; a single None for an unpartitioned asset."""
         return (None,) if name is None else self.keys[name]
@@ -122,7 +132,6 @@ class Staleness:
         self._retry = retry
         self._footers: dict[tuple[str, str | None], Footer | None] = {}
         self._withdrawals = Withdrawals()
-        self._unpurged: Collection[TableName] = ()
 
     def first_stale(self) -> list[Stale]:
         """Return the stale tables of the first phase that has any; later phases depend on them."""
@@ -139,7 +148,6 @@ class Staleness:
         """
         self._footers.clear()
         self._withdrawals = self._storage.withdrawals()
-        self._unpurged = self._withdrawals.unpurged
         for partition in partitions:
             reasons: dict[str, str] = {}
             fingerprint: list[str] = [partition or ""]
@@ -185,7 +193,7 @@ class Staleness:
         for name, before, after in self._drops(footer):
             if before != after:
                 return f"dropped rows of {name} changed"
-        if (asset.name, partition) in self._unpurged:
+        if (asset.name, partition) in self._withdrawals.unpurged:
             return "completions of a withdrawn text are to be purged"
         if rows := self.retried(asset, partition):
             return f"{plural(rows, 'dropped row')} to ask again ({', '.join(sorted(self._retry))})"

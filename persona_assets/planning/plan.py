@@ -5,7 +5,7 @@ those of the pilot's calls. Makes no call and spends no money.
 """
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -294,7 +294,7 @@ def _next_command(
         ]
         if not names:
             continue
-        upstream = _ancestors(runner, names)
+        upstream = runner.graph.upstream(names)
         # A pilot of a single shard would have to wait for these tables of all shards.
         unsharded = [
             name for name in upstream if not is_sharded(graph[name]) and name in pending.stale
@@ -326,20 +326,9 @@ def _command(selected: Sequence[str], shard: str | None = None) -> str:
     return command if shard is None else f"{command} --shards {shlex.quote(shard)}"
 
 
-def _ancestors(runner: Runner, names: Iterable[str]) -> list[str]:
-    """Return all upstream assets, in the order of the graph."""
-    ancestors: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        inputs = set(runner.graph.assets[waiting.pop()].inputs) - ancestors
-        ancestors |= inputs
-        waiting += inputs
-    return [name for name in runner.graph.assets if name in ancestors]
-
-
 def _select_up_to(runner: Runner, names: Sequence[str]) -> list[str]:
     """Return the shortest selection of assets with everything upstream."""
-    upstream = set(_ancestors(runner, names))
+    upstream = set(runner.graph.upstream(names))
     return [f"+key:{name}" for name in names if name not in upstream]
 
 

@@ -63,7 +63,7 @@ def bound_new_calls(
     }
     bounds: list[NewCalls] = []
     for asset in graph.assets.values():
-        upstream = _ancestors(graph, asset.name)
+        upstream = graph.upstream([asset.name])
         of_tables: list[NewCalls] = []
         for partition in graph.partitions_of(asset.partitions):
             table = (asset.name, partition)
@@ -150,15 +150,3 @@ def _rows_per_persona(
             own *= SOLVERS * settings.solutions_per_problem
         rows[asset.name] = own * max((rows[name] for name in asset.inputs), default=1)
     return rows
-
-
-def _ancestors(graph: Graph, name: str) -> set[str]:
-    """Return all assets upstream of an asset."""
-    found: set[str] = set()
-    waiting = list(graph.assets[name].inputs)
-    while waiting:
-        upstream = waiting.pop()
-        if upstream not in found:
-            found.add(upstream)
-            waiting += graph.assets[upstream].inputs
-    return found

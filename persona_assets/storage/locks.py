@@ -1,4 +1,4 @@
-"""Locks of files: whether the file system of a folder keeps two writers apart.
+"""Locks of files: whether a file system keeps two writers apart, and whether a holder lives.
 
 Journals, the catalog and the index of paid keys rely on `flock`. Some network file systems grant
 the same lock twice, and two runs would then pay for the same calls.
@@ -6,6 +6,7 @@ the same lock twice, and two runs would then pay for the same calls.
 
 import fcntl
 import os
+import socket
 from pathlib import Path
 
 from persona_assets.storage.files import make_folder
@@ -72,6 +73,24 @@ def is_shared(kind: str) -> bool:
         (True, True, False)
     """
     return kind.partition(".")[0] in SHARED_BY_MACHINES
+
+
+def process_lives(host: str, pid: str) -> bool | None:
+    """Return True for a process that exists; None if it is of another machine, or no number.
+
+    Args:
+        host: Name of its machine.
+        pid: Its number, as a text from a file or tag.
+    """
+    if host != socket.gethostname() or not pid.isdigit():
+        return None
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # It belongs to another user.
+    return True
 
 
 def _sentence(folder: Path, reason: str) -> str:

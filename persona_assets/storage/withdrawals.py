@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -80,12 +81,12 @@ class Withdrawals:
 
     lines: tuple[Withdrawal, ...] = ()
 
-    @property
+    @cached_property
     def active(self) -> dict[str, Withdrawal]:
         """Last withdrawal of each text that is withdrawn now, by content."""
-        return {line.content: line for _, line in self._active().values()}
+        return {line.content: line for _, line in self._active.values()}
 
-    @property
+    @cached_property
     def unpurged(self) -> frozenset[TableName]:
         """Tables whose completions wait to be purged."""
         purged = {
@@ -96,7 +97,7 @@ class Withdrawals:
         }
         return frozenset(
             table
-            for number, line in self._active().values()
+            for number, line in self._active.values()
             for table in line.tables
             if line.purges and purged.get(table, -1) < number
         )
@@ -117,6 +118,7 @@ class Withdrawals:
             return "a text was withdrawn"
         return "" if self.active.keys() >= set(obeyed) else "a withdrawal was undone"
 
+    @cached_property
     def _active(self) -> dict[str, tuple[int, Withdrawal]]:
         active: dict[str, tuple[int, Withdrawal]] = {}
         for number, line in enumerate(self.lines):

@@ -12,7 +12,7 @@ from persona_assets.catalog.catalog import Catalog
 from persona_assets.definitions import build_defs
 from persona_assets.number_format import plural
 from persona_assets.orchestration.instance import expected_keys, open_instance
-from persona_assets.orchestration.run_history import forget_tables, require_no_runs
+from persona_assets.orchestration.run_history import forget_runs, require_no_runs
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.cost import refresh_catalog
 from persona_assets.planning.unreached import remove_tables, unreached_tables
@@ -98,7 +98,7 @@ def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: 
             raise WithdrawalError(
                 "nothing was written: a run has written tables meanwhile, repeat this command"
             )
-        runs = forget_tables(instance, storage, held)
+        runs = forget_runs(instance, storage, held)
     remove_tables(storage, unreached)
     Deduplicator(settings, storage).forget()
     (storage.data_dir / REPORT).unlink(missing_ok=True)
@@ -185,9 +185,8 @@ def _agreed(options: argparse.Namespace) -> bool:
 def _print_withdrawn(project: Project) -> None:
     table = figure_table("text", "time", "completions", "reason", left=4)
     withdrawals = project.storage.withdrawals()
-    unpurged = withdrawals.unpurged
     for line in withdrawals.active.values():
-        purge = "to be purged" if not unpurged.isdisjoint(line.tables) else "purged"
+        purge = "to be purged" if not withdrawals.unpurged.isdisjoint(line.tables) else "purged"
         reason = escape(clean_label(line.reason, _REASON))
         table.add_row(" ".join(line.text_ids), line.time, purge if line.purges else "kept", reason)
     OUT.print(table)

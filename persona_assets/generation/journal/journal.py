@@ -7,6 +7,7 @@ table is published, `compact` moves its journal into the table's completions fil
 
 import fcntl
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -29,8 +30,13 @@ from persona_assets.generation.journal.completion_store import (
 from persona_assets.generation.journal.key_index import KeyIndex
 from persona_assets.generation.parsing.finish_reasons import finish_of
 from persona_assets.storage.files import make_folder, sync
+from persona_assets.storage.locks import process_lives
 
 __all__ = ["Journal", "JournalBusy", "JournalCorrupt", "compact"]
+
+
+_HOLDER = re.compile(r"process (?P<pid>\d+) on (?P<host>\S+) since ")
+"""Beginning of the line that `acquire_lease` writes."""
 
 
 class JournalBusy(RuntimeError):
@@ -328,6 +334,19 @@ def acquire_lease(path: Path) -> FileIO:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     lock.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode())
     return lock
+
+
+def lease_holder(path: Path) -> str | None:
+    """Return the process of this machine that holds a journal's lease; None if none is alive.
+
+    The lock is not touched: a run that begins in the same instant would be refused.
+    """
+    try:
+        content = Path(f"{path}.lock").read_text("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return None
+    match = _HOLDER.match(content)
+    return content if match and process_lives(match["host"], match["pid"]) else None
 
 
 def _remove_torn_line(path: Path, file: FileIO) -> int:
