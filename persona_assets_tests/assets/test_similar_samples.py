@@ -84,11 +84,12 @@ def run(sample: SampleProject, select: str = UNIQUE) -> None:
 
 
 @pytest.fixture(scope="module")
-def compared(finished: SampleProject) -> Iterator[tuple[SampleProject, ParaphrasingServer]]:
-    """Finished project with new problems, compared by meaning; tests copy it."""
+def compared(environment: None) -> Iterator[tuple[SampleProject, ParaphrasingServer]]:
+    """Project of two shards whose problems are compared by meaning; tests copy it."""
     with ParaphrasingServer() as server, in_memory() as root:
-        sample = finished.copy(Path(root) / "project", server)
-        sample.edit("tasks/math_problems", "# User\n", "# User\n\nBe kind.\n")
+        sample = SampleProject(Path(root) / "project", server)
+        for shard, texts in TEXTS.items():
+            sample.write(shard, texts)
         ask_for_meaning(sample)
         run(sample)
         yield sample, server

@@ -56,7 +56,6 @@ def test_usage_names_shards_models_and_runs(finished: SampleProject) -> None:
         "writer",
         "solver",
         "second_solver",
-        "judge",
         *(f"tuned-{sha256[:12]}" for sha256 in weights),
         "embedder",
     }

@@ -176,7 +176,7 @@ def test_conversations_end_with_an_answer_and_math_sets_have_their_splits(
         [said, *_] = read(tmp_path / name / "messages" / "train-00000-of-00001.parquet")["messages"]
         roles = [message["role"] for message in said]
         assert roles == ["user", "assistant"] * (len(roles) // 2)
-    stated = conditions("writer", "solver", "second_solver", "judge")
+    stated = conditions("writer", "solver", "second_solver")
     publish(made, "math_train", "--to", str(tmp_path / "math"), *stated)
     configs = {
         config["config_name"]: [file["split"] for file in config["data_files"]]
