@@ -9,8 +9,8 @@ Figures:
     rebuild_cpu_s: CPU seconds to build the catalog with its index from the tables.
     index_mb: Size of the index.
     add_cpu_ms: CPU ms to add a table of one shard again with other rows, median of 5.
-    p50_ms, p95_ms: CPU ms of a call in a warm process, by the method of `Catalog` and the SQL macro
-        in one connection.
+    call: A method of `Catalog`, or an SQL macro in one connection.
+    p50_ms, p95_ms: CPU ms of the call in a warm process.
 """
 
 import argparse

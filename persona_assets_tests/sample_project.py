@@ -265,14 +265,20 @@ class SampleProject:
         )
 
     def environment(self, **changes: str | None) -> dict[str, str]:
-        """Return the environment of a child process: the settings as variables, without training.
+        """Return the environment of a child process: the settings as variables.
 
-        A child process has no double of the trainer. Settings of the caller are not inherited.
+        A child process has no double of the trainer and keeps the sizes that are trained. Settings
+        of the caller are not inherited.
 
         Args:
             changes: Variables that differ; None removes a variable.
         """
-        values = self.values | {"training_sizes": []}
+        sizes = [
+            size
+            for size in self.values["training_sizes"]
+            if self.storage.path("fine_tuned_model", str(size)).exists()
+        ]
+        values = self.values | {"training_sizes": sizes}
         variables: dict[str, str | None] = {
             f"PERSONA_{name.upper()}": value
             if isinstance(value, str)

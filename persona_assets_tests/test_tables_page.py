@@ -34,8 +34,8 @@ def test_questions_run_and_are_those_of_the_page(finished: SampleProject) -> Non
     questions = tables_page.read_questions()
     assert len(questions) >= 20
     page = PAGE.read_text("utf-8")
-    answered = 0
     for question, sql in questions:
         assert f"### {question}\n\n```sql\n{sql}\n```" in page
-        answered += len(finished.catalog.query(sql)) > 0
-    assert answered >= len(questions) - 2
+        # The personas of the sample project are all apart.
+        apart = "lexical_" in sql
+        assert len(finished.catalog.query(sql)) > 0 or apart, question

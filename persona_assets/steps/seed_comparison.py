@@ -109,18 +109,21 @@ class PairedBySeed:
         Satterthwaite, "An approximate distribution of estimates of variance components",
         Biometrics Bulletin 2 (1946).
         """
+        import numpy as np
+
         values = self.after - self.before
         seeds, problems = values.shape
-        if problems < 2:
+        if np.ptp(values) == 0:
             return None
+        if problems == 1:
+            # A single problem says nothing of how problems vary.
+            return _Estimate(np.inf, 1)
         mean, of_seed, of_problem = values.mean(), values.mean(axis=1), values.mean(axis=0)
         rest = values - of_seed[:, None] - of_problem[None, :] + mean
         free = (problems - 1, seeds - 1, (problems - 1) * (seeds - 1))
         by_problem = float(seeds * ((of_problem - mean) ** 2).sum() / free[0])
         by_seed = float(problems * ((of_seed - mean) ** 2).sum() / free[1])
         by_rest = float((rest**2).sum() / free[2])
-        if by_problem + by_seed + by_rest < 1e-12:
-            return None
         # A negative variance of problems, or of seeds, counts as none.
         by_problem = max(by_problem, by_rest)
         if by_seed <= by_rest:

@@ -112,7 +112,8 @@ def test_figure_of_a_server_that_was_not_verified_is_stale(project: SampleProjec
     embedded.values = {**project.values, "evaluation": endpoint}
     for asset in ACCURACIES:
         reads = embedded.assets[asset].reads
-        version = embedded.project.code_version(reads.version, reads.prompts, reads.settings)
+        step, *_ = reads.versions(embedded.project)
+        version = embedded.project.code_version(step, reads.prompts, reads.settings)
         for size in ("1", "3"):
             footer = project.storage.existing_footer(asset, size)
             assert footer.code_version != version

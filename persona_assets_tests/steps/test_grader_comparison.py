@@ -253,5 +253,5 @@ def test_text_equals_itself_unless_nothing_is_left_of_it(answer: str) -> None:
 
 def test_headline_names_the_declared_grader() -> None:
     assert "PERSONA_EQUALITY=judge" in headline("judge")
-    assert "answers that the algebra does not call equal" in headline("judge")
+    assert "the judge where the algebra is undecided" in headline("judge")
     assert "symbolic" in headline("math_verify")
