@@ -52,6 +52,8 @@ from persona_assets.terminal import (
     validity,
     withdraw,
 )
+from persona_assets.terminal.figures import printable
+from persona_assets.terminal.row_lines import RowLines
 from persona_assets.terminal.spending import agree_to_forecast, asks_first
 from persona_assets.training.training_run import TrainingRun
 
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return int(options.command(options))
         except MISTAKES as error:
-            print(f"persona-assets: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"persona-assets: {printable(' '.join(str(error).split()))}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             message = "interrupted; what was paid for is in the journals"
@@ -281,7 +283,8 @@ def _run(options: argparse.Namespace) -> int:
     # Calls that ended in an error are not settled, and sent again by any run of their table.
     models.retry = {outcome for outcome in options.retry if outcome != "error"}
     with closing(models), open_instance(settings) as instance:
-        runner, notes = _runner(project, instance, options, models)
+        rows = RowLines()
+        runner, notes = _runner(project, instance, options, models, rows)
         console.print_notes(notes)
         if runner.anything_stale():
             told = _of_sizes(project, runner)
@@ -297,7 +300,7 @@ def _run(options: argparse.Namespace) -> int:
             if roles and asks_first(settings):
                 forecast = make_plan(told, runner).total
                 models.agreed = agree_to_forecast(forecast, settings)
-        ledger = console.run_with_progress(runner, models)
+        ledger = console.run_with_progress(runner, models, rows)
     catalog = _catalog_of(project)
     if ledger.errors or not catalog.path.exists():
         # A failed run has journaled its calls and published no table.
@@ -399,8 +402,16 @@ def _runner(
     instance: dg.DagsterInstance,
     options: argparse.Namespace,
     models: Models | None = None,
+    rows: RowLines | None = None,
 ) -> tuple[Runner, list[str]]:
     """Return the runner of a command's selection, and notes on the corpus and on waiting tables.
+
+    Args:
+        project: Settings and prompts.
+        instance: Dagster instance of the project.
+        options: Selection, shards, sizes and outcomes to ask again.
+        models: Replace those of the definitions.
+        rows: Shows a row of each table that is made.
 
     Raises:
         FileNotFoundError: The corpus has no shard.
@@ -410,7 +421,8 @@ def _runner(
     arrivals = register_partitions(instance, settings, corpus, project.storage)
     arrivals.files.check()
     fail_dead_runs(instance)
-    defs = build_defs(settings, **({"models": models} if models else {}))
+    show_table = rows.show_table if rows else None
+    defs = build_defs(settings, show_table, **({"models": models} if models else {}))
     only, sizes = options.shards, options.sizes.replace(",", " ").split()
     runner = Runner(
         defs,
@@ -463,7 +475,8 @@ def _refit(options: argparse.Namespace) -> int:
         placed = argparse.Namespace(
             select=" or ".join(f"key:{name}" for name in PLACED), shards=[], sizes="", retry=[]
         )
-        runner, notes = _runner(project, instance, placed, models)
+        rows = RowLines()
+        runner, notes = _runner(project, instance, placed, models, rows)
         by_cluster = [
             name
             for name, task in project.settings.tasks.items()
@@ -476,7 +489,7 @@ def _refit(options: argparse.Namespace) -> int:
         if fitted.error:
             print(f"persona-assets: {fitted.error}", file=sys.stderr)
             return 1
-        ledger = console.run_with_progress(runner, models)
+        ledger = console.run_with_progress(runner, models, rows)
     console.print_tables(project, ledger, _catalog_of(project).usage(ledger.run_ids))
     return 1 if ledger.errors else 0
 

@@ -16,18 +16,21 @@ from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.resources.grader import Grader
-from persona_assets.resources.io_manager import TableIOManager
+from persona_assets.resources.io_manager import ShowTable, TableIOManager
 from persona_assets.resources.models import Models
 from persona_assets.resources.sandbox import Sandbox
 from persona_assets.resources.trainer import Trainer
 from persona_assets.settings import Settings
 
 
-def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
+def build_defs(
+    settings: Settings, show_table: ShowTable | None = None, **resources: Any
+) -> dg.Definitions:
     """Return the definitions of a project.
 
     Args:
         settings: Settings of the project.
+        show_table: Called with each table that lands.
         **resources: Replacements of resources, by name.
 
     Raises:
@@ -45,7 +48,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     definitions = [asset.definition for asset in assets]
     catalog = Catalog(project.storage, tables)
     defaults = {
-        "io_manager": TableIOManager(project.storage, catalog, tables),
+        "io_manager": TableIOManager(project.storage, catalog, tables, show_table),
         "project": project,
         "corpus": Corpus.of(settings),
         "models": Models(settings, project.storage),

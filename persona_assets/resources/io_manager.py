@@ -1,10 +1,10 @@
 """The IO manager: stores a step's result as a table with a footer, and reports it to the UI."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 import polars as pl
@@ -41,6 +41,9 @@ PREVIEW_CHARS = 160
 ID_CHARS = 8
 """Number of characters of an id that a preview shows."""
 
+ShowTable: TypeAlias = Callable[[Footer, pl.DataFrame], None]
+"""Function that shows a table to a person: its footer and rows."""
+
 
 class TableIOManager(dg.IOManager):
     """Load LazyFrames, store StepResults, and refuse rows that break the table's contract.
@@ -49,12 +52,20 @@ class TableIOManager(dg.IOManager):
         storage: Tables, journals and completions of the project.
         catalog: Updated after each table.
         tables: Contract of each table, by asset.
+        show_table: Called with each table that lands.
     """
 
-    def __init__(self, storage: Storage, catalog: Catalog, tables: Mapping[str, Table]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        catalog: Catalog,
+        tables: Mapping[str, Table],
+        show_table: ShowTable | None = None,
+    ) -> None:
         self._storage = storage
         self._catalog = catalog
         self._tables = tables
+        self._show_table = show_table
         self._read: dict[tuple[str, str], list[Upstream]] = defaultdict(list)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | ShardTables:
@@ -138,6 +149,8 @@ class TableIOManager(dg.IOManager):
             self._catalog.add(path, footer)
         except CatalogError as error:
             context.log.warning("the catalog was not updated (rebuild it from the CLI): %s", error)
+        if self._show_table is not None:
+            self._show_table(footer, rows)
 
     def _footer(
         self, context: dg.OutputContext, asset: str, shard: str | None, result: StepResult

@@ -5,11 +5,12 @@ holds for the server of a fine-tuned model, which the tables of a training size 
 """
 
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
 from persona_assets.generation.completion import Status
@@ -35,6 +36,9 @@ from persona_assets.storage.storage import PROBE, Storage
 if TYPE_CHECKING:
     import numpy as np
 
+ShowAnswer: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+"""Function that shows an answer to a person: the asset that asked, and the fields."""
+
 
 class Models:
     """Sessions over a project's endpoints; `close` stops the servers.
@@ -43,6 +47,8 @@ class Models:
         settings: Settings of the project.
         storage: Tables of the project.
         report: Called with each line of progress of any table; does nothing until it is set.
+        show_answer: Called with the asset and the fields of each usable answer; does nothing until
+            it is set.
         agreed: US dollars that a person agreed to spend; see `spending_caps`.
         retry: Outcomes that a session requests once more if its table dropped rows for them; see
             `complete`.
@@ -55,6 +61,7 @@ class Models:
         self._tuned_server: CommandServer | None = None
         self._embedders: dict[Precision, LocalEmbedder] = {}
         self.report: Callable[[str], None] = lambda message: None
+        self.show_answer: ShowAnswer = lambda asset, value: None
         self.agreed: Decimal | None = None
         self.retry: Collection[Status] = ()
         self._has_locks = False
@@ -163,6 +170,7 @@ class Models:
                 budget,
                 report_everywhere,
                 tuned,
+                show_answer=partial(self.show_answer, asset),
                 endpoints=self.storage.endpoints,
                 probes=Journal(
                     self.storage.journal(PROBE, None), self.storage.completions(PROBE, None)

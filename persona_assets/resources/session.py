@@ -6,7 +6,7 @@ role's endpoint.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,7 @@ class Session:
         budget: Caps on spending.
         report: Called with each line of progress.
         tuned: Fine-tuned model in the evaluation role.
+        show_answer: Called with the fields of each usable answer.
         reuse: Returns a record of another table that settles the call of a key, or None.
         open_client: Returns the HTTP client of an endpoint, given the fine-tuned model if the
             endpoint serves one.
@@ -87,6 +88,7 @@ class Session:
         report: Callable[[str], None],
         tuned: TunedModel | None,
         *,
+        show_answer: Callable[[Mapping[str, Any]], None],
         endpoints: Path,
         probes: Journal,
         reuse: Callable[[str], CallRecord | None],
@@ -101,6 +103,7 @@ class Session:
         self._budget = budget
         self._report = report
         self._tuned = tuned
+        self._show_answer = show_answer
         self._endpoints = endpoints
         self._probes = probes
         self._told = set[str]()
@@ -269,7 +272,9 @@ class Session:
         return "".join(f"; the endpoint said {quoted(message)}" for message in sorted(said))
 
     def _tell(self, role: str, answer: Answer) -> None:
-        """Count how an answer differs from what was asked for."""
+        """Show an answer, and count how it differs from what was asked for."""
+        if answer.value is not None:
+            self._show_answer(answer.value)
         self._notes.update(answer.notes)
         self._repaired += answer.repaired
         self._tell_model(role, answer.model, answer.answered_by)

@@ -19,6 +19,7 @@ from persona_assets.resources.models import Models
 from persona_assets.settings import Settings
 from persona_assets.terminal.figures import OUT, figure_table
 from persona_assets.terminal.progress import progress_display
+from persona_assets.terminal.row_lines import RowLines
 from persona_assets.terminal.spending import describe_caps, describe_probes
 
 _MOST_TABLES = 200
@@ -47,16 +48,18 @@ class RunSummary:
             self.errors.append(f"run {run.run_id}{where} failed: {run.error}")
 
 
-def run_with_progress(runner: Runner, models: Models) -> RunSummary:
-    """Run all stale tables and show the progress; errors are printed at once."""
+def run_with_progress(runner: Runner, models: Models, rows: RowLines) -> RunSummary:
+    """Run all stale tables and show the progress and rows; errors are printed at once."""
     summary = RunSummary()
     with progress_display(runner.size()) as progress:
         current = ""
+        rows.print_line = progress.print_line
 
         def show_status(message: str = "") -> None:
             progress.show_status(f"{current} {message}".strip())
 
         models.report = show_status
+        models.show_answer = rows.show_answer
         for event in runner.run():
             if isinstance(event, Fresh):
                 progress.advance(event.tables)

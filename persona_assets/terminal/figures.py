@@ -1,16 +1,44 @@
 """Formatting of figures for the terminal: tables, times, intervals; numbers: `number_format`."""
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 
 from persona_assets.number_format import format_number
 from persona_assets.planning.estimate import Interval
 
+# Control characters but line feeds and tabs, and those that turn the direction of a line.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    r"""Return a text without characters that control a terminal: texts of others may hold them.
+
+    Example:
+        >>> printable("A\x1b[2J nurse")
+        'A[2J nurse'
+    """
+    return _CONTROL.sub("", text)
+
+
+class _PlainConsole(Console):
+    """Console that obeys no control character of a text."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render without the control characters of texts, to which rich gives no width."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(printable(text), style)
+
+
 # A pipe has no width, and rich would wrap tables at 80 columns.
-OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+OUT = _PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
 """Console of all commands."""
 
 
