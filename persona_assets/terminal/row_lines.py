@@ -11,6 +11,9 @@ from persona_assets.storage.footer import Footer
 _SHOWN = 100
 """Characters of a text that a line shows."""
 
+_LABEL = 10
+"""Characters up to which a text is the name of something, such as a script, and not shown."""
+
 
 class RowLines:
     """Lines about rows, for a person to read while a run goes on.
@@ -33,7 +36,8 @@ class RowLines:
         if asset in self._answered:
             return
         self._answered.add(asset)
-        self.print_line(f"{asset}, first answer: {_excerpt(value)}")
+        if text := _excerpt(value):
+            self.print_line(f"{asset}, first answer: {text}")
 
     def show_table(self, footer: Footer, rows: pl.DataFrame) -> None:
         """Show the number of rows of a table, of those dropped, and its first row."""
@@ -47,8 +51,10 @@ class RowLines:
 
 
 def _excerpt(value: Mapping[str, Any]) -> str:
-    """Return the start of the longest text in a row or an answer."""
+    """Return the start of the longest text in a row or an answer; "" if it holds labels alone."""
     text = " ".join(max(_texts(value), key=len, default="").split())
+    if len(text) <= _LABEL:
+        return ""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
