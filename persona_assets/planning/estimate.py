@@ -74,6 +74,12 @@ class Quantity:
         ends = np.array([0.0, max(bound, self.estimate)])
         return Quantity(self.estimate, np.resize(ends, REPLICATES))
 
+    def known_to_be(self, least: float) -> "Quantity":
+        """Return the quantity with a known estimate, which is its least possible value."""
+        import numpy as np
+
+        return Quantity(least, np.maximum(self.replicates, least))
+
     def __add__(self, other: "Quantity") -> "Quantity":
         return Quantity(
             self.estimate + other.estimate,
