@@ -242,7 +242,7 @@ class Rehearsal:
     ) -> pl.LazyFrame | ShardTables:
         """Return an input of a table; see `TableIOManager.load_input`."""
         storage, keys = self._project.storage, self._partitions(name, asset, partition)
-        kind = declared.definition.op.ins[argument].dagster_type.typing_type
+        kind = getattr(declared.definition.op.ins[argument].dagster_type, "typing_type", None)
         if keys in ((None,), (partition,)) and kind not in (ShardTables, AccountedTables):
             outcome = None if self._stays(name, keys[0]) else self.outcome(name, keys[0])
             if outcome is not None and outcome.result is not None:
