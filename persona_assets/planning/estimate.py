@@ -67,10 +67,14 @@ class Quantity:
 
     def with_fallback_spread(self, bound: float) -> "Quantity":
         """Spread a quantity of unknown spread from 0 to a bound; return any other unchanged."""
-        import numpy as np
-
         if not self.from_single_units:
             return self
+        return self.spread_to(bound)
+
+    def spread_to(self, bound: float) -> "Quantity":
+        """Spread a quantity from 0 to a bound: nothing else is known about it."""
+        import numpy as np
+
         ends = np.array([0.0, max(bound, self.estimate)])
         return Quantity(self.estimate, np.resize(ends, REPLICATES))
 

@@ -37,6 +37,8 @@ class PendingCalls:
         remaining: Part of each table that still needs calls, by model asset and partition: a number
             of counted texts (see `Pilot.units`), or the share of a table without shards.
         exact: Calls of the tables whose calls are known exactly, by model asset and partition.
+        open: Model assets of which a table may need calls that are in no estimate: other rows come
+            from a changed prompt or setting upstream.
         texts: Function from a shard to the ids of its current texts.
     """
 
@@ -63,6 +65,7 @@ class PendingCalls:
                 for name in work.reasons:
                     self.stale.setdefault(name, set()).add(work.partition)
         self.exact: dict[str, dict[str | None, int]] = {}
+        self.open: set[str] = set()
         with closing(Rehearsal(project, runner, assets, self.stale)) as self._rehearsal:
             self.remaining = self._remaining()
 
@@ -77,6 +80,13 @@ class PendingCalls:
             elif asset.partitions is None and (footer := self._storage.footer(name, None)):
                 known[name] = footer.rows
         return known
+
+    def _is_open(self, asset: Asset, partition: str | None) -> bool:
+        """Return True if a table may need calls that nobody can count before the run."""
+        is_stale = partition in self.stale.get(asset.name, ())
+        if is_stale and self._rehearsal.is_full(asset.name):
+            return True
+        return self._rehearsal.has_open_input(asset, partition)
 
     def units(self, name: str, *, exact: bool) -> float:
         """Return the part of a model asset's tables whose calls are known exactly, or the rest."""
@@ -107,6 +117,9 @@ class PendingCalls:
                             self.exact.setdefault(asset.name, {})[partition] = outcome.unpaid
                     else:
                         share = max(share, paid[asset.name][partition])
+                        if share == 1 and self._is_open(asset, partition):
+                            self.open.add(asset.name)
+                            units[partition] = 0.0
                     if share < 1:
                         units[partition] = self._units(model_asset, partition) * (1 - share)
                 if units:

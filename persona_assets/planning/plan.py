@@ -176,7 +176,10 @@ def make_plan(project: Project, runner: Runner) -> Plan:
                 quantity if bound is None else quantity.with_fallback_spread(bound)
                 for quantity in (extrapolated, likely)
             )
-            calls[asset.name] = first + second.known_to_be(exact)
+            both = first + second.known_to_be(exact)
+            if bound is not None and asset.name in pending.open:
+                both = both.spread_to(bound)
+            calls[asset.name] = both
     pace = pilot.pace(model_assets.values()) if calls else {}
 
     forecasts: list[Forecast] = []

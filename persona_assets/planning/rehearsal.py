@@ -20,11 +20,11 @@ import polars as pl
 
 from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.rejections import TooManyRejectedError
-from persona_assets.assets.table_asset import TableAsset
+from persona_assets.assets.table_asset import JUDGE_PROMPT, TableAsset
 from persona_assets.generation import EndpointError
 from persona_assets.orchestration.runner import Runner
 from persona_assets.orchestration.staleness import Asset
-from persona_assets.planning.unsent import Questions, Unforeseen, UnsentModels
+from persona_assets.planning.unsent import Questions, Unforeseen, UnpaidVectors, UnsentModels
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.grader import Grader
@@ -85,6 +85,8 @@ class Rehearsal:
     Attributes:
         outcome: Function from the name of an asset and a partition to the outcome; None for a table
             that the run does not make, or that cannot be rehearsed.
+        is_open: Function from the name of an asset and a partition; True if the table will have
+            other rows because of a changed prompt or setting, here or upstream.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Rehearsal:
         self._asked = Counter[str]()
         self._unpaid = Counter[str]()
         self.outcome = cache(self._outcome)
+        self.is_open = cache(self._finds_open)
         self._stays = cache(self._finds_staying)
         self._spec = cache(lambda name: assets[name].versioned(project).spec)
 
@@ -116,13 +119,26 @@ class Rehearsal:
         asked = self._asked[name]
         return max(0.0, 1 - self._unpaid[name] / asked) if asked else None
 
+    def has_open_input(self, asset: Asset, partition: str | None) -> bool:
+        """Return True if a table is made from an open table, see `is_open`."""
+        return any(self.is_open(*table) for table in self._inputs(asset, partition))
+
     def is_full(self, name: str) -> bool:
         """Return True if no further table of an asset is rehearsed."""
         return self._asked[name] >= MOST_QUESTIONS
 
-    def stays(self, name: str, partition: str | None) -> bool:
-        """Return True if the run leaves a table as it is, or makes an equal one."""
-        return self._stays(name, partition)
+    def _finds_open(self, name: str, partition: str | None) -> bool:
+        asset = self._runner.graph.assets[name]
+        if not self._is_made(asset, partition) or self._stays(name, partition):
+            return False
+        footer = self._project.storage.footer(name, partition)
+        versions = {asset.code_version, *asset.earlier}
+        if footer is not None and footer.code_version not in versions:
+            return True
+        outcome = self.outcome(name, partition)
+        if outcome is not None and outcome.result is not None:
+            return False
+        return any(self.is_open(*table) for table in self._inputs(asset, partition))
 
     def _finds_staying(self, name: str, partition: str | None) -> bool:
         asset = self._runner.graph.assets[name]
@@ -208,6 +224,7 @@ class Rehearsal:
             "grader": self._grader,
         }
         result: StepResult | None = None
+        is_whole = False
         try:
             inputs = {
                 argument: self._load(declared, argument, source, asset, partition)
@@ -217,20 +234,33 @@ class Rehearsal:
                 **inputs, **{key: value for key, value in resources.items() if key in wanted}
             )
             result = made.value if isinstance(made, dg.MaterializeResult) else made
+            is_whole = self._is_whole(declared, questions, result)
         except MissingTableError:
             return None
+        except UnpaidVectors:
+            # An asset without a prompt embeds its texts at once and asks nothing else.
+            is_whole = not declared.reads.prompts
         except (Unforeseen, EndpointError, QuarantineError, TooManyRejectedError) as reason:
             _LOG.debug("%s of %s ends early: %s", name, partition, reason)
         self._asked[name] += questions.asked
         self._unpaid[name] += len(questions.unpaid)
-        is_exact = is_final and result is not None and not questions.is_staged
-        is_known = is_exact and result is not None and not questions.unpaid and not programs
-        if result is not None and is_known:
+        known = None
+        if is_final and result is not None and not questions.unpaid and not programs:
             rows = result.rows.match_to_schema(declared.table.schema)
             known = StepResult(rows, result.dropped)
-        return Outcome(
-            questions.asked, len(questions.unpaid), is_exact, known if is_known else None
-        )
+        return Outcome(questions.asked, len(questions.unpaid), is_final and is_whole, known)
+
+    def _is_whole(self, declared: TableAsset, questions: Questions, result: StepResult) -> bool:
+        """Return True if unpaid answers lead to no further question."""
+        if not questions.unpaid:
+            return True
+        settings = self._project.settings
+        if JUDGE_PROMPT in declared.reads.prompts and settings.equality == "judge":
+            return False
+        # As many questions as rows, in stages of which none was left without: no question depends
+        # on an answer.
+        each_row = result.rows_in == questions.asked and all(questions.stages)
+        return each_row or not questions.is_staged
 
     def _load(
         self,

@@ -42,25 +42,35 @@ class Unforeseen(RuntimeError):
     """The rest of a table depends on a result that is not there before the run."""
 
 
+class UnpaidVectors(Unforeseen):
+    """The rest of a table depends on vectors that are not paid for."""
+
+
 @dataclass
 class Questions:
     """Questions of a table, and the calls that its run would send.
 
     Attributes:
         most: Number of questions after which the count ends.
-        asked: Number of questions; an embedding call is one.
+        stages: Number of questions of each stage; an embedding call is one.
         unpaid: Keys of the calls that no record settles.
-        is_staged: True if something was asked after an unpaid call, and may depend on its answer.
+        is_staged: True if a stage began after an unpaid call, and may depend on its answer.
     """
 
     most: int
-    asked: int = 0
+    stages: list[int] = field(default_factory=list[int])
     unpaid: set[str] = field(default_factory=set[str])
     is_staged: bool = False
+
+    @property
+    def asked(self) -> int:
+        """Number of questions."""
+        return sum(self.stages)
 
     def begin_stage(self) -> None:
         """Note that the step asks for more."""
         self.is_staged |= bool(self.unpaid)
+        self.stages.append(0)
 
     def add(self) -> None:
         """Count a question.
@@ -70,7 +80,7 @@ class Questions:
         """
         if self.asked >= self.most:
             raise Unforeseen(f"more than {self.most} questions")
-        self.asked += 1
+        self.stages[-1] += 1
 
 
 class UnsentModels(Models):
@@ -195,7 +205,7 @@ class _UnsentSession(Session):
                 unpaid.add(key)
         self.questions.unpaid |= unpaid
         if unpaid:
-            raise Unforeseen("vectors that are not paid for")
+            raise UnpaidVectors
         return super().embed(texts, precision, batch_bytes)
 
     def _counted(self, requests: Iterable[Request]) -> Iterator[Request]:

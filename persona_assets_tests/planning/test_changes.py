@@ -94,9 +94,14 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def edited(finished: SampleProject) -> Iterator[SampleProject]:
-    """Copy of the finished project that all changes are made in, one after the other."""
+    """Copy of the finished project that all changes are made in, one after the other.
+
+    A judge of answers would be asked about some of the answers, which are not known before.
+    """
     with ModelServer() as server, in_memory() as folder:
-        yield finished.copy(Path(folder) / "edited", server)
+        sample = finished.copy(Path(folder) / "edited", server)
+        sample.values["equality"] = "math_verify"
+        yield sample
 
 
 def plan_of(project: SampleProject, asset: str) -> Plan:
