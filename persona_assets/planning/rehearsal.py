@@ -39,9 +39,9 @@ from persona_assets.storage.storage import (
     ShardTables,
 )
 
-MOST_QUESTIONS = 100_000
-"""Most questions of an asset that are rendered, over all of its tables; the others are assumed to
-be paid for in the same proportion."""
+MOST_QUESTIONS = 20_000
+"""Most questions of an asset that are rendered, over all of its tables: 8 CPU seconds for new ones. The
+others are assumed to be paid for in the same proportion."""
 
 _RESOURCES = frozenset({"context", "project", "corpus", "models", "sandbox", "grader"})
 """Arguments that a rehearsal has. It compares no shards and trains nothing."""
