@@ -1,13 +1,14 @@
-"""Calls that a selection still needs, derived from finished tables.
+"""Calls that a selection still needs.
 
+- The calls of a stale table are counted by the keys of its requests (rehearsal.py): exactly, if its
+  inputs are known. A table whose inputs are not known keeps the share of its calls that is paid for
+  with the inputs on disk.
 - A table that is stale because of its inputs keeps the calls for inputs that stay. The texts that
   stay in a changed file are known; their descendants are assumed to stay.
-- A table that was interrupted, or whose prompts changed, keeps the responses in its journal and its
-  completions for the current prompts and models. So an edit that changes a prompt's version but no
-  rendered request counts as if it changed every request.
 - A shard keeps what other shards have paid for the same texts (paid_texts.py). A limit per shard
   may draw other rows there: their calls are not counted.
-- Descendants of rows that need new calls need new calls too.
+- Descendants of rows that need new calls need new calls too. Where a changed prompt or setting
+  changes rows that are not known before the run, the calls of their descendants have a bound alone.
 """
 
 from collections.abc import Mapping

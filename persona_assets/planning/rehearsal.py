@@ -40,8 +40,8 @@ from persona_assets.storage.storage import (
 )
 
 MOST_QUESTIONS = 20_000
-"""Most questions of an asset that are rendered, over all of its tables: 8 CPU seconds for new ones. The
-others are assumed to be paid for in the same proportion."""
+"""Most questions of an asset that are rendered, over all of its tables, in 8 CPU seconds. The others are
+assumed to be paid for in the same proportion."""
 
 _RESOURCES = frozenset({"context", "project", "corpus", "models", "sandbox", "grader"})
 """Arguments that a rehearsal has. It compares no shards and trains nothing."""

@@ -38,7 +38,7 @@ class StoredText:
 
     @property
     def may_be_cut(self) -> bool:
-        """True if the text may have been cut: a cut leaves more than half of the most characters."""
+        """True if the text may have been cut: a cut leaves at least half of the limit."""
         return len(self.text) > MAX_CHARS // 2
 
     def is_cut_copy_of(self, other: "StoredText") -> bool:

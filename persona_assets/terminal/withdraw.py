@@ -142,8 +142,8 @@ def _purge_later(project: Project, lines: Sequence[Withdrawal], options: argpars
     unreached = unreached_tables(_graph(project), sorted(tables, key=str))
     OUT.print(
         f"The completions of {plural(len(tables), 'table')} that nothing asks for any more go with "
-        "the next run, which makes these tables again and asks nothing for that; those of trainings "
-        "that no setting names go at once.",
+        "the next run, which makes these tables again and asks nothing for that; those of "
+        "trainings that no setting names go at once.",
         soft_wrap=True,
     )
     if not _agreed(options):

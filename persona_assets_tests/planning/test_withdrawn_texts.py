@@ -22,7 +22,7 @@ def test_copy_of_a_cut_text_with_other_spaces_is_found(storage: Storage, catalog
 
 def write_corpus(storage: Storage, shard: str, text: str) -> None:
     result = build_raw_corpus(
-        shard, [TextRecord(text, "notes", "CC0-1.0")], limit=None, max_chars=MAX_CHARS
+        shard, [TextRecord(1, text, "notes", "CC0-1.0", "en")], limit=None, max_chars=MAX_CHARS
     )
     footer = Footer(
         asset="raw_corpus",
