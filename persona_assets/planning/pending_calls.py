@@ -183,6 +183,9 @@ class PendingCalls:
         share = self._rehearsal.paid_share(model_asset.name)
         if share is not None:
             return share
+        if self._storage.footer(model_asset.name, partition) is not None:
+            # Its requests may all be others.
+            return 0.0
         settled = self._pilot.count_settled_calls(model_asset, partition)
         ratio = self._pilot.calls_per_unit(model_asset)
         if not settled or ratio is None:

@@ -22,6 +22,7 @@ from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.rejections import TooManyRejectedError
 from persona_assets.assets.table_asset import JUDGE_PROMPT, TableAsset
 from persona_assets.generation import EndpointError
+from persona_assets.local_models.embedder import EmbedderError
 from persona_assets.orchestration.runner import Runner
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.planning.unsent import Questions, Unforeseen, UnpaidVectors, UnsentModels
@@ -40,11 +41,14 @@ from persona_assets.storage.storage import (
 )
 
 MOST_QUESTIONS = 20_000
-"""Most questions of an asset that are rendered, over all of its tables, in 8 CPU seconds. The others are
-assumed to be paid for in the same proportion."""
+"""Most questions of an asset that are rendered, over all of its tables, in 8 CPU seconds. The
+others are assumed to be paid for in the same proportion."""
 
 _RESOURCES = frozenset({"context", "project", "corpus", "models", "sandbox", "grader"})
 """Arguments that a rehearsal has. It compares no shards and trains nothing."""
+
+_ENDS = (Unforeseen, EndpointError, EmbedderError, QuarantineError, TooManyRejectedError)
+"""Errors that end a rehearsal early, with the questions counted so far."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -185,44 +189,27 @@ class Rehearsal:
 
     def _outcome(self, name: str, partition: str | None) -> Outcome | None:
         asset, declared = self._runner.graph.assets[name], self._assets[name]
-        parameters = inspect.signature(declared.function).parameters
         arguments = {
             argument: asset_name(key)
             for argument, key in declared.definition.keys_by_input_name.items()
         }
-        wanted = {
-            parameter.name
-            for parameter in parameters.values()
-            if parameter.kind != parameter.VAR_KEYWORD
-        }
-        if not wanted - set(arguments) <= _RESOURCES or not self._is_made(asset, partition):
+        parameters = inspect.signature(declared.function).parameters.values()
+        named = {each.name for each in parameters if each.kind != each.VAR_KEYWORD}
+        wanted = named - arguments.keys()
+        if not wanted <= _RESOURCES or not self._is_made(asset, partition):
             return None
         is_final = all(self._is_known(source, asset, partition) for source in asset.inputs)
+        if not is_final and not declared.reads.asks_a_model:
+            return None
         footer = self._project.storage.footer(name, partition)
         made_by = footer.code_version if footer else None
         if made_by in asset.earlier or (not is_final and made_by == asset.code_version):
-            return None
-        if not is_final and not declared.reads.asks_a_model:
             return None
         questions = Questions(MOST_QUESTIONS - self._asked[name])
         if not questions.most:
             return None
         programs: list[str] = []
-
-        def run_program(source: str) -> ProgramResult:
-            programs.append(source)
-            return failed_program("not run")
-
-        resources = {
-            "context": self._context(asset, partition),
-            "project": self._project,
-            "corpus": self._corpus,
-            "models": UnsentModels(
-                self._project.settings, self._project.storage, self._runner.retry, questions
-            ),
-            "sandbox": SimpleNamespace(run=run_program),
-            "grader": self._grader,
-        }
+        resources = self._resources(asset, partition, questions, programs)
         result: StepResult | None = None
         is_whole = False
         try:
@@ -230,9 +217,7 @@ class Rehearsal:
                 argument: self._load(declared, argument, source, asset, partition)
                 for argument, source in arguments.items()
             }
-            made = declared.function(
-                **inputs, **{key: value for key, value in resources.items() if key in wanted}
-            )
+            made = declared.function(**inputs, **{each: resources[each] for each in wanted})
             result = made.value if isinstance(made, dg.MaterializeResult) else made
             is_whole = self._is_whole(declared, questions, result)
         except MissingTableError:
@@ -240,8 +225,10 @@ class Rehearsal:
         except UnpaidVectors:
             # An asset without a prompt embeds its texts at once and asks nothing else.
             is_whole = not declared.reads.prompts
-        except (Unforeseen, EndpointError, QuarantineError, TooManyRejectedError) as reason:
+        except _ENDS as reason:
             _LOG.debug("%s of %s ends early: %s", name, partition, reason)
+        if not questions.asked and result is None:
+            return None
         self._asked[name] += questions.asked
         self._unpaid[name] += len(questions.unpaid)
         known = None
@@ -249,6 +236,25 @@ class Rehearsal:
             rows = result.rows.match_to_schema(declared.table.schema)
             known = StepResult(rows, result.dropped)
         return Outcome(questions.asked, len(questions.unpaid), is_final and is_whole, known)
+
+    def _resources(
+        self, asset: Asset, partition: str | None, questions: Questions, programs: list[str]
+    ) -> Mapping[str, Any]:
+        """Return the arguments of `_RESOURCES`; a program is noted in place of being run."""
+        settings, storage = self._project.settings, self._project.storage
+
+        def note_program(source: str) -> ProgramResult:
+            programs.append(source)
+            return failed_program("not run")
+
+        return {
+            "context": self._context(asset, partition),
+            "project": self._project,
+            "corpus": self._corpus,
+            "models": UnsentModels(settings, storage, self._runner.retry, questions),
+            "sandbox": SimpleNamespace(run=note_program),
+            "grader": self._grader,
+        }
 
     def _is_whole(self, declared: TableAsset, questions: Questions, result: StepResult) -> bool:
         """Return True if unpaid answers lead to no further question."""

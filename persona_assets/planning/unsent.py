@@ -38,6 +38,11 @@ NOT_SENT = {"code": "not_sent", "message": "no record settles the call"}
 """Error of a call that would be sent."""
 
 
+FEW_TEXTS = 8
+"""Most texts that the embedded model embeds for a count, such as the description of a task's
+personas."""
+
+
 class Unforeseen(RuntimeError):
     """The rest of a table depends on a result that is not there before the run."""
 
@@ -195,7 +200,9 @@ class _UnsentSession(Session):
         batch_bytes: int | None = None,
     ) -> "np.ndarray":
         if self._settings.embedder.embedded:
-            raise Unforeseen("vectors of the embedded model")
+            if len(texts) > FEW_TEXTS:
+                raise Unforeseen("vectors of the embedded model")
+            return super().embed(texts, precision, batch_bytes)
         self.questions.begin_stage()
         unpaid = set[str]()
         for batch in embedding_batches(texts, batch_bytes):
