@@ -27,18 +27,11 @@ def unreached_tables(graph: Graph, tables: Collection[TableName]) -> tuple[Table
     )
 
 
-def remove_tables(storage: Storage, tables: Collection[TableName], *, purges: bool = False) -> None:
+def remove_tables(storage: Storage, tables: Collection[TableName]) -> None:
     """Remove tables with their dropped rows and models; a training that is named again makes them.
 
     A crash leaves a table whose model is gone, and the same call again ends the work.
-
-    Args:
-        storage: Tables of the project.
-        tables: Assets and partitions.
-        purges: True to remove the responses of their calls, too, which no run would purge.
     """
-    if purges:
-        purge_tables(storage, tables)
     for asset, partition in tables:
         if asset == MODEL and storage.footer(asset, partition) is not None:
             for path in storage.scan(asset, partition).select("path").collect()["path"]:

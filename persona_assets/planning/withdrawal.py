@@ -76,12 +76,20 @@ class Descent:
         """Shards that hold the texts."""
         return tuple(dict.fromkeys(text.shard for text in self.texts))
 
-    def withdrawals(self, known: Withdrawals, reason: str, *, purges: bool) -> list[Withdrawal]:
+    def withdrawals(
+        self,
+        known: Withdrawals,
+        reason: str,
+        unreached: Sequence[TableName] = (),
+        *,
+        purges: bool,
+    ) -> list[Withdrawal]:
         """Return the lines that withdraw the texts.
 
         Args:
             known: Earlier withdrawals, which the lines continue.
             reason: Reason in a person's words.
+            unreached: Further tables, which no run makes again and which are removed.
             purges: True to have the completions purged.
         """
         by_content: dict[str, list[StoredText]] = {}
@@ -94,7 +102,7 @@ class Descent:
                 text_ids=tuple(text.text_id for text in texts),
                 shards=tuple(text.shard for text in texts),
                 reason=reason,
-                tables=self.asked,
+                tables=tuple(dict.fromkeys((*self.asked, *unreached))),
                 purges=purges,
             )
             for content, texts in by_content.items()

@@ -97,12 +97,16 @@ def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: 
                 "nothing was written: a run has written tables meanwhile, repeat this command"
             )
         runs = forget_runs(instance, storage, held)
-    remove_tables(storage, unreached, purges=options.purge)
+    lines = descent.withdrawals(known, options.reason, unreached, purges=options.purge)
+    # With those that an earlier withdrawal removed, and did not purge.
+    asked = dict.fromkeys(table for line in lines for table in line.tables)
+    purged = unreached_tables(graph, tuple(asked)) if options.purge else ()
+    purge_tables(storage, purged)
+    remove_tables(storage, unreached)
     Deduplicator(settings, storage).forget()
     (storage.data_dir / REPORT).unlink(missing_ok=True)
     # Last: a command that was killed before is repeated from its beginning.
-    lines = descent.withdrawals(known, options.reason, purges=options.purge)
-    append_withdrawals(storage.withdrawn, [*lines, *_purged(unreached, options)])
+    append_withdrawals(storage.withdrawn, [*lines, *_purged(purged)])
     OUT.print(
         f"\n{plural(len(descent.texts), 'text')} withdrawn; the history of {plural(runs, 'run')}, "
         f"which shows rows, the indexes of near-duplicates and {REPORT} are removed. All rows go "
@@ -119,10 +123,9 @@ def _graph(project: Project) -> Graph:
     return Graph(build_defs(settings).resolve_all_asset_specs(), keys)
 
 
-def _purged(tables: Sequence[TableName], options: argparse.Namespace) -> list[Withdrawal]:
-    """Return the line that tables without a run are purged; none unless that was asked for."""
-    is_purged = tables and options.purge
-    return [Withdrawal(event="purged", tables=tuple(tables))] if is_purged else []
+def _purged(tables: Sequence[TableName]) -> list[Withdrawal]:
+    """Return the line that tables without a run are purged; none without such tables."""
+    return [Withdrawal(event="purged", tables=tuple(tables))] if tables else []
 
 
 def _is_gone(project: Project, line: Withdrawal | None) -> bool:
@@ -153,7 +156,7 @@ def _purge_later(project: Project, lines: Sequence[Withdrawal], options: argpars
         line.and_also(Withdrawal(event="withdrawn", reason=options.reason, purges=True))
         for line in lines
     ]
-    append_withdrawals(project.storage.withdrawn, [*purging, *_purged(unreached, options)])
+    append_withdrawals(project.storage.withdrawn, [*purging, *_purged(unreached)])
     return 0
 
 

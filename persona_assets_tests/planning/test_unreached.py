@@ -16,6 +16,7 @@ def test_models_without_a_setting_go_and_files_without_an_asset_are_named(
     command: Command, project: SampleProject
 ) -> None:
     """The command's settings name no training, and the project has two."""
+    project.values["training_sizes"] = []
     models = project.data / "models" / "fine_tuned_model"
     folders = [path.parent for path in models.glob("*/model.gguf")]
     for folder in folders:
