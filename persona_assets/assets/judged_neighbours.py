@@ -101,31 +101,31 @@ def _pairs_and_verdicts(variant: str) -> list[TableAsset]:
             result = steps.build_judged_neighbours(
                 neighbours.collect(), project.prompt(steps.PROMPT), session.complete
             )
-        same = result.rows["same"]
-        return materialize_result(
-            result, session, same=int(same.sum() or 0), without_a_verdict=same.null_count()
-        )
+        return materialize_result(result, session, same=int(result.rows["same"].sum() or 0))
 
     return [pairs, verdicts]
 
 
 def verdict_inputs(by_judge: bool, variant: str = "") -> dict[str, dg.AssetIn]:
-    """Return the judge's verdicts as an input of an asset; none unless `by_judge`.
+    """Return the pairs and the judge's verdicts as inputs of an asset; none unless `by_judge`.
 
     Args:
         by_judge: True if a judge decides on near problems.
         variant: Variant whose problems are judged; "" for those of personas.
     """
-    name = f"{VERDICTS}{variant}"
-    return {argument(name): dg.AssetIn(asset_key(name))} if by_judge else {}
+    names = [f"{PAIRS}{variant}", f"{VERDICTS}{variant}"] if by_judge else []
+    return {argument(name): dg.AssetIn(asset_key(name)) for name in names}
 
 
 def verdicts_of(inputs: Mapping[str, VectorTable]) -> dict[str, Containment]:
     """Return the forbidden problem by the judge's verdict, by sample id, from an asset's inputs."""
-    for name, table in inputs.items():
-        if name.startswith(VERDICTS) and isinstance(table, pl.LazyFrame):
-            return steps.judged_containments(table.collect())
-    return {}
+    tables = [
+        table.collect()
+        for start in (PAIRS, VERDICTS)
+        for name, table in inputs.items()
+        if name.startswith(start) and isinstance(table, pl.LazyFrame)
+    ]
+    return steps.judged_containments(*tables) if tables else {}
 
 
 def stored_verdicts(project: Project, variant: str = "") -> dict[str, Containment]:
@@ -140,7 +140,8 @@ def stored_verdicts(project: Project, variant: str = "") -> dict[str, Containmen
     """
     if project.settings.decontaminate_judge_from is None:
         return {}
-    return verdicts_of({VERDICTS: project.storage.scan(f"{VERDICTS}{variant}", None)})
+    tables = (PAIRS, VERDICTS)
+    return verdicts_of({name: project.storage.scan(f"{name}{variant}", None) for name in tables})
 
 
 def held_out_input(variant: str) -> dict[str, dg.AssetIn]:

@@ -85,11 +85,15 @@ class Reads:
 
 @dataclass(frozen=True)
 class TableAsset:
-    """One asset: Dagster's definition, the contract of its table, its reads and its bounds."""
+    """One asset: Dagster's definition, the contract of its table, its reads and its bounds.
+
+    `function` makes the table: its arguments are the context, the inputs and the resources.
+    """
 
     definition: dg.AssetsDefinition
     table: Table
     reads: Reads
+    function: Callable[..., Any]
     rows: Bound | None = None
     calls: Bound | None = None
 
@@ -252,6 +256,6 @@ def table_asset(
             pool=POOL if reads.asks_a_model else pool,
             **dagster,
         )(function)
-        return TableAsset(definition, table, reads, rows, calls)
+        return TableAsset(definition, table, reads, function, rows, calls)
 
     return declare

@@ -66,6 +66,7 @@ class Runner:
     Attributes:
         graph: All assets.
         selected: Names of the selected assets, in dependency order.
+        retry: Outcomes of calls to ask again.
 
     Raises:
         ValueError: A shard of `only` or a size does not exist, or `select` is invalid or matches no
@@ -102,6 +103,7 @@ class Runner:
         # A key that is named twice is run once.
         self._chosen = {name: list(dict.fromkeys(named)) for name, named in chosen.items()}
         self.graph = Graph(defs.resolve_all_asset_specs(), keys)
+        self.retry = retry
         self._staleness = Staleness(self.graph, storage, corpus, retry)
         selected = _selected(select, defs)
         self.selected = [name for name in self.graph.assets if name in selected]

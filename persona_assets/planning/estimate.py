@@ -67,12 +67,22 @@ class Quantity:
 
     def with_fallback_spread(self, bound: float) -> "Quantity":
         """Spread a quantity of unknown spread from 0 to a bound; return any other unchanged."""
-        import numpy as np
-
         if not self.from_single_units:
             return self
+        return self.spread_to(bound)
+
+    def spread_to(self, bound: float) -> "Quantity":
+        """Spread a quantity from 0 to a bound: nothing else is known about it."""
+        import numpy as np
+
         ends = np.array([0.0, max(bound, self.estimate)])
         return Quantity(self.estimate, np.resize(ends, REPLICATES))
+
+    def known_to_be(self, least: float) -> "Quantity":
+        """Return the quantity with a known estimate, which is its least possible value."""
+        import numpy as np
+
+        return Quantity(least, np.maximum(self.replicates, least))
 
     def __add__(self, other: "Quantity") -> "Quantity":
         return Quantity(

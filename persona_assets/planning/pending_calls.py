@@ -1,26 +1,30 @@
-"""Calls that a selection still needs, derived from finished tables.
+"""Calls that a selection still needs.
 
+- The calls of a stale table are counted by the keys of its requests (rehearsal.py): exactly, if its
+  inputs are known. A table whose inputs are not known keeps the share of its calls that is paid for
+  with the inputs on disk.
 - A table that is stale because of its inputs keeps the calls for inputs that stay. The texts that
   stay in a changed file are known; their descendants are assumed to stay.
-- A table that was interrupted, or whose prompts changed, keeps the responses in its journal and its
-  completions for the current prompts and models. So an edit that changes a prompt's version but no
-  rendered request counts as if it changed every request.
 - A shard keeps what other shards have paid for the same texts (paid_texts.py). A limit per shard
   may draw other rows there: their calls are not counted.
-- Descendants of rows that need new calls need new calls too.
+- Descendants of rows that need new calls need new calls too. Where a changed prompt or setting
+  changes rows that are not known before the run, the calls of their descendants have a bound alone.
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cache, cached_property
 
 import polars as pl
 
 from persona_assets.assets.corpus import MAX_CHARS, most_rows
+from persona_assets.assets.table_asset import TableAsset
 from persona_assets.orchestration.runner import Runner
 from persona_assets.orchestration.staleness import Asset
 from persona_assets.planning.model_asset import ModelAsset, is_sharded
 from persona_assets.planning.paid_texts import PaidTexts
 from persona_assets.planning.pilot import Pilot
+from persona_assets.planning.rehearsal import Rehearsal
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.steps import corpus as steps
@@ -33,6 +37,9 @@ class PendingCalls:
         stale: Partitions that have to be made, by asset.
         remaining: Part of each table that still needs calls, by model asset and partition: a number
             of counted texts (see `Pilot.units`), or the share of a table without shards.
+        exact: Calls of the tables whose calls are known exactly, by model asset and partition.
+        open: Model assets of which a table may need calls that are in no estimate: other rows come
+            from a changed prompt or setting upstream.
         texts: Function from a shard to the ids of its current texts.
     """
 
@@ -42,6 +49,7 @@ class PendingCalls:
         runner: Runner,
         pilot: Pilot,
         model_assets: Mapping[str, ModelAsset],
+        assets: Mapping[str, TableAsset],
     ) -> None:
         settings = project.settings
         self._runner = runner
@@ -57,7 +65,10 @@ class PendingCalls:
             for work in runner.stale(phase):
                 for name in work.reasons:
                     self.stale.setdefault(name, set()).add(work.partition)
-        self.remaining = self._remaining()
+        self.exact: dict[str, dict[str | None, int]] = {}
+        self.open: set[str] = set()
+        with closing(Rehearsal(project, runner, assets, self.stale)) as self._rehearsal:
+            self.remaining = self._remaining()
 
     @cached_property
     def known_rows(self) -> dict[str, int]:
@@ -71,6 +82,19 @@ class PendingCalls:
                 known[name] = footer.rows
         return known
 
+    def _is_open(self, asset: Asset, partition: str | None) -> bool:
+        """Return True if a table may need calls that nobody can count before the run."""
+        is_stale = partition in self.stale.get(asset.name, ())
+        if is_stale and self._rehearsal.is_full(asset.name):
+            return True
+        return self._rehearsal.has_open_input(asset, partition)
+
+    def units(self, name: str, *, exact: bool) -> float:
+        """Return the part of a model asset's tables whose calls are known exactly, or the rest."""
+        known = self.exact.get(name, {})
+        parts = self.remaining[name].items()
+        return sum(part for partition, part in parts if (partition in known) == exact)
+
     def _remaining(self) -> dict[str, dict[str | None, float]]:
         kept: dict[str, dict[str | None, float]] = {}
         paid: dict[str, dict[str | None, float]] = {}
@@ -81,13 +105,24 @@ class PendingCalls:
                 kept[asset.name] = {key: self._kept_share(asset, key, kept) for key in partitions}
                 paid[asset.name] = {key: self._paid_share(asset, key, paid) for key in partitions}
                 model_asset = self._model_assets.get(asset.name)
-                units = {
-                    partition: self._units(model_asset, partition) * (1 - share)
-                    for partition in partitions
-                    if model_asset is not None
-                    and self._pilot.may_ask(model_asset, partition)
-                    and (share := max(kept[asset.name][partition], paid[asset.name][partition])) < 1
-                }
+                if model_asset is None:
+                    continue
+                units: dict[str | None, float] = {}
+                for partition in partitions:
+                    if not self._pilot.may_ask(model_asset, partition):
+                        continue
+                    share = kept[asset.name][partition]
+                    outcome = self._rehearsal.outcome(asset.name, partition)
+                    if outcome is not None and outcome.is_exact:
+                        if outcome.unpaid:
+                            self.exact.setdefault(asset.name, {})[partition] = outcome.unpaid
+                    else:
+                        share = max(share, paid[asset.name][partition])
+                        if share == 1 and self._is_open(asset, partition):
+                            self.open.add(asset.name)
+                            units[partition] = 0.0
+                    if share < 1:
+                        units[partition] = self._units(model_asset, partition) * (1 - share)
                 if units:
                     remaining[asset.name] = units
         return remaining
@@ -100,10 +135,13 @@ class PendingCalls:
         if asset.name == "raw_corpus":
             return self._kept_text_share(str(partition)) if is_stale else 1.0
         inherited = self._inherited_share(asset, partition, kept)
+        model_asset = self._model_assets.get(asset.name)
+        outcome = None if model_asset is None else self._rehearsal.outcome(asset.name, partition)
+        if outcome is not None:
+            return outcome.paid_share * (1.0 if outcome.is_exact else inherited)
         if not is_stale:
             return inherited
-        if asset.name in self._model_assets:
-            model_asset = self._model_assets[asset.name]
+        if model_asset is not None:
             settled = self._settled_share(model_asset, partition)
             return inherited * max(
                 0.0, settled - self._retried_share(asset, model_asset, partition)
@@ -142,6 +180,12 @@ class PendingCalls:
         """Return the share of a table's calls that are settled, if its inputs are unchanged."""
         if self._pilot.is_settled(model_asset, partition):
             return 1.0
+        share = self._rehearsal.paid_share(model_asset.name)
+        if share is not None:
+            return share
+        if self._storage.footer(model_asset.name, partition) is not None:
+            # Its requests may all be others.
+            return 0.0
         settled = self._pilot.count_settled_calls(model_asset, partition)
         ratio = self._pilot.calls_per_unit(model_asset)
         if not settled or ratio is None:

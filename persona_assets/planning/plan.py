@@ -154,15 +154,32 @@ def make_plan(project: Project, runner: Runner) -> Plan:
         if asset.name in calling
     }
     pilot = Pilot(project, graph, assets)
-    pending = PendingCalls(project, runner, pilot, model_assets)
+    pending = PendingCalls(project, runner, pilot, model_assets, assets)
 
     calls: dict[str, Quantity] = {}
     for sampled, amounts, sizes in pilot.samples(model_assets[name] for name in pending.remaining):
-        ahead = [Quantity.known(sum(pending.remaining[asset.name].values())) for asset in sampled]
-        totals = extrapolate(amounts, sizes, ahead, rng)
-        for asset, quantity in zip(sampled, totals, strict=True):
+        unknown, rehearsed = (
+            [Quantity.known(pending.units(asset.name, exact=exact)) for asset in sampled]
+            for exact in (False, True)
+        )
+        totals = zip(
+            sampled,
+            extrapolate(amounts, sizes, unknown, rng),
+            extrapolate(amounts, sizes, rehearsed, rng),
+            strict=True,
+        )
+        for asset, extrapolated, likely in totals:
+            # An invalid answer is asked again, so a known number is the least.
+            exact = sum(pending.exact.get(asset.name, {}).values())
             bound = _call_bound(project, assets, runner, pending, asset)
-            calls[asset.name] = quantity if bound is None else quantity.with_fallback_spread(bound)
+            first, second = (
+                quantity if bound is None else quantity.with_fallback_spread(bound)
+                for quantity in (extrapolated, likely)
+            )
+            both = first + second.known_to_be(exact)
+            if bound is not None and asset.name in pending.open:
+                both = both.spread_to(bound)
+            calls[asset.name] = both
     pace = pilot.pace(model_assets.values()) if calls else {}
 
     forecasts: list[Forecast] = []

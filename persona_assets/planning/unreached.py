@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 
+from persona_assets.generation.journal.purge import purge
 from persona_assets.orchestration.staleness import Graph
-from persona_assets.planning.withdrawal import Descent
 from persona_assets.resources.trained_models import remove_model
+from persona_assets.storage.files import make_folder
 from persona_assets.storage.shard_keys import file_stem
 from persona_assets.storage.storage import PROBE, Storage
 from persona_assets.storage.withdrawals import TableName
@@ -16,12 +17,13 @@ _KINDS = ("tables", "quarantine", "journals", "completions")
 _ENDINGS = (".parquet", ".jsonl")
 
 
-def unreached_tables(graph: Graph, descent: Descent) -> tuple[TableName, ...]:
+def unreached_tables(graph: Graph, tables: Collection[TableName]) -> tuple[TableName, ...]:
     """Return the tables of trainings that the settings do not name any more."""
     return tuple(
         (asset, partition)
-        for asset, partition in descent.whole
-        if partition not in graph.partitions_of(graph.assets[asset].partitions)
+        for asset, partition in tables
+        if asset in graph.assets
+        and partition not in graph.partitions_of(graph.assets[asset].partitions)
     )
 
 
@@ -36,6 +38,18 @@ def remove_tables(storage: Storage, tables: Collection[TableName]) -> None:
                 remove_model(storage.data_dir / path, used=())
         for kind in ("tables", "quarantine"):
             storage.path(asset, partition, kind).unlink(missing_ok=True)
+
+
+def purge_tables(storage: Storage, tables: Collection[TableName]) -> None:
+    """Remove the responses of the calls of tables; their accounts stay."""
+    for asset, partition in tables:
+        journal, completions = (
+            storage.journal(asset, partition),
+            storage.completions(asset, partition),
+        )
+        if journal.exists() or completions.exists():
+            make_folder(journal.parent)
+            purge(journal, completions, keep=())
 
 
 def files_without_asset(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from persona_assets.assets.corpus import MAX_CHARS
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.ids import text_content
 from persona_assets.storage.storage import Storage
@@ -34,6 +35,16 @@ class StoredText:
     def content(self) -> str:
         """Content of the text."""
         return text_content(self.text)
+
+    @property
+    def may_be_cut(self) -> bool:
+        """True if the text may have been cut: a cut leaves at least half of the limit."""
+        return len(self.text) > MAX_CHARS // 2
+
+    def is_cut_copy_of(self, other: "StoredText") -> bool:
+        """Return True if both may be parts of one text, which other spaces had cut elsewhere."""
+        words, others = (" ".join(each.text.split()) for each in (self, other))
+        return self.may_be_cut and (words.startswith(others) or others.startswith(words))
 
 
 @dataclass(frozen=True)
@@ -65,12 +76,20 @@ class Descent:
         """Shards that hold the texts."""
         return tuple(dict.fromkeys(text.shard for text in self.texts))
 
-    def withdrawals(self, known: Withdrawals, reason: str, *, purges: bool) -> list[Withdrawal]:
+    def withdrawals(
+        self,
+        known: Withdrawals,
+        reason: str,
+        unreached: Sequence[TableName] = (),
+        *,
+        purges: bool,
+    ) -> list[Withdrawal]:
         """Return the lines that withdraw the texts.
 
         Args:
             known: Earlier withdrawals, which the lines continue.
             reason: Reason in a person's words.
+            unreached: Further tables, which no run makes again and which are removed.
             purges: True to have the completions purged.
         """
         by_content: dict[str, list[StoredText]] = {}
@@ -83,7 +102,7 @@ class Descent:
                 text_ids=tuple(text.text_id for text in texts),
                 shards=tuple(text.shard for text in texts),
                 reason=reason,
-                tables=self.asked,
+                tables=tuple(dict.fromkeys((*self.asked, *unreached))),
                 purges=purges,
             )
             for content, texts in by_content.items()
@@ -104,10 +123,15 @@ def find_texts(storage: Storage, catalog: Catalog, ids: Sequence[str]) -> tuple[
     if missing:
         raise WithdrawalError(_not_a_text(catalog, missing[0]))
     contents = {text.content for text in named}
+    cut = [text for text in named if text.may_be_cut]
     # Spaces within a text may differ, its first word does not.
     heads = sorted({text.text.split(maxsplit=1)[0] for text in named})
     begins = pl.any_horizontal(pl.col("text").str.starts_with(head) for head in heads)
-    return tuple(text for text in _texts(storage, begins) if text.content in contents)
+    return tuple(
+        text
+        for text in _texts(storage, begins)
+        if text.content in contents or any(map(text.is_cut_copy_of, cut))
+    )
 
 
 def find_descent(

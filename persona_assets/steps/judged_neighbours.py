@@ -14,7 +14,7 @@ from persona_assets.prompting.run_prompt import COMPLETION_COLUMNS, Complete, Pr
 from persona_assets.steps import math_data
 from persona_assets.steps.contamination import BY_JUDGE, UNJUDGED, Containment
 from persona_assets.steps.neighbours import ProblemVectors, nearest
-from persona_assets.storage.step_result import StepResult, typed_frame
+from persona_assets.storage.step_result import StepResult, quarantine, typed_frame
 
 VERSION = "1"
 
@@ -43,7 +43,8 @@ the share of the known problem's tokens that occur in the other."""
 VERDICTS = pl.Schema(
     {**NEIGHBOURS, "same": pl.Boolean(), "reason": pl.String(), **COMPLETION_COLUMNS}
 )
-"""Columns of a judged pair. Without a usable answer `same` is null, and `reason` states why."""
+"""Columns of a judged pair. In tables of earlier versions `same` is null where the judge gave no
+usable answer."""
 
 
 def build_problem_neighbours(
@@ -86,34 +87,41 @@ def build_judged_neighbours(
         neighbours: Columns of NEIGHBOURS.
         prompt: Prompt `same_problem`.
         complete: Chat model of the judge.
+
+    Returns:
+        Pairs with a verdict; a pair without a usable answer is dropped with the reason.
     """
     rows = [
         PromptRow(row["pair_id"], row, {"known": row["known"], "new": row["problem"]})
         for row in neighbours.iter_rows(named=True)
     ]
     results, failed = run_prompt(prompt, rows, complete)
-    verdicts = {
-        result.row.row_id: {
+    judged = [
+        {
+            **result.row.source,
             "same": result.value["same"] == "yes",
             "reason": result.value["reason"],
             **result.completion,
         }
         for result in results
-    }
-    without = {row_id: {"reason": reason} for row_id, reason in failed}
-    judged = [{**row.source, **(verdicts | without)[row.row_id]} for row in rows]
-    return StepResult(typed_frame(judged, VERDICTS), rows_in=len(neighbours))
+    ]
+    return StepResult(
+        typed_frame(judged, VERDICTS), quarantine("judged_neighbours", failed), len(neighbours)
+    )
 
 
-def judged_containments(verdicts: pl.DataFrame) -> dict[str, Containment]:
+def judged_containments(neighbours: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, Containment]:
     """Return the forbidden problem in each problem by a judge's verdict, by sample id.
 
     A pair without a verdict counts where no other pair of the problem is the same: nothing passes
     for lack of an answer.
 
     Args:
+        neighbours: Columns of NEIGHBOURS.
         verdicts: Columns of VERDICTS.
     """
+    unjudged = neighbours.join(verdicts, on="pair_id", how="anti")
+    verdicts = pl.concat([verdicts, unjudged], how="diagonal")
     # Same ones first, and the nearest of these.
     ranked = verdicts.filter(pl.col("same").is_null() | pl.col("same")).sort(
         "same", "cosine", descending=True, nulls_last=True

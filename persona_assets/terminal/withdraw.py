@@ -15,7 +15,7 @@ from persona_assets.orchestration.instance import expected_keys, open_instance
 from persona_assets.orchestration.run_history import forget_runs, require_no_runs
 from persona_assets.orchestration.staleness import Graph
 from persona_assets.planning.cost import refresh_catalog
-from persona_assets.planning.unreached import remove_tables, unreached_tables
+from persona_assets.planning.unreached import purge_tables, remove_tables, unreached_tables
 from persona_assets.planning.withdrawal import (
     CORPUS,
     WithdrawalError,
@@ -28,7 +28,7 @@ from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.deduplicator import Deduplicator
 from persona_assets.settings import Settings
-from persona_assets.storage.withdrawals import Withdrawal, append_withdrawals
+from persona_assets.storage.withdrawals import TableName, Withdrawal, append_withdrawals
 from persona_assets.terminal.figures import OUT, figure_table
 from persona_assets.terminal.report import NAME as REPORT
 from persona_assets.terminal.withdrawal_facts import print_calls, print_descent, print_outside
@@ -83,11 +83,9 @@ def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: 
         raise WithdrawalError(f"{gone[0]} is withdrawn and in no table: leave it out")
     _require_no_batches(storage.data_dir / "journals")
     descent = find_descent(storage, catalog, tables, find_texts(storage, catalog, options.texts))
-    with open_instance(settings) as instance:
-        keys = expected_keys(instance, settings, Corpus.of(settings).files(), storage)
-    graph = Graph(build_defs(settings).resolve_all_asset_specs(), keys)
+    graph = _graph(project)
     held = [*descent.rows.select("asset", "shard").unique().iter_rows(), *descent.whole]
-    unreached = unreached_tables(graph, descent)
+    unreached = unreached_tables(graph, [*descent.whole, *descent.asked])
     print_descent(project, tables, descent, unreached)
     print_outside(project, tables, descent, [asset for asset, _ in held])
     print_calls(bound_new_calls(project, graph, tables, descent), descent, purges=options.purge)
@@ -99,13 +97,16 @@ def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: 
                 "nothing was written: a run has written tables meanwhile, repeat this command"
             )
         runs = forget_runs(instance, storage, held)
+    lines = descent.withdrawals(known, options.reason, unreached, purges=options.purge)
+    # With those that an earlier withdrawal removed, and did not purge.
+    asked = dict.fromkeys(table for line in lines for table in line.tables)
+    purged = unreached_tables(graph, tuple(asked)) if options.purge else ()
+    purge_tables(storage, purged)
     remove_tables(storage, unreached)
     Deduplicator(settings, storage).forget()
     (storage.data_dir / REPORT).unlink(missing_ok=True)
     # Last: a command that was killed before is repeated from its beginning.
-    append_withdrawals(
-        storage.withdrawn, descent.withdrawals(known, options.reason, purges=options.purge)
-    )
+    append_withdrawals(storage.withdrawn, [*lines, *_purged(purged)])
     OUT.print(
         f"\n{plural(len(descent.texts), 'text')} withdrawn; the history of {plural(runs, 'run')}, "
         f"which shows rows, the indexes of near-duplicates and {REPORT} are removed. All rows go "
@@ -113,6 +114,18 @@ def _withdraw_texts(project: Project, options: argparse.Namespace, runs_before: 
         soft_wrap=True,
     )
     return 0
+
+
+def _graph(project: Project) -> Graph:
+    settings = project.settings
+    with open_instance(settings) as instance:
+        keys = expected_keys(instance, settings, Corpus.of(settings).files(), project.storage)
+    return Graph(build_defs(settings).resolve_all_asset_specs(), keys)
+
+
+def _purged(tables: Sequence[TableName]) -> list[Withdrawal]:
+    """Return the line that tables without a run are purged; none without such tables."""
+    return [Withdrawal(event="purged", tables=tuple(tables))] if tables else []
 
 
 def _is_gone(project: Project, line: Withdrawal | None) -> bool:
@@ -128,21 +141,22 @@ def _purge_later(project: Project, lines: Sequence[Withdrawal], options: argpars
     if not options.purge or all(line.purges for line in lines):
         OUT.print("these texts are withdrawn already, and no table holds them")
         return 0
-    count = len({table for line in lines for table in line.tables})
+    tables = {table for line in lines for table in line.tables}
+    unreached = unreached_tables(_graph(project), sorted(tables, key=str))
     OUT.print(
-        f"The completions of {plural(count, 'table')} that nothing asks for any more go with the "
-        "next run, which makes these tables again and asks nothing for that.",
+        f"The completions of {plural(len(tables), 'table')} that nothing asks for any more go with "
+        "the next run, which makes these tables again and asks nothing for that; those of "
+        "trainings that no setting names go at once.",
         soft_wrap=True,
     )
     if not _agreed(options):
         return 1
-    append_withdrawals(
-        project.storage.withdrawn,
-        [
-            line.and_also(Withdrawal(event="withdrawn", reason=options.reason, purges=True))
-            for line in lines
-        ],
-    )
+    purge_tables(project.storage, unreached)
+    purging = [
+        line.and_also(Withdrawal(event="withdrawn", reason=options.reason, purges=True))
+        for line in lines
+    ]
+    append_withdrawals(project.storage.withdrawn, [*purging, *_purged(unreached)])
     return 0
 
 

@@ -376,7 +376,7 @@ def test_plan_command_prints_the_same_twice_and_makes_no_call(
         "text_personas",
         "hop_1_personas",
     ]
-    assert printed["assets"][0]["calls"] == {"estimate": 3, "low": 0, "high": 12}
+    assert printed["assets"][0]["calls"] == {"estimate": 3, "low": 3, "high": 12}
     assert printed["total"]["cost"] is None
     assert fresh.server.calls.total() == made
     code, out, _ = command(fresh, "plan", "--select", "key:raw_corpus", "--shards", LETTERS)

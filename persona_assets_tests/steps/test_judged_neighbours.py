@@ -86,7 +86,9 @@ def test_problems_that_words_find_are_no_pairs_and_the_nearest_ones_come_first()
     assert len(build_problem_neighbours(ROWS.filter("held_out"), named, vectors, 0.5).rows) == 0
 
 
-def test_judge_reads_both_problems_and_a_pair_without_a_verdict_stays_with_its_reason() -> None:
+def test_judge_reads_both_problems_and_a_pair_without_a_verdict_is_dropped_with_its_reason() -> (
+    None
+):
     pairs = build_problem_neighbours(ROWS, NONE, VECTORS, 0.5).rows
     model = answering(judge)
     result = build_judged_neighbours(pairs, prompt("same_problem"), model)
@@ -96,15 +98,15 @@ def test_judge_reads_both_problems_and_a_pair_without_a_verdict_stays_with_its_r
     assert {request.role for request in model.asked} == {"judge"}
     assert f"<known>\n{FERRY}\n</known>\n<new>\n{IN_WORDS}\n</new>" in user_text(model.asked[0])
     failed = build_judged_neighbours(pairs, prompt("same_problem"), answering(lambda _: "error"))
-    assert failed.rows["same"].to_list() == [None, None]
-    assert failed.rows["reason"].null_count() == 0
-    assert (len(failed.dropped), failed.rows_in) == (0, 2)
+    assert failed.rows.is_empty()
+    assert failed.dropped["id"].to_list() == pairs["pair_id"].to_list()
+    assert failed.reasons() == {"error:timeout": 2}
 
 
 def test_math_sets_drop_what_the_judge_calls_the_same_and_what_it_did_not_judge() -> None:
     pairs = build_problem_neighbours(ROWS, NONE, VECTORS, 0.5).rows
     judged = build_judged_neighbours(pairs, prompt("same_problem"), answering(judge)).rows
-    found = judged_containments(judged)
+    found = judged_containments(pairs, judged)
     assert {row_id: each.how for row_id, each in found.items()} == {"id 1": BY_JUDGE}
     train = build_math_train(ROWS, NONE, VECTORS, found)
     assert train.rows["sample_id"].to_list() == ["id 2", "id 3"]
@@ -112,11 +114,12 @@ def test_math_sets_drop_what_the_judge_calls_the_same_and_what_it_did_not_judge(
     share = f"{found['id 1'].share:.2f}"
     assert reason == f"contaminated: held_out id 0 {share} by judge (cosine 0.80)"
 
-    silent = judged.with_columns(same=pl.when(pl.col("sample_id") == "id 1").then("same"))
-    held = judged_containments(silent)
-    assert {row_id: each.how for row_id, each in held.items()} == {"id 1": BY_JUDGE} | {
-        "id 2": UNJUDGED
-    }
+    earlier = judged.with_columns(same=pl.when(pl.col("sample_id") == "id 1").then("same"))
+    for silent in (judged.filter(sample_id="id 1"), earlier):
+        held = judged_containments(pairs, silent)
+        assert {row_id: each.how for row_id, each in held.items()} == {"id 1": BY_JUDGE} | {
+            "id 2": UNJUDGED
+        }
     train = build_math_train(ROWS, NONE, VECTORS, held)
     assert train.reasons() == {"contaminated": 1, "unjudged": 1}
     test = build_math_test(ROWS, NONE, equal, VECTORS, held)
@@ -131,5 +134,6 @@ def test_a_verdict_of_same_outweighs_a_nearer_pair_without_a_verdict() -> None:
         {"pair_id": "4", "sample_id": "a", "problem_id": "w", "cosine": 0.85, "same": False},
     ]
     common = {"benchmark": "MATH", "problem": "", "known": "", "share": 0.5}
-    [found] = judged_containments(typed_frame([row | common for row in rows], VERDICTS)).values()
+    verdicts = typed_frame([row | common for row in rows], VERDICTS)
+    [found] = judged_containments(verdicts.select(NEIGHBOURS.names()), verdicts).values()
     assert (found.problem_id, found.how) == ("z", BY_JUDGE)
