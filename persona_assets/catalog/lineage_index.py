@@ -180,7 +180,7 @@ class LineageIndex:
                 cursor.execute("INSERT INTO lineage_recent FROM added")
             return
         if recent:
-            entries.append(cursor.execute("FROM lineage_recent").pl())
+            entries.append(cursor.sql("FROM lineage_recent").pl())
             cursor.execute("DELETE FROM lineage_recent")
         self._write(entries, sizes)
 

@@ -24,6 +24,7 @@ from persona_assets.catalog.segments import (
     MADE,
     MEMBER,
     PART_SHIFT,
+    PARTS,
 )
 from persona_assets.storage.storage import SHARD_COLUMN
 from persona_assets.tables import Table
@@ -172,11 +173,9 @@ class Macros:
         }
         cursor.execute(
             _MACROS.substitute(
-                ancestors=self._reach(MADE, "e.value", MADE),
-                descendants=self._reach(CHILD, "e.value", MADE, CHILD, HELD, DUPLICATE, MEMBER),
-                survivors=self._reach(
-                    DUPLICATE, "e.value->>'survivor_id'", MADE, HELD, DROPPED, DUPLICATE
-                ),
+                ancestors=self._reach(MADE, "e.value", CHILD, HELD, DROPPED, DUPLICATE, MEMBER),
+                descendants=self._reach(CHILD, "e.value", DROPPED),
+                survivors=self._reach(DUPLICATE, "e.value->>'survivor_id'", CHILD, MEMBER),
                 contents=" UNION ALL ".join([_NO_CONTENTS, *self._contents(types)]),
                 words=" UNION ALL ".join([_NO_WORDS, *self._words(texts)]),
                 aggregates=_literals(aggregates),
@@ -191,13 +190,13 @@ class Macros:
             )
         )
 
-    def _reach(self, followed: int, neighbour: str, *kinds: int) -> str:
+    def _reach(self, followed: int, neighbour: str, *left_out: int) -> str:
         """Return a table `fact` with the current entries of all rows within reach.
 
         Args:
             followed: Kind of the entries that lead to other rows.
             neighbour: Id of the other row, as SQL on such an entry.
-            *kinds: Kinds of the entries in the table.
+            *left_out: Kinds of entries that are not in the table.
         """
         return f"""reach AS (
     SELECT md5_number_lower(wanted) AS next, NULL::UBIGINT AS key, NULL::UBIGINT AS stamp,
@@ -212,10 +211,12 @@ class Macros:
         UNION ALL
         SELECT *, (key >> {PART_SHIFT})::UTINYINT FROM lineage_recent
     ) e
-    -- A step without ids would read all of the index.
-    SEMI JOIN (FROM reach WHERE next IS NOT NULL) r
-    ON e.key = r.next AND e.part = (r.next >> {PART_SHIFT})::UTINYINT
-    WHERE e.kind IN ({", ".join(map(str, kinds))})
+    -- DuckDB opens every file for a step without ids: so an id that is missing has no part.
+    SEMI JOIN (
+        SELECT coalesce(next, 0) AS next, coalesce(next >> {PART_SHIFT}, {PARTS})::UTINYINT AS part
+        FROM reach
+    ) r ON e.key = r.next AND e.part = r.part
+    WHERE {" AND ".join(f"e.kind <> {kind}" for kind in left_out)}
 ), fact AS MATERIALIZED (
     SELECT DISTINCT r.key, r.kind, r.value, i.asset, i.shard,
         {self._folder.root()} || '/' || i.path AS file
@@ -260,11 +261,13 @@ class Macros:
         )
         files = ", ".join(self._files[asset] for asset in assets)
         # DuckDB takes a list for a single row: else it would read all files, to look up the wanted
-        # rows in them, in place of the files of the wanted rows.
+        # rows in them, in place of the files of the wanted rows. It also opens files if no row is
+        # wanted: so a row of another asset stands for none, in no file.
+        file = f"if(asset IN ({_literals(assets)}), file, '')"
         return (
             f"read_parquet([{files}], filename = true, schema = MAP {{{fields}}}) t "
-            f"JOIN (SELECT unnest(list(w), recursive := true) FROM {wanted} w "
-            f"WHERE asset IN ({_literals(assets)})) c "
+            f"JOIN (SELECT unnest(list(w), recursive := true) FROM "
+            f"(SELECT * REPLACE ({file} AS file) FROM {wanted}) w) c "
             f"ON t.filename = c.file AND t.{sql.identifier(row_id)} = c.row_id"
         )
 
