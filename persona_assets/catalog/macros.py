@@ -167,7 +167,7 @@ class Macros:
         aggregates = {asset: table for asset, table in self._tables.items() if table.aggregates}
         types = {asset: _sql_types(cursor, table) for asset, table in self._makers.items()}
         texts = {
-            asset: {name: types[asset][name] for name in (table.row_id, table.text)}
+            asset: {name: types[asset][name] for name in (table.row_id, str(table.text))}
             for asset, table in self._makers.items()
             if table.text
         }
