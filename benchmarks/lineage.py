@@ -67,7 +67,7 @@ def main() -> None:
         catalog = Catalog(storage, tables)
         rebuild = cpu_ms(catalog.rebuild) / 1000
         entries = catalog.query("SELECT sum(entries)::BIGINT AS n FROM lineage_tables")["n"].item()
-        files = (Path(folder) / "lineage").iterdir()
+        files = (Path(folder) / "lineage").rglob("*.parquet")
         path, footer = next(it for it in written if it[1].asset == "persona_hub")
         runs = [footer.model_copy(update={"run_id": f"run {number}"}) for number in range(5)]
         print_figures(

@@ -31,7 +31,9 @@ CREATE TABLE lineage_tables (
     path VARCHAR, asset VARCHAR, shard VARCHAR, stamp UBIGINT, entries BIGINT, contract UBIGINT,
     size BIGINT, mtime_ns BIGINT
 );
-CREATE TABLE lineage_files (file VARCHAR);
+CREATE TABLE lineage_files (file VARCHAR, entries BIGINT);
+CREATE TABLE lineage_recent (key UBIGINT, stamp UBIGINT, kind UTINYINT, value VARCHAR);
+CREATE TABLE made_views (view VARCHAR, columns VARCHAR[], has_files BOOLEAN);
 CREATE TABLE lineage (
     asset VARCHAR, shard VARCHAR, upstream_asset VARCHAR, upstream_shard VARCHAR,
     upstream_data_version VARCHAR
@@ -124,10 +126,8 @@ def record_tables(
         for upstream in footer.upstream
     ]
     for table, rows in (("materializations", materializations), ("lineage", lineage)):
-        _delete(cursor, table, latest)
-        if rows:
-            values = ", ".join([_ROWS] * len(rows[0]))
-            cursor.execute(f"INSERT INTO {table} SELECT {values}", _columns(rows))
+        delete_rows(cursor, table, latest)
+        insert_rows(cursor, table, rows)
 
 
 def forget_tables(cursor: "duckdb.DuckDBPyConnection", paths: Collection[str]) -> None:
@@ -136,7 +136,7 @@ def forget_tables(cursor: "duckdb.DuckDBPyConnection", paths: Collection[str]) -
         "SELECT asset, shard FROM materializations WHERE list_contains(?, path)", [list(paths)]
     ).fetchall()
     for table in ("materializations", "lineage"):
-        _delete(cursor, table, gone)
+        delete_rows(cursor, table, gone)
 
 
 def record_usage(
@@ -153,7 +153,7 @@ def record_usage(
         storage: Journals and completions.
         tables: Asset and shard of each table.
     """
-    _delete(cursor, "usage", tables)
+    delete_rows(cursor, "usage", tables)
     # Journals are read first: a record that is compacted in between counts twice until the run that
     # compacts it updates the catalog, and is never missed.
     with_calls = [
@@ -181,12 +181,21 @@ def record_usage(
     cursor.execute(_INSERT_USAGE)
 
 
-def _delete(
+def delete_rows(
     cursor: "duckdb.DuckDBPyConnection", table: str, names: Collection[tuple[str, str | None]]
 ) -> None:
     """Delete the rows of a base table for pairs of asset and shard."""
     if names:
         cursor.execute(_DELETE.format(table), _columns(names))
+
+
+def insert_rows(
+    cursor: "duckdb.DuckDBPyConnection", table: str, rows: Sequence[Sequence[object]]
+) -> None:
+    """Insert rows into a base table."""
+    if rows:
+        values = ", ".join([_ROWS] * len(rows[0]))
+        cursor.execute(f"INSERT INTO {table} SELECT {values}", _columns(rows))
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:

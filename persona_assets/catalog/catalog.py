@@ -25,9 +25,10 @@ from persona_assets.catalog.base_tables import (
     transaction,
 )
 from persona_assets.catalog.lineage_index import LineageIndex
-from persona_assets.catalog.macros import longest_chain, macros
+from persona_assets.catalog.macros import Macros
+from persona_assets.catalog.project_folder import DATA_DIR
 from persona_assets.catalog.snapshot import Snapshot
-from persona_assets.catalog.views import DATA_DIR, Views
+from persona_assets.catalog.views import Views
 from persona_assets.catalog.walks import Walks
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.shard_keys import file_stem
@@ -53,7 +54,8 @@ RESERVED = (
     "task_reports",
     "lineage_tables",
     "lineage_files",
-    "lineage_entries",
+    "lineage_recent",
+    "made_views",
     PROBE,
     VALIDITY_JUDGE,
 )
@@ -295,13 +297,16 @@ class Catalog:
                 for leftover in (scratch, scratch.with_name(f"{scratch.name}.wal")):
                     # Left by a killed writer; DuckDB would replay the log.
                     leftover.unlink(missing_ok=True)
-                is_new = fresh or not self.path.exists()
-                if not is_new:
-                    with duckdb.connect(self.path, read_only=True) as connection:
-                        is_new = not _has_index(connection)
-                if not is_new:
-                    shutil.copyfile(self.path, scratch)
-                with duckdb.connect(scratch) as connection:
+                with ExitStack() as stack:
+                    is_new = fresh or not self.path.exists()
+                    if not is_new:
+                        shutil.copyfile(self.path, scratch)
+                    connection = stack.enter_context(duckdb.connect(scratch))
+                    if not (is_new or _has_index(connection)):
+                        stack.close()
+                        scratch.unlink()
+                        is_new = True
+                        connection = stack.enter_context(duckdb.connect(scratch))
                     if is_new:
                         connection.execute(SCHEMA)
                     writing = _Writing(connection, is_new)
@@ -357,8 +362,7 @@ class Catalog:
         # A separate cursor: its placeholders are gone before a query could read them.
         with connection.cursor() as cursor:
             self._views.create_placeholders(cursor, existing)
-            edges = cursor.execute("SELECT DISTINCT upstream_asset, asset FROM lineage").fetchall()
-            cursor.execute(macros(self._tables, existing, longest_chain(self._tables, edges)))
+            Macros(self._tables, existing, self._views.folder).create(cursor)
             self._views.create_over_all(cursor, existing)
         self._views.create_of_assets(connection, existing, changed)
 
@@ -369,7 +373,7 @@ def _has_index(connection: "duckdb.DuckDBPyConnection") -> bool:
 
     try:
         # The list of all tables would take longer.
-        connection.execute("FROM lineage_files LIMIT 0")
+        connection.execute("FROM lineage_recent LIMIT 0")
     except duckdb.CatalogException:
         return False
     return True

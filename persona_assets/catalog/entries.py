@@ -14,7 +14,6 @@ from persona_assets.catalog.segments import (
     CHILD,
     DROPPED,
     DUPLICATE,
-    ENTRIES,
     HELD,
     MADE,
     MEMBER,
@@ -62,18 +61,11 @@ def entries_of(table: Table, path: Path, quarantine: Path, stamp: int) -> pl.Dat
         quarantine: File of its dropped rows, which may be missing.
         stamp: See `stamp_of`.
     """
-    empty = pl.LazyFrame(schema={"id": pl.String(), **_VALUES})
+    empty = pl.LazyFrame(schema={"id": pl.String(), "kind": pl.UInt8(), "value": pl.String()})
     frames = [empty, *_held(table, path), *_dropped(quarantine)]
-    entries = pl.concat(frames, how="diagonal").drop_nulls("id").unique().collect()
+    entries = pl.concat(frames).drop_nulls("id").unique().collect()
     keys = pl.Series("key", [key_of(row_id) for row_id in entries["id"]], pl.UInt64)
-    return entries.select(
-        keys,
-        pl.lit(stamp, pl.UInt64).alias("stamp"),
-        *(name for name in ENTRIES if name in _VALUES),
-    )
-
-
-_VALUES = {name: kind for name, kind in ENTRIES.items() if name not in ("key", "stamp")}
+    return entries.select(keys, pl.lit(stamp, pl.UInt64).alias("stamp"), "kind", "value")
 
 
 def _held(table: Table, path: Path) -> Iterator[pl.LazyFrame]:
@@ -89,16 +81,16 @@ def _held(table: Table, path: Path) -> Iterator[pl.LazyFrame]:
     parents = [name for name in table.parents if name in columns] if table.makes else []
     for name in parents:
         parent = pl.col(name).cast(pl.String)
-        yield _entries(rows, row_id, MADE, value=parent)
-        yield _entries(rows, parent.alias("id"), CHILD, value=row_id)
+        yield _entries(rows, row_id, MADE, parent)
+        yield _entries(rows, parent.alias("id"), CHILD, row_id)
     if table.makes and not parents:
         yield _entries(rows, row_id, MADE)
     if table.duplicates:
-        if columns >= {"survivor_id", "stage", "similarity"}:
-            survivor = {name: pl.col(name) for name in ("stage", "similarity")}
-            yield _entries(rows, row_id, DUPLICATE, value=pl.col("survivor_id"), **survivor)
+        pair = ("survivor_id", "stage", "similarity")
+        if columns.issuperset(pair):
+            yield _entries(rows, row_id, DUPLICATE, pl.struct(pair).struct.json_encode())
     elif table.verdicts and columns >= {"kept", "reason"}:
-        yield _entries(rows, row_id, HELD, value=pl.when(~pl.col("kept")).then("reason"))
+        yield _entries(rows, row_id, HELD, pl.when(~pl.col("kept")).then("reason"))
     elif not table.makes:
         yield _entries(rows, row_id, HELD)
 
@@ -106,13 +98,16 @@ def _held(table: Table, path: Path) -> Iterator[pl.LazyFrame]:
 def _dropped(quarantine: Path) -> Iterator[pl.LazyFrame]:
     if quarantine.exists():
         yield _entries(
-            pl.scan_parquet(quarantine, glob=False), pl.col("id"), DROPPED, value=pl.col("reason")
+            pl.scan_parquet(quarantine, glob=False), pl.col("id"), DROPPED, pl.col("reason")
         )
 
 
-def _entries(rows: pl.LazyFrame, row_id: pl.Expr, kind: int, **values: pl.Expr) -> pl.LazyFrame:
+def _entries(
+    rows: pl.LazyFrame, row_id: pl.Expr, kind: int, value: pl.Expr | None = None
+) -> pl.LazyFrame:
+    value = pl.lit(None) if value is None else value
     return rows.select(
         row_id,
         pl.lit(kind, pl.UInt8).alias("kind"),
-        *(value.cast(ENTRIES[name]).alias(name) for name, value in values.items()),
+        value.cast(pl.String).alias("value"),
     )

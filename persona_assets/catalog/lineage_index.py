@@ -3,6 +3,8 @@
 A projection of the tables, like the catalog, whose table `lineage_tables` names the tables in the
 index by the stamps of their entries: entries of other stamps are of replaced tables, and are not
 seen. So files of a killed writer do no harm, and a reader never waits.
+
+The entries of recent tables lie in `lineage_recent` in the catalog, all others in segments.
 """
 
 import os
@@ -13,13 +15,22 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.catalog import segments
+from persona_assets.catalog.base_tables import delete_rows, insert_rows
 from persona_assets.catalog.entries import contract_of, entries_of, stamp_of
+from persona_assets.catalog.lookup import Lookup, Recent, open_segment
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table
 
 if TYPE_CHECKING:
     import duckdb
+
+RECENT = 200_000
+"""Entries that the catalog itself holds: 5 MB of the file that each writer copies. More of them
+become a segment."""
+
+BATCH = 1_000_000
+"""Entries that are collected in memory before they are written."""
 
 
 class LineageIndex:
@@ -47,11 +58,11 @@ class LineageIndex:
         Returns:
             Files that the index no longer needs, to be removed after the transaction.
         """
-        segments_before = self._listed(cursor)
+        sizes = self._listed(cursor)
         known = dict(cursor.execute("SELECT stamp, entries FROM lineage_tables").fetchall())
         latest: dict[tuple[str, str | None], str] = {}
         rows: dict[str, tuple[object, ...]] = {}
-        written, waiting = list[Path](), list[pl.DataFrame]()
+        waiting = list[pl.DataFrame]()
         for path, footer in tables:
             name, relative = (footer.asset, footer.shard), self.relative(path)
             if name in latest:
@@ -66,25 +77,20 @@ class LineageIndex:
                 known[stamp] = len(waiting[-1])
             version = (contract, status.st_size, status.st_mtime_ns)
             rows[relative] = (relative, *name, stamp, known[stamp], *version)
-            if sum(map(len, waiting)) > segments.BATCH:
-                written.append(segments.write(self.folder, pl.concat(waiting)))
-                waiting = []
-        if waiting or not segments_before:
-            empty = pl.DataFrame(schema=segments.ENTRIES)
-            written.append(segments.write(self.folder, pl.concat([empty, *waiting])))
-        cursor.register("fresh", pl.DataFrame(list(rows.values()), _INDEXED, orient="row"))
-        cursor.execute(
-            "DELETE FROM lineage_tables t USING fresh WHERE t.path = fresh.path "
-            "OR (t.asset = fresh.asset AND t.shard IS NOT DISTINCT FROM fresh.shard)"
-        )
-        cursor.execute("INSERT INTO lineage_tables FROM fresh")
-        listed = self._merge(cursor, sorted([*segments_before, *written]))
-        cursor.execute("DELETE FROM lineage_files")
-        cursor.execute(
-            "INSERT INTO lineage_files SELECT unnest(?)", [[file.name for file in listed]]
-        )
-        found = [*segments.segments(self.folder), *self.folder.glob(".*.tmp")]
-        return [file for file in found if file not in listed]
+            if sum(map(len, waiting)) > BATCH:
+                self._write(waiting, sizes)
+        self._add_recent(cursor, waiting, sizes)
+        self.forget(cursor, rows)
+        delete_rows(cursor, "lineage_tables", latest)
+        insert_rows(cursor, "lineage_tables", list(rows.values()))
+        listed = self._merge(cursor, sizes)
+        if listed != self._listed(cursor):
+            cursor.execute("DELETE FROM lineage_files")
+            cursor.execute(
+                "INSERT INTO lineage_files SELECT unnest(?), unnest(?)",
+                [list(listed), list(listed.values())],
+            )
+        return segments.unlisted(self.folder, listed)
 
     def forget(self, cursor: "duckdb.DuckDBPyConnection", paths: Collection[str]) -> None:
         """Remove tables from the index, by their paths relative to the project."""
@@ -92,21 +98,23 @@ class LineageIndex:
 
     def open(
         self, connection: "duckdb.DuckDBPyConnection"
-    ) -> tuple[dict[str, tuple[int, int]], list[segments.Segment]] | None:
-        """Return the known tables, see `known`, and the opened files; None if a file is lost."""
+    ) -> tuple[dict[str, tuple[int, int]], list[Lookup]] | None:
+        """Return the known tables, see `known`, and all entries; None if a file is lost."""
         try:
-            opened = [segments.open_segment(file) for file in self._named(connection)]
+            opened = [open_segment(self.folder, name) for name in self._named(connection)]
         except FileNotFoundError:
             return None
-        return self._known(connection), opened
+        recent = connection.execute(
+            "SELECT key, stamp, kind FROM lineage_recent ORDER BY key"
+        ).fetchnumpy()
+        return self._known(connection), [*opened, Recent(*recent.values())]
 
     def known(self, connection: "duckdb.DuckDBPyConnection") -> dict[str, tuple[int, int]]:
         """Return size and time of each table in the index, by path; none if a file is lost.
 
         A table whose contract has changed since is left out.
         """
-        is_whole = all(file.exists() for file in self._named(connection))
-        return self._known(connection) if is_whole else {}
+        return self._known(connection) if self._is_whole(self._named(connection)) else {}
 
     def changes(self, known: Mapping[str, tuple[int, int]]) -> tuple[list[Path], list[str]]:
         """Compare the tables on disk with those in the index.
@@ -126,9 +134,12 @@ class LineageIndex:
         """Return the path of a table relative to the project, with `/` between its parts."""
         return path.resolve().relative_to(self._storage.data_dir.resolve()).as_posix()
 
-    def _named(self, connection: "duckdb.DuckDBPyConnection") -> list[Path]:
-        names = connection.execute("SELECT file FROM lineage_files").fetchall()
-        return [self.folder / name for [name] in names]
+    def _named(self, connection: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+        """Return the number of entries of each segment by name."""
+        return dict(connection.execute("SELECT file, entries FROM lineage_files").fetchall())
+
+    def _is_whole(self, names: Iterable[str]) -> bool:
+        return all(file.exists() for name in names for file in segments.files(self.folder, name))
 
     def _known(self, connection: "duckdb.DuckDBPyConnection") -> dict[str, tuple[int, int]]:
         rows = connection.execute(
@@ -146,39 +157,57 @@ class LineageIndex:
             return pl.DataFrame(schema=segments.ENTRIES)
         return entries_of(self._tables[asset], path, quarantine, stamp)
 
-    def _listed(self, cursor: "duckdb.DuckDBPyConnection") -> list[Path]:
-        """Return the files of the index; if one is lost, none, and forget all tables."""
-        files = self._named(cursor)
-        if all(file.exists() for file in files):
-            return files
+    def _listed(self, cursor: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+        """Return the segments; if a file is lost, none, and forget all tables."""
+        names = self._named(cursor)
+        if self._is_whole(names):
+            return names
         cursor.execute("DELETE FROM lineage_tables")
-        return []
+        return {}
 
-    def _merge(self, cursor: "duckdb.DuckDBPyConnection", files: list[Path]) -> list[Path]:
-        """Merge files, the smallest first, where that is due, and return those that are left."""
+    def _add_recent(
+        self,
+        cursor: "duckdb.DuckDBPyConnection",
+        entries: list[pl.DataFrame],
+        sizes: dict[str, int],
+    ) -> None:
+        """Add entries to the recent, and write all these as a segment if they are too many."""
+        recent = _count(cursor, "lineage_recent")
+        # SQL reads the files by a pattern, which has to match a file.
+        if sizes and recent + sum(map(len, entries)) <= RECENT:
+            for frame in filter(len, entries):
+                cursor.register("added", frame)
+                cursor.execute("INSERT INTO lineage_recent FROM added")
+            return
+        if recent:
+            entries.append(cursor.sql("FROM lineage_recent").pl())
+            cursor.execute("DELETE FROM lineage_recent")
+        self._write(entries, sizes)
+
+    def _write(self, entries: list[pl.DataFrame], sizes: dict[str, int]) -> None:
+        """Write a segment, and empty the list of its entries."""
+        rows = pl.concat([pl.DataFrame(schema=segments.ENTRIES), *entries])
+        sizes[segments.write(self.folder, rows)] = len(rows)
+        entries.clear()
+
+    def _merge(self, cursor: "duckdb.DuckDBPyConnection", sizes: dict[str, int]) -> dict[str, int]:
+        """Merge the segments that are due, and return all."""
         live = cursor.execute(
             "SELECT stamp, entries FROM lineage_tables WHERE stamp IS NOT NULL"
         ).fetchall()
-        stamps = pl.Series([stamp for stamp, _ in live], dtype=pl.UInt64)
-        stale = sum(map(segments.size, files)) - sum(entries for _, entries in live)
-        # A file of the largest size is never merged, so its stale entries are dropped here.
-        groups = [segments.mergeable(files)] if stale < segments.LARGEST else [[it] for it in files]
-        for group in filter(None, groups):
-            merged = segments.write(self.folder, segments.read(group, stamps))
-            files = [merged, *(file for file in files if file not in group)]
-        return files
+        current = sum(entries for _, entries in live)
+        is_stale = sum(sizes.values()) > 2 * current + RECENT
+        if group := list(sizes) if is_stale else segments.mergeable(sizes):
+            stamps = pl.Series([stamp for stamp, _ in live], dtype=pl.UInt64)
+            name, entries = segments.merge(self.folder, group, stamps)
+            kept = {it: size for it, size in sizes.items() if it not in group}
+            return {**kept, name: entries}
+        return sizes
 
 
-_INDEXED = {
-    "path": pl.String(),
-    "asset": pl.String(),
-    "shard": pl.String(),
-    "stamp": pl.UInt64(),
-    "entries": pl.Int64(),
-    "contract": pl.UInt64(),
-    "size": pl.Int64(),
-    "mtime_ns": pl.Int64(),
-}
+def _count(cursor: "duckdb.DuckDBPyConnection", table: str) -> int:
+    [[count]] = cursor.execute(f"SELECT count(*) FROM {table}").fetchall()
+    return int(count)
 
 
 def _files(folder: str, name: str) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -1,35 +1,68 @@
 """Macros of the catalog that follow rows: back to the text, forward to models, on to the hub.
 
-A macro may read only existing views, so its SQL is composed from the existing assets.
+DuckDB plans a query anew each time, and opens files to do so. So a macro names the index once, in a
+recursion, and each group of tables once, with the columns of their contracts.
+
+A recursion over a semi-join reads only the row groups that can hold the ids of a step; over an
+inner join it would read all of the index. So a first recursion collects all entries within reach,
+and what is exact (stale entries, steps, ways) is computed from these few rows.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import Template
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from persona_assets.catalog import sql
-from persona_assets.catalog.segments import CHILD, DROPPED, DUPLICATE, HELD, MADE, MEMBER
+from persona_assets.catalog.project_folder import ProjectFolder
+from persona_assets.catalog.segments import (
+    CHILD,
+    DROPPED,
+    DUPLICATE,
+    HELD,
+    MADE,
+    MEMBER,
+    PART_SHIFT,
+    PARTS,
+)
+from persona_assets.storage.storage import SHARD_COLUMN
 from persona_assets.tables import Table
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MACROS = Template("""
 CREATE OR REPLACE MACRO trace(wanted) AS TABLE
-WITH $ancestors, chain AS MATERIALIZED (
-    SELECT * FROM ($steps) WHERE $too_long
+WITH RECURSIVE $ancestors, step AS (
+    SELECT 0 AS step, wanted::VARCHAR AS row_id
+    UNION
+    SELECT s.step + 1, f.value FROM step s JOIN fact f ON f.key = md5_number_lower(s.row_id)
+    -- Rows in a circle, which no step makes, end here.
+    WHERE f.value IS NOT NULL AND s.step < (SELECT count(*) FROM fact)
+), chain AS MATERIALIZED (
+    SELECT s.step, s.row_id, f.value AS parent_id, f.asset, f.shard, f.file
+    FROM step s JOIN fact f ON f.key = md5_number_lower(s.row_id)
     -- A row of two parents, and an ancestor by two ways, come once.
     QUALIFY row_number() OVER (PARTITION BY asset, row_id ORDER BY step, parent_id, shard) = 1
 ), contents AS ($contents)
-SELECT chain.*, contents.content, m.prompt_versions, m.run_id
-FROM chain
-JOIN contents ON contents.asset = chain.asset AND contents.row_id = chain.row_id
-    AND contents.shard IS NOT DISTINCT FROM chain.shard
-JOIN materializations m ON m.asset = chain.asset AND m.shard IS NOT DISTINCT FROM chain.shard
-ORDER BY chain.step, chain.asset, chain.row_id;
+SELECT c.step, c.row_id, c.parent_id, c.asset, c.shard, t.content, m.prompt_versions, m.run_id
+FROM chain c
+JOIN contents t ON t.file = c.file AND t.row_id = c.row_id
+JOIN materializations m ON m.asset = c.asset AND m.shard IS NOT DISTINCT FROM c.shard
+ORDER BY c.step, c.asset, c.row_id;
 
 CREATE OR REPLACE MACRO affected_by(wanted) AS TABLE
-WITH RECURSIVE $descendants, found AS MATERIALIZED (
-    SELECT DISTINCT e.asset, e.shard, made.row_id, e.kind = $member AS is_member
-    FROM made JOIN lineage_entries e ON e.key = md5_number_lower(made.row_id)
-    WHERE e.kind IN ($made, $held, $duplicate, $member)
+WITH RECURSIVE $descendants, made AS (
+    SELECT wanted::VARCHAR AS row_id
+    WHERE EXISTS (FROM fact WHERE key = md5_number_lower(wanted) AND kind = $made)
+    UNION
+    SELECT f.value FROM made JOIN fact f ON f.key = md5_number_lower(made.row_id)
+    WHERE f.kind = $child
+), found AS MATERIALIZED (
+    SELECT DISTINCT f.asset, f.shard, made.row_id, f.kind = $member AS is_member
+    FROM made JOIN fact f ON f.key = md5_number_lower(made.row_id)
+    WHERE f.kind IN ($made, $held, $duplicate, $member)
 ), aggregate AS (
     SELECT asset, shard FROM found
     UNION
@@ -43,171 +76,225 @@ SELECT asset, shard, NULL FROM aggregate WHERE asset IN ($aggregates)
 ORDER BY ALL;
 
 CREATE OR REPLACE MACRO why(wanted) AS TABLE
-WITH RECURSIVE lexical AS MATERIALIZED (
-    SELECT min(value) AS id FROM lineage_entries
-    WHERE key = md5_number_lower(wanted) AND kind = $duplicate AND stage = 'lexical'
-), semantic AS MATERIALIZED (
-    SELECT DISTINCT e.value AS id FROM lineage_entries e
-    JOIN (SELECT wanted::VARCHAR AS id UNION SELECT id FROM lexical) w
-    ON e.key = md5_number_lower(w.id)
-    WHERE e.kind = $duplicate AND e.stage = 'semantic'
+WITH RECURSIVE $survivors, pair AS MATERIALIZED (
+    SELECT key, asset, value->>'survivor_id' AS survivor_id, value->>'stage' AS stage,
+        (value->>'similarity')::DOUBLE AS similarity
+    FROM fact WHERE kind = $duplicate
+), lexical AS (
+    SELECT min(survivor_id) AS id FROM pair
+    WHERE key = md5_number_lower(wanted) AND stage = 'lexical'
 ), chain AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY min(step), row_id) - 1 AS step, row_id FROM (
         SELECT 0 AS step, wanted::VARCHAR AS row_id
         UNION ALL
         SELECT 1, id FROM lexical
         UNION ALL
-        SELECT 2, id FROM semantic
+        SELECT 2, pair.survivor_id
+        FROM pair JOIN (SELECT wanted::VARCHAR AS id UNION SELECT id FROM lexical) w
+        ON pair.key = md5_number_lower(w.id)
+        WHERE pair.stage = 'semantic'
     ) WHERE row_id IS NOT NULL GROUP BY row_id
-), facts AS MATERIALIZED (
-    SELECT DISTINCT chain.row_id, e.* EXCLUDE (key, stamp)
-    FROM chain JOIN lineage_entries e ON e.key = md5_number_lower(chain.row_id)
 ), gone AS (
-    SELECT row_id AS id, asset, shard, value AS reason FROM facts WHERE kind = $dropped
+    SELECT c.row_id AS id, f.asset, f.shard, f.value AS reason
+    FROM chain c JOIN fact f ON f.key = md5_number_lower(c.row_id) WHERE f.kind = $dropped
 ), repeated AS (
-    SELECT row_id, asset, value AS survivor_id, similarity, stage,
-        stage || '_duplicate' AS reason
-    FROM facts WHERE kind = $duplicate
-), fate AS (
-    SELECT DISTINCT row_id, asset, shard, kind = $made OR value IS NULL AS is_kept,
-        if(kind = $held, value, NULL) AS reason,
+    SELECT c.row_id, p.* EXCLUDE (key), p.stage || '_duplicate' AS reason
+    FROM chain c JOIN pair p ON p.key = md5_number_lower(c.row_id)
+), fate AS MATERIALIZED (
+    SELECT DISTINCT c.row_id, f.asset, f.shard, f.kind = $made OR f.value IS NULL AS is_kept,
+        if(f.kind = $held, f.value, NULL) AS reason,
         NULL::VARCHAR AS stage, NULL::VARCHAR AS survivor_id, NULL::DOUBLE AS similarity
-    FROM facts WHERE kind IN ($made, $held)
+    FROM chain c JOIN fact f ON f.key = md5_number_lower(c.row_id) WHERE f.kind IN ($made, $held)
     UNION ALL
     SELECT coalesce(g.id, d.row_id), coalesce(g.asset, d.asset), g.shard, false,
         coalesce(g.reason, d.reason), d.stage, d.survivor_id, d.similarity
     FROM gone g FULL JOIN repeated d ON d.row_id = g.id AND d.reason = g.reason
+), worded AS (
+    SELECT DISTINCT ids.row_id, f.asset, f.file
+    FROM (SELECT row_id FROM chain UNION SELECT survivor_id FROM fate) ids
+    JOIN fact f ON f.key = md5_number_lower(ids.row_id)
+    WHERE f.kind = $made
+), words AS MATERIALIZED (
+    SELECT row_id, min(text) AS text FROM ($words) GROUP BY row_id
+), upstream AS MATERIALIZED (
+    SELECT DISTINCT asset, upstream_asset FROM lineage
 ), depth AS (
     SELECT DISTINCT asset, 0 AS depth FROM materializations
     UNION
-    SELECT l.asset, depth.depth + 1
-    FROM depth JOIN (SELECT DISTINCT asset, upstream_asset FROM lineage) l
-    ON l.upstream_asset = depth.asset
+    SELECT u.asset, depth.depth + 1 FROM depth JOIN upstream u ON u.upstream_asset = depth.asset
     WHERE depth.depth < $longest
 ), place AS (
     SELECT asset, max(depth) AS place FROM depth GROUP BY asset
-), words AS MATERIALIZED (
-    SELECT w.row_id, w.text FROM ($words) w
-    SEMI JOIN (SELECT row_id FROM chain UNION SELECT survivor_id FROM fate) wanted_words
-    ON wanted_words.row_id = w.row_id
 )
 SELECT chain.step, f.row_id, f.asset, f.shard, if(f.is_kept, 'kept', 'dropped') AS outcome,
     f.reason, f.stage, f.survivor_id, f.similarity, own.text, survivor.text AS survivor_text
 FROM chain JOIN fate f ON f.row_id = chain.row_id
-LEFT JOIN place ON place.asset = f.asset
+LEFT JOIN place p ON p.asset = f.asset
 LEFT JOIN words own ON own.row_id = f.row_id
 LEFT JOIN words survivor ON survivor.row_id = f.survivor_id
-ORDER BY chain.step, place.place, f.asset, f.shard, f.is_kept DESC, f.reason;
+ORDER BY chain.step, p.place, f.asset, f.shard, f.is_kept DESC, f.reason;
 """)
 
-_NO_CONTENTS = sql.empty_query(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR", content="JSON")
+_NO_CONTENTS = sql.empty_query(file="VARCHAR", row_id="VARCHAR", content="JSON")
 _NO_WORDS = sql.empty_query(row_id="VARCHAR", text="VARCHAR")
 
 
-def macros(tables: Mapping[str, Table], existing: Collection[str], depth: int) -> str:
-    """Write the SQL that creates or replaces the macros.
+class Macros:
+    """SQL that creates or replaces the macros.
 
     Args:
         tables: Contract of each table, by asset.
-        existing: Assets that have a view.
-        depth: Largest number of steps from a row to its farthest ancestor. DuckDB reads all of the
-            index in each step of a recursion, and only a few row groups in a plain join.
+        existing: Files of each asset that has files, as SQL.
+        folder: Folder of the project.
     """
-    # The schema tells an asset from a part of the query of the same name.
-    contents = [
-        f"SELECT {sql.literal(asset)}, v.shard, {_row_id('v', table)}, to_json(v) "
-        f"FROM main.{sql.identifier(asset)} v "
-        f"SEMI JOIN (FROM chain WHERE asset = {sql.literal(asset)}) c "
-        f"ON c.row_id = {_row_id('v', table)}"
-        for asset, table in tables.items()
-        if asset in existing and table.makes
-    ]
-    words = [
-        f"SELECT {sql.identifier(table.row_id)}, {sql.identifier(table.text)} "
-        f"FROM main.{sql.identifier(asset)}"
-        for asset, table in tables.items()
-        if asset in existing and table.text and table.makes
-    ]
-    aggregates = {asset: table for asset, table in tables.items() if table.aggregates}
-    return _MACROS.substitute(
-        ancestors=_ancestors(depth),
-        steps=" UNION ALL ".join(f"FROM step_{number}" for number in range(depth + 1)),
-        too_long=_too_long(depth, f"step_from_{depth + 1}"),
-        contents=" UNION ALL ".join([_NO_CONTENTS, *contents]),
-        descendants=_descendants(depth),
-        aggregates=_literals(aggregates),
-        whole=_literals(asset for asset, table in aggregates.items() if not table.members),
-        made=MADE,
-        held=HELD,
-        dropped=DROPPED,
-        duplicate=DUPLICATE,
-        member=MEMBER,
-        longest=len(tables),
-        words=" UNION ALL ".join([_NO_WORDS, *words]),
-    )
 
+    def __init__(
+        self, tables: Mapping[str, Table], existing: Mapping[str, str], folder: ProjectFolder
+    ) -> None:
+        self._tables = tables
+        self._makers = {
+            asset: table for asset, table in tables.items() if table.makes and asset in existing
+        }
+        self._files = existing
+        self._folder = folder
 
-def longest_chain(tables: Mapping[str, Table], edges: Collection[tuple[str, str]]) -> int:
-    """Return the most links between a row and an ancestor.
+    def create(self, cursor: "duckdb.DuckDBPyConnection") -> None:
+        """Create or replace the macros.
 
-    Args:
-        tables: Contract of each table, by asset.
-        edges: Pairs of an asset and an asset that is made from it.
-    """
-    sources = defaultdict[str, set[str]](set)
-    for source, asset in edges:
-        sources[asset].add(source)
-    lengths: dict[str, int] = {}
-
-    def length(asset: str) -> int:
-        if asset not in lengths:
-            lengths[asset] = 0  # An asset that is made from itself ends here.
-            makes = asset in tables and tables[asset].makes
-            lengths[asset] = max(map(length, sources[asset]), default=0) + makes
-        return lengths[asset]
-
-    return max(map(length, list(sources)), default=1)
-
-
-def _ancestors(depth: int) -> str:
-    parts = ["step_from_0 AS MATERIALIZED (SELECT wanted::VARCHAR AS row_id)"]
-    for step in range(depth + 1):
-        parts.append(
-            f"step_{step} AS MATERIALIZED (SELECT DISTINCT {step} AS step, w.row_id, "
-            "e.value AS parent_id, e.asset, e.shard "
-            f"FROM step_from_{step} w JOIN lineage_entries e ON e.key = md5_number_lower(w.row_id) "
-            f"WHERE e.kind = {MADE})"
+        Args:
+            cursor: Cursor of the catalog.
+        """
+        aggregates = {asset: table for asset, table in self._tables.items() if table.aggregates}
+        types = {asset: _sql_types(cursor, table) for asset, table in self._makers.items()}
+        texts = {
+            asset: {name: types[asset][name] for name in (table.row_id, str(table.text))}
+            for asset, table in self._makers.items()
+            if table.text
+        }
+        cursor.execute(
+            _MACROS.substitute(
+                ancestors=self._reach(MADE, "e.value", CHILD, HELD, DROPPED, DUPLICATE, MEMBER),
+                descendants=self._reach(CHILD, "e.value", DROPPED),
+                survivors=self._reach(DUPLICATE, "e.value->>'survivor_id'", CHILD, MEMBER),
+                contents=" UNION ALL ".join([_NO_CONTENTS, *self._contents(types)]),
+                words=" UNION ALL ".join([_NO_WORDS, *self._words(texts)]),
+                aggregates=_literals(aggregates),
+                whole=_literals(asset for asset, table in aggregates.items() if not table.members),
+                made=MADE,
+                child=CHILD,
+                held=HELD,
+                dropped=DROPPED,
+                duplicate=DUPLICATE,
+                member=MEMBER,
+                longest=len(self._tables),
+            )
         )
-        parts.append(
-            f"step_from_{step + 1} AS MATERIALIZED (SELECT DISTINCT parent_id AS row_id "
-            f"FROM step_{step} WHERE parent_id IS NOT NULL)"
+
+    def _reach(self, followed: int, neighbour: str, *left_out: int) -> str:
+        """Return a table `fact` with the current entries of all rows within reach.
+
+        Args:
+            followed: Kind of the entries that lead to other rows.
+            neighbour: Id of the other row, as SQL on such an entry.
+            *left_out: Kinds of entries that are not in the table.
+        """
+        return f"""reach AS (
+    SELECT md5_number_lower(wanted) AS next, NULL::UBIGINT AS key, NULL::UBIGINT AS stamp,
+        NULL::UTINYINT AS kind, NULL::VARCHAR AS value
+    WHERE {self._folder.is_here()}
+    UNION
+    SELECT CASE WHEN e.kind = {followed} THEN md5_number_lower({neighbour}) END, e.* EXCLUDE (part)
+    FROM (
+        SELECT key, stamp, kind, value, part
+        FROM read_parquet({self._folder.glob("lineage/*/*.parquet")}, hive_partitioning = true,
+            hive_types = {{'part': UTINYINT}})
+        UNION ALL
+        SELECT *, (key >> {PART_SHIFT})::UTINYINT FROM lineage_recent
+    ) e
+    -- DuckDB opens every file for a step without ids: so an id that is missing has no part.
+    SEMI JOIN (
+        SELECT coalesce(next, 0) AS next, coalesce(next >> {PART_SHIFT}, {PARTS})::UTINYINT AS part
+        FROM reach
+    ) r ON e.key = r.next AND e.part = r.part
+    WHERE {" AND ".join(f"e.kind <> {kind}" for kind in left_out)}
+), fact AS MATERIALIZED (
+    SELECT DISTINCT r.key, r.kind, r.value, i.asset, i.shard,
+        {self._folder.root()} || '/' || i.path AS file
+    FROM reach r JOIN lineage_tables i ON i.stamp = r.stamp
+)"""
+
+    def _contents(self, types: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+        for assets in _groups(self._makers, types):
+            cases = []
+            for asset in assets:
+                fields = [f"{sql.literal(SHARD_COLUMN)}: c.shard"]
+                fields += [f"{sql.literal(it)}: t.{sql.identifier(it)}" for it in types[asset]]
+                cases.append(f"WHEN {sql.literal(asset)} THEN to_json({{{', '.join(fields)}}})")
+            yield (
+                f"SELECT c.file, c.row_id, CASE c.asset {' '.join(cases)} END "
+                f"FROM {self._rows(assets, types, 'chain')}"
+            )
+
+    def _words(self, types: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+        for assets in _groups(self._makers, types):
+            cases = [
+                f"WHEN {sql.literal(asset)} "
+                f"THEN t.{sql.identifier(str(self._makers[asset].text))}::VARCHAR"
+                for asset in assets
+            ]
+            yield (
+                f"SELECT c.row_id, CASE c.asset {' '.join(cases)} END "
+                f"FROM {self._rows(assets, types, 'worded')}"
+            )
+
+    def _rows(
+        self, assets: Sequence[str], types: Mapping[str, Mapping[str, str]], wanted: str
+    ) -> str:
+        """Return the join of the wanted rows `c` of some assets and their rows `t` in the files."""
+        row_id = self._makers[assets[0]].row_id
+        columns = {name: kind for asset in assets for name, kind in types[asset].items()}
+        # With a schema, DuckDB opens no file to plan the query, and a file may lack columns.
+        fields = ", ".join(
+            f"{sql.literal(name)}: {{name: {sql.literal(name)}, type: {sql.literal(kind)}, "
+            "default_value: NULL}"
+            for name, kind in {**columns, row_id: "VARCHAR"}.items()
         )
-    return ", ".join(parts)
+        files = ", ".join(self._files[asset] for asset in assets)
+        # DuckDB takes a list for a single row: else it would read all files, to look up the wanted
+        # rows in them, in place of the files of the wanted rows. It also opens files if no row is
+        # wanted: so a row of another asset stands for none, in no file.
+        file = f"if(asset IN ({_literals(assets)}), file, '')"
+        return (
+            f"read_parquet([{files}], filename = true, schema = MAP {{{fields}}}) t "
+            f"JOIN (SELECT unnest(list(w), recursive := true) FROM "
+            f"(SELECT * REPLACE ({file} AS file) FROM {wanted}) w) c "
+            f"ON t.filename = c.file AND t.{sql.identifier(row_id)} = c.row_id"
+        )
 
 
-def _too_long(depth: int, frontier: str) -> str:
-    """Return a condition that fails where rows are left after the last step."""
-    remedy = sql.literal(f"a chain of over {depth} links: use `persona-assets trace`, or Catalog")
-    return f"CASE WHEN EXISTS (FROM {frontier}) THEN error({remedy}) ELSE true END"
+def _sql_types(cursor: "duckdb.DuckDBPyConnection", table: Table) -> Mapping[str, str]:
+    """Return the type of each column of a contract, in SQL."""
+    empty = cursor.from_arrow(pl.DataFrame(schema=table.schema).to_arrow())
+    return dict(zip(empty.columns, map(str, empty.types), strict=True))
 
 
-def _descendants(depth: int) -> str:
-    parts = [
-        "made_0 AS MATERIALIZED (SELECT DISTINCT wanted::VARCHAR AS row_id FROM lineage_entries "
-        f"WHERE key = md5_number_lower(wanted) AND kind = {MADE})"
-    ]
-    parts += [
-        f"made_{step + 1} AS MATERIALIZED (SELECT DISTINCT e.value AS row_id FROM made_{step} w "
-        f"JOIN lineage_entries e ON e.key = md5_number_lower(w.row_id) WHERE e.kind = {CHILD})"
-        for step in range(depth + 1)
-    ]
-    union = " UNION ".join(f"FROM made_{step}" for step in range(depth + 1))
-    union = f"SELECT * FROM ({union}) WHERE {_too_long(depth, f'made_{depth + 1}')}"
-    return ", ".join([*parts, f"made AS MATERIALIZED ({union})"])
-
-
-def _row_id(view: str, table: Table) -> str:
-    return f"{view}.{sql.identifier(table.row_id)}::VARCHAR"
+def _groups(
+    tables: Mapping[str, Table], types: Mapping[str, Mapping[str, str]]
+) -> Iterable[list[str]]:
+    """Group assets with the same column for ids, and no column of two types."""
+    groups: list[tuple[str, dict[str, tuple[str, str]], list[str]]] = []
+    for asset, columns in types.items():
+        row_id = tables[asset].row_id
+        # The names of columns in DuckDB have no case.
+        own = {name.lower(): (name, kind) for name, kind in columns.items()}
+        for of, shared, assets in groups:
+            if of == row_id and all(shared.get(it, own[it]) == own[it] for it in own):
+                shared.update(own)
+                assets.append(asset)
+                break
+        else:
+            groups.append((row_id, own, [asset]))
+    return [assets for _, _, assets in groups]
 
 
 def _literals(names: Iterable[str]) -> str:

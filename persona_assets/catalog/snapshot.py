@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from persona_assets.catalog.entries import key_of
-from persona_assets.catalog.segments import Segment
+from persona_assets.catalog.lookup import Lookup
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,14 +71,14 @@ class Snapshot:
 
     Args:
         connection: The catalog.
-        segments: Opened files of the lineage index at this version. A writer may remove them.
+        entries: Entries of the lineage index at this version.
         data_dir: Folder of the project.
     """
 
     def __init__(
-        self, connection: "duckdb.DuckDBPyConnection", segments: Sequence[Segment], data_dir: Path
+        self, connection: "duckdb.DuckDBPyConnection", entries: Sequence[Lookup], data_dir: Path
     ) -> None:
-        self._segments = segments
+        self._entries = entries
         tables = connection.execute(
             "SELECT i.stamp, m.asset, m.shard, m.path, m.run_id, m.prompt_versions "
             "FROM materializations m JOIN lineage_tables i USING (path) WHERE i.stamp IS NOT NULL"
@@ -107,14 +107,11 @@ class Snapshot:
 
         A table of another id with the same hash may be among them.
         """
-        import numpy as np
-
         names = {key_of(row_id): row_id for row_id in ids}
-        keys = np.array(sorted(names), np.uint64)
         found = {
             entry
-            for segment in self._segments
-            for entry in segment.find(keys)
+            for entries in self._entries
+            for entry in entries.find(names)
             if entry[1] in self._tables
         }
         for key, stamp, kind in found:

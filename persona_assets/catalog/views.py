@@ -4,12 +4,12 @@ Views are SQL over the project's Parquet files: a view covers new files at once,
 needs a new view.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persona_assets.catalog import sql
+from persona_assets.catalog.project_folder import ProjectFolder
 from persona_assets.generation.journal.completion_row import CompletionRow
 from persona_assets.storage.footer import Footer
 from persona_assets.storage.step_result import QUARANTINE_SCHEMA
@@ -41,9 +41,6 @@ COMPLETION_COLUMNS = frozenset(_COMPLETION_TYPES)
 NO_COMPLETIONS = sql.empty_query(**_COMPLETION_TYPES)
 """Query with the columns of the view `completions` and no rows."""
 
-DATA_DIR = "data_dir"
-"""Variable of DuckDB that stands for the project's folder in all views."""
-
 _NO_DROPS = sql.empty_query(
     asset="VARCHAR", shard="VARCHAR", **dict.fromkeys(QUARANTINE_SCHEMA, "VARCHAR")
 )
@@ -51,50 +48,36 @@ _NO_LINKS = sql.empty_query(
     row_id="VARCHAR", parent_id="VARCHAR", asset="VARCHAR", shard="VARCHAR", content="JSON"
 )
 _NO_ROWS = sql.empty_query(asset="VARCHAR", shard="VARCHAR", row_id="VARCHAR")
-_NO_ENTRIES = sql.empty_query(
-    key="UBIGINT",
-    stamp="UBIGINT",
-    kind="UTINYINT",
-    value="VARCHAR",
-    stage="VARCHAR",
-    similarity="DOUBLE",
-    asset="VARCHAR",
-    shard="VARCHAR",
-)
+_OVER_FILES = ("quarantine", "completions")
+"""Views that are made empty, and again once there are files."""
 
 
 class Views:
-    """Views of a catalog: a view per asset, and six views over all assets.
+    """Views of a catalog: a view per asset, and five views over all assets.
 
-    The six views are `links`, `held`, `quarantine`, `completions`, `task_reports` and
-    `lineage_entries`.
+    The five views are `links`, `held`, `quarantine`, `completions` and `task_reports`.
     """
 
     def __init__(self, storage: Storage, tables: Mapping[str, Table]) -> None:
+        self.folder = ProjectFolder(storage.data_dir)
         self._storage = storage
         self._tables = tables
 
     def are_current(self, connection: "duckdb.DuckDBPyConnection", footer: Footer) -> bool:
         """Return True if the views exist and match the columns and files of a table."""
-        view_columns = connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-            [footer.asset],
+        # The columns of views in DuckDB's own tables would take as long as opening all files.
+        rows = connection.execute(
+            "FROM made_views WHERE view IN (?, ?, ?)", [footer.asset, *_OVER_FILES]
         )
-        columns = [column for [column] in view_columns.fetchall()]
-        if columns != ["shard", *self._tables[footer.asset].schema.names()]:
-            return False
-        completions = connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = 'completions'"
-        )
-        if {column for [column] in completions.fetchall()} != COMPLETION_COLUMNS:
-            return False
-        over_files = connection.execute(
-            "SELECT view_name FROM duckdb_views() WHERE contains(sql, 'read_parquet')"
-        ).fetchall()
-        return all(
-            (kind,) in over_files
-            or not self._storage.path(footer.asset, footer.shard, kind).exists()
-            for kind in ("quarantine", "completions")
+        made = {view: (columns, has_files) for view, columns, has_files in rows.fetchall()}
+        columns = ["shard", *self._tables[footer.asset].schema.names()]
+        return (
+            made.get(footer.asset) == (columns, True)
+            and made["completions"][0] == sorted(COMPLETION_COLUMNS)
+            and all(
+                made[kind][1] or not self._storage.path(footer.asset, footer.shard, kind).exists()
+                for kind in _OVER_FILES
+            )
         )
 
     def existing(self, connection: "duckdb.DuckDBPyConnection") -> Mapping[str, str]:
@@ -112,6 +95,7 @@ class Views:
             if literal is None:
                 # So the view is made again, with the macros, when the asset has files again.
                 connection.execute(f"DROP VIEW IF EXISTS {sql.identifier(asset)}")
+                connection.execute("DELETE FROM made_views WHERE view = ?", [asset])
         return {asset: literal for asset, literal in files.items() if literal is not None}
 
     def create_placeholders(
@@ -139,7 +123,6 @@ class Views:
             "links": _NO_LINKS,
             "quarantine": _NO_DROPS,
             "completions": NO_COMPLETIONS,
-            "lineage_entries": _NO_ENTRIES,
         }
         for view, query in {**of_assets, **over_all}.items():
             cursor.execute(f"CREATE TEMP VIEW {sql.identifier(view)} AS {query}")
@@ -147,7 +130,7 @@ class Views:
     def create_over_all(
         self, cursor: "duckdb.DuckDBPyConnection", existing: Collection[str]
     ) -> None:
-        """Replace the six views over all assets.
+        """Replace the five views over all assets.
 
         Args:
             cursor: Cursor of the catalog, with placeholders.
@@ -171,9 +154,11 @@ class Views:
             "quarantine": self._quarantine(),
             "completions": self._completions(),
             "task_reports": self._task_reports(existing),
-            "lineage_entries": self._entries(),
         }.items():
             cursor.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+            if view in _OVER_FILES:
+                columns = sorted(COMPLETION_COLUMNS) if view == "completions" else []
+                self._record(cursor, view, columns, has_files="read_parquet" in query)
 
     def create_of_assets(
         self,
@@ -196,8 +181,28 @@ class Views:
                     f"CREATE OR REPLACE VIEW {sql.identifier(asset)} AS "
                     "SELECT m.shard, t.* EXCLUDE (filename) "
                     f"FROM read_parquet({files}, filename = true, union_by_name = true) t "
-                    f"JOIN materializations m ON {self._joined('tables')} WHERE {self._is_here()}"
+                    f"JOIN materializations m ON {self._joined('tables')} "
+                    f"WHERE {self.folder.is_here()}"
                 )
+                columns = connection.execute(
+                    f"SELECT column_name FROM (DESCRIBE {sql.identifier(asset)})"
+                )
+                self._record(connection, asset, [name for [name] in columns.fetchall()])
+
+    def _record(
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        view: str,
+        columns: Sequence[str],
+        *,
+        has_files: bool = True,
+    ) -> None:
+        """Record the columns of a view, see `are_current`."""
+        connection.execute("DELETE FROM made_views WHERE view = ?", [view])
+        connection.execute("INSERT INTO made_views VALUES (?, ?, ?)", [view, columns, has_files])
+
+    def _has_files(self, kind: str) -> bool:
+        return any((self._storage.data_dir / kind).rglob("*.parquet"))
 
     def _files(self, asset: str) -> str | None:
         """Return an asset's files as an SQL string; None if it is unknown or has no files."""
@@ -206,40 +211,33 @@ class Views:
         if asset not in self._tables or not any(path.parent.glob(path.name)):
             return None
         below = sql.escape_glob(path.parent.relative_to(self._storage.data_dir).as_posix())
-        return self._glob(f"{below}/{path.name}")
-
-    def _entries(self) -> str:
-        """Return a query for the entries of the lineage index, see `segments`."""
-        return (
-            f"SELECT e.*, i.asset, i.shard FROM read_parquet({self._glob('lineage/*.parquet')}) e "
-            f"JOIN lineage_tables i ON i.stamp = e.stamp WHERE {self._is_here()}"
-        )
+        return self.folder.glob(f"{below}/{path.name}")
 
     def _quarantine(self) -> str:
         """Return a query for the dropped rows of all tables."""
-        if not any((self._storage.data_dir / "quarantine").rglob("*.parquet")):
+        if not self._has_files("quarantine"):
             return _NO_DROPS
         return (
             f"SELECT m.asset, m.shard, {', '.join(f't.{column}' for column in QUARANTINE_SCHEMA)} "
-            f"FROM read_parquet({self._glob('quarantine/**/*.parquet')}, filename = true) t "
-            f"JOIN materializations m ON {self._joined('quarantine')} WHERE {self._is_here()}"
+            f"FROM read_parquet({self.folder.glob('quarantine/**/*.parquet')}, filename = true) t "
+            f"JOIN materializations m ON {self._joined('quarantine')} WHERE {self.folder.is_here()}"
         )
 
     def _completions(self) -> str:
         """Return a query for the compacted responses of all tables."""
-        if not any((self._storage.data_dir / "completions").rglob("*.parquet")):
+        if not self._has_files("completions"):
             return NO_COMPLETIONS
-        below = f"substr(t.filename, len({self._root()}) + {len('/completions/') + 1})"
+        below = f"substr(t.filename, len({self.folder.root()}) + {len('/completions/') + 1})"
         # Files of earlier versions lack columns, so the names come from the empty query.
         return (
             f"{NO_COMPLETIONS} UNION ALL BY NAME "
             f"SELECT split_part(replace({below}, '.parquet', '/'), '/', 1) AS asset, m.shard, "
             "t.* EXCLUDE (filename, line) "
-            f"FROM read_parquet({self._glob('completions/**/*.parquet')}, filename = true, "
+            f"FROM read_parquet({self.folder.glob('completions/**/*.parquet')}, filename = true, "
             "union_by_name = true) t "
             "LEFT JOIN (SELECT DISTINCT shard, parse_filename(path) AS file FROM materializations "
             "WHERE shard IS NOT NULL) m ON m.file = parse_filename(t.filename) "
-            f"WHERE {self._is_here()}"
+            f"WHERE {self.folder.is_here()}"
         )
 
     def _task_reports(self, existing: Collection[str]) -> str:
@@ -260,34 +258,4 @@ class Views:
 
     def _joined(self, kind: str) -> str:
         """Return the condition that a file of a kind belongs to a table."""
-        return f"t.filename = {self._root()} || '/{kind}' || m.path[{len('tables') + 1}:]"
-
-    def _root(self) -> str:
-        """Return the folder of the project as SQL: the variable, or where the views were made."""
-        return f"coalesce(getvariable('{DATA_DIR}'), {sql.literal(str(self._data_dir))})"
-
-    def _glob(self, pattern: str) -> str:
-        """Return a pattern below the folder of the project as SQL."""
-        escaped = f"regexp_replace({self._root()}, '([*?[])', '[\\1]', 'g')"
-        return f"{escaped} || {sql.literal('/' + pattern)}"
-
-    def _is_here(self) -> str:
-        """Return the condition that the catalog was not moved; else the query fails.
-
-        The files are read by absolute paths, since relative paths would be those of the working
-        directory. So a copy would read the files of the original.
-        """
-        path = sql.literal(str(self._data_dir / "catalog.duckdb"))
-        remedy = (
-            "this catalog was moved or copied: make its views again with `persona-assets catalog`, "
-            f"or name its folder: SET VARIABLE {DATA_DIR} = '/path/to/the/folder'"
-        )
-        return (
-            f"CASE WHEN getvariable('{DATA_DIR}') IS NOT NULL "
-            f"OR EXISTS (FROM duckdb_databases() WHERE path = {path}) "
-            f"THEN true ELSE error({sql.literal(remedy)}) END"
-        )
-
-    @property
-    def _data_dir(self) -> Path:
-        return self._storage.data_dir.resolve()
+        return f"t.filename = {self.folder.root()} || '/{kind}' || m.path[{len('tables') + 1}:]"

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_assets.catalog import segments
+from persona_assets.catalog import lineage_index, segments
 from persona_assets.catalog.catalog import Catalog
+from persona_assets.catalog.entries import key_of
 from persona_assets.storage.storage import Storage
 from persona_assets.tables import Table
 from persona_assets_tests.sample_project import ROOT
@@ -87,18 +88,38 @@ def test_index_equals_a_walk_over_all_tables(
 def test_merged_segments_keep_every_entry(
     storage: Storage, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "LARGEST", 30)
-    for number in range(3 * segments.FANOUT):
+    # Of 3 entries each, every third table is written to a segment, with those before it.
+    monkeypatch.setattr(lineage_index, "RECENT", 8)
+    for number in range(12):
         rows: dict[str, str | None] = {f"t{number}-{row}": None for row in range(3)}
         catalog.add(*write(storage, "texts", f"{number}.txt", rows))
     catalog.add(*write(storage, "texts", "0.txt", {"new": None}))
-    for number in range(1, 3 * segments.FANOUT):
-        assert catalog.locate([f"t{number}-2"])["shard"].to_list() == [f"{number}.txt"]
+    for number in range(1, 12):
+        row_id = f"t{number}-2"
+        assert catalog.locate([row_id])["shard"].to_list() == [f"{number}.txt"]
+        assert catalog.query("SELECT shard FROM trace(?)", [row_id]).rows() == [(f"{number}.txt",)]
     assert catalog.locate(["t0-2"]).is_empty()
-    files = segments.segments(storage.data_dir / "lineage")
-    assert len(files) < 3 * segments.FANOUT
-    names = catalog.query("SELECT file FROM lineage_files ORDER BY file")["file"].to_list()
-    assert [file.name for file in files] == names
+    assert catalog.query("FROM affected_by('t0-2')").is_empty()
+    listed = catalog.query("SELECT file FROM lineage_files ORDER BY file")["file"].to_list()
+    folder = storage.data_dir / "lineage"
+    assert sorted(path.name for path in (folder / "part=15").iterdir()) == listed
+    assert 1 <= len(listed) <= 3
+
+
+def test_files_of_a_killed_writer_are_removed_and_not_shown(
+    storage: Storage, catalog: Catalog
+) -> None:
+    catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
+    folder = storage.data_dir / "lineage"
+    [listed] = (folder / "part=0").iterdir()
+    stale = pl.DataFrame([(key_of("t"), 1, segments.MADE, None)], segments.ENTRIES, orient="row")
+    name = segments.write(folder, stale)
+    *_, last = segments.files(folder, name)
+    last.rename(last.with_name(name + segments.SCRATCH))
+    assert catalog.affected_by("t").equals(catalog.query("FROM affected_by('t')"))
+    catalog.add(*write(storage, "texts", "b.txt", {"u": None}))
+    assert {path.name for path in folder.rglob("*.parquet*")} == {listed.name}
+    assert catalog.locate(["t", "u"]).height == 2
 
 
 def test_lost_files_of_the_index_are_made_again(storage: Storage, catalog: Catalog) -> None:
@@ -175,5 +196,5 @@ def test_copied_project_answers_from_its_own_files(tmp_path: Path) -> None:
 def test_catalog_without_an_index_is_made_again(storage: Storage, catalog: Catalog) -> None:
     catalog.add(*write(storage, "texts", "a.txt", {"t": None}))
     with duckdb.connect(catalog.path) as connection:
-        connection.execute("DROP TABLE lineage_files")
+        connection.execute("DROP TABLE lineage_recent")
     assert catalog.trace("t")["row_id"].to_list() == ["t"]
