@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from persona_assets.orchestration.postgres_storage import keep_in_postgres
+from persona_assets.orchestration.recovery import add_recovery
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus, CorpusFiles
 from persona_assets.scaffold.shipped_files import shipped_file
@@ -53,7 +54,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     home = (settings.data_dir / "dagster_home").resolve()
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists():
+    if configuration.exists():
+        add_recovery(configuration)
+    else:
         shutil.copyfile(shipped_file("data/dagster.yaml"), configuration)
     os.environ["DAGSTER_HOME"] = str(home)
     is_new = keep_in_postgres(configuration, settings.dagster_postgres_url)
@@ -150,7 +153,9 @@ def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
 
 def runner_tags() -> dict[str, str]:
     """Return the tags of a run of this process, read by `fail_dead_runs` and the spending cap."""
-    return {RUNNER: f"{socket.gethostname()}:{os.getpid()}", BACKFILL: _COMMAND}
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    # The next command makes what a killed command did not: a daemon has nothing to retry.
+    return {RUNNER: process, BACKFILL: _COMMAND, "dagster/max_retries": "0"}
 
 
 def backfill_of(tags: Mapping[str, str]) -> str | None:
