@@ -11,7 +11,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
+from persona_assets.generation import Budget, Client, Journal, Ledger
+from persona_assets.generation.calls.adaptation_file import Adaptations
+from persona_assets.generation.calls.outage import check_or_wait
+from persona_assets.generation.calls.probe_shapes import ProbedShapes
 from persona_assets.generation.completion import Status
 from persona_assets.generation.journal.paid_records import PaidRecords
 from persona_assets.local_models.command_server import CommandServer, free_port, require_program
@@ -59,7 +62,9 @@ class Models:
         self.retry: Collection[Status] = ()
         self._has_locks = False
 
-    def check(self, roles: Collection[str] = ROLES) -> None:
+    def check(
+        self, roles: Collection[str] = ROLES, waiting: Callable[[str], None] | None = None
+    ) -> None:
         """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.
 
         Each exception's message is a sentence that names the remedy.
@@ -67,6 +72,8 @@ class Models:
         Args:
             roles: Roles in use; the fine-tuned model of `evaluation` is not there yet, but the
                 program that would serve it is looked for.
+            waiting: Called with a sentence when an endpoint that has answered before is away: it is
+                waited for. None to wait for nothing.
 
         Raises:
             EndpointRefused: A key is missing or not accepted.
@@ -93,7 +100,12 @@ class Models:
                 embedded_sha256(role, endpoint)
             elif place not in checked:
                 checked.add(place)
-                check_endpoint(endpoint)
+                known = waiting is not None and self._has_answered(endpoint)
+                check_or_wait(endpoint, known, waiting or self.report)
+
+    def _has_answered(self, endpoint: ModelEndpoint) -> bool:
+        path = self.storage.endpoints
+        return ProbedShapes(endpoint, Adaptations(endpoint, path), path).any
 
     @staticmethod
     def fetch(settings: Settings, report: Callable[[str], None]) -> list[Path]:

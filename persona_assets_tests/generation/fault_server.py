@@ -47,6 +47,7 @@ class FaultServer:
         probes: Bodies of all probes.
         meets_probe: Returns the step of a probe.
         models: Names of the models that the server lists.
+        listing: Status of the list of models.
         key: Key that a request for the list must have; None for any.
     """
 
@@ -73,6 +74,7 @@ class FaultServer:
         self.meets_probe: Callable[[dict[str, Any]], str] = lambda body: "ok"
         self.models: list[str] = []
         self.key: str | None = None
+        self.listing = 200
         self.in_flight = self.most_in_flight = self.violations = 0
         self.paused_until = 0.0
         self.lock = threading.Lock()
@@ -102,6 +104,14 @@ class FaultServer:
         while self.billed.total() < calls:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"{self.billed.total()} of {calls} calls came within 60 s")
+            time.sleep(0.002)
+
+    def wait_for_requests(self, number: int) -> None:
+        """Return once a number of requests has come."""
+        give_up = time.monotonic() + 60
+        while self.asked.total() < number:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{self.asked.total()} of {number} requests came within 60 s")
             time.sleep(0.002)
 
     def begin(self, message: str, authorization: str, body: dict[str, Any]) -> str:
@@ -172,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        status = 200 if self.path == "/v1/models" else 404
+        status = self.server.owner.listing if self.path == "/v1/models" else 404
         authorization, key = self.headers.get("Authorization", ""), self.server.owner.key
         if "expired" in authorization or (key is not None and authorization != f"Bearer {key}"):
             status = 401
