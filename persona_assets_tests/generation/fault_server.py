@@ -11,10 +11,12 @@ of successive attempts; when the list is spent, the answer is good. Probes are c
 
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -79,10 +81,13 @@ class FaultServer:
         self.paused_until = 0.0
         self.lock = threading.Lock()
         self.closing = threading.Event()
+        self._listen(port)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def _listen(self, port: int) -> None:
         self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -97,6 +102,16 @@ class FaultServer:
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+
+    def go_away(self) -> None:
+        """Break all connections and accept no new one, as a server that was killed."""
+        self.refuse_connections()
+        self._http.break_connections()
+
+    def come_back(self) -> None:
+        """Accept connections again, at the same address."""
+        self._listen(self._http.server_address[1])
+        self._thread.start()
 
     def wait_for(self, calls: int) -> None:
         """Return once `calls` calls have been billed."""
@@ -167,6 +182,22 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
     owner: FaultServer
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.connections: list[socket.socket] = []
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection and remember it."""
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
+
+    def break_connections(self) -> None:
+        """Break all connections that are still open."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that was killed."""

@@ -1,7 +1,6 @@
 """An endpoint that is away is waited for, for a set time, by a probe at a time; nothing is paid twice."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,41 +16,28 @@ Calls = Callable[[int], list[Call]]
 
 
 @contextmanager
-def away(seconds: float) -> Iterator[tuple[str, list[FaultServer]]]:
-    """Yield the address of a server that starts after some seconds, and a list that it joins."""
-    with FaultServer() as first:
-        port = int(first.url.split(":")[2].split("/")[0])
-    servers: list[FaultServer] = []
-    closing = threading.Event()
-
-    def serve() -> None:
-        time.sleep(seconds)
-        with FaultServer(port=port) as server:
-            servers.append(server)
-            closing.wait(60)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield first.url, servers
-    finally:
-        closing.set()
-        thread.join()
+def away(seconds: float) -> Iterator[FaultServer]:
+    """Yield a server that is away, and comes back after some seconds."""
+    with FaultServer() as server:
+        server.go_away()
+        timer = threading.Timer(seconds, server.come_back)
+        timer.start()
+        yield server
+        timer.join()
 
 
 def test_calls_wait_for_an_endpoint_that_has_answered_before(
     endpoint: Make, calls: Calls, journal_path: Path
 ) -> None:
     sentences = set[str]()
-    with away(3.0) as (url, servers), Journal(journal_path) as journal:
+    with away(3.0) as server, Journal(journal_path) as journal:
         # Neither attempts nor deadline end a call that was never sent.
-        patient = endpoint(url, concurrency=8, max_attempts=1, deadline=1.0, outage=60)
+        patient = endpoint(server.url, concurrency=8, max_attempts=1, deadline=1.0, outage=60)
         engine = Engine(
             patient, journal, known=True, report=lambda *_: sentences.add(engine.outage.sentence)
         )
         records = list(engine.send(calls(40)))
     assert [record.failure for record in records] == [None] * 40
-    [server] = servers
     assert set(server.billed.values()) == {1}
     assert any("is away since" in sentence and "up to 60 s" in sentence for sentence in sentences)
     assert engine.outage.sentence == ""
@@ -103,7 +89,7 @@ def test_call_that_a_gateway_always_refuses_ends_in_an_error(
 
 def test_check_waits_for_an_endpoint_that_has_answered_before(endpoint: Make) -> None:
     sentences: list[str] = []
-    with away(1.5) as (url, _):
-        check_or_wait(endpoint(url, outage=60), known=True, report=sentences.append)
+    with away(1.5) as server:
+        check_or_wait(endpoint(server.url, outage=60), known=True, report=sentences.append)
     [sentence] = sentences
     assert "is away since" in sentence
