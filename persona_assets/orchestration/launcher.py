@@ -5,17 +5,12 @@ the machine, or a kill of the code server, nothing does, and the run stays under
 """
 
 import socket
-from collections.abc import Iterator
 
 import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
-from persona_assets.orchestration.instance import RUNNER, is_dead
-from persona_assets.storage.locks import process_lives
-
-HOST = "persona_assets/host"
-"""Tag of a run: name of the machine whose daemon launched it."""
+from persona_assets.orchestration.instance import HOST, is_dead
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -23,8 +18,7 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Launch a run in a process of the code server."""
-        run = context.dagster_run
-        self._instance.add_run_tags(run.run_id, {HOST: socket.gethostname()})
+        self._instance.add_run_tags(context.dagster_run.run_id, {HOST: socket.gethostname()})
         super().launch_run(context)
 
     @property
@@ -34,22 +28,6 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return FAILED for a run whose process existed on this machine and is gone."""
-        if RUNNER in run.tags:
-            gone = is_dead(run)
-        else:
-            host = run.tags.get(HOST, "")
-            lives = [process_lives(host, *process) for process in self._processes(run)]
-            # A run that was resumed has several.
-            gone = bool(lives) and all(each is False for each in lives)
-        if gone:
+        if is_dead(self._instance, run):
             return CheckRunHealthResult(WorkerStatus.FAILED, "the process is gone")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
-
-    def _processes(self, run: dg.DagsterRun) -> Iterator[tuple[str, float]]:
-        """Yield the number of each process that began to execute a run, and a time of its life."""
-        for entry in self._instance.all_logs(
-            run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT
-        ):
-            pid = entry.get_dagster_event().engine_event_data.metadata.get("pid")
-            if pid is not None:
-                yield str(pid.value), entry.timestamp
