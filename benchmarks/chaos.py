@@ -9,13 +9,14 @@ of the same texts. Prints a JSON object per fault and one for all, and fails unl
 there, the backfill ended well, and no more calls were paid twice than were in flight.
 
 Figures:
-    fault: worker (SIGKILL of the process of a run), daemon, webserver, host (SIGKILL of all processes
-        of the project at once), endpoint (no connection for --away seconds); all: the whole backfill.
+    fault: worker (SIGKILL of the process of a run), daemon, webserver, host (SIGKILL of all
+        processes of the project at once), endpoint (no connection for --away seconds); all: the
+        whole backfill.
     seen: What Dagster recorded of it: messages of failed runs, with their number.
-    rows_lost: Rows of the undisturbed run that the shards hit do not have; of all shards in the end.
+    rows_lost: Rows of the undisturbed run that the shards hit do not have; in the end, all shards.
     calls_repeated: Calls that were paid for twice, between this fault and the next.
-    seconds_to_recover: Seconds from the fault (endpoint: from its return) to the next paid answer; of
-        a worker or the host to the next start of a run for the same shards.
+    seconds_to_recover: Seconds from the fault (endpoint: from its return) to the next paid answer;
+        of a worker or the host to the next start of a run for the same shards.
     most_repeated: Bound on repeated calls: calls that were in flight at the faults.
     tables, equal: Tables of the undisturbed run, and those of the same data version.
     backfill: Status of the backfill in the end.
@@ -162,7 +163,7 @@ class Chaos:
         self._away = away
 
     def run(self, kinds: list[str], calls: int, limit: float) -> None:
-        """Launch the backfill, make the faults at equal distances of calls, and wait for its end."""
+        """Launch the backfill, make the faults at equal distances of calls, wait for its end."""
         self._chance.shuffle(kinds)
         points = [int(calls * (n + 0.5) / (len(kinds) + 0.5)) for n in range(len(kinds))]
         with self.project.instance() as instance:

@@ -1,4 +1,4 @@
-"""Services of a project under a service manager that starts them again: Dagster's daemon and webserver."""
+"""Services of a project, Dagster's daemon and webserver, under a manager that restarts them."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 

@@ -298,7 +298,7 @@ class Pool:
             if await self._is_away(failure, failures >= endpoint.max_attempts):
                 if self._outage.over:
                     raise EndpointUnreachable(away_sentence(endpoint, failure.message))
-                # Nothing was computed: the next attempt begins the call anew, as soon as it may enter.
+                # Nothing was computed: the next attempt begins the call anew, once it may enter.
                 failures, end, late = min(failures, endpoint.max_attempts - 1), None, False
                 pause = 0.0 if self.limiter.tripped else pause
             # Key, model or permission, refused amid successes, may be accepted the next time.

@@ -49,7 +49,9 @@ _COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the Dagster instance below the data folder, created from data/dagster.yaml if missing.
 
-    A dagster.yaml of an earlier version gets the sections that retry the runs of a crash. Sets DAGSTER_HOME for this process and its children, and, for an instance in PostgreSQL, the
+    A dagster.yaml of an earlier version gets the sections that retry the runs of a crash.
+
+    Sets DAGSTER_HOME for this process and its children, and, for an instance in PostgreSQL, the
     variable with its URL.
 
     Raises:

@@ -104,9 +104,9 @@ def process_lives(host: str, pid: str, seen: float | None = None) -> bool | None
 def _start_of(pid: str) -> float:
     """Return the Unix time at which a process started: infinite once it has ended, 0 if unknown."""
     try:
-        state, *numbers = Path("/proc", pid, "stat").read_text("utf-8", "replace").rpartition(")")[
-            2
-        ].split()
+        state, *numbers = (
+            Path("/proc", pid, "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        )
         boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.M)
     except OSError:
         return 0.0

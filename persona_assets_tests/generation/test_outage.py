@@ -1,4 +1,4 @@
-"""An endpoint that is away is waited for, for a set time, by a probe at a time; nothing is paid twice."""
+"""An endpoint that is away is waited for, up to a set time, and nothing is paid for twice."""
 
 import threading
 from collections.abc import Callable, Iterator

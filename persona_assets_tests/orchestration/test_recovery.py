@@ -133,7 +133,9 @@ def test_configuration_of_an_earlier_version_gets_the_missing_sections_once(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "dagster.yaml"
-    earlier = "# Mine.\nconcurrency:\n  pools:\n    default_limit: 8\nrun_retries: {enabled: false}\n"
+    earlier = (
+        "# Mine.\nconcurrency:\n  pools:\n    default_limit: 8\nrun_retries: {enabled: false}\n"
+    )
     file.write_text(earlier)
     assert add_recovery(file) == ["run_launcher"]
     text = file.read_text()
