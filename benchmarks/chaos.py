@@ -273,12 +273,12 @@ def print_results(chaos: Chaos, usual: SampleProject, calls: int) -> None:
             {
                 "fault": fault.kind,
                 "seen": dict(Counter(text for at, text in failures if fault.time <= at < end)),
-                "rows_lost": sum(_lost(usual, project, shard) for shard in fault.shards),
+                "rows_lost": sum(lost_rows(usual, project, shard) for shard in fault.shards),
                 "calls_repeated": sum(fault.time <= at < end for at in repeated_at),
                 "seconds_to_recover": after[0] - fault.time if after else None,
             }
         )
-    lost = sum(_lost(usual, project, shard) for shard in {shard for _, shard in expected})
+    lost = sum(lost_rows(usual, project, shard) for shard in {shard for _, shard in expected})
     repeated = sum(times.values()) - len(times)
     most = sum(fault.in_flight for fault in chaos.faults)
     equal = sum(versions.get(table) == version for table, version in expected.items())
@@ -301,7 +301,7 @@ def print_results(chaos: Chaos, usual: SampleProject, calls: int) -> None:
         raise SystemExit("rows lost, calls repeated, or a backfill that a person must launch again")
 
 
-def _lost(usual: SampleProject, project: SampleProject, shard: str | None) -> int:
+def lost_rows(usual: SampleProject, project: SampleProject, shard: str | None) -> int:
     """Return the number of rows of a shard's tables that a project lacks."""
     lost = 0
     for asset, of in usual.versions():
