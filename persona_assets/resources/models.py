@@ -22,6 +22,7 @@ from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
 from persona_assets.prompting.run_prompt import outcome_of
+from persona_assets.resources.local_client import LocalClient
 from persona_assets.resources.purging import is_unpurged, purge_table
 from persona_assets.resources.session import Session, embedded_sha256
 from persona_assets.resources.spending_caps import spending_caps
@@ -247,6 +248,8 @@ class Models:
     def client(self, endpoint: ModelEndpoint, tuned: TunedModel | None = None) -> Client:
         """Return an HTTP client for an endpoint, after starting its server if it is embedded.
 
+        A server of the project that ends is started again, up to `MOST_STARTS` times.
+
         Args:
             endpoint: Endpoint of a role.
             tuned: Fine-tuned model at the endpoint, which `serve` has prepared; None for the model
@@ -255,13 +258,10 @@ class Models:
         if endpoint.embedded:
             folder = self.settings.model_dir.expanduser()
             path = fetch(endpoint.model, folder) if tuned is None else tuned.path
-            local: LocalServer | CommandServer = self._serve(path, endpoint)
-        elif tuned is not None and self._tuned_server is not None:
-            local = self._tuned_server
-        else:
-            return Client(endpoint)
-        here = endpoint.model_copy(update={"base_url": local.base_url})
-        return Client(here, api_key=local.api_key)
+            return LocalClient(endpoint, self._serve(path, endpoint))
+        if tuned is not None and self._tuned_server is not None:
+            return LocalClient(endpoint, self._tuned_server)
+        return Client(endpoint)
 
     def close(self) -> None:
         """Stop the servers; the next call of their models starts them again."""

@@ -1,4 +1,4 @@
-"""Parts of the benchmark of a backfill under faults: its comparison sees losses, its kills processes.
+"""Parts of the benchmark of a backfill under faults: it sees lost rows, and kills its own alone.
 
 The whole of it takes minutes: `make chaos`.
 """
