@@ -5,6 +5,7 @@
 # make check     lint, types, definitions, documentation
 # make docs      the documentation site in docs/_build; a broken link is an error
 # make bench     benchmarks, one JSON object per line
+# make chaos     a backfill under faults, one JSON object per fault; a quarter of an hour
 
 PYTHON ?= python3
 DATA_DIR ?= data/demo
@@ -18,7 +19,7 @@ INSTALL := $(BIN)/python $(PIP_INSTALL)
 # Real data for tests that are skipped without it.
 export SHARED_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: demo ui test lint types definitions docs check bench clean
+.PHONY: demo ui test lint types definitions docs check bench chaos clean
 
 demo: $(VENV)/installed
 	PERSONA_PROFILE=demo $(BIN)/persona-assets fetch
@@ -70,6 +71,9 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/contamination.py
 	$(BIN)/python benchmarks/contamination_meaning.py
+
+chaos: $(VENV)/installed
+	$(BIN)/python benchmarks/chaos.py
 
 # torch first and on its own: a range for it would bring in gigabytes of CUDA.
 $(VENV)/installed: pyproject.toml constraints.txt

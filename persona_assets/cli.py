@@ -293,7 +293,7 @@ def _run(options: argparse.Namespace) -> int:
             chosen = {name: most[name] for name in runner.selected if name in most}
             roles = _roles_in_use(project, chosen)
             console.print_notes(shutdown_notes(settings, date.today(), roles))
-            models.check(roles)
+            models.check(roles, waiting=lambda sentence: console.print_notes([sentence]))
             asking = [name for name, bound in chosen.items() if bound != 0]
             probes = forecast_probes(project, asking)
             console.print_forecast(chosen, runner.shards, settings, probes)

@@ -30,12 +30,24 @@ def check_instance(settings: Settings) -> Iterator[Finding]:
 
 def _check_runs(instance: dg.DagsterInstance, subject: str) -> Iterator[Finding]:
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-    dead = sum(map(is_dead, unfinished))
+    dead = sum(is_dead(instance, run) for run in unfinished)
     if dead:
         yield note(
             subject,
             f"{plural(dead, 'run')} of killed commands not ended",
             "the next command ends them",
+        )
+    if not instance.run_retries_enabled:
+        yield note(
+            subject,
+            "runs that a crash took are not run again",
+            "persona-assets ui adds run_retries to a dagster.yaml that lacks it",
+        )
+    elif not instance.run_launcher.supports_check_run_worker_health:
+        yield note(
+            subject,
+            "its run_launcher does not notice dead processes after a crash of the machine",
+            "remove that section from dagster.yaml: persona-assets ui adds another",
         )
     on = [state.name for state in instance.all_instigator_state() if state.is_running]
     statuses = instance.get_daemon_statuses()

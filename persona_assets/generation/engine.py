@@ -14,6 +14,7 @@ from persona_assets.generation.calls.client import Client
 from persona_assets.generation.calls.endpoint import Endpoint
 from persona_assets.generation.calls.errors import EndpointRefused
 from persona_assets.generation.calls.free_requests import check_endpoint
+from persona_assets.generation.calls.outage import Outage
 from persona_assets.generation.calls.probe import Probe
 from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
@@ -74,6 +75,7 @@ class Engine:
             endpoint's server; its exception ends the run, and nothing is sent.
         shared_journal: True if the journal has calls to other endpoints too: then its records prove
             nothing about this one.
+        known: True if the endpoint has answered in an earlier run; see `Outage`.
 
     Example:
         >>> def personas(endpoint, calls):
@@ -96,6 +98,7 @@ class Engine:
         probe: Probe | None = None,
         ready: Callable[[], None] | None = None,
         shared_journal: bool = False,
+        known: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.journal = journal
@@ -107,6 +110,7 @@ class Engine:
         self.usage = Usage()
         self.adaptations = adaptations or Adaptations(endpoint)
         self.refusals = Refusals()
+        self.outage = Outage(endpoint, known)
         self.probe = probe
         self._ready = ready or (lambda: None)
         self._shared_journal = shared_journal
@@ -190,7 +194,9 @@ class Engine:
         spending = Spending(self.endpoint, self.budget)
         # The calls that earlier runs left may be those that are refused for their own sake.
         if not self._shared_journal:
-            self.refusals.succeeded |= self.usage.replayed > 0 or len(self.journal) > 0
+            answered = self.usage.replayed > 0 or len(self.journal) > 0
+            self.refusals.succeeded |= answered
+            self.outage.known |= answered
         path = self.journal.path
         batches = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.batches/*.json"))
         if self.endpoint.transport == "online" and batches:
@@ -222,6 +228,7 @@ class Engine:
             grace=self.grace,
             adaptations=self.adaptations,
             refusals=self.refusals,
+            outage=self.outage,
         )
 
 

@@ -6,7 +6,6 @@ exceeds the number of workers.
 """
 
 import asyncio
-import itertools
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from persona_assets.generation.calls.attempt_failure import (
     ADAPTED,
     RETRIED,
     AttemptFailure,
+    away_sentence,
     broken_sentence,
     unreachable_sentence,
 )
@@ -38,6 +38,8 @@ from persona_assets.generation.calls.errors import (
     EndpointRefused,
     EndpointUnreachable,
 )
+from persona_assets.generation.calls.free_requests import is_away
+from persona_assets.generation.calls.outage import Outage
 from persona_assets.generation.calls.refusals import Refusals
 from persona_assets.generation.journal.call_record import CallRecord
 from persona_assets.generation.journal.journal import Journal
@@ -115,6 +117,7 @@ class Pool:
         grace: Seconds that calls in flight may still use once the pool is closed.
         adaptations: Known adaptations of the endpoint.
         refusals: Refusals of the run.
+        outage: Shows whether the endpoint is away, and knows whether it is waited for.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Pool:
         grace: float = 20.0,
         adaptations: Adaptations | None = None,
         refusals: Refusals | None = None,
+        outage: Outage | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.journal = journal
@@ -140,10 +144,11 @@ class Pool:
             endpoint.concurrency,
             requests_per_minute=endpoint.requests_per_minute,
             tokens_per_minute=endpoint.tokens_per_minute,
-            patience=endpoint.deadline,
+            patience=max(endpoint.deadline, endpoint.outage),
         )
         self._adaptations = adaptations or Adaptations(endpoint)
         self._refusals = refusals or Refusals()
+        self._outage = outage or Outage(endpoint)
         self._spending = spending
         self._open_client = client
         self._stopping = False
@@ -245,15 +250,18 @@ class Pool:
         began, end = math.inf, None
         failures = 0
         failure: AttemptFailure | None = None
-        for attempt in itertools.count(1):
-            progress.attempts = attempt
+        while True:
             try:
                 entered, outcome, cost = await self._attempt(client, progress, end)
             except TimeoutError:
+                if self.limiter.tripped and progress.uncertain < endpoint.max_attempts:
+                    # The wait for an endpoint that is down does not count.
+                    end = None
+                    continue
                 # The deadline passed before the limits allowed another attempt.
                 break
             if end is None:
-                began, end = entered, entered + endpoint.deadline
+                began, end = min(began, entered), entered + endpoint.deadline
             if isinstance(outcome, CallRecord):
                 refusals.succeed()
                 for change, said in progress.changes.items():
@@ -261,7 +269,7 @@ class Pool:
                 record = replace(
                     outcome,
                     run_id=self.run_id,
-                    attempt=attempt,
+                    attempt=progress.attempts,
                     uncertain=progress.uncertain,
                     cost=cost,
                     sent=progress.difference,
@@ -280,12 +288,19 @@ class Pool:
             if self._stopping:
                 return progress.unfinished
             down = self.limiter.tripped
-            if down and not failure.connected and self._last_response == -math.inf:
+            never = self._last_response == -math.inf and not self._outage.known
+            if down and not failure.connected and never:
                 break
             # Only the deadline bounds rate limits and an endpoint that is down for all calls.
             failures += failure.code != "rate_limit" and not down
-            pause = (failure.wait or 0.0) + jitter(attempt - 1, LONGEST)
+            pause = (failure.wait or 0.0) + jitter(progress.attempts - 1, LONGEST)
             late = self._loop.time() + pause >= end
+            if await self._is_away(failure, failures >= endpoint.max_attempts):
+                if self._outage.over:
+                    raise EndpointUnreachable(away_sentence(endpoint, failure.message))
+                # Nothing was computed: the next attempt begins the call anew, once it may enter.
+                failures, end, late = min(failures, endpoint.max_attempts - 1), None, False
+                pause = 0.0 if self.limiter.tripped else pause
             # Key, model or permission, refused amid successes, may be accepted the next time.
             again = failure.code in RETRIED or failure.evidence == "named"
             if not again or failures >= endpoint.max_attempts or late:
@@ -302,6 +317,27 @@ class Pool:
             raise EndpointUnreachable(unreachable_sentence(endpoint, failure.message))
         refusals.said = failure.message
         return self._error(progress, failure)
+
+    async def _is_away(self, failure: AttemptFailure, exhausted: bool) -> bool:
+        """Return True if a failure is that of an endpoint which is away and is waited for.
+
+        Args:
+            failure: Failure of an attempt.
+            exhausted: True if nothing but an outage allows another attempt.
+        """
+        outage = self._outage
+        if not outage.awaited or not failure.away:
+            return False
+        if failure.connected and not self.limiter.tripped:
+            if not exhausted:
+                return False
+            # A gateway may say so of one call alone, so the endpoint itself is asked.
+            was_away = outage.since is not None
+            if not await self._loop.run_in_executor(None, is_away, self.endpoint):
+                outage.end()
+                return was_away
+        outage.begin(failure.message)
+        return True
 
     def _adapt(self, progress: _Progress, failure: AttemptFailure) -> bool:
         """Note the changes that a refusal asks for; return True if the call is to be sent again."""
@@ -343,6 +379,7 @@ class Pool:
             async with asyncio.timeout_at(end):
                 entered = await limiter.enter(call.weight())
             sent = True
+            progress.attempts += 1
             seconds = self.endpoint.deadline if end is None else end - entered
             progress.sent = self._adapted(progress)
             outcome = await self._post(
@@ -375,11 +412,19 @@ class Pool:
         status = 200 if isinstance(outcome, CallRecord) else outcome.status_code
         if status is not None:
             self._last_response = self._loop.time()
+        if isinstance(outcome, CallRecord) or not (status is None or outcome.away):
+            self._outage.end()
         self.usage.calls += status == 200
         if isinstance(outcome, AttemptFailure) and outcome.code in RETRIED and status != 200:
             # Some providers report a rate limit by another status.
             status = 429 if outcome.code == "rate_limit" else status
-            self.limiter.record_failure(entered, status=status, wait=outcome.wait, headers=headers)
+            self.limiter.record_failure(
+                entered,
+                status=status,
+                wait=outcome.wait,
+                headers=headers,
+                connected=outcome.connected,
+            )
         else:
             self.limiter.record_response(headers)
         return outcome

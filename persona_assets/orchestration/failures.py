@@ -73,6 +73,8 @@ def failed_steps(
 ) -> list[FailedStep]:
     """List the failures of recent runs, and the killed runs of this machine, newest first.
 
+    A run that a daemon has retried is left out: its retry tells how it ended.
+
     Args:
         instance: Dagster instance.
         assets: Names of all assets.
@@ -81,7 +83,7 @@ def failed_steps(
     killed = [
         record
         for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
-        if is_dead(record.dagster_run)
+        if is_dead(instance, record.dagster_run)
     ]
     failed = instance.get_run_records(
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=limit
@@ -89,6 +91,8 @@ def failed_steps(
     found: list[FailedStep] = []
     for record in (*killed, *failed):
         run = record.dagster_run
+        if "dagster/auto_retry_run_id" in run.tags:
+            continue
         # SQLite returns times without their zone, which is UTC.
         time = record.create_timestamp.replace(tzinfo=UTC)
         partition = run.tags.get("dagster/partition")

@@ -4,12 +4,14 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
 from persona_assets.orchestration.postgres_storage import keep_in_postgres
+from persona_assets.orchestration.recovery import add_recovery
 from persona_assets.partitions import shards, training_sizes
 from persona_assets.resources.corpus_folder import Corpus, CorpusFiles
 from persona_assets.scaffold.shipped_files import shipped_file
@@ -29,6 +31,9 @@ UNFINISHED = [
 RUNNER = "persona_assets/runner"
 """Tag of a run that a command of this package executes in its own process: `host:pid`."""
 
+HOST = "persona_assets/host"
+"""Tag of a run that the daemon launched: its machine, where the run has a process of its own."""
+
 BACKFILL = "persona_assets/backfill"
 """Tag shared by the runs of a command or of a night; these runs share a spending cap."""
 
@@ -44,18 +49,29 @@ _COMMAND = f"command-{uuid.uuid4().hex[:12]}"
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the Dagster instance below the data folder, created from data/dagster.yaml if missing.
 
+    A dagster.yaml of an earlier version gets the sections that retry the runs of a crash.
+
     Sets DAGSTER_HOME for this process and its children, and, for an instance in PostgreSQL, the
     variable with its URL.
 
     Raises:
         SettingsError: The URL of the database is missing, or of another kind.
     """
-    home = (settings.data_dir / "dagster_home").resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    configuration = home / "dagster.yaml"
-    if not configuration.exists():
+    configuration = _configuration(settings)
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    if configuration.exists():
+        add_recovery(configuration)
+    else:
         shutil.copyfile(shipped_file("data/dagster.yaml"), configuration)
-    os.environ["DAGSTER_HOME"] = str(home)
+    return _open(configuration, settings)
+
+
+def _configuration(settings: Settings) -> Path:
+    return (settings.data_dir / "dagster_home" / "dagster.yaml").resolve()
+
+
+def _open(configuration: Path, settings: Settings) -> dg.DagsterInstance:
+    os.environ["DAGSTER_HOME"] = str(configuration.parent)
     is_new = keep_in_postgres(configuration, settings.dagster_postgres_url)
     instance = dg.DagsterInstance.get()
     if is_new:
@@ -65,9 +81,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def existing_instance(settings: Settings) -> dg.DagsterInstance | None:
-    """Open the Dagster instance of a project that has one; None else. See `open_instance`."""
-    home = settings.data_dir / "dagster_home" / "dagster.yaml"
-    return open_instance(settings) if home.exists() else None
+    """Open the Dagster instance of a project that has one, as it is; None else."""
+    configuration = _configuration(settings)
+    return _open(configuration, settings) if configuration.exists() else None
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,9 @@ def partition_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
 
 def runner_tags() -> dict[str, str]:
     """Return the tags of a run of this process, read by `fail_dead_runs` and the spending cap."""
-    return {RUNNER: f"{socket.gethostname()}:{os.getpid()}", BACKFILL: _COMMAND}
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    # The next command makes what a killed command did not: a daemon has nothing to retry.
+    return {RUNNER: process, BACKFILL: _COMMAND, "dagster/max_retries": "0"}
 
 
 def backfill_of(tags: Mapping[str, str]) -> str | None:
@@ -159,15 +177,31 @@ def backfill_of(tags: Mapping[str, str]) -> str | None:
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Mark unfinished runs of killed commands of this machine as failed; return their number."""
+    """Mark unfinished runs of this machine whose process is gone as failed; return their number.
+
+    A daemon retries those of killed run workers; see `run_retries` in dagster.yaml.
+    """
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-    dead = [run for run in unfinished if is_dead(run)]
+    dead = [run for run in unfinished if is_dead(instance, run)]
     for run in dead:
         instance.report_run_failed(run, KILLED)
     return len(dead)
 
 
-def is_dead(run: dg.DagsterRun) -> bool:
-    """Return True if a command of this machine executed a run and its process is gone."""
-    host, _, pid = run.tags.get(RUNNER, "").rpartition(":")
-    return process_lives(host, pid) is False
+def is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Return True if a process of this machine executed a run, and is gone."""
+    if RUNNER in run.tags:
+        host, _, pid = run.tags[RUNNER].rpartition(":")
+        return process_lives(host, pid) is False
+    # A run that has not begun has no process yet.
+    lives = [process_lives(run.tags.get(HOST, ""), *seen) for seen in _processes(instance, run)]
+    return bool(lives) and all(each is False for each in lives)
+
+
+def _processes(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[tuple[str, float]]:
+    """Yield the number of each process that began to execute a run, and the time of that."""
+    if HOST in run.tags:
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+            pid = entry.get_dagster_event().engine_event_data.metadata.get("pid")
+            if pid is not None:
+                yield str(pid.value), entry.timestamp

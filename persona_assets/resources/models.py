@@ -12,7 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from persona_assets.generation import Budget, Client, Journal, Ledger, check_endpoint
+from persona_assets.generation import Budget, Client, Journal, Ledger
+from persona_assets.generation.calls.adaptation_file import Adaptations
+from persona_assets.generation.calls.outage import check_or_wait
+from persona_assets.generation.calls.probe_shapes import ProbedShapes
 from persona_assets.generation.completion import Status
 from persona_assets.generation.journal.paid_records import PaidRecords
 from persona_assets.local_models.command_server import CommandServer, free_port, require_program
@@ -20,6 +23,7 @@ from persona_assets.local_models.embedder import LocalEmbedder
 from persona_assets.local_models.server import LocalServer
 from persona_assets.local_models.weights import MODELS, fetch
 from persona_assets.prompting.run_prompt import outcome_of
+from persona_assets.resources.local_client import LocalClient
 from persona_assets.resources.purging import is_unpurged, purge_table
 from persona_assets.resources.session import Session, embedded_sha256
 from persona_assets.resources.spending_caps import spending_caps
@@ -66,7 +70,9 @@ class Models:
         self.retry: Collection[Status] = ()
         self._has_locks = False
 
-    def check(self, roles: Collection[str] = ROLES) -> None:
+    def check(
+        self, roles: Collection[str] = ROLES, waiting: Callable[[str], None] | None = None
+    ) -> None:
         """Make sure, at no cost, that each endpoint in use can be reached and accepts its key.
 
         Each exception's message is a sentence that names the remedy.
@@ -74,6 +80,8 @@ class Models:
         Args:
             roles: Roles in use; the fine-tuned model of `evaluation` is not there yet, but the
                 program that would serve it is looked for.
+            waiting: Called with a sentence when an endpoint that has answered before is away: it is
+                waited for. None to wait for nothing.
 
         Raises:
             EndpointRefused: A key is missing or not accepted.
@@ -100,7 +108,12 @@ class Models:
                 embedded_sha256(role, endpoint)
             elif place not in checked:
                 checked.add(place)
-                check_endpoint(endpoint)
+                known = waiting is not None and self._has_answered(endpoint)
+                check_or_wait(endpoint, known, waiting or self.report)
+
+    def _has_answered(self, endpoint: ModelEndpoint) -> bool:
+        path = self.storage.endpoints
+        return ProbedShapes(endpoint, Adaptations(endpoint, path), path).any
 
     @staticmethod
     def fetch(settings: Settings, report: Callable[[str], None]) -> list[Path]:
@@ -243,6 +256,8 @@ class Models:
     def client(self, endpoint: ModelEndpoint, tuned: TunedModel | None = None) -> Client:
         """Return an HTTP client for an endpoint, after starting its server if it is embedded.
 
+        A server of the project that ends is started again, up to `MOST_STARTS` times.
+
         Args:
             endpoint: Endpoint of a role.
             tuned: Fine-tuned model at the endpoint, which `serve` has prepared; None for the model
@@ -251,13 +266,10 @@ class Models:
         if endpoint.embedded:
             folder = self.settings.model_dir.expanduser()
             path = fetch(endpoint.model, folder) if tuned is None else tuned.path
-            local: LocalServer | CommandServer = self._serve(path, endpoint)
-        elif tuned is not None and self._tuned_server is not None:
-            local = self._tuned_server
-        else:
-            return Client(endpoint)
-        here = endpoint.model_copy(update={"base_url": local.base_url})
-        return Client(here, api_key=local.api_key)
+            return LocalClient(endpoint, self._serve(path, endpoint))
+        if tuned is not None and self._tuned_server is not None:
+            return LocalClient(endpoint, self._tuned_server)
+        return Client(endpoint)
 
     def close(self) -> None:
         """Stop the servers; the next call of their models starts them again."""

@@ -308,8 +308,8 @@ class Session:
                     self._serve(endpoint, tuned, self._report)
 
             probe = None
+            probed = ProbedShapes(known, adaptations, self._endpoints)
             if needs_probe(self._settings.endpoint(role)):
-                probed = ProbedShapes(known, adaptations, self._endpoints)
                 probe = self._probe(endpoint, probed, adaptations, client)
             self._engines[role] = Engine(
                 endpoint,
@@ -322,6 +322,7 @@ class Session:
                 adaptations=adaptations,
                 probe=probe,
                 ready=ready,
+                known=probed.any,
             )
         return self._engines[role]
 
@@ -333,15 +334,22 @@ class Session:
         client: Callable[[Endpoint], Client],
     ) -> Probe:
         def open_sender(journal: Journal) -> Engine:
-            return Engine(
+            def report(*_: object) -> None:
+                if engine.outage.since is not None:
+                    self._report(f"probe: {engine.outage.sentence}")
+
+            engine = Engine(
                 endpoint.model_copy(update={"concurrency": 1}),
                 journal,
                 run_id=self._run_id,
                 budget=self._budget_of(endpoint),
+                report=report,
                 client=client,
                 adaptations=adaptations,
                 shared_journal=True,
+                known=probed.any,
             )
+            return engine
 
         return Probe(endpoint, probed, self._probes, open_sender, self._report)
 
@@ -360,7 +368,8 @@ class Session:
                 if line not in self._told:
                     self._told.add(line)
                     self._report(line)
-            self._report(f"{role}: {progress_line(done, total, usage)}")
+            away = self._engines[role].outage.sentence
+            self._report(f"{role}: {away or progress_line(done, total, usage)}")
 
         return report
 
@@ -435,7 +444,8 @@ def role_endpoint(settings: Settings, role: str) -> ModelEndpoint:
     if not endpoint.embedded:
         return endpoint
     sha256 = embedded_sha256(role, endpoint)
-    return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE})
+    # A server of this process does not come back.
+    return endpoint.model_copy(update={"weights_sha256": sha256, "price": FREE, "outage": 0.0})
 
 
 def needs_probe(endpoint: ModelEndpoint) -> bool:

@@ -118,7 +118,8 @@ def tuned_endpoint(endpoint: EvaluationEndpoint, tuned: TunedModel) -> ModelEndp
     An embedded model, which the project loads by its path, keeps the name of the settings.
     """
     if endpoint.embedded:
-        return endpoint.model_copy(update={"weights_sha256": tuned.sha256, "price": FREE})
+        update = {"weights_sha256": tuned.sha256, "price": FREE, "outage": 0.0}
+        return endpoint.model_copy(update=update)
     values = dict(endpoint) | {
         "model": served_name(endpoint.model, tuned.sha256),
         "weights_sha256": tuned.sha256,
@@ -129,7 +130,7 @@ def tuned_endpoint(endpoint: EvaluationEndpoint, tuned: TunedModel) -> ModelEndp
         # A server of the run has a port of its own at each start.
         port = "" if server_command(endpoint, tuned) else f":{PORT}"
         url = f"http://127.0.0.1{port}/v1"
-        values |= {"base_url": url, "price": FREE, "api_key_env": key, "serve": None}
+        values |= {"base_url": url, "price": FREE, "api_key_env": key, "serve": None, "outage": 0.0}
     return TunedEndpoint(**values)
 
 

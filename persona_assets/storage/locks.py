@@ -5,7 +5,9 @@ the same lock twice, and two runs would then pay for the same calls.
 """
 
 import fcntl
+import math
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -15,6 +17,10 @@ SHARED_BY_MACHINES = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3"}
 )
 """File systems, by the name before the first dot, that several machines can mount."""
+
+
+CLOCK_TOLERANCE = 5.0
+"""Seconds by which a process may seem to have started after it was seen."""
 
 
 class LocksIgnored(OSError):
@@ -75,12 +81,14 @@ def is_shared(kind: str) -> bool:
     return kind.partition(".")[0] in SHARED_BY_MACHINES
 
 
-def process_lives(host: str, pid: str) -> bool | None:
+def process_lives(host: str, pid: str, seen: float | None = None) -> bool | None:
     """Return True for a process that exists; None if it is of another machine, or no number.
 
     Args:
         host: Name of its machine.
         pid: Its number, as a text from a file or tag.
+        seen: Unix time at which it existed: after a restart of the machine, another process may
+            have its number.
     """
     if host != socket.gethostname() or not pid.isdigit():
         return None
@@ -90,7 +98,22 @@ def process_lives(host: str, pid: str) -> bool | None:
         return False
     except PermissionError:
         pass  # It belongs to another user.
-    return True
+    return seen is None or _start_of(pid) <= seen + CLOCK_TOLERANCE
+
+
+def _start_of(pid: str) -> float:
+    """Return the Unix time at which a process started: infinite once it has ended, 0 if unknown."""
+    try:
+        state, *numbers = (
+            Path("/proc", pid, "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        )
+        boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.M)
+    except OSError:
+        return 0.0
+    if state == "Z":
+        # Ended, and not yet read by its parent.
+        return math.inf
+    return int(boot[1]) + int(numbers[18]) / os.sysconf("SC_CLK_TCK") if boot else 0.0
 
 
 def _sentence(folder: Path, reason: str) -> str:

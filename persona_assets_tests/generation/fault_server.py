@@ -11,10 +11,12 @@ of successive attempts; when the list is spent, the answer is good. Probes are c
 
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -47,6 +49,7 @@ class FaultServer:
         probes: Bodies of all probes.
         meets_probe: Returns the step of a probe.
         models: Names of the models that the server lists.
+        listing: Status of the list of models.
         key: Key that a request for the list must have; None for any.
     """
 
@@ -73,14 +76,18 @@ class FaultServer:
         self.meets_probe: Callable[[dict[str, Any]], str] = lambda body: "ok"
         self.models: list[str] = []
         self.key: str | None = None
+        self.listing = 200
         self.in_flight = self.most_in_flight = self.violations = 0
         self.paused_until = 0.0
         self.lock = threading.Lock()
         self.closing = threading.Event()
+        self._listen(port)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def _listen(self, port: int) -> None:
         self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -96,12 +103,30 @@ class FaultServer:
         self._thread.join()
         self._http.server_close()
 
+    def go_away(self) -> None:
+        """Break all connections and accept no new one, as a server that was killed."""
+        self.refuse_connections()
+        self._http.break_connections()
+
+    def come_back(self) -> None:
+        """Accept connections again, at the same address."""
+        self._listen(self._http.server_address[1])
+        self._thread.start()
+
     def wait_for(self, calls: int) -> None:
         """Return once `calls` calls have been billed."""
         give_up = time.monotonic() + 60
         while self.billed.total() < calls:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"{self.billed.total()} of {calls} calls came within 60 s")
+            time.sleep(0.002)
+
+    def wait_for_requests(self, number: int) -> None:
+        """Return once a number of requests has come."""
+        give_up = time.monotonic() + 60
+        while self.asked.total() < number:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{self.asked.total()} of {number} requests came within 60 s")
             time.sleep(0.002)
 
     def begin(self, message: str, authorization: str, body: dict[str, Any]) -> str:
@@ -158,6 +183,22 @@ class _Http(ThreadingHTTPServer):
     request_queue_size = 512
     owner: FaultServer
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.connections: list[socket.socket] = []
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection and remember it."""
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
+
+    def break_connections(self) -> None:
+        """Break all connections that are still open."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that was killed."""
 
@@ -172,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        status = 200 if self.path == "/v1/models" else 404
+        status = self.server.owner.listing if self.path == "/v1/models" else 404
         authorization, key = self.headers.get("Authorization", ""), self.server.owner.key
         if "expired" in authorization or (key is not None and authorization != f"Bearer {key}"):
             status = 401

@@ -257,6 +257,23 @@ def test_missing_key_and_unreachable_endpoint_send_no_probe(
     assert server.probes == []
 
 
+def test_endpoint_that_answered_a_probe_of_an_earlier_run_is_waited_for(
+    server: FaultServer, opened: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened() as session:
+        list(session.complete([request("row 0")]))
+    server.go_away()
+    timer = threading.Timer(4.0, server.come_back)
+    timer.start()
+    with opened("another_asset", outage=60) as session:
+        # One shape is known, the other is probed once the endpoint is back.
+        rows = [request("row 1"), request("row 2", "json")]
+        assert [answer.status for answer in session.complete(rows)] == ["ok", "ok"]
+    timer.join()
+    assert set(server.billed.values()) == {1}
+    assert "is away since" in capsys.readouterr().out
+
+
 def test_answer_that_a_kill_left_unrecorded_is_not_paid_for_again(
     server: FaultServer, opened: Open, tmp_path: Path
 ) -> None:

@@ -37,6 +37,9 @@ ADAPTED = frozenset({"bad_parameter", "bad_request"})
 UNCERTAIN = frozenset({200, 408, 504, 524})
 """Statuses that do not exclude a bill: a gateway that gave up waiting does not know."""
 
+AWAY = frozenset({502, 503})
+"""Statuses of a gateway whose server is away. It may also be one call that they are about."""
+
 STATUS_OF = {
     Meaning.KEY: 401,
     Meaning.QUOTA: 402,
@@ -83,6 +86,11 @@ class AttemptFailure:
     body: dict[str, Any] | None = None
     request_id: str = ""
     reply: ErrorReply | None = None
+
+    @property
+    def away(self) -> bool:
+        """True if the endpoint may be away: nobody computed anything, and no wait was asked for."""
+        return not self.connected or (self.status_code in AWAY and self.wait is None)
 
     @property
     def uncertain(self) -> bool:
@@ -270,6 +278,14 @@ def broken_sentence(endpoint: Endpoint, reason: str) -> str:
     return (
         f"{endpoint.host} has failed every call for {endpoint.deadline:.0f} s (last: {reason}): "
         "run again when it is well; what was answered is kept."
+    )
+
+
+def away_sentence(endpoint: Endpoint, reason: str) -> str:
+    """Return the sentence for the user if an endpoint has been away for longer than its wait."""
+    return (
+        f"{endpoint.host} has been away for {endpoint.outage:.0f} s (last: {reason}): run again "
+        "when it is back, or raise the role's OUTAGE; what was answered is kept."
     )
 
 

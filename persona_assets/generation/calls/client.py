@@ -59,11 +59,8 @@ class Client:
         import aiohttp
         import httpx2
 
-        key = self._api_key or self._endpoint.api_key()
-        self._redactor = Redactor(key)
-        self._prepared = {
-            path: await _prepared(self._endpoint, self._provider, key, path) for path in URLS
-        }
+        self._redactor = Redactor(self._api_key or self._endpoint.api_key())
+        await self.move(self._endpoint)
         address, _ = self._prepared[URLS[0]]
         self._proxy = _proxy(address)
         self._session = aiohttp.ClientSession(
@@ -84,6 +81,14 @@ class Client:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+
+    async def move(self, endpoint: Endpoint) -> None:
+        """Send all further calls to another address of the endpoint."""
+        key = self._api_key or endpoint.api_key()
+        self._endpoint = endpoint
+        self._prepared = {
+            path: await _prepared(endpoint, self._provider, key, path) for path in URLS
+        }
 
     async def post(
         self, call: Call, timeout: float

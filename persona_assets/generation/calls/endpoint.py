@@ -79,6 +79,11 @@ class Endpoint(BaseModel):
     deadline: float = Field(default=600.0, gt=0)
     """Seconds that one call may take, all attempts and the pauses between them together."""
 
+    outage: float = Field(default=600.0, ge=0)
+    """Seconds to wait for an endpoint that has answered before and is away: no connection, or
+    status 502 or 503 to all requests. Then the run fails. The wait does not count against
+    `deadline`."""
+
     max_attempts: int = Field(default=6, ge=1)
     """Number of failed attempts after which the call fails. A rate-limited attempt is not counted.
     """

@@ -33,6 +33,12 @@ def check_endpoint(endpoint: Endpoint) -> None:
     _raise_if_closed(endpoint, reply)
 
 
+def is_away(endpoint: Endpoint) -> bool:
+    """Return True if an endpoint does not answer a request that costs nothing, either."""
+    reply = _get(endpoint, endpoint.api_key(), provider_of(endpoint).check_path, retries=0)
+    return isinstance(reply, AttemptFailure) and reply.away
+
+
 def served_models(endpoint: Endpoint, api_key: str | None = None) -> list[str]:
     """Return the names of the models that an endpoint lists.
 

@@ -83,6 +83,11 @@ class ProbedShapes:
             append_line(self._path, {**self.place, "probed": None})
 
     @property
+    def any(self) -> bool:
+        """True if any probe of the endpoint and model succeeded since the last refusal."""
+        return bool(self._read()[0])
+
+    @property
     def refusals(self) -> int:
         """Number of times that all shapes were forgotten."""
         return self._read()[1]

@@ -6,6 +6,9 @@ THRESHOLD = 20
 """Number of consecutive failures that trips the breaker.
 
 All calls in flight at the first failure count as a single failure: they met the same condition."""
+FEW = 3
+"""Number of consecutive failures that trips it if the last one made no connection."""
+
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """First and longest pause before a probe, in seconds; the pause doubles after a failed probe."""
 
@@ -59,8 +62,14 @@ class CircuitBreaker:
         self.failures, self.tripped, self.given_up = 0, False, False
         self._pause, self._probe = PAUSE, None
 
-    def record_failure(self, now: float, entered: float) -> None:
-        """Note at `now` that the call which entered at `entered` failed."""
+    def record_failure(self, now: float, entered: float, *, connected: bool = True) -> None:
+        """Note at `now` that the call which entered at `entered` failed.
+
+        Args:
+            now: Time of the failure.
+            entered: Time of the call's entry.
+            connected: False if no connection was made.
+        """
         if self.tripped:
             # Any call that entered earlier reports the old outage.
             if self._probe is not None and entered >= self._probe:
@@ -71,5 +80,5 @@ class CircuitBreaker:
             self.failures, self._since = 1, now
         elif entered >= self._since:
             self.failures += 1
-            if self.failures >= THRESHOLD:
+            if self.failures >= (THRESHOLD if connected else FEW):
                 self.tripped, self._since, self._next_probe = True, now, now + self._pause

@@ -144,6 +144,7 @@ class ConcurrencyLimiter:
         status: int | None,
         wait: float | None,
         headers: Mapping[str, str] = NO_HEADERS,
+        connected: bool = True,
     ) -> None:
         """Note a 429, a 5xx, a time-out or a failed connection.
 
@@ -151,6 +152,8 @@ class ConcurrencyLimiter:
             entered: Time at which the call entered.
             status: Status code; None without a response.
             wait: Retry-After in seconds.
+            headers: Headers of the response.
+            connected: False if no connection was made.
         """
         now = asyncio.get_running_loop().time()
         self._paused_until = max(self._paused_until, now + (wait or 0.0))
@@ -162,7 +165,7 @@ class ConcurrencyLimiter:
             if self._breaker.tripped:
                 self._breaker.reset()
         else:
-            self._breaker.record_failure(now, entered)
+            self._breaker.record_failure(now, entered, connected=connected)
             overloaded = status in OVERLOAD
             if status in TIMEOUTS:
                 overloaded = self._responses - self._responses_at_timeout < SPARSE
