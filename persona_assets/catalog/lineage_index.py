@@ -84,7 +84,7 @@ class LineageIndex:
         delete_rows(cursor, "lineage_tables", latest)
         insert_rows(cursor, "lineage_tables", list(rows.values()))
         listed = self._merge(cursor, sizes)
-        if listed != self._listed(cursor):
+        if listed != self._named(cursor):
             cursor.execute("DELETE FROM lineage_files")
             cursor.execute(
                 "INSERT INTO lineage_files SELECT unnest(?), unnest(?)",
