@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import polars as pl
 
-from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.groups import GROUPS
+from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.personas import HOPS
 from persona_assets.number_format import format_percent, format_price
 from persona_assets.plots.bars import draw_bars
