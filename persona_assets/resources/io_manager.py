@@ -35,7 +35,7 @@ QUESTIONS = "persona_assets/questions"
 PREVIEW_ROWS = 5
 """Number of rows shown in the UI."""
 
-PREVIEW_CHARS = 160
+PREVIEW_CHARS = 120
 """Number of characters after which a value is cut in the UI."""
 
 ID_CHARS = 8
@@ -178,7 +178,7 @@ class TableIOManager(dg.IOManager):
         keys = context.step_context.instance.get_dynamic_partitions(str(shards.name))
         return list(keys).index(shard) + 1
 
-    def _metadata(self, result: StepResult, footer: Footer, uri: str) -> dict[str, Any]:
+    def _metadata(self, result: StepResult, footer: Footer, path: str) -> dict[str, Any]:
         """Return the metadata of a table in the order of the UI: rows, figures, technical entries.
 
         The UI shows entries as they come, those that the asset itself returns before these.
@@ -191,8 +191,10 @@ class TableIOManager(dg.IOManager):
             "rows_dropped": sum(footer.dropped.values()),
             "dropped_by_reason": dict(footer.dropped),
             **({"repaired_by_name": dict(result.repairs)} if result.repairs else {}),
+            "file": dg.MetadataValue.path(path),
             **result.figures,
-            "dagster/uri": dg.MetadataValue.path(uri),
+            # The UI hides it where it shows the asset as a whole; other programs look for it.
+            "dagster/uri": dg.MetadataValue.path(path),
             "dagster/column_schema": _column_schema(footer.asset, rows),
             "dagster/column_lineage": self._column_lineage(footer),
         }
@@ -247,6 +249,9 @@ def preview(rows: pl.DataFrame) -> dg.MetadataValue:
 
 
 def _plain(value: object) -> str:
-    """Return a value as plain text on a line, cut to PREVIEW_CHARS."""
-    text = "" if value is None else " ".join(str(value).split())
+    """Return a value as plain text on a line, cut to PREVIEW_CHARS.
+
+    Its spaces do not break: beside other columns a text would be a tower of single words.
+    """
+    text = "" if value is None else "\N{NO-BREAK SPACE}".join(str(value).split())
     return text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}..."
