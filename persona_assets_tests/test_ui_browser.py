@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -52,24 +53,37 @@ def url(finished: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> It
         with project.instance() as instance:
             instance.report_runless_asset_event(hostile_clusters())
         port = free_port()
-        command = [sys.executable, "-m", "persona_assets.cli", "ui", "--port", str(port)]
-        with (folder / "ui.log").open("w") as log:
-            process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                cwd=project.root,
-                env=project.environment(),
-                start_new_session=True,
-            )
-            try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "persona_assets.cli", "ui", "--port", str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=project.root,
+            env=project.environment(),
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            told = list(up_to_serving(process.stdout))
+            assert process.poll() is None, "".join(told)
+            with (folder / "ui.log").open("w") as log:
+                drain = threading.Thread(target=shutil.copyfileobj, args=(process.stdout, log))
+                drain.start()
                 yield f"http://127.0.0.1:{port}"
-            finally:
                 process.send_signal(signal.SIGINT)
-                try:
-                    process.wait(60)
-                finally:
-                    stop_group(process.pid)
+                process.wait(60)
+                stop_group(process.pid)
+                drain.join()
+        finally:
+            stop_group(process.pid)
+
+
+def up_to_serving(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines until the server listens, or its output ends."""
+    for line in lines:
+        yield line
+        if "Serving dagster-webserver" in line:
+            return
 
 
 def stop_group(leader: int) -> None:
