@@ -37,7 +37,7 @@ HOSTILE_SHARD = "<img src=x onerror=alert(5)>.jsonl"
 LATER = ("later/one.jsonl", "later/two.jsonl", "later/three.jsonl")
 """Shards without tables: the hostile one, and those of the backfill."""
 
-PATIENCE = 240_000
+PATIENCE = 120_000
 """Milliseconds that a page may take on a machine that is busy with other work."""
 
 
@@ -53,7 +53,7 @@ def url(finished: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> It
         with project.instance() as instance:
             instance.report_runless_asset_event(hostile_clusters())
         port = free_port()
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "persona_assets.cli", "ui", "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -61,21 +61,20 @@ def url(finished: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> It
             cwd=project.root,
             env=project.environment(),
             start_new_session=True,
-        )
-        assert process.stdout is not None
-        try:
+        ) as process:
+            assert process.stdout is not None
             told = list(up_to_serving(process.stdout))
             assert process.poll() is None, "".join(told)
             with (folder / "ui.log").open("w") as log:
                 drain = threading.Thread(target=shutil.copyfileobj, args=(process.stdout, log))
                 drain.start()
-                yield f"http://127.0.0.1:{port}"
-                process.send_signal(signal.SIGINT)
-                process.wait(60)
-                stop_group(process.pid)
-                drain.join()
-        finally:
-            stop_group(process.pid)
+                try:
+                    yield f"http://127.0.0.1:{port}"
+                    process.send_signal(signal.SIGINT)
+                    process.wait(60)
+                finally:
+                    stop_group(process.pid)
+                    drain.join()
 
 
 def up_to_serving(lines: Iterable[str]) -> Iterator[str]:
@@ -166,7 +165,10 @@ def open_launch_dialog(page: Page) -> Locator:
 
 def follow_launch(page: Page, dialog: Locator, ending: str) -> None:
     """Launch, follow the link to the run or backfill, and wait for its ending."""
-    dialog.get_by_role("button", name="Launch").click()
+    launch = dialog.get_by_role("button", name="Launch")
+    expect(launch).to_be_enabled()
+    # An open list of partitions may lie over the button.
+    launch.dispatch_event("click")
     page.get_by_text("View", exact=True).click()
     page.wait_for_url("**/runs/**")
     expect(page.get_by_text(ending, exact=True).first).to_be_visible()
@@ -210,19 +212,14 @@ def test_report_has_its_verdict_first(page: Page) -> None:
     page.goto("/assets/report_math_problems")
     names, _ = entries(page)
     assert names[:3] == ["verdict", "lengths", "lengths_in_full"]
-    expect(page.get_by_text("Row count")).to_be_visible()
-
-
-def test_columns_have_a_lineage(page: Page) -> None:
-    page.goto("/assets/persona_hub?view=lineage&column=persona")
-    expect(page.get_by_text("lexical_survivors").first).to_be_visible()
+    expect(page.get_by_text("Row count", exact=True)).to_be_visible()
 
 
 def test_shards_are_made_alone_and_by_a_backfill(page: Page) -> None:
     dialog = open_launch_dialog(page)
     dialog.get_by_text("Select a partition").click()
     page.get_by_role("menuitem").filter(has_text=HOSTILE_SHARD).click()
-    dialog.get_by_text("Partition selection").click()
+    expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
     follow_launch(page, dialog, "Success")
 
     dialog = open_launch_dialog(page)
