@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from persona_assets.assets.graph import project_assets, table_contracts
+from persona_assets.assets.groups import GROUPS
 from persona_assets.assets.table_asset import TableAsset
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.column_descriptions import describe_column
@@ -26,9 +27,6 @@ Every table is a Parquet file per shard, and a view of its name in `catalog.duck
 ([Lineage](lineage.md)). This page has questions with their SQL, and then all tables with their
 columns. It is made by `docs/tables_page.py`; the outputs are those of `make demo`.
 """
-
-FLOW = ("corpus", "personas", "hub", "datasets", "samples", "math", "model", "analysis", "reports")
-"""Groups in the order of the graph."""
 
 KEYS = {"shards": "shard", "training_sizes": "training size"}
 """Key of a table by the name of its partition set."""
@@ -67,7 +65,7 @@ def dictionary(project: Project) -> Iterator[str]:
     for name, asset in assets.items():
         shown.setdefault(_family(name, project), asset)
     groups = {asset.spec.group_name or "" for asset in shown.values()}
-    for group in sorted(groups, key=[*FLOW, *sorted(groups)].index):
+    for group in sorted(groups, key=[*GROUPS, *sorted(groups)].index):
         yield f"## Group {group}\n"
         for family, asset in shown.items():
             if asset.spec.group_name == group:

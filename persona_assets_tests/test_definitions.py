@@ -85,7 +85,8 @@ def test_graph_is_that_of_graph_txt() -> None:
 
 def test_asset_descriptions_are_single_sentences() -> None:
     for spec in definitions().resolve_all_asset_specs():
-        text = spec.description or ""
+        text, purpose = (spec.description or "").split("\n\n")
+        assert purpose.startswith(f"Group `{spec.group_name}`: "), spec.key
         assert text.endswith("."), spec.key
         assert "\n" not in text, spec.key
         assert not re.search(r"[.!?] +[A-Z]", text), spec.key
@@ -133,7 +134,7 @@ def test_definitions_have_a_dataset_for_a_new_task_file(prompts: Path) -> None:
     assert {dep.asset_key for dep in after[unique].deps} == {new, duplicates}
     assert {dep.asset_key for dep in after[report].deps} == {new, unique}
     assert after[new].group_name == "datasets"
-    assert after[new].description == "What to ask an AI assistant (section 4.3)."
+    assert (after[new].description or "").startswith("What to ask an AI assistant (section 4.3).\n")
     assert [dep.asset_key for dep in after[new].deps] == [dg.AssetKey("persona_hub")]
 
 

@@ -148,6 +148,5 @@ def duplicates_result(
     drawn = draw_similarity_histogram(
         result.rows["similarity"], threshold, "Similarity of duplicates to their survivors"
     )
-    return dg.MaterializeResult(
-        value=result, metadata={**joined.figures, **picture("similarities", drawn)}
-    )
+    value = replace(result, figures=joined.figures)
+    return dg.MaterializeResult(value=value, metadata=picture("similarities", drawn))

@@ -1,6 +1,7 @@
 """The models, as the function of an asset uses them: a session, equality of answers, the result."""
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import dagster as dg
 
@@ -61,5 +62,6 @@ def answer_equality(project: Project, grader: Grader, session: Session) -> Equal
 def materialize_result(
     result: StepResult, session: Session, **metadata: dg.MetadataValue | str | float
 ) -> "dg.MaterializeResult[StepResult]":
-    """Return a step's result with the usage of its session as metadata."""
-    return dg.MaterializeResult(value=result, metadata={**session.metadata(), **metadata})
+    """Return a step's result with the usage of its session as figures, after its metadata."""
+    value = replace(result, figures=session.metadata())
+    return dg.MaterializeResult(value=value, metadata=metadata)

@@ -116,5 +116,5 @@ def persona_clusters(
     title = f"Personas by meaning, {sum(map(len, places)):,} on the map, {left_off:,} left off"
     drawn = draw_density(places, result.rows, title)
     return dg.MaterializeResult(
-        value=result, metadata={"left_off": left_off, **picture("map", drawn)}
+        value=result, metadata={**picture("map", drawn), "left_off": left_off}
     )

@@ -1,4 +1,4 @@
-"""Group `personas`: Text-to-Persona, six rounds of Persona-to-Persona, and the quality filter."""
+"""Groups `personas` and `personas/hops`: Text-to-Persona, six hops, and the quality filter."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import dagster as dg
 import polars as pl
 
+from persona_assets.assets import groups
 from persona_assets.assets.call_bounds import CallBounds, least, plus, times
 from persona_assets.assets.draws import draw_of
 from persona_assets.assets.metadata import picture
@@ -89,7 +90,7 @@ def hop_personas(number: int) -> TableAsset:
 
     @table_asset(
         name=HOPS[number - 1],
-        group="personas",
+        group=groups.HOPS,
         table=Table(steps.HOP, "persona_id", "parent_id", makes=True, text="persona"),
         version=f"{steps.VERSION}.{quality.rules_version()}.{protection.VERSION}",
         earlier=["1.1"],

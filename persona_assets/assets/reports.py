@@ -23,7 +23,7 @@ from persona_assets.project import Project
 from persona_assets.prompting.prompt import Prompt
 from persona_assets.prompting.prompt_folder import Prompts
 from persona_assets.resources.call_records import read_call_records
-from persona_assets.resources.io_manager import preview
+from persona_assets.resources.io_manager import arranged, preview
 from persona_assets.rules import protection
 from persona_assets.settings import Task
 from persona_assets.steps import task_report as steps
@@ -164,10 +164,12 @@ def _metadata(report: pl.DataFrame) -> dict[str, dg.MetadataValue | str | float]
     )
     return {
         "verdict": steps.verdict(report),
-        **{name: number for name, number in numbers.items() if number is not None},
-        "price": steps.price_sentence(report),
-        "figures": preview(steps.readable(report)),
         **picture("lengths", drawn),
-        "good": preview(good.select("text", "sample_id")),
-        "dropped": preview(dropped.select(pl.col("value").alias("reason"), "text", "sample_id")),
+        "figures": preview(steps.readable(report)),
+        "good": preview(arranged(good.select("text", "sample_id"))),
+        "dropped": preview(
+            arranged(dropped.select(pl.col("value").alias("reason"), "text", "sample_id"))
+        ),
+        "price": steps.price_sentence(report),
+        **{name: number for name, number in numbers.items() if number is not None},
     }

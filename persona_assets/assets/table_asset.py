@@ -13,6 +13,7 @@ import dagster as dg
 
 from persona_assets.asset_names import asset_key, asset_name
 from persona_assets.assets.call_bounds import Bound
+from persona_assets.assets.groups import with_purpose
 from persona_assets.orchestration.staleness import EARLIER
 from persona_assets.project import DEMONSTRATIONS, OF_SET, PARTS, Project
 from persona_assets.resources.io_manager import PROMPT_VERSIONS, QUESTIONS
@@ -125,7 +126,7 @@ class TableAsset:
     def versioned(
         self, project: Project, questions: Mapping[str, int] | None = None
     ) -> "TableAsset":
-        """Return the asset with the code version and prompt versions of a project.
+        """Return the asset with its versions in a project, and its group's purpose in the UI.
 
         Args:
             project: Settings and prompts.
@@ -145,6 +146,7 @@ class TableAsset:
         )
         attributes: dict[str, Any] = {
             "code_version": current,
+            "description": with_purpose(self.spec.description, self.spec.group_name),
             "metadata": {
                 **self.spec.metadata,
                 READS: {

@@ -1,7 +1,7 @@
 """Group `model`: fine-tuning on synthetic problems (section 4.1.2)."""
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import dagster as dg
@@ -94,7 +94,9 @@ def fine_tuned_model(variant: str = "") -> TableAsset:
             base_model=trainer.base_model,
             data_dir=project.storage.data_dir,
         )
-        return dg.MaterializeResult(value=result, metadata=_described(result, run, trained))
+        return dg.MaterializeResult(
+            value=replace(result, figures=_figures(trained)), metadata=_shown(result, run, trained)
+        )
 
     return model
 
@@ -176,15 +178,22 @@ def _remove_former_model(project: Project, name: str, key: str, trained: Trained
         remove_model(former.absolute(), [path.absolute() for path in used])
 
 
-def _described(
+def _shown(
     result: StepResult, run: TrainingRun, trained: TrainedModel | None
-) -> dict[str, Any]:
-    """Return the metadata of a model: its loss curve, its warning, its figures."""
+) -> dict[str, dg.MetadataValue | str]:
+    """Return the metadata at the head of a model: its warning and its loss curve."""
     if trained is None:
-        return {"training_seconds": 0.0}
+        return {}
     [row] = result.rows.rows(named=True)
     curve = steps.build_training_curve(result.rows).rows
     warning = steps.shortfall(run.size, row["examples"])
+    return {**({"warning": warning} if warning else {}), **picture("loss", draw_loss_curve(curve))}
+
+
+def _figures(trained: TrainedModel | None) -> dict[str, Any]:
+    """Return the figures of a training that are known."""
+    if trained is None:
+        return {"training_seconds": 0.0}
     figures = {
         "examples": trained.examples,
         "training_seconds": round(trained.seconds, 1),
@@ -200,8 +209,4 @@ def _described(
         "inputs": trained.inputs,
         "rows_sha256": trained.rows_sha256,
     }
-    return {
-        **({"warning": warning} if warning else {}),
-        **picture("loss", draw_loss_curve(curve)),
-        **{name: value for name, value in figures.items() if value is not None},
-    }
+    return {name: value for name, value in figures.items() if value is not None}

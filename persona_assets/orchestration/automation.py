@@ -34,7 +34,7 @@ NIGHT = "*/2 1-5 * * *"
 NIGHT_LENGTH = timedelta(hours=12)
 """Age up to which a failure counts as a failure of the same night."""
 
-_SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas")
+_SHARD_GROUPS = dg.AssetSelection.groups("corpus", "personas", "personas/hops")
 
 
 @dg.sensor(

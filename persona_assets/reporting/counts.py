@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 
+from persona_assets.assets.groups import GROUPS
 from persona_assets.assets.judged import finished_samples
 from persona_assets.assets.personas import HOPS
 from persona_assets.number_format import format_percent, format_price
@@ -13,19 +14,6 @@ from persona_assets.plots.bars import draw_bars
 from persona_assets.reporting.blocks import Block, Drawing, Section, build_table
 from persona_assets.reporting.facts import Facts
 from persona_assets.steps.grading import accuracy
-
-GROUPS = (
-    "corpus",
-    "personas",
-    "hub",
-    "datasets",
-    "samples",
-    "math",
-    "model",
-    "analysis",
-    "reports",
-)
-"""Groups of assets in the order of the work; those of other packages come last."""
 
 MOST_REASONS = 8
 """Number of reasons that a row lists."""
@@ -144,7 +132,8 @@ def hops_section(facts: Facts) -> Section:
 
 
 def _place(group: str | None) -> int:
-    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
+    order = list(GROUPS)
+    return order.index(group) if group in GROUPS else len(order)
 
 
 def _by_hop(facts: Facts, asset: str, only_kept: bool = False) -> Counter[int] | None:

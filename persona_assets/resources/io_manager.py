@@ -35,7 +35,7 @@ QUESTIONS = "persona_assets/questions"
 PREVIEW_ROWS = 5
 """Number of rows shown in the UI."""
 
-PREVIEW_CHARS = 160
+PREVIEW_CHARS = 120
 """Number of characters after which a value is cut in the UI."""
 
 ID_CHARS = 8
@@ -133,10 +133,7 @@ class TableIOManager(dg.IOManager):
         context.step_context.set_data_version(
             context.asset_key, dg.DataVersion(footer.data_version)
         )
-        metadata = self._metadata(rows, footer, str(path.resolve()))
-        if obj.repairs:
-            metadata["repaired_by_name"] = dict(obj.repairs)
-        context.add_output_metadata(metadata)
+        context.add_output_metadata(self._metadata(result, footer, str(path.resolve())))
         journal = self._storage.journal(asset, shard)
         try:
             compact(journal, self._storage.completions(asset, shard))
@@ -181,20 +178,26 @@ class TableIOManager(dg.IOManager):
         keys = context.step_context.instance.get_dynamic_partitions(str(shards.name))
         return list(keys).index(shard) + 1
 
-    def _metadata(self, rows: pl.DataFrame, footer: Footer, uri: str) -> dict[str, Any]:
-        """Return the metadata that the UI shows for a table."""
+    def _metadata(self, result: StepResult, footer: Footer, path: str) -> dict[str, Any]:
+        """Return the metadata of a table in the order of the UI: rows, figures, technical entries.
+
+        The UI shows entries as they come, those that the asset itself returns before these.
+        """
+        rows = result.rows
         count = "dagster/row_count" if footer.shard is None else "dagster/partition_row_count"
-        metadata: dict[str, Any] = {
+        return {
+            **({"preview": preview(arranged(rows.head(PREVIEW_ROWS)))} if len(rows) else {}),
             count: len(rows),
-            "dagster/uri": dg.MetadataValue.path(uri),
-            "dagster/column_schema": _column_schema(footer.asset, rows),
-            "dagster/column_lineage": self._column_lineage(footer),
             "rows_dropped": sum(footer.dropped.values()),
             "dropped_by_reason": dict(footer.dropped),
+            **({"repaired_by_name": dict(result.repairs)} if result.repairs else {}),
+            "file": dg.MetadataValue.path(path),
+            **result.figures,
+            # The UI hides it where it shows the asset as a whole; other programs look for it.
+            "dagster/uri": dg.MetadataValue.path(path),
+            "dagster/column_schema": _column_schema(footer.asset, rows),
+            "dagster/column_lineage": self._column_lineage(footer),
         }
-        if len(rows):
-            metadata["preview"] = preview(arranged(rows.head(PREVIEW_ROWS)))
-        return metadata
 
     def _column_lineage(self, footer: Footer) -> dg.TableColumnLineage:
         table = self._tables[footer.asset]
@@ -246,6 +249,9 @@ def preview(rows: pl.DataFrame) -> dg.MetadataValue:
 
 
 def _plain(value: object) -> str:
-    """Return a value as plain text on a line, cut to PREVIEW_CHARS."""
-    text = "" if value is None else " ".join(str(value).split())
+    """Return a value as plain text on a line, cut to PREVIEW_CHARS.
+
+    Its spaces do not break: beside other columns a text would be a tower of single words.
+    """
+    text = "" if value is None else "\N{NO-BREAK SPACE}".join(str(value).split())
     return text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}..."

@@ -58,6 +58,7 @@ class StepResult:
         source: Corpus file that was read; set by `raw_corpus` only.
         decisions: See `Footer`.
         repairs: Number of published rows by what was taken off or redacted in them.
+        figures: Figures of how the rows were made, by name, for the UI.
         withdrawn: See `Footer`.
 
     Raises:
@@ -70,6 +71,7 @@ class StepResult:
     source: SourceFile | None = None
     decisions: Mapping[str, float] = field(default_factory=dict[str, float])
     repairs: Mapping[str, int] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict[str, Any])
     withdrawn: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
