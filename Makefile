@@ -5,7 +5,7 @@
 # make check     lint, types, definitions, documentation
 # make docs      the documentation site in docs/_build; a broken link is an error
 # make bench     benchmarks, one JSON object per line
-# make chaos     a backfill under faults, one JSON object per fault; a quarter of an hour
+# make chaos     a backfill under faults, one JSON object per fault; long
 
 PYTHON ?= python3
 DATA_DIR ?= data/demo
