@@ -233,8 +233,9 @@ def test_shards_are_made_alone_and_by_a_backfill(page: Page) -> None:
     expect(page.get_by_text("Materialized (6)")).to_be_visible()
     expect(page.get_by_text("Missing (0)")).to_be_visible()
     page.get_by_text(HOSTILE_SHARD, exact=True).first.click()
+    expect(page.get_by_text("A second text.")).to_be_visible()
     row_count = row_of(page, "dagster/partition_row_count")
-    assert row_count.locator("td").last.inner_text() == "2"
+    assert row_count.locator("td").nth(1).inner_text() == "2"
     assert "<img src=x onerror=alert(1)>" in plain(row_of(page, "preview"))
     assert_inert(page)
 
