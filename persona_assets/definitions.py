@@ -12,6 +12,7 @@ from persona_assets.assets.checks import asset_checks
 from persona_assets.assets.graph import project_assets
 from persona_assets.catalog.catalog import Catalog
 from persona_assets.orchestration import automation
+from persona_assets.orchestration.missed_retries import missed_retries
 from persona_assets.project import Project
 from persona_assets.resources.corpus_folder import Corpus
 from persona_assets.resources.deduplicator import Deduplicator
@@ -61,7 +62,7 @@ def build_defs(
         assets=definitions,
         asset_checks=asset_checks(assets),
         schedules=automation.nightly_schedules(definitions),
-        sensors=[automation.new_shards],
+        sensors=[automation.new_shards, missed_retries],
         resources={**defaults, **resources},
         # One process a run: assets share the embedded server, and start-up is paid once.
         executor=dg.in_process_executor,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,10 +17,10 @@ from dagster._core.launcher.base import WorkerStatus
 
 from persona_assets.orchestration.failures import failed_steps
 from persona_assets.orchestration.instance import HOST, fail_dead_runs, runner_tags
+from persona_assets.orchestration.missed_retries import RETRIED_BY, WILL_RETRY, missed_retries
 from persona_assets.orchestration.recovery import add_recovery
 from persona_assets.scaffold.shipped_files import shipped_file
 
-WILL_RETRY = "dagster/will_retry"
 SHIPPED = shipped_file("data/dagster.yaml")
 
 
@@ -127,6 +128,30 @@ def test_failure_that_was_retried_is_not_listed(instance: dg.DagsterInstance, de
     assert run.run_id in {failure.run_id for failure in failed_steps(instance, set())}
     instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": "another"})
     assert run.run_id not in {failure.run_id for failure in failed_steps(instance, set())}
+
+
+def test_retry_that_dagster_missed_is_set_off_once(
+    instance: dg.DagsterInstance, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look() -> list[str]:
+        with dg.build_sensor_context(instance=instance) as context:
+            missed_retries(context)
+        events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+        return [event.message for event in events]
+
+    run = started(instance, dead)
+    fail_dead_runs(instance)
+    # The daemon may still be about to retry it.
+    assert len(look()) == 1
+    monkeypatch.setattr(f"{missed_retries.__module__}.PAUSE", timedelta())
+    instance.add_run_tags(run.run_id, {RETRIED_BY: "another"})
+    assert len(look()) == 1
+    instance.delete_run(run.run_id)
+    run = started(instance, dead)
+    fail_dead_runs(instance)
+    assert len(look()) == 2
+    assert reload(instance, run).tags[WILL_RETRY] == "true"
+    assert len(look()) == 2
 
 
 def test_configuration_of_an_earlier_version_gets_the_missing_sections_once(
