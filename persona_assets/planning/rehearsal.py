@@ -47,7 +47,18 @@ others are assumed to be paid for in the same proportion."""
 _RESOURCES = frozenset({"context", "project", "corpus", "models", "sandbox", "grader"})
 """Arguments that a rehearsal has. It compares no shards and trains nothing."""
 
-_ENDS = (Unforeseen, EndpointError, EmbedderError, QuarantineError, TooManyRejectedError)
+_ENDS = (
+    Unforeseen,
+    EndpointError,
+    EmbedderError,
+    QuarantineError,
+    TooManyRejectedError,
+    # What a step makes of answers may need some: a mean, a picture.
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    pl.exceptions.PolarsError,
+)
 """Errors that end a rehearsal early, with the questions counted so far."""
 
 _LOG = logging.getLogger(__name__)
