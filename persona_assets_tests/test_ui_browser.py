@@ -6,9 +6,11 @@ Screenshots go to the temporary folder of each test.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -64,6 +66,7 @@ def url(finished: SampleProject, tmp_path_factory: pytest.TempPathFactory) -> It
         ) as process:
             assert process.stdout is not None
             told = list(up_to_serving(process.stdout))
+            wait_until_listening(process, port)
             assert process.poll() is None, "".join(told)
             with (folder / "ui.log").open("w") as log:
                 drain = threading.Thread(target=shutil.copyfileobj, args=(process.stdout, log))
@@ -82,6 +85,17 @@ def up_to_serving(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         yield line
         if "Serving dagster-webserver" in line:
+            return
+
+
+def wait_until_listening(process: "subprocess.Popen[str]", port: int) -> None:
+    """Wait until a server accepts connections, which is after it tells that it serves, or ends."""
+    while process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
             return
 
 
