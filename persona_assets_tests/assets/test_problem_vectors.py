@@ -279,6 +279,7 @@ def test_embedded_model_finds_a_problem_that_is_told_anew(folder: Path, precisio
     shown = {
         name: str(value).replace("\N{NO-BREAK SPACE}", " ") for name, value in pair.data.items()
     }
-    assert (shown["contained"], shown["how"]) == (FLORIST, "by meaning")
+    assert FLORIST.startswith(shown["contained"].removesuffix("..."))
+    assert shown["how"] == "by meaning"
     kept = stage.storage.scan("math_train", None).collect()["problem"]
     assert sorted(kept) == sorted(OTHERS)

@@ -67,9 +67,12 @@ def test_server_that_ends_is_started_again(tmp_path: Path) -> None:
 def test_server_that_ends_at_every_call_is_started_a_bounded_number_of_times(
     tmp_path: Path,
 ) -> None:
-    with child_server(answers=0) as server, Journal(tmp_path / "a.jsonl") as journal:
+    with (
+        child_server(answers=0) as server,
+        Journal(tmp_path / "a.jsonl") as journal,
         # The last attempt may find an address without a server.
-        with suppress(EndpointUnreachable):
-            [record] = engine(server, journal).send([call("row")])
-            assert record.failure == "connection"
+        suppress(EndpointUnreachable),
+    ):
+        [record] = engine(server, journal).send([call("row")])
+        assert record.failure == "connection"
     assert server.starts == 1 + MOST_STARTS
