@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from persona_assets.diagnosis.program import hiding_files
+from persona_assets.local_models.command_server import free_port
 from persona_assets.storage.locks import LocksIgnored, file_system, is_shared, require_locks
 from persona_assets_tests.sample_project import SampleProject
 
@@ -104,7 +105,7 @@ def test_ui_ends_at_once_where_it_cannot_start(
         if hidden:
             (project.root / "dagster").mkdir()
             (project.root / "dagster" / "__init__.py").touch()
-            port += 1
+            port = free_port()
         code, _, error = command(project, "ui", "--port", str(port))
     assert code == 1
     assert ("hides the module dagster" if hidden else f"port {port} of 127.0.0.1") in error
