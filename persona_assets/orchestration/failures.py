@@ -10,6 +10,7 @@ import dagster as dg
 from persona_assets.asset_names import asset_name
 from persona_assets.ids import VARIANT
 from persona_assets.orchestration.instance import KILLED, UNFINISHED, is_dead
+from persona_assets.orchestration.missed_retries import RETRIED_BY
 
 RECENT = 20
 """Number of newest failed runs that are read."""
@@ -91,7 +92,7 @@ def failed_steps(
     found: list[FailedStep] = []
     for record in (*killed, *failed):
         run = record.dagster_run
-        if "dagster/auto_retry_run_id" in run.tags:
+        if RETRIED_BY in run.tags:
             continue
         # SQLite returns times without their zone, which is UTC.
         time = record.create_timestamp.replace(tzinfo=UTC)

@@ -153,7 +153,7 @@ class Rehearsal:
         outcome = self.outcome(name, partition)
         if outcome is not None and outcome.result is not None:
             return False
-        return any(self.is_open(*table) for table in self._inputs(asset, partition))
+        return self.has_open_input(asset, partition)
 
     def _finds_staying(self, name: str, partition: str | None) -> bool:
         asset = self._runner.graph.assets[name]

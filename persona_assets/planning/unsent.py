@@ -29,7 +29,7 @@ from persona_assets.resources.models import Models
 from persona_assets.resources.session import Session, embedding_batches, embedding_call
 from persona_assets.resources.tuned_model import TunedModel
 from persona_assets.settings import Precision, Settings
-from persona_assets.storage.storage import PROBE, Storage
+from persona_assets.storage.storage import Storage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,21 +124,16 @@ class UnsentModels(Models):
             _Records(path, landed) as records,
             PaidRecords(*self.storage.paid_folders, path) as paid,
         ):
-            session = _UnsentSession(
-                self.settings,
+            session = self._open(
+                _UnsentSession,
+                asset,
+                shard,
                 records,
                 run_id,
                 None,
                 lambda message: None,
                 tuned,
-                show_answer=lambda value: None,
-                endpoints=self.storage.endpoints,
-                probes=Journal(self.storage.journal(PROBE, None)),
-                reuse=paid.get,
-                open_client=self.client,
-                serve=self.serve,
-                embed_locally=self._embed_locally,
-                retry=self._retried(asset, shard),
+                paid,
             )
             session.questions = self._questions
             yield session

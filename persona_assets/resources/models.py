@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from persona_assets.generation import Budget, Client, Journal, Ledger
 from persona_assets.generation.calls.adaptation_file import Adaptations
@@ -39,6 +39,8 @@ from persona_assets.storage.storage import PROBE, Storage
 
 if TYPE_CHECKING:
     import numpy as np
+
+AnySession = TypeVar("AnySession", bound=Session)
 
 ShowAnswer: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 """Function that shows an answer to a person: the asset that asked, and the fields."""
@@ -176,27 +178,44 @@ class Models:
             PaidRecords(*self.storage.paid_folders, path, report_everywhere) as paid,
         ):
             journal.asked = set() if purges else None
-            yield Session(
-                self.settings,
-                journal,
-                run_id,
-                budget,
-                report_everywhere,
-                tuned,
-                show_answer=partial(self.show_answer, asset),
-                endpoints=self.storage.endpoints,
-                probes=Journal(
-                    self.storage.journal(PROBE, None), self.storage.completions(PROBE, None)
-                ),
-                reuse=paid.get,
-                open_client=self.client,
-                serve=self.serve,
-                embed_locally=self._embed_locally,
-                retry=self._retried(asset, shard),
+            yield self._open(
+                Session, asset, shard, journal, run_id, budget, report_everywhere, tuned, paid
             )
         if journal.asked is not None:
             removed = purge_table(self.storage, asset, shard, journal.asked)
             report_everywhere(f"{removed:,} completions purged that nothing asks for any more")
+
+    def _open(
+        self,
+        kind: type[AnySession],
+        asset: str,
+        shard: str | None,
+        journal: Journal,
+        run_id: str,
+        budget: Budget | None,
+        report: Callable[[str], None],
+        tuned: TunedModel | None,
+        paid: PaidRecords,
+    ) -> AnySession:
+        """Return a session of a kind over an open journal and the records of other tables."""
+        return kind(
+            self.settings,
+            journal,
+            run_id,
+            budget,
+            report,
+            tuned,
+            show_answer=partial(self.show_answer, asset),
+            endpoints=self.storage.endpoints,
+            probes=Journal(
+                self.storage.journal(PROBE, None), self.storage.completions(PROBE, None)
+            ),
+            reuse=paid.get,
+            open_client=self.client,
+            serve=self.serve,
+            embed_locally=self._embed_locally,
+            retry=self._retried(asset, shard),
+        )
 
     def _retried(self, asset: str, shard: str | None) -> list[Status]:
         """Return the outcomes to request once more: those that the forecast counts."""
